@@ -1,0 +1,92 @@
+"""DynaMix: zero-shot reconstruction of dynamical systems, small enough to read.
+
+``dynamix.forecast(context, horizon=1000)`` continues a stretch of a system that the model has never
+seen so that its long-term behaviour is right. Heavy libraries are imported when first needed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import (
+        baselines,
+        benchmark,
+        checkpoints,
+        cli,
+        config,
+        forecasting,
+        metrics,
+        model,
+        plotting,
+        preprocessing,
+        systems,
+        training,
+    )
+    from .config import BenchmarkConfig, ForecastConfig, ModelConfig, TrainingConfig
+    from .errors import InputError
+    from .forecasting import forecast
+    from .model import DynaMix
+
+__version__ = "0.1.0"
+
+_MODULES = (
+    "baselines",
+    "benchmark",
+    "checkpoints",
+    "cli",
+    "config",
+    "forecasting",
+    "metrics",
+    "model",
+    "plotting",
+    "preprocessing",
+    "systems",
+    "training",
+)
+_NAMES = {
+    "BenchmarkConfig": "config",
+    "DynaMix": "model",
+    "ForecastConfig": "config",
+    "InputError": "errors",
+    "ModelConfig": "config",
+    "TrainingConfig": "config",
+    "forecast": "forecasting",
+}
+
+__all__ = [
+    "BenchmarkConfig",
+    "DynaMix",
+    "ForecastConfig",
+    "InputError",
+    "ModelConfig",
+    "TrainingConfig",
+    "__version__",
+    "baselines",
+    "benchmark",
+    "checkpoints",
+    "cli",
+    "config",
+    "forecast",
+    "forecasting",
+    "metrics",
+    "model",
+    "plotting",
+    "preprocessing",
+    "systems",
+    "training",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a submodule or public name on first use (PEP 562), so ``import dynamix`` is light."""
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    if name in _NAMES:
+        return getattr(import_module(f".{_NAMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

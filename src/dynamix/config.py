@@ -1,0 +1,232 @@
+"""Every default of the library, each in one place.
+
+One dataclass per subject holds its defaults and nothing else in the library does: the model
+(:class:`ModelConfig`), a forecast (:class:`ForecastConfig`), training (:class:`TrainingConfig`) and
+the benchmark (:class:`BenchmarkConfig`). The command line makes its flags from these fields, so a
+field's ``help`` is the text a user reads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, get_args
+
+from .errors import InputError, one_of
+
+ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
+Embedding = Literal["pos", "delay", "delay_random", "zero"]
+Engine = Literal["auto", "compiled", "torch"]
+Forcing = Literal["sparse", "generalised"]
+
+EXPERT_KINDS: tuple[str, ...] = get_args(ExpertKind)
+EMBEDDINGS: tuple[str, ...] = get_args(Embedding)
+ENGINES: tuple[str, ...] = get_args(Engine)
+FORCINGS: tuple[str, ...] = get_args(Forcing)
+
+BUNDLED_MODEL = "dynamix-3d"
+
+
+def _described(default: Any, help: str) -> Any:
+    """A dataclass field with a default and the sentence that ``--help`` shows for it."""
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes and kinds that fix a :class:`dynamix.DynaMix` architecture.
+
+    The paper's letters: ``observed_dims`` N, ``latent_dims`` M, ``experts`` J, ``relu_units`` P,
+    ``hidden_units`` H (clipped shallow PLRNN experts only).
+
+    Raises
+    ------
+    InputError
+        If a size is out of range, or P exceeds M, or N exceeds M.
+
+    Examples
+    --------
+    >>> ModelConfig().latent_dims
+    30
+    """
+
+    observed_dims: int = _described(3, "observed dimensions N")
+    latent_dims: int = _described(30, "latent dimensions M")
+    experts: int = _described(10, "number of experts J")
+    relu_units: int = _described(2, "ReLU units P of an AL-RNN expert")
+    hidden_units: int = _described(50, "hidden units H of a clipped shallow PLRNN expert")
+    expert_kind: ExpertKind = _described("alrnn", "kind of expert")
+    probabilistic: bool = _described(False, "experts add noise of a learned width to every step")
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("observed_dims", 1),
+            ("latent_dims", 1),
+            ("experts", 1),
+            ("relu_units", 0),
+            ("hidden_units", 1),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InputError(
+                    f"{name} must be an integer of at least {least}, found {value!r}."
+                )
+        one_of("expert_kind", self.expert_kind, EXPERT_KINDS)
+        if self.latent_dims < self.observed_dims:
+            raise InputError(
+                f"latent_dims (M = {self.latent_dims}) must be at least observed_dims "
+                f"(N = {self.observed_dims}), because the observation is read from the first N "
+                "latent entries. Raise latent_dims."
+            )
+        if self.relu_units > self.latent_dims:
+            raise InputError(
+                f"relu_units (P = {self.relu_units}) must not exceed latent_dims "
+                f"(M = {self.latent_dims})."
+            )
+
+
+@dataclass(frozen=True)
+class ForecastConfig:
+    """Defaults of :func:`dynamix.forecast` (design of the pipeline: paper, section 3.3)."""
+
+    embedding: Embedding = _described(
+        "pos", "how missing dimensions are made up when the data has fewer than the model"
+    )
+    standardize: bool = _described(True, "scale each channel by the context's mean and deviation")
+    detrend: bool = _described(False, "remove a power-law trend before, add it back after")
+    box_cox: bool = _described(False, "Box-Cox transform before, undone after")
+    gate_noise: bool = _described(True, "draw the gate's noise; off makes the model deterministic")
+    seed: int = _described(0, "seed of every random draw")
+    engine: Engine = _described("auto", "what computes the rollout")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Corpus, forcing, loss, optimiser and bookkeeping of a training run (paper, appendix A).
+
+    Steps are sampling steps. ``window`` counts the points of the training window: ``window - 1``
+    predictions, the first ``overlap`` points of which still lie inside the context.
+    """
+
+    epochs: int = _described(2000, "epochs")
+    batches_per_epoch: int = _described(50, "optimiser steps in an epoch")
+    batch_size: int = _described(16, "sequences in a batch")
+    context_length: int = _described(500, "context steps T_C of a training sequence")
+    window: int = _described(101, "points of the training window: inputs and targets overlap")
+    overlap: int = _described(51, "points of the training window that lie in the context")
+    points_per_period: int = _described(50, "samples per dominant period of each system")
+    trajectory_length: int = _described(60_000, "points of the trajectory drawn from per system")
+    systems: tuple[str, ...] = _described(
+        (), "dysts systems to train on; none named: the split's training systems"
+    )
+    hold_out_validation: bool = _described(
+        True, "leave the validation systems out of the training corpus, so they stay zero-shot"
+    )
+    data: tuple[str, ...] = _described(
+        (), "own trajectories (.npy, .csv) to train on instead of the dysts corpus"
+    )
+    signed_permutations: bool = _described(
+        True, "show each sequence with its axes randomly permuted and mirrored"
+    )
+    forcing: Forcing = _described("sparse", "teacher forcing: sparse or generalised")
+    forcing_interval: int = _described(10, "sparse forcing: steps between two overwritings, tau")
+    forcing_strength: float = _described(0.1, "generalised forcing: weight alpha of the data")
+    input_noise: float = _described(0.05, "standard deviation of the noise added to the inputs")
+    gate_noise_penalty: float = _described(0.1, "weight of the loss term that keeps sigma open")
+    gate_noise_scale: float = _described(0.01, "scale of that term")
+    learning_rate: float = _described(4e-3, "learning rate of the first epoch")
+    final_learning_rate: float = _described(1e-5, "learning rate of the last epoch")
+    gradient_clip: float = _described(10.0, "largest gradient norm ever applied")
+    adaptive_clip: float = _described(
+        3.0, "clip at this multiple of the gradient norm's running mean"
+    )
+    skip_gradient: float = _described(
+        50.0, "skip a batch whose gradient norm exceeds this multiple of its running mean"
+    )
+    skip_loss: float = _described(
+        20.0, "skip a batch whose loss exceeds this multiple of its running mean"
+    )
+    rollback_after: int = _described(
+        20, "consecutive skipped batches after which the last good state is restored"
+    )
+    validate_every: int = _described(100, "epochs between two validations; 0 for never")
+    validation_systems: tuple[str, ...] = _described(
+        (), "systems of the free-running validation; none named: the split's"
+    )
+    validation_context: int = _described(500, "context steps of a validation forecast")
+    validation_horizon: int = _described(2000, "horizon of a validation forecast")
+    checkpoint_every: int = _described(20, "epochs between two checkpoints")
+    seed: int = _described(0, "seed of initial weights, batches and noise")
+    threads: int = _described(1, "CPU threads; small matrices gain nothing from more than one")
+
+    def __post_init__(self) -> None:
+        one_of("forcing", self.forcing, FORCINGS)
+        for name in (
+            "epochs",
+            "batches_per_epoch",
+            "batch_size",
+            "forcing_interval",
+            "checkpoint_every",
+            "rollback_after",
+            "threads",
+        ):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, found {getattr(self, name)!r}.")
+        if self.context_length < 2 or self.window < 2:
+            raise InputError(
+                "context_length and window must both be at least 2, found "
+                f"{self.context_length} and {self.window}."
+            )
+        if not 1 <= self.overlap <= min(self.window, self.context_length):
+            raise InputError(
+                "overlap must lie between 1 and the smaller of window and context_length "
+                f"({min(self.window, self.context_length)}), found {self.overlap}."
+            )
+        if not 0.0 <= self.forcing_strength <= 1.0:
+            raise InputError(
+                f"forcing_strength must lie in [0, 1], found {self.forcing_strength!r}."
+            )
+        if not 0.0 < self.final_learning_rate <= self.learning_rate:
+            raise InputError(
+                "final_learning_rate must be positive and no larger than learning_rate, found "
+                f"{self.final_learning_rate!r} and {self.learning_rate!r}."
+            )
+
+    @property
+    def sequence_length(self) -> int:
+        """Points of one training sequence: the context and the part of the window beyond it."""
+        return self.context_length + self.window - self.overlap
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """The zero-shot protocol "dysts-3d": what is shown, and how far it is continued."""
+
+    context: int = _described(2000, "context steps shown")
+    horizon: int = _described(10_000, "steps forecast")
+    points_per_period: int = _described(50, "samples per dominant period")
+    starts: int = _described(1, "different starting points on each attractor")
+    bins: int = _described(30, "histogram bins per dimension of the state-space divergence")
+    smoothing: int = _described(20, "width in frequency bins of the spectrum's smoothing")
+    mase_steps: int = _described(10, "steps over which the short-term error is averaged")
+    seed: int = _described(0, "seed of the gate's noise")
+
+
+ConfigT = TypeVar("ConfigT", ModelConfig, ForecastConfig, TrainingConfig, BenchmarkConfig)
+
+
+def from_dict(kind: type[ConfigT], values: dict[str, Any], *, source: str) -> ConfigT:
+    """Rebuild a config from JSON values; ``source`` names the file in error messages.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown or a value does not fit its field.
+    """
+    known = {f.name for f in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise InputError(
+            f"{source} holds unknown settings {unknown}; {kind.__name__} knows {sorted(known)}."
+        )
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

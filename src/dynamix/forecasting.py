@@ -1,0 +1,251 @@
+"""Zero-shot forecasts: a context in, its continuation out, in the caller's own kind of array.
+
+The pipeline (paper, section 3.3): transform -> embed -> roll out -> drop the embedding -> transform
+back. Each series of a batch goes through it on its own statistics; only the rollout is shared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from .config import BUNDLED_MODEL, EMBEDDINGS, ENGINES, Embedding, Engine, ForecastConfig
+from .containers import check_initial, check_values, like, unpack
+from .errors import InputError, one_of, whole_number
+from .preprocessing import Series, Transform, embed, fit_transforms, invert_transforms
+
+if TYPE_CHECKING:
+    from .model import DynaMix
+
+_DEFAULTS = ForecastConfig()
+
+
+def forecast(
+    context: Any,
+    *,
+    horizon: int,
+    model: DynaMix | str | Path | None = None,
+    embedding: Embedding = _DEFAULTS.embedding,
+    standardize: bool = _DEFAULTS.standardize,
+    detrend: bool = _DEFAULTS.detrend,
+    box_cox: bool = _DEFAULTS.box_cox,
+    initial_x: Any = None,
+    gate_noise: bool = _DEFAULTS.gate_noise,
+    seed: int = _DEFAULTS.seed,
+    engine: Engine = _DEFAULTS.engine,
+    return_gates: bool = False,
+) -> Any:
+    """Continue a context for ``horizon`` steps.
+
+    Parameters
+    ----------
+    context
+        ``(T_C,)``, ``(T_C, n)`` or ``(T_C, S, n)``: time first, then series, then channels. A NumPy
+        array, torch tensor, or pandas Series or DataFrame (rows are time). With fewer channels than
+        the model's N the rest are embedded; with more, each channel is forecast alone.
+    horizon
+        Steps to forecast.
+    model
+        A :class:`dynamix.DynaMix` or what :meth:`dynamix.DynaMix.from_pretrained` takes; None: the
+        bundled ``dynamix-3d``.
+    embedding
+        ``"pos"``, ``"delay"``, ``"delay_random"`` or ``"zero"``; see
+        :func:`dynamix.preprocessing.embed`.
+    standardize, detrend, box_cox
+        Transforms fitted to the context and undone on the forecast; see
+        :func:`dynamix.preprocessing.fit_transforms`.
+    initial_x
+        ``(n,)`` or ``(S, n)``: where the forecast starts, in the data's units; None: the context's
+        last step. It is not part of the forecast.
+    gate_noise, seed
+        Whether the gate's noise is drawn, and the seed that fixes it. A series' forecast depends on
+        its own context and the seed, never on the series beside it.
+    engine
+        ``"torch"`` runs the reference step by step, ``"compiled"`` the compiled kernels, ``"auto"``
+        the faster one that this machine and model allow.
+    return_gates
+        Also return the expert weights, ``(horizon, S, J)``; ``S`` is omitted for a single series.
+        With more channels than N there is one series of weights per channel.
+
+    Returns
+    -------
+    The forecast, of the context's kind and dtype, ``horizon`` long, with a pandas index continued;
+    with ``return_gates`` a pair of it and the weights (NumPy, or torch for a tensor context).
+
+    Raises
+    ------
+    InputError
+        For a context that cannot be used (too short, not finite, constant, wrong rank, not
+        numeric), and for unknown or contradictory options.
+
+    Examples
+    --------
+    >>> t = np.arange(300)
+    >>> forecast(np.sin(2 * np.pi * t / 30), horizon=50).shape
+    (50,)
+    """
+    horizon = whole_number("horizon", horizon)
+    seed = whole_number("seed", seed, least=0)
+    one_of("embedding", embedding, EMBEDDINGS)
+    one_of("engine", engine, ENGINES)
+    values, restore = unpack(context)
+    check_values(values)
+    T_C, S, n = values.shape
+    if initial_x is not None and (detrend or box_cox):
+        raise InputError(
+            "initial_x cannot be combined with detrend or box_cox: these describe how the context's "
+            "own end goes on, and initial_x starts elsewhere. Drop one of them."
+        )
+    start = None if initial_x is None else check_initial(initial_x, S=S, n=n)
+    network = _resolve_model(model)
+    N = network.config.observed_dims
+
+    singly = n > N
+    if singly:  # (T_C, S, n) -> (T_C, S n, 1): every channel a series of its own
+        values = values.reshape(T_C, S * n, 1)
+        start = None if start is None else start.reshape(S * n, 1)
+
+    prepared = [
+        _prepare(
+            values[:, s],
+            None if start is None else start[s],
+            dims=N,
+            embedding=embedding,
+            standardize=standardize,
+            detrend=detrend,
+            box_cox=box_cox,
+            seed=seed,
+        )
+        for s in range(values.shape[1])
+    ]
+    observations, gates = _roll_out(
+        network,
+        prepared,
+        horizon=horizon,
+        gate_noise=gate_noise,
+        seed=seed,
+        engine=engine,
+        return_gates=return_gates,
+    )
+    out = np.empty((horizon, values.shape[1], values.shape[2]))
+    for s, item in enumerate(prepared):
+        kept = observations[:, s, : values.shape[2]].astype(np.float64)
+        out[:, s] = invert_transforms(kept, item.transforms, start=T_C + 1)
+    result = restore(out.reshape(horizon, S, n))
+    if not return_gates:
+        return result
+    assert gates is not None
+    one_series = np.ndim(context) < 3 and not singly
+    return result, like(context, gates[:, 0] if one_series else gates)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """One series as the model sees it."""
+
+    context: Series
+    initial: Float[ndarray, " N"] | None
+    transforms: list[Transform]
+
+
+def _prepare(
+    x: Series,
+    start: Float[ndarray, " n"] | None,
+    *,
+    dims: int,
+    embedding: Embedding,
+    standardize: bool,
+    detrend: bool,
+    box_cox: bool,
+    seed: int,
+) -> _Prepared:
+    """Transform and embed one series, and complete its starting point."""
+    scaled, transforms = fit_transforms(
+        x, standardize=standardize, detrend=detrend, box_cox=box_cox
+    )
+    embedded = embed(scaled, dims=dims, embedding=embedding, seed=seed)
+    if start is None:
+        return _Prepared(embedded, None, transforms)
+    given = start[None]
+    for transform in transforms:
+        given = transform.apply(given)
+    # the dims that start lacks are those of the context state nearest in the dims it has
+    n = x.shape[1]
+    nearest = embedded[np.argmin(((embedded[:, :n] - given) ** 2).sum(axis=1))]
+    return _Prepared(embedded, np.concatenate([given[0], nearest[n:]]), transforms)
+
+
+def _roll_out(
+    model: DynaMix,
+    prepared: list[_Prepared],
+    *,
+    horizon: int,
+    gate_noise: bool,
+    seed: int,
+    engine: Engine,
+    return_gates: bool,
+) -> tuple[ndarray, ndarray | None]:
+    """Run the model over all series, those of equal context length side by side."""
+    import torch
+
+    from .rollout import rollout
+
+    if engine == "compiled":
+        raise InputError(
+            "the compiled engine is not part of this version. Use engine='auto' or 'torch'."
+        )
+    S, config = len(prepared), model.config
+    dtype = {torch.float64: np.float64}.get(model.gate.D.dtype, np.float32)
+    observations = np.empty((horizon, S, config.observed_dims), dtype=dtype)
+    gates = np.empty((horizon, S, config.experts), dtype=dtype) if return_gates else None
+    lengths: dict[int, list[int]] = {}
+    for s, item in enumerate(prepared):  # delay embeddings shorten each context by its own delay
+        lengths.setdefault(len(item.context), []).append(s)
+    for members in lengths.values():
+        contexts = np.stack([prepared[s].context for s in members], axis=1)
+        starts = None
+        if prepared[members[0]].initial is not None:
+            starts = torch.from_numpy(np.stack([prepared[s].initial for s in members]))  # type: ignore[misc]
+        result = rollout(
+            model,
+            torch.from_numpy(contexts),
+            horizon=horizon,
+            initial_x=starts,
+            gate_noise=gate_noise,
+            seed=seed,
+            return_gates=return_gates,
+        )
+        observations[:, members] = result.observations.cpu().numpy()
+        if gates is not None and result.gates is not None:
+            gates[:, members] = result.gates.cpu().numpy()
+    return observations, gates
+
+
+@lru_cache(maxsize=4)
+def _cached_model(name: str) -> DynaMix:
+    from .checkpoints import load
+
+    return load(name)
+
+
+def _resolve_model(model: DynaMix | str | Path | None) -> DynaMix:
+    """The model itself, or the checkpoint of that name; bundled ones are read once."""
+    from . import checkpoints
+    from .model import DynaMix
+
+    if isinstance(model, DynaMix):
+        return model
+    if model is None or str(model) in checkpoints.bundled():
+        return _cached_model(str(model or BUNDLED_MODEL))
+    if isinstance(model, str | Path):
+        return checkpoints.load(model)
+    raise InputError(
+        f"model must be a DynaMix, a checkpoint's name or path, or None, found "
+        f"{type(model).__name__}."
+    )

@@ -1,0 +1,276 @@
+"""From a measured series to what the model sees, and back.
+
+Two kinds of things live here. *Transforms* (standardising, Box-Cox, power-law detrending) are
+fitted to a context, return the state that their inverse needs, and invert exactly. *Embeddings*
+make up the dimensions that a series lacks. Both work on one series at a time, ``(T_C, n)`` in
+float64, so that a forecast never depends on the series beside it.
+
+Source: Hemmer & Durstewitz (2025), section 3.3 and appendix; Box & Cox (1964); delay embedding
+after Takens (1981).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy import optimize, signal, special, stats
+
+from .config import EMBEDDINGS, Embedding
+from .errors import InputError, one_of
+
+Series = Float[ndarray, "T n"]
+
+_SMALLEST_SCALE = 1e-6  # a deviation below this would amplify rounding
+_BOX_COX_OFFSET = 1.2  # shifts standardised data well into the positive numbers
+_LARGEST_LAMBDA = 2.0
+_SMALLEST_BASE = 1e-10  # keeps the inverse power real where a forecast leaves its domain
+_LARGEST_EXPONENT = 3.0
+_RANDOM_DELAYS = (3, 10)
+_SHORTEST_FOR_POS = 10
+_SHORTEST_FOR_TREND = 4
+
+
+class Transform(Protocol):
+    """A fitted, invertible map of a series."""
+
+    def apply(self, x: Series) -> Series:
+        """Transform values from the context's own time range."""
+        ...
+
+    def invert(self, y: Series, *, start: int) -> Series:
+        """Undo :meth:`apply` for values that begin at time ``start`` (the context begins at 1)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Standardize:
+    """``(x - mean) / scale`` per channel; scale is the sample deviation (n - 1), at least 1e-6."""
+
+    mean: Float[ndarray, " n"]
+    scale: Float[ndarray, " n"]
+
+    @classmethod
+    def fit(cls, x: Series) -> Standardize:
+        """Mean and deviation of the context."""
+        return cls(x.mean(axis=0), np.maximum(x.std(axis=0, ddof=1), _SMALLEST_SCALE))
+
+    def apply(self, x: Series) -> Series:
+        """Scale."""
+        return (x - self.mean) / self.scale
+
+    def invert(self, y: Series, *, start: int = 1) -> Series:
+        """Scale back; time plays no part."""
+        return y * self.scale + self.mean
+
+
+@dataclass(frozen=True)
+class BoxCox:
+    """``((x + offset)^lambda - 1) / lambda`` per channel (``log`` for lambda = 0).
+
+    ``exponent`` is the maximum-likelihood lambda, clipped to [-2, 2]; ``offset`` is 1.2 for positive
+    data, else ``|min| + 1.2``. Exact both ways where ``lambda y + 1 > 0``, which holds for every
+    transformed value; a forecast beyond is held at the domain's edge.
+    """
+
+    exponent: Float[ndarray, " n"]
+    offset: Float[ndarray, " n"]
+
+    @classmethod
+    def fit(cls, x: Series) -> BoxCox:
+        """Offset and lambda of each channel."""
+        lowest = x.min(axis=0)
+        offset = np.where(lowest > 0, _BOX_COX_OFFSET, np.abs(lowest) + _BOX_COX_OFFSET)
+        exponents = [
+            float(stats.boxcox_normmax(column, method="mle")) for column in (x + offset).T
+        ]
+        return cls(np.clip(exponents, -_LARGEST_LAMBDA, _LARGEST_LAMBDA), offset)
+
+    def apply(self, x: Series) -> Series:
+        """Transform."""
+        return np.asarray(special.boxcox(x + self.offset, self.exponent))
+
+    def invert(self, y: Series, *, start: int = 1) -> Series:
+        """Transform back; time plays no part."""
+        # a base held above zero bounds y by (base^lambda - 1) / lambda; special.inv_boxcox is then
+        # defined everywhere, and untouched inside the domain
+        edge = np.maximum(self.exponent * y + 1.0, _SMALLEST_BASE)
+        inside = np.where(self.exponent == 0.0, y, (edge - 1.0) / np.where(self.exponent, self.exponent, 1.0))
+        return np.asarray(special.inv_boxcox(inside, self.exponent)) - self.offset
+
+
+@dataclass(frozen=True)
+class PowerLawTrend:
+    """The trend ``a t^b + c`` per channel, ``t = 1, 2, ...``, ``0 <= b <= 3``, subtracted."""
+
+    a: Float[ndarray, " n"]
+    b: Float[ndarray, " n"]
+    c: Float[ndarray, " n"]
+
+    @classmethod
+    def fit(cls, x: Series) -> PowerLawTrend:
+        """Least squares from ``(0, 1, x_1)`` with L-BFGS-B."""
+        if len(x) < _SHORTEST_FOR_TREND:
+            raise InputError(
+                f"a trend needs a context of at least {_SHORTEST_FOR_TREND} steps, found {len(x)}."
+            )
+        t = np.arange(1.0, len(x) + 1.0)
+
+        def fit_channel(column: ndarray) -> ndarray:
+            def loss(p: ndarray) -> float:
+                return float(np.sum((column - (p[0] * t ** p[1] + p[2])) ** 2))
+
+            bounds = [(None, None), (0.0, _LARGEST_EXPONENT), (None, None)]
+            start = np.array([0.0, 1.0, column[0]])
+            return optimize.minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
+
+        a, b, c = np.stack([fit_channel(column) for column in x.T], axis=1)
+        return cls(a, b, c)
+
+    def at(self, t: Float[ndarray, " T"]) -> Series:
+        """The trend's value at times ``t``."""
+        return self.a * t[:, None] ** self.b + self.c
+
+    def apply(self, x: Series) -> Series:
+        """Subtract the trend of ``t = 1 .. T``."""
+        return x - self.at(np.arange(1.0, len(x) + 1.0))
+
+    def invert(self, y: Series, *, start: int) -> Series:
+        """Add the trend of ``t = start, start + 1, ...``."""
+        return y + self.at(np.arange(float(start), float(start + len(y))))
+
+
+def fit_transforms(
+    context: Series, *, standardize: bool, detrend: bool, box_cox: bool
+) -> tuple[Series, list[Transform]]:
+    """Fit and apply, in this order: standardise, Box-Cox, detrend, standardise again.
+
+    The second standardising is there where something came between. Returns the transformed context
+    and the transforms; :func:`invert_transforms` takes a forecast back.
+    """
+    x, fitted = context, []
+    kinds: list[type[Standardize] | type[BoxCox] | type[PowerLawTrend]] = []
+    if standardize:
+        kinds.append(Standardize)
+    if box_cox:
+        kinds.append(BoxCox)
+    if detrend:
+        kinds.append(PowerLawTrend)
+    if standardize and (box_cox or detrend):
+        kinds.append(Standardize)
+    for kind in kinds:
+        transform = kind.fit(x)
+        x = transform.apply(x)
+        fitted.append(transform)
+    return x, fitted
+
+
+def invert_transforms(forecast: Series, transforms: list[Transform], *, start: int) -> Series:
+    """Undo :func:`fit_transforms` for values that begin at time ``start``."""
+    for transform in reversed(transforms):
+        forecast = transform.invert(forecast, start=start)
+    return forecast
+
+
+def autocorrelation(x: Float[ndarray, " T"]) -> Float[ndarray, " T"]:
+    """Biased autocorrelation at lags 0 to T - 1: sums divided by T at every lag, then by lag 0's.
+
+    Examples
+    --------
+    >>> autocorrelation(np.array([1.0, -1.0, 1.0, -1.0])).round(2)
+    array([ 1.  , -0.75,  0.5 , -0.25])
+    """
+    centred = x - x.mean()
+    sums = signal.correlate(centred, centred, mode="full", method="auto")[len(x) - 1 :]
+    return sums / sums[0]
+
+
+def dominant_period(x: Series) -> int:
+    """Lag of the autocorrelation's highest peak beyond ``T // 10``, the longest over channels.
+
+    A peak is a strict local maximum; without one, the lag of the largest value beyond counts.
+    """
+
+    def of_channel(column: ndarray) -> int:
+        acf = autocorrelation(column)
+        first = len(acf) // 10 + 1
+        lags = np.arange(max(first, 1), len(acf) - 1)
+        peaks = lags[(acf[lags] > acf[lags - 1]) & (acf[lags] > acf[lags + 1])]
+        if len(peaks):
+            return int(peaks[np.argmax(acf[peaks])])
+        return first + int(np.argmax(acf[first:]))
+
+    return max(of_channel(column) for column in x.T)
+
+
+def decorrelation_time(x: Series) -> int:
+    """First lag whose autocorrelation is below 1/e, the longest over channels.
+
+    1 for a channel where no lag of the first half is.
+    """
+
+    def of_channel(column: ndarray) -> int:
+        below = np.flatnonzero(autocorrelation(column)[: len(column) // 2] < 1.0 / np.e)
+        return int(below[0]) if len(below) else 1
+
+    return max(of_channel(column) for column in x.T)
+
+
+def embed(x: Series, *, dims: int, embedding: Embedding = "pos", seed: int = 0) -> Series:
+    """Append columns until the series has ``dims``; the original channels come first.
+
+    Parameters
+    ----------
+    x
+        ``(T_C, n)``, n at most ``dims``; returned as it is where ``n == dims``.
+    embedding
+        ``"pos"``: sines of the dominant period; ``"delay"``: the last channel, delayed by multiples
+        of its decorrelation time (the first rows are dropped); ``"delay_random"``: the first
+        channel at random delays of 3 to 10 steps; ``"zero"``: zeros.
+    seed
+        Of the random delays.
+
+    Raises
+    ------
+    InputError
+        If the embedding is unknown or the series too short for it.
+    """
+    one_of("embedding", embedding, EMBEDDINGS)
+    T_C, n = x.shape
+    k = dims - n
+    if k < 0:
+        raise InputError(f"cannot embed {n} channels in {dims} dimensions; forecast them singly.")
+    if k == 0:
+        return x
+    if embedding == "zero":
+        return np.concatenate([x, np.zeros((T_C, k))], axis=1)
+    if embedding == "pos":
+        if T_C < _SHORTEST_FOR_POS:
+            raise InputError(
+                f"the 'pos' embedding finds a period in the context and needs at least "
+                f"{_SHORTEST_FOR_POS} steps, found {T_C}. Give a longer context or use 'zero'."
+            )
+        phases = np.linspace(0.0, np.pi / 2, k) if k > 1 else np.zeros(1)
+        t = np.arange(1.0, T_C + 1.0)[:, None]
+        return np.concatenate([x, np.sin(2 * np.pi * t / dominant_period(x) + phases)], axis=1)
+    if embedding == "delay":
+        delay = decorrelation_time(x)
+        if k * delay >= T_C:
+            delay = max(1, T_C // (k + 1))
+        column, delays = x[:, -1], [delay * (i + 1) for i in range(k)]
+    else:
+        low, high = _RANDOM_DELAYS
+        draws = np.random.default_rng(seed).integers(low, high, size=k, endpoint=True)
+        column, delays = x[:, 0], [int(draw) for draw in draws]
+    longest = max(delays)
+    if T_C - longest < 2:
+        raise InputError(
+            f"the {embedding!r} embedding delays by up to {longest} steps and must keep 2, so the "
+            f"context needs at least {longest + 2} steps, found {T_C}. Give a longer context or use "
+            "'zero'."
+        )
+    delayed = [column[longest - d : T_C - d] for d in delays]
+    return np.column_stack([x[longest:], *delayed])

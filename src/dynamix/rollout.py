@@ -1,0 +1,95 @@
+"""The torch engine: free-running rollouts of :class:`dynamix.DynaMix`, step by step.
+
+It defines what every other engine must reproduce, the noise included: all of it comes from
+:func:`gate_noise_stream`, and so from the seed alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .model import DynaMix, check_series
+
+
+class Rollout(NamedTuple):
+    """What a rollout computed: observations ``(T, S, N)``, and gates ``(T, S, J)`` if asked for."""
+
+    observations: Float[Tensor, "T S N"]
+    gates: Float[Tensor, "T S J"] | None
+
+
+def gate_noise_stream(horizon: int, observed_dims: int, *, seed: int) -> np.ndarray:
+    """The gate's ``eps``: standard normal, ``(horizon, N)``, float32; it depends on the seed alone.
+
+    Every series sees the same numbers: a series' forecast then does not depend on what is forecast
+    beside it, nor on the engine. A longer horizon begins with the shorter one's numbers.
+    """
+    generator = np.random.Generator(np.random.Philox(key=[seed, 0]))
+    return generator.standard_normal((horizon, observed_dims), dtype=np.float32)
+
+
+@torch.no_grad()
+def rollout(
+    model: DynaMix,
+    context: Float[Tensor, "T_C S N"],
+    *,
+    horizon: int,
+    initial_x: Float[Tensor, "S N"] | None = None,
+    gate_noise: bool = True,
+    seed: int = 0,
+    return_gates: bool = False,
+) -> Rollout:
+    """Let the model run freely for ``horizon`` steps.
+
+    Parameters
+    ----------
+    model
+        Its device and precision are the computation's.
+    context
+        ``(T_C, S, N)``, as the model sees it: scaled and embedded.
+    initial_x
+        Observation that ``z_0`` is made from, ``(S, N)``; None: the context's last.
+    gate_noise, seed
+        Whether the gate's noise is drawn, and from which seed. Probabilistic experts draw theirs
+        from the same seed.
+    return_gates
+        Also return the expert weights of every step.
+
+    Raises
+    ------
+    InputError
+        If the context's shape does not fit the model.
+    """
+    check_series(context, model.config)
+    reference = model.gate.D
+    context = context.to(reference)
+    N, M, J = model.config.observed_dims, model.config.latent_dims, model.config.experts
+    eps = None
+    if gate_noise:
+        eps = torch.from_numpy(gate_noise_stream(horizon, N, seed=seed)).to(reference)
+    expert_draws = (
+        np.random.Generator(np.random.Philox(key=[seed, 1])) if model.config.probabilistic else None
+    )
+    read = model.gate.read(context)
+    z = model.initial_state(context[-1] if initial_x is None else initial_x.to(reference))
+    observations = torch.empty(horizon, *z.shape[:1], N, dtype=z.dtype, device=z.device)
+    gates = (
+        torch.empty(horizon, z.shape[0], J, dtype=z.dtype, device=z.device)
+        if return_gates
+        else None
+    )
+    for t in range(horizon):
+        expert_noise = None
+        if expert_draws is not None:
+            draws = expert_draws.standard_normal((1, J, M), dtype=np.float32)
+            expert_noise = torch.from_numpy(draws).to(reference)
+        z, weights = model.step(z, read, None if eps is None else eps[t : t + 1], expert_noise)
+        observations[t] = z[:, :N]
+        if gates is not None:
+            gates[t] = weights
+    return Rollout(observations, gates)

@@ -1,0 +1,336 @@
+"""Measures of a reconstruction: geometry, spectrum, short-term error, chaos.
+
+All take keyword-only ``forecast=`` and ``truth=``, arrays ``(T,)``, ``(T, N)``, or ``(T, S, N)`` for
+several series (then an array ``(S,)`` comes back). A forecast that has left the numbers (NaN,
+infinity) or the truth's whole range gives NaN, which callers count as a failure; NaN in the *truth*
+is an error.
+
+Sources: Hemmer & Durstewitz (2025), appendix; Koppe et al. (2019) for D_stsp; Mikhaeil et al. (2022)
+for D_H; Hyndman & Koehler (2006) for MASE; Benettin et al. (1980) for Lyapunov spectra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.ndimage import gaussian_filter1d
+
+from .config import BenchmarkConfig
+from .errors import InputError, whole_number
+
+if TYPE_CHECKING:
+    from .model import DynaMix
+
+_PROTOCOL = BenchmarkConfig()
+_PSEUDO_COUNT = 1e-5
+_MOST_HISTOGRAM_DIMS = 5
+_MIXTURE_WIDTH = 1.0
+_MIXTURE_SAMPLES = 1000
+
+Points = Float[ndarray, "T N"]
+Measured = float | Float[ndarray, " S"]
+
+
+def state_space_divergence(*, forecast: Any, truth: Any, bins: int = _PROTOCOL.bins) -> Measured:
+    """``D_stsp``: Kullback-Leibler divergence of where truth and forecast spend their time.
+
+    ``sum_b p_b log(p_b / q_b)`` over histograms of ``bins`` equal bins per dimension across the
+    truth's range, with 1e-5 added to every bin's count before normalising. 0 for the same geometry;
+    about 10 and more for a wrong one. Above 5 dimensions the Gaussian-mixture form stands in
+    (:func:`mixture_divergence`).
+
+    Parameters
+    ----------
+    forecast, truth
+        Their lengths may differ; their channels may not.
+    bins
+        Per dimension.
+
+    Returns
+    -------
+    In nats. NaN where the forecast is not finite or never enters the truth's range.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(1000, 2))
+    >>> state_space_divergence(forecast=x, truth=x)
+    0.0
+    """
+    bins = whole_number("bins", bins, least=2)
+    return _per_series(lambda f, t: _divergence(f, t, bins), forecast, truth)
+
+
+def _divergence(forecast: Points, truth: Points, bins: int) -> float:
+    if not np.isfinite(forecast).all():
+        return float("nan")
+    if truth.shape[1] > _MOST_HISTOGRAM_DIMS:
+        return mixture_divergence(forecast=forecast, truth=truth)
+    low, high = truth.min(axis=0), truth.max(axis=0)
+    if (high <= low).any():
+        raise InputError(
+            f"truth must vary in every channel, but channel {int(np.argmax(high <= low))} is "
+            "constant: its histogram has no width."
+        )
+
+    def counts(points: Points) -> ndarray:
+        inside = points[((points >= low) & (points <= high)).all(axis=1)]
+        index = np.minimum(((inside - low) / (high - low) * bins).astype(np.int64), bins - 1)
+        flat = np.ravel_multi_index(tuple(index.T), (bins,) * points.shape[1])
+        return np.bincount(flat, minlength=bins ** points.shape[1]).astype(np.float64)
+
+    p, q = counts(truth), counts(forecast)
+    if not q.any():
+        return float("nan")
+    p, q = p + _PSEUDO_COUNT, q + _PSEUDO_COUNT
+    p, q = p / p.sum(), q / q.sum()
+    return float(max(np.sum(p * np.log(p / q)), 0.0))
+
+
+def mixture_divergence(
+    *,
+    forecast: Points,
+    truth: Points,
+    width: float = _MIXTURE_WIDTH,
+    samples: int = _MIXTURE_SAMPLES,
+    seed: int = 0,
+) -> float:
+    """``D_stsp`` in high dimensions: a Gaussian of ``width`` on every point, Monte-Carlo KL.
+
+    ``mean_i log(p(x_i) / q(x_i))`` over ``samples`` draws ``x_i`` from the truth's mixture ``p``.
+    """
+    if not np.isfinite(forecast).all():
+        return float("nan")
+    from scipy.spatial.distance import cdist
+    from scipy.special import logsumexp
+
+    rng = np.random.default_rng(seed)
+    centres = truth[rng.integers(len(truth), size=samples)]
+    draws = centres + width * rng.standard_normal(centres.shape)
+
+    def log_density(points: Points) -> ndarray:
+        squared = cdist(draws, points, "sqeuclidean")
+        return logsumexp(-squared / (2 * width**2), axis=1) - np.log(len(points))
+
+    return float(np.mean(log_density(truth) - log_density(forecast)))
+
+
+def power_spectrum(x: Any, *, smoothing: int = _PROTOCOL.smoothing) -> Float[ndarray, "F N"]:
+    """Smoothed power spectrum per channel, normalised to sum 1: ``(T // 2 + 1, N)``.
+
+    ``|rfft|^2`` of the standardised channel, smoothed by a Gaussian of ``smoothing`` frequency bins
+    with reflecting ends. A channel without motion has no spectrum: its column is zero.
+    """
+    points = _as_series(x, "x")[:, 0]
+    deviation = points.std(axis=0)
+    moving = deviation > 1e-12 * np.maximum(np.abs(points).max(axis=0), 1.0)
+    scaled = (points - points.mean(axis=0)) / np.where(moving, deviation, 1.0)
+    power = np.abs(np.fft.rfft(scaled, axis=0)) ** 2
+    if smoothing > 0:
+        power = gaussian_filter1d(power, smoothing, axis=0, mode="reflect")
+    return np.where(moving, power / np.where(moving, power.sum(axis=0), 1.0), 0.0)
+
+
+def spectral_hellinger(
+    *, forecast: Any, truth: Any, smoothing: int = _PROTOCOL.smoothing
+) -> Measured:
+    """``D_H``: Hellinger distance of smoothed power spectra, ``sqrt(1 - sum sqrt(p q))``.
+
+    Averaged over channels; from 0 (same spectrum) to 1 (disjoint, or a forecast that stands still).
+    Forecast and truth must be equally long, since their frequencies must match.
+
+    Examples
+    --------
+    >>> x = np.sin(np.arange(500) / 5)
+    >>> spectral_hellinger(forecast=x, truth=x)
+    0.0
+    """
+    smoothing = whole_number("smoothing", smoothing, least=0)
+
+    def measure(f: Points, t: Points) -> float:
+        if len(f) != len(t):
+            raise InputError(
+                "spectra can be compared only for equally long series, found a forecast of "
+                f"{len(f)} and a truth of {len(t)} steps. Cut the longer one."
+            )
+        if not np.isfinite(f).all():
+            return float("nan")
+        p, q = power_spectrum(t, smoothing=smoothing), power_spectrum(f, smoothing=smoothing)
+        overlap = np.sqrt(p * q).sum(axis=0)
+        # equal spectra overlap by 1 up to rounding, whose square root would show as 1e-8
+        overlap = np.where(overlap > 1.0 - 1e-14, 1.0, overlap)
+        return float(np.mean(np.sqrt(1.0 - overlap)))
+
+    return _per_series(measure, forecast, truth)
+
+
+def mase(*, forecast: Any, truth: Any, steps: int = _PROTOCOL.mase_steps) -> Measured:
+    """Mean absolute scaled error of the first ``steps`` steps.
+
+    ``mean |forecast - truth|`` over these steps, over the truth's mean absolute one-step change
+    along its whole length, per channel, then averaged. 1 is the error of saying "no change" for one
+    step.
+
+    Examples
+    --------
+    >>> mase(forecast=np.array([1.0, 2.0]), truth=np.array([0.0, 1.0, 2.0]), steps=2)
+    1.0
+    """
+    steps = whole_number("steps", steps)
+
+    def measure(f: Points, t: Points) -> float:
+        if min(len(f), len(t)) < steps:
+            raise InputError(
+                f"mase over {steps} steps needs that many of both, found {len(f)} of the forecast "
+                f"and {len(t)} of the truth."
+            )
+        change = np.abs(np.diff(t, axis=0)).mean(axis=0)
+        if (change == 0).any():
+            raise InputError(
+                f"truth must vary in every channel, but channel {int(np.argmax(change == 0))} is "
+                "constant: an error cannot be scaled by it."
+            )
+        error = float(np.mean(np.abs(f[:steps] - t[:steps]).mean(axis=0) / change))
+        return error if np.isfinite(error) else float("nan")
+
+    return _per_series(measure, forecast, truth)
+
+
+def valid_prediction_time(
+    *, forecast: Any, truth: Any, threshold: float = 0.4, lyapunov_time: float = 1.0
+) -> Measured:
+    """How long a forecast holds: time until its normalised error first exceeds ``threshold``.
+
+    The error at time t is ``sqrt(mean_i ((f_i - x_i) / std(x_i))^2)``. Time is in units of
+    ``lyapunov_time`` steps (:func:`dynamix.systems.lyapunov_time`); the default counts steps. A
+    forecast that never exceeds it holds for its whole length.
+    """
+    if not (threshold > 0 and lyapunov_time > 0):
+        raise InputError(
+            "threshold and lyapunov_time must be positive, found "
+            f"{threshold!r} and {lyapunov_time!r}."
+        )
+
+    def measure(f: Points, t: Points) -> float:
+        length = min(len(f), len(t))
+        scale = t.std(axis=0)
+        if (scale == 0).any():
+            raise InputError("truth must vary in every channel to scale an error by it.")
+        error = np.sqrt(np.mean(((f[:length] - t[:length]) / scale) ** 2, axis=1))
+        beyond = np.flatnonzero(~(error <= threshold))  # NaN counts as beyond
+        return float((beyond[0] if len(beyond) else length) / lyapunov_time)
+
+    return _per_series(measure, forecast, truth)
+
+
+def lyapunov_spectrum(
+    model: DynaMix,
+    context: Any,
+    *,
+    steps: int = 2000,
+    exponents: int | None = None,
+    transient: int = 200,
+    time_step: float = 1.0,
+) -> Float[ndarray, " k"]:
+    """Lyapunov exponents of the model as it runs freely behind a context, largest first.
+
+    ``k`` tangent vectors are carried along by the Jacobian ``dz'/dz`` of the full step, query
+    included, and re-orthonormalised by QR at every step (Benettin's method); the exponents are mean
+    logarithms of R's diagonal. The gate's noise is left out, so that the map is one map.
+
+    Parameters
+    ----------
+    model, context
+        The context ``(T_C, N)`` as the model sees it: standardised, embedded.
+    steps, transient
+        Steps averaged over, after those left out first.
+    exponents
+        k; None: all M.
+    time_step
+        Duration of one step; exponents are per unit of it.
+
+    Raises
+    ------
+    InputError
+        If the context does not fit the model, or the trajectory diverges.
+    """
+    import torch
+    from torch.func import jvp, vmap
+
+    from .model import check_series
+
+    steps = whole_number("steps", steps)
+    transient = whole_number("transient", transient, least=0)
+    M = model.config.latent_dims
+    k = M if exponents is None else whole_number("exponents", exponents)
+    if k > M:
+        raise InputError(f"exponents must be at most the latent dimension {M}, found {k}.")
+    series = torch.as_tensor(_as_series(context, "context")[:, 0]).to(model.gate.D)[:, None]
+    check_series(series, model.config)
+    sums = np.zeros(k)
+    with torch.no_grad():
+        read = model.gate.read(series)
+        z = model.initial_state(series[-1])
+        tangents = torch.eye(M, k, dtype=z.dtype).T  # (k, M), one vector a row
+
+        def flow(state: torch.Tensor) -> torch.Tensor:
+            return model.step(state[None], read, query_state=state[None])[0][0]
+
+        for t in range(transient + steps):
+            state = z[0]
+            pushed = vmap(lambda v, at=state: jvp(flow, (at,), (v,))[1])(tangents)
+            z = flow(state)[None]
+            q, r = torch.linalg.qr(pushed.double().T)
+            tangents = q.T.to(z)
+            if not torch.isfinite(z).all():
+                raise InputError(f"the model diverged after {t} steps; it has no exponents there.")
+            if t >= transient:
+                sums += np.log(np.abs(r.diagonal().numpy()) + 1e-300)
+    return np.sort(sums / (steps * time_step))[::-1].copy()
+
+
+def largest_lyapunov_exponent(
+    model: DynaMix, context: Any, *, steps: int = 2000, transient: int = 200, time_step: float = 1.0
+) -> float:
+    """The first of :func:`lyapunov_spectrum`: positive for chaos, 0 for a cycle, else a fixed point."""
+    spectrum = lyapunov_spectrum(
+        model, context, steps=steps, exponents=1, transient=transient, time_step=time_step
+    )
+    return float(spectrum[0])
+
+
+def _per_series(
+    measure: Callable[[Points, Points], float], forecast: Any, truth: Any
+) -> float | ndarray:
+    """Apply a measure to each series of equally many, with equally many channels."""
+    several = np.ndim(forecast) == 3 or np.ndim(truth) == 3
+    f, t = _as_series(forecast, "forecast"), _as_series(truth, "truth")
+    if f.shape[1:] != t.shape[1:]:
+        raise InputError(
+            "forecast and truth must have the same series and channels, found shapes "
+            f"{np.shape(forecast)} and {np.shape(truth)}."
+        )
+    if not np.isfinite(t).all():
+        where = np.argwhere(~np.isfinite(t))[0]
+        raise InputError(f"truth must be finite, found {t[tuple(where)]} at step {int(where[0])}.")
+    values = [measure(f[:, s], t[:, s]) for s in range(f.shape[1])]
+    return np.array(values) if several else values[0]
+
+
+def _as_series(x: Any, what: str) -> Float[ndarray, "T S N"]:
+    """Any array, frame or tensor as ``(T, S, N)`` in float64."""
+    if hasattr(x, "detach"):
+        x = x.detach().cpu().numpy()
+    try:
+        array = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} must be an array of numbers: {error}.") from error
+    if array.ndim not in (1, 2, 3) or array.size == 0:
+        raise InputError(
+            f"{what} must have shape (T,), (T, N) or (T, S, N) and not be empty, found "
+            f"{array.shape}."
+        )
+    return array.reshape({1: (-1, 1, 1), 2: (len(array), 1, -1), 3: array.shape}[array.ndim])

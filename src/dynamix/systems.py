@@ -1,0 +1,365 @@
+"""The data corpus: three-dimensional flows of dysts, the split, trajectories, training windows.
+
+Trajectories come from ``dysts`` (Gilpin, NeurIPS Datasets & Benchmarks 2021): its equations, its
+parameters, its initial conditions, which lie on the attractors. They are sampled at a number of
+points per *dominant period* of each system, so that a context of given length shows about equally
+many oscillations whatever the system's own time unit.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from .errors import InputError, one_of, whole_number
+
+logger = logging.getLogger(__name__)
+
+DIMENSION = 3
+TOLERANCE = 1e-9  # relative and absolute, of the integrator
+_MAX_STEPS = 100_000  # integrator steps between two samples before it gives up
+_SMALLEST_SPREAD = 1e-3  # a window channel that moves less than this share of its usual is redrawn
+_MOST_REDRAWS = 100
+
+
+def cache_directory() -> Path:
+    """Where trajectories are kept: ``$DYNAMIX_CACHE``, else the user's cache directory."""
+    import platformdirs
+
+    named = os.environ.get("DYNAMIX_CACHE")
+    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("dynamix"))
+
+
+@lru_cache(maxsize=1)
+def _catalogue_entries() -> dict[str, dict[str, Any]]:
+    path = resources.files("dysts") / "data" / "chaotic_attractors.json"
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        name: entry
+        for name, entry in sorted(entries.items())
+        if np.shape(entry["initial_conditions"]) == (DIMENSION,)
+    }
+
+
+def catalogue() -> list[str]:
+    """Names of the 104 three-dimensional flows of dysts, in alphabetical order.
+
+    Examples
+    --------
+    >>> len(catalogue()), "Lorenz" in catalogue()
+    (104, True)
+    """
+    return list(_catalogue_entries())
+
+
+@lru_cache(maxsize=1)
+def split_table() -> list[dict[str, str]]:
+    """The split as its file has it: one row per system with ``role``, ``family`` and ``reason``."""
+    path = resources.files("dynamix") / "data" / "split.csv"
+    with path.open("r", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def split() -> dict[str, list[str]]:
+    """The fixed split: 34 systems to train on, the others held out.
+
+    ``"train"`` and ``"test"`` share no system and no family. ``"validation"`` is the part of
+    ``"train"`` that model selection may look at; ``"excluded"`` are the systems of neither, each
+    with its reason in :func:`split_table`.
+
+    Examples
+    --------
+    >>> len(split()["train"]), "Lorenz" in split()["test"]
+    (34, True)
+    """
+    names: dict[str, list[str]] = {"train": [], "test": [], "validation": [], "excluded": []}
+    for row in split_table():
+        role = row["role"]
+        names["train" if role == "train-validation" else role].append(row["system"])
+        if role == "train-validation":
+            names["validation"].append(row["system"])
+    return names
+
+
+def system_facts(name: str) -> dict[str, Any]:
+    """What dysts knows of a system: period, parameters, Lyapunov exponents, dimensions, citation.
+
+    Raises
+    ------
+    InputError
+        If dysts has no three-dimensional flow of that name.
+    """
+    one_of("system", name, catalogue())
+    return dict(_catalogue_entries()[name])
+
+
+def lyapunov_time(name: str, *, points_per_period: int = 50) -> float:
+    """Samples in which two nearby states part by a factor e, from dysts' largest exponent.
+
+    Infinite for a system whose exponent is not positive.
+    """
+    facts = system_facts(name)
+    exponent = facts.get("maximum_lyapunov_estimated") or 0.0
+    if exponent <= 0:
+        return float("inf")
+    return float(points_per_period / (facts["period"] * exponent))
+
+
+def trajectory(
+    name: str,
+    *,
+    n: int = 12_000,
+    points_per_period: int = 50,
+    transient: int = 0,
+    initial_condition: Sequence[float] | None = None,
+) -> Float[ndarray, "n 3"]:
+    """A trajectory ``(n, 3)``, float32, in the system's own units, from the cache where it is there.
+
+    Parameters
+    ----------
+    name
+        A name of :func:`catalogue`.
+    n
+        Samples.
+    points_per_period
+        Samples per dominant period; the time step is dysts' period divided by it.
+    transient
+        Samples dropped first.
+    initial_condition
+        Where to start; None: the catalogue's, which lies on the attractor.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown, a number out of range, or the integrator fails.
+
+    Notes
+    -----
+    Integrated with LSODA at tolerance 1e-9. Angles that grow without bound are mapped by dysts' own
+    rule (to their cosine, say). A damaged or interrupted cache file is noticed and made anew.
+    """
+    one_of("system", name, catalogue())
+    n = whole_number("n", n)
+    points_per_period = whole_number("points_per_period", points_per_period, least=2)
+    transient = whole_number("transient", transient, least=0)
+    start = np.asarray(
+        system_facts(name)["initial_conditions"] if initial_condition is None else initial_condition,
+        dtype=np.float64,
+    )
+    if start.shape != (DIMENSION,) or not np.isfinite(start).all():
+        raise InputError(
+            f"initial_condition must be {DIMENSION} finite numbers, found {initial_condition!r}."
+        )
+    recipe = {
+        "system": name,
+        "n": n + transient,
+        "points_per_period": points_per_period,
+        "start": start.tolist(),
+        "tolerance": TOLERANCE,
+        "dysts": metadata.version("dysts"),
+    }
+    text = json.dumps(recipe, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = cache_directory() / "trajectories" / f"{name}-{digest}.npz"
+    values = _read_cache(path, text)
+    if values is None:
+        values = _integrate(name, start, n + transient, points_per_period)
+        _write_cache(path, text, values)
+    return values[transient:]
+
+
+def _integrate(
+    name: str, start: Float[ndarray, " 3"], n: int, points_per_period: int
+) -> Float[ndarray, "n 3"]:
+    import warnings
+
+    import dysts.flows
+    from scipy.integrate import ODEintWarning, odeint
+
+    system = getattr(dysts.flows, name)()
+    times = np.arange(n) * (system.period / points_per_period)
+    overridden = "rhs" in type(system).__dict__
+    if overridden:  # the few systems that wrap their compiled equations
+
+        def flow(state: ndarray, t: float) -> Any:
+            return system.rhs(state, t)
+    else:
+        # straight to the compiled equations: half the time goes into dysts' argument handling
+        equations, parameters = type(system)._rhs, [np.asarray(p)[()] for p in system.param_list]
+
+        def flow(state: ndarray, t: float) -> Any:
+            return equations(state[0], state[1], state[2], t, *parameters)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ODEintWarning)  # told as an error below
+        values, report = odeint(
+            flow,
+            start,
+            times,
+            rtol=TOLERANCE,
+            atol=TOLERANCE,
+            mxstep=_MAX_STEPS,
+            full_output=True,
+        )
+    if report["message"] != "Integration successful." or not np.isfinite(values).all():
+        raise InputError(
+            f"the integrator could not follow {name} for {n} samples: {report['message']} "
+            "Use a shorter trajectory or another initial condition."
+        )
+    bounded = getattr(system, "_postprocessing", None)
+    if bounded is not None:
+        values = np.stack([np.asarray(channel) for channel in bounded(*values.T)], axis=1)
+    return values.astype(np.float32)
+
+
+def _read_cache(path: Path, recipe: str) -> Float[ndarray, "n 3"] | None:
+    """The cached values, or None where the file is absent, damaged or of another recipe."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:  # the zip's checksums guard the content
+            if str(file["recipe"]) != recipe:
+                raise ValueError("made by another recipe")
+            values = file["values"]
+        if values.shape != (json.loads(recipe)["n"], DIMENSION) or not np.isfinite(values).all():
+            raise ValueError(f"holds {values.shape}, or values that are not finite")
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        logger.warning("the cached trajectory %s is damaged (%s); making it anew", path.name, error)
+        return None
+    return values
+
+
+def _write_cache(path: Path, recipe: str, values: Float[ndarray, "n 3"]) -> None:
+    """Write whole or not at all; a cache that cannot be written costs time, not the result."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            np.savez(file, values=values, recipe=np.array(recipe))
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        logger.warning("could not cache the trajectory %s: %s", path.name, error)
+
+
+def load_trajectories(paths: Sequence[str | Path], *, dims: int) -> list[Float[ndarray, "T N"]]:
+    """Own trajectories from ``.npy`` (``(T, N)`` or ``(T, S, N)``) and ``.csv`` files.
+
+    In a CSV, columns that are not numeric (dates, say) are left out, and said so.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, of another kind, holds other than ``dims`` channels, or NaN.
+    """
+    series: list[ndarray] = []
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise InputError(f"no file at {str(path)!r}. Give .npy or .csv files.")
+        if path.suffix == ".npy":
+            try:
+                values = np.load(path, allow_pickle=False)
+            except (ValueError, EOFError, OSError) as error:
+                raise InputError(f"{str(path)!r} is not a readable .npy array: {error}.") from error
+        elif path.suffix == ".csv":
+            import pandas as pd
+
+            frame = pd.read_csv(path)
+            numeric = frame.select_dtypes("number")
+            dropped = [str(column) for column in frame.columns if column not in numeric.columns]
+            if dropped:
+                logger.warning("%s: left out non-numeric columns %s", path.name, dropped)
+            values = numeric.to_numpy(dtype=np.float64)
+        else:
+            raise InputError(f"{str(path)!r}: expected a .npy or .csv file, found {path.suffix!r}.")
+        if values.dtype.kind not in "fiu" or values.ndim not in (2, 3) or values.shape[-1] != dims:
+            raise InputError(
+                f"{str(path)!r} should hold numbers of shape (T, {dims}) or (T, S, {dims}), found "
+                f"{values.shape} of {values.dtype}. Change the file, or the model's observed_dims."
+            )
+        if not np.isfinite(values).all():
+            where = np.argwhere(~np.isfinite(values))[0].tolist()
+            raise InputError(f"{str(path)!r} holds NaN or infinity, first at index {where}.")
+        stacked = values if values.ndim == 3 else values[:, None]
+        series += [stacked[:, s].astype(np.float32) for s in range(stacked.shape[1])]
+    return series
+
+
+class WindowSampler:
+    """Draws standardised training sequences from a set of trajectories.
+
+    A sequence is a random stretch of a random trajectory, each channel scaled to mean 0 and
+    deviation 1 over the stretch; a stretch in which a channel stands still is drawn anew.
+
+    Parameters
+    ----------
+    trajectories
+        Arrays ``(T, N)``.
+    length
+        Points of a sequence.
+    signed_permutations
+        Permute and mirror the axes of every sequence at random: the equations of motion do not know
+        which axis came first, and neither should the model.
+
+    Raises
+    ------
+    InputError
+        If a trajectory is shorter than a sequence, or nearly always still.
+    """
+
+    def __init__(
+        self,
+        trajectories: Sequence[Float[ndarray, "_ N"]],
+        *,
+        length: int,
+        signed_permutations: bool = False,
+    ) -> None:
+        if not trajectories:
+            raise InputError("there is no trajectory to draw training sequences from.")
+        for i, values in enumerate(trajectories):
+            if len(values) < length:
+                raise InputError(
+                    f"trajectory {i} has {len(values)} points, but a training sequence needs "
+                    f"{length}. Give longer data, or shorten context_length or window."
+                )
+        self.trajectories = [np.asarray(values, dtype=np.float32) for values in trajectories]
+        self.length = length
+        self.signed_permutations = signed_permutations
+        self._usual = [values.std(axis=0) for values in self.trajectories]
+
+    def draw(self, count: int, *, rng: np.random.Generator) -> Float[ndarray, "length count N"]:
+        """``count`` sequences, time first."""
+        return np.stack([self._draw_one(rng) for _ in range(count)], axis=1)
+
+    def _draw_one(self, rng: np.random.Generator) -> Float[ndarray, "length N"]:
+        for _ in range(_MOST_REDRAWS):
+            i = int(rng.integers(len(self.trajectories)))
+            values = self.trajectories[i]
+            first = int(rng.integers(len(values) - self.length + 1))
+            window = values[first : first + self.length]
+            scale = window.std(axis=0, ddof=1)
+            if (scale > _SMALLEST_SPREAD * self._usual[i]).all() and (scale > 0).all():
+                break
+        else:
+            raise InputError(
+                f"{_MOST_REDRAWS} random sequences in a row had a channel that stands still. Drop "
+                "constant channels from the training data."
+            )
+        window = (window - window.mean(axis=0)) / scale
+        if self.signed_permutations:
+            order = rng.permutation(window.shape[1])
+            window = window[:, order] * rng.choice(np.float32([-1.0, 1.0]), size=window.shape[1])
+        return window

@@ -21,7 +21,15 @@ SEED = 2505_13192
 TRAINING, VALIDATION = 34, 6
 FAMILIES = {
     "lorenz": (
-        ["Lorenz", "LorenzBounded", "Chen", "LuChen", "RayleighBenard", "VallisElNino", "PanXuZhou"],
+        [
+            "Lorenz",
+            "LorenzBounded",
+            "Chen",
+            "LuChen",
+            "RayleighBenard",
+            "VallisElNino",
+            "PanXuZhou",
+        ],
         "Lorenz' quadratic terms with other linear coefficients or coordinates",
     ),
     "chua": (["Chua", "MultiChua"], "Chua's circuit with more scrolls"),
@@ -38,7 +46,9 @@ FAMILIES = {
 }
 HELD_OUT = ("lorenz", "chua", "sprott-m")
 EXCLUDED = {
-    "StickSlipOscillator": "discontinuous friction: LSODA cannot step across it at 1e-8 and gives up"
+    "StickSlipOscillator": (
+        "discontinuous friction: LSODA cannot step across it at 1e-8 and gives up"
+    )
 }
 
 

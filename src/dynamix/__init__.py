@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         plotting,
         preprocessing,
         systems,
+        trainer,
         training,
     )
     from .config import BenchmarkConfig, ForecastConfig, ModelConfig, TrainingConfig
@@ -43,6 +44,7 @@ _MODULES = (
     "plotting",
     "preprocessing",
     "systems",
+    "trainer",
     "training",
 )
 _NAMES = {
@@ -75,6 +77,7 @@ __all__ = [
     "plotting",
     "preprocessing",
     "systems",
+    "trainer",
     "training",
 ]
 

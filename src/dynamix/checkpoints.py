@@ -143,7 +143,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         )
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})
+            tensors = {key: file.get_tensor(key) for key in list(file.keys())}
+            return tensors, dict(file.metadata() or {})
     except (SafetensorError, ValueError, OverflowError) as error:
         raise InputError(
             f"{path.name!r} is not a readable {_SUFFIX} file; it may be truncated or another "

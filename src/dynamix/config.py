@@ -68,9 +68,7 @@ class ModelConfig:
         ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InputError(
-                    f"{name} must be an integer of at least {least}, found {value!r}."
-                )
+                raise InputError(f"{name} must be an integer of at least {least}, found {value!r}.")
         one_of("expert_kind", self.expert_kind, EXPERT_KINDS)
         if self.latent_dims < self.observed_dims:
             raise InputError(
@@ -212,7 +210,7 @@ class BenchmarkConfig:
     seed: int = _described(0, "seed of the gate's noise")
 
 
-ConfigT = TypeVar("ConfigT", ModelConfig, ForecastConfig, TrainingConfig, BenchmarkConfig)
+ConfigT = TypeVar("ConfigT")
 
 
 def from_dict(kind: type[ConfigT], values: dict[str, Any], *, source: str) -> ConfigT:
@@ -223,7 +221,7 @@ def from_dict(kind: type[ConfigT], values: dict[str, Any], *, source: str) -> Co
     InputError
         If a key is unknown or a value does not fit its field.
     """
-    known = {f.name for f in dataclasses.fields(kind)}
+    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)
     if unknown:
         raise InputError(

@@ -16,7 +16,6 @@ from numpy import ndarray
 from .errors import InputError
 
 
-
 def unpack(context: Any) -> tuple[Float[ndarray, "T_C S n"], Callable[[ndarray], Any]]:
     """The context as ``(T_C, S, n)`` float64, and a function that gives a forecast its kind."""
     kind = f"{type(context).__module__.split('.')[0]}.{type(context).__name__}"
@@ -81,8 +80,8 @@ def _unpack_pandas(context: Any) -> tuple[Float[ndarray, "T_C S n"], Callable[[n
     ]
     if bad:
         raise InputError(
-            f"context must have numeric columns only, found {', '.join(bad)}. Drop or convert them; "
-            "dates belong in the index."
+            f"context must have numeric columns only, found {', '.join(bad)}. Drop or convert "
+            "them; dates belong in the index."
         )
     values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     float32 = all(dtype == np.float32 for dtype in frame.dtypes)
@@ -127,7 +126,7 @@ def continue_index(index: Any, steps: int) -> Any:
             raise InputError(
                 f"the context's dates are not regular: steps range from {gaps.min()} to "
                 f"{gaps.max()}. Resample first (for example df.resample('h').mean()), or drop the "
-                "dates with df.reset_index(drop=True)."
+                "dates with df.reset_index(drop=True) (on the command line: --no-time)."
             )
         labels = [index[-1] + spacing]
         for _ in range(steps - 1):
@@ -141,19 +140,21 @@ def continue_index(index: Any, steps: int) -> Any:
     raise InputError(
         f"the context's index ({index.dtype}, from {index[0]!r} to {index[-1]!r}) cannot be "
         "continued: it should hold dates or numbers in regular steps. Convert it with "
-        "pd.to_datetime, or drop it with df.reset_index(drop=True)."
+        "pd.to_datetime, or drop it with df.reset_index(drop=True) (command line: --no-time)."
     )
 
 
 def check_values(values: Float[ndarray, "T_C S n"]) -> None:
     """Raise unless every series is long enough, finite and moving."""
-    T_C, S, n = values.shape
+    T_C, S, _ = values.shape
     if T_C < 2:
         raise InputError(f"context must have at least 2 steps (time comes first), found {T_C}.")
     finite = np.isfinite(values)
     if not finite.all():
         if not finite.any():
-            raise InputError("context holds no finite value at all: every entry is NaN or infinite.")
+            raise InputError(
+                "context holds no finite value at all: every entry is NaN or infinite."
+            )
         t, s, i = (int(v) for v in np.argwhere(~finite)[0])
         series = f", series {s}" if S > 1 else ""
         raise InputError(

@@ -99,8 +99,8 @@ def forecast(
     T_C, S, n = values.shape
     if initial_x is not None and (detrend or box_cox):
         raise InputError(
-            "initial_x cannot be combined with detrend or box_cox: these describe how the context's "
-            "own end goes on, and initial_x starts elsewhere. Drop one of them."
+            "initial_x cannot be combined with detrend or box_cox: these describe how the "
+            "context's own end goes on, and initial_x starts elsewhere. Drop one of them."
         )
     start = None if initial_x is None else check_initial(initial_x, S=S, n=n)
     network = _resolve_model(model)

@@ -1,12 +1,12 @@
 """Measures of a reconstruction: geometry, spectrum, short-term error, chaos.
 
-All take keyword-only ``forecast=`` and ``truth=``, arrays ``(T,)``, ``(T, N)``, or ``(T, S, N)`` for
+All take keyword-only ``forecast=`` and ``truth=``, arrays ``(T,)``, ``(T, N)`` or ``(T, S, N)`` for
 several series (then an array ``(S,)`` comes back). A forecast that has left the numbers (NaN,
 infinity) or the truth's whole range gives NaN, which callers count as a failure; NaN in the *truth*
 is an error.
 
-Sources: Hemmer & Durstewitz (2025), appendix; Koppe et al. (2019) for D_stsp; Mikhaeil et al. (2022)
-for D_H; Hyndman & Koehler (2006) for MASE; Benettin et al. (1980) for Lyapunov spectra.
+Sources: Hemmer & Durstewitz (2025), appendix; Koppe et al. (2019) for D_stsp; Mikhaeil et al.
+(2022) for D_H; Hyndman & Koehler (2006) for MASE; Benettin et al. (1980) for Lyapunov spectra.
 """
 
 from __future__ import annotations
@@ -295,7 +295,7 @@ def lyapunov_spectrum(
 def largest_lyapunov_exponent(
     model: DynaMix, context: Any, *, steps: int = 2000, transient: int = 200, time_step: float = 1.0
 ) -> float:
-    """The first of :func:`lyapunov_spectrum`: positive for chaos, 0 for a cycle, else a fixed point."""
+    """The first of :func:`lyapunov_spectrum`: positive for chaos, 0 for a cycle."""
     spectrum = lyapunov_spectrum(
         model, context, steps=steps, exponents=1, transient=transient, time_step=time_step
     )

@@ -71,7 +71,7 @@ class ALRNNExperts(nn.Module):
 
 
 class ClippedShallowPLRNNExperts(nn.Module):
-    """J clipped shallow PLRNNs (Hess et al., ICML 2023), bounded by construction:
+    """J clipped shallow PLRNNs (Hess et al., ICML 2023), bounded by construction.
 
     ``f_j(z) = A_j * z + W1_j [relu(W2_j z + h2_j) - relu(W2_j z)] + h1_j``.
 
@@ -237,8 +237,20 @@ class DynaMix(nn.Module):
         inputs: Float[Tensor, "T S N"],
         forcing_interval: int | None = None,
         forcing_strength: float | None = None,
-        gate_noise: Float[Tensor, "T #S N"] | None = None,
-        expert_noise: Float[Tensor, "T #S J M"] | None = None,
+        gate_noise: Float[
+            Tensor,
+            (
+                T  # S N
+            ),
+        ]
+        | None = None,
+        expert_noise: Float[
+            Tensor,
+            (
+                T  # S J M
+            ),
+        ]
+        | None = None,
     ) -> Float[Tensor, "T S N"]:
         """Predict ``x_1 .. x_T`` from ``x_0 .. x_{T-1}`` under teacher forcing.
 

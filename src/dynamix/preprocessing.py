@@ -71,8 +71,8 @@ class Standardize:
 class BoxCox:
     """``((x + offset)^lambda - 1) / lambda`` per channel (``log`` for lambda = 0).
 
-    ``exponent`` is the maximum-likelihood lambda, clipped to [-2, 2]; ``offset`` is 1.2 for positive
-    data, else ``|min| + 1.2``. Exact both ways where ``lambda y + 1 > 0``, which holds for every
+    ``exponent`` is the maximum-likelihood lambda, clipped to [-2, 2]; ``offset`` is 1.2 for
+    positive data, else ``|min| + 1.2``. Exact both ways where ``lambda y + 1 > 0``, which holds for every
     transformed value; a forecast beyond is held at the domain's edge.
     """
 
@@ -84,9 +84,7 @@ class BoxCox:
         """Offset and lambda of each channel."""
         lowest = x.min(axis=0)
         offset = np.where(lowest > 0, _BOX_COX_OFFSET, np.abs(lowest) + _BOX_COX_OFFSET)
-        exponents = [
-            float(stats.boxcox_normmax(column, method="mle")) for column in (x + offset).T
-        ]
+        exponents = [float(stats.boxcox_normmax(column, method="mle")) for column in (x + offset).T]
         return cls(np.clip(exponents, -_LARGEST_LAMBDA, _LARGEST_LAMBDA), offset)
 
     def apply(self, x: Series) -> Series:
@@ -98,7 +96,9 @@ class BoxCox:
         # a base held above zero bounds y by (base^lambda - 1) / lambda; special.inv_boxcox is then
         # defined everywhere, and untouched inside the domain
         edge = np.maximum(self.exponent * y + 1.0, _SMALLEST_BASE)
-        inside = np.where(self.exponent == 0.0, y, (edge - 1.0) / np.where(self.exponent, self.exponent, 1.0))
+        inside = np.where(
+            self.exponent == 0.0, y, (edge - 1.0) / np.where(self.exponent, self.exponent, 1.0)
+        )
         return np.asarray(special.inv_boxcox(inside, self.exponent)) - self.offset
 
 
@@ -151,7 +151,7 @@ def fit_transforms(
     The second standardising is there where something came between. Returns the transformed context
     and the transforms; :func:`invert_transforms` takes a forecast back.
     """
-    x, fitted = context, []
+    x, fitted = context, list[Transform]()
     kinds: list[type[Standardize] | type[BoxCox] | type[PowerLawTrend]] = []
     if standardize:
         kinds.append(Standardize)
@@ -226,6 +226,8 @@ def embed(x: Series, *, dims: int, embedding: Embedding = "pos", seed: int = 0) 
     ----------
     x
         ``(T_C, n)``, n at most ``dims``; returned as it is where ``n == dims``.
+    dims
+        The model's N.
     embedding
         ``"pos"``: sines of the dominant period; ``"delay"``: the last channel, delayed by multiples
         of its decorrelation time (the first rows are dropped); ``"delay_random"``: the first
@@ -269,8 +271,8 @@ def embed(x: Series, *, dims: int, embedding: Embedding = "pos", seed: int = 0) 
     if T_C - longest < 2:
         raise InputError(
             f"the {embedding!r} embedding delays by up to {longest} steps and must keep 2, so the "
-            f"context needs at least {longest + 2} steps, found {T_C}. Give a longer context or use "
-            "'zero'."
+            f"context needs at least {longest + 2} steps, found {T_C}. Give a longer context or "
+            "use 'zero'."
         )
     delayed = [column[longest - d : T_C - d] for d in delays]
     return np.column_stack([x[longest:], *delayed])

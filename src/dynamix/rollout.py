@@ -52,6 +52,8 @@ def rollout(
         Its device and precision are the computation's.
     context
         ``(T_C, S, N)``, as the model sees it: scaled and embedded.
+    horizon
+        Steps.
     initial_x
         Observation that ``z_0`` is made from, ``(S, N)``; None: the context's last.
     gate_noise, seed

@@ -33,6 +33,7 @@ TOLERANCE = 1e-9  # relative and absolute, of the integrator
 _MAX_STEPS = 100_000  # integrator steps between two samples before it gives up
 _SMALLEST_SPREAD = 1e-3  # a window channel that moves less than this share of its usual is redrawn
 _MOST_REDRAWS = 100
+_SIGNS = np.array([-1.0, 1.0], dtype=np.float32)
 
 
 def cache_directory() -> Path:
@@ -126,7 +127,7 @@ def trajectory(
     transient: int = 0,
     initial_condition: Sequence[float] | None = None,
 ) -> Float[ndarray, "n 3"]:
-    """A trajectory ``(n, 3)``, float32, in the system's own units, from the cache where it is there.
+    """A trajectory ``(n, 3)``, float32, in the system's own units, from the cache if it is there.
 
     Parameters
     ----------
@@ -156,7 +157,9 @@ def trajectory(
     points_per_period = whole_number("points_per_period", points_per_period, least=2)
     transient = whole_number("transient", transient, least=0)
     start = np.asarray(
-        system_facts(name)["initial_conditions"] if initial_condition is None else initial_condition,
+        system_facts(name)["initial_conditions"]
+        if initial_condition is None
+        else initial_condition,
         dtype=np.float64,
     )
     if start.shape != (DIMENSION,) or not np.isfinite(start).all():
@@ -361,5 +364,5 @@ class WindowSampler:
         window = (window - window.mean(axis=0)) / scale
         if self.signed_permutations:
             order = rng.permutation(window.shape[1])
-            window = window[:, order] * rng.choice(np.float32([-1.0, 1.0]), size=window.shape[1])
+            window = window[:, order] * rng.choice(_SIGNS, size=window.shape[1])
         return window

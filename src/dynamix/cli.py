@@ -1,0 +1,316 @@
+"""The command line: ``dynamix forecast``, ``dynamix train``, ``dynamix benchmark``.
+
+Every field of the config dataclasses is a flag, so the command line knows no default of its own.
+Input that cannot be used ends with one message and exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+import sys
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from . import __version__
+from .config import BUNDLED_MODEL, BenchmarkConfig, ForecastConfig, ModelConfig, TrainingConfig
+from .errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TIME_NAMES = {"time", "t", "index", "step", "date", "datetime", "timestamp", "unnamed: 0"}
+
+_EPILOG = """examples:
+  dynamix forecast data.csv --horizon 500 --output forecast.csv --plot forecast.png
+  dynamix forecast data.csv --columns price --embedding delay --horizon 100
+  dynamix train --output runs/mine --epochs 200
+  dynamix train --output runs/mine --epochs 200 --resume
+  dynamix benchmark --model dynamix-3d --context 2000
+
+Each command explains its options: dynamix forecast --help"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code (2 for unusable input)."""
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        options.run(options)
+    except InputError as error:
+        sys.stderr.write(f"dynamix {options.command}: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        hint = " Continue with --resume." if options.command == "train" else ""
+        sys.stderr.write(f"\ndynamix {options.command}: interrupted.{hint}\n")
+        return 130
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; the book's reference page is made from it."""
+    parser = argparse.ArgumentParser(
+        prog="dynamix",
+        description="Zero-shot reconstruction of dynamical systems: show DynaMix a short stretch "
+        "of a system it has never seen, and it continues it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"dynamix {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    forecast = _command(commands, "forecast", _run_forecast, "continue the series of a CSV file")
+    forecast.add_argument("data", help="CSV file: a row per time step, a column per channel")
+    forecast.add_argument("--horizon", type=int, required=True, help="steps to forecast")
+    forecast.add_argument("--output", help="CSV file for the forecast (default: standard output)")
+    forecast.add_argument("--plot", help="picture of context and forecast (.png, .pdf, .svg)")
+    forecast.add_argument(
+        "--columns", help="channels to use, separated by commas (default: every numeric column)"
+    )
+    forecast.add_argument(
+        "--time",
+        help="column that holds time or dates (default: a first column of dates, or one named "
+        "time, date, step, ...)",
+    )
+    forecast.add_argument(
+        "--no-time",
+        action="store_true",
+        help="leave a time column out and number the rows, for dates with gaps that do not matter",
+    )
+    forecast.add_argument("--context", type=int, help="use only the last steps of the data")
+    _add_model(forecast)
+    _add_fields(forecast, ForecastConfig)
+
+    train = _command(commands, "train", _run_train, "train a model from nothing, or go on training")
+    train.add_argument("--output", required=True, help="folder of the run")
+    train.add_argument("--resume", action="store_true", help="continue the run in that folder")
+    _add_fields(train.add_argument_group("model"), ModelConfig)
+    _add_fields(train.add_argument_group("training"), TrainingConfig)
+
+    benchmark = _command(
+        commands, "benchmark", _run_benchmark, "measure a model on the systems it never saw"
+    )
+    _add_model(benchmark, more=", or a rival: parrot, mean, naive, ceiling")
+    benchmark.add_argument("--systems", help="systems, separated by commas (default: all held out)")
+    benchmark.add_argument("--output", help="CSV file for the results per system")
+    benchmark.add_argument("--plot", help="picture of the distribution over systems")
+    _add_fields(benchmark, BenchmarkConfig)
+    return parser
+
+
+def _command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        argument_default=argparse.SUPPRESS,  # an option that is not given has no default to show
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser, more: str = "") -> None:
+    parser.add_argument(
+        "--model",
+        default=BUNDLED_MODEL,
+        help=f"bundled name, file, folder, or hub name owner/repo:checkpoint{more}",
+    )
+
+
+def _add_fields(parser: Any, config: type[Any]) -> None:
+    """A flag for every field of a config: ``latent_dims`` becomes ``--latent-dims``."""
+    kinds = typing.get_type_hints(config)
+    for field in dataclasses.fields(config):
+        kind = kinds[field.name]
+        given: dict[str, Any] = {
+            "dest": f"{config.__name__}.{field.name}",
+            "default": field.default,
+            "help": field.metadata["help"],
+        }
+        flags = [f"--{field.name.replace('_', '-')}"]
+        if kind is bool:
+            given["action"] = argparse.BooleanOptionalAction
+        elif get_origin(kind) is Literal:
+            given["choices"] = get_args(kind)
+        elif get_origin(kind) is tuple:
+            given |= {"nargs": "+", "metavar": "NAME"}
+        elif isinstance(kind, type) and not isinstance(kind, types.GenericAlias):
+            given |= {"type": kind, "metavar": kind.__name__.upper()}
+        parser.add_argument(*flags, **given)
+
+
+def _config(options: argparse.Namespace, kind: type[Any]) -> Any:
+    """The config that the given flags describe."""
+    values = {
+        field.name: getattr(options, f"{kind.__name__}.{field.name}")
+        for field in dataclasses.fields(kind)
+    }
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _option(options: argparse.Namespace, name: str) -> Any:
+    return getattr(options, name, None)
+
+
+def _run_forecast(options: argparse.Namespace) -> None:
+    from .forecasting import forecast
+
+    for name in ("output", "plot"):  # found out before the work, not after it
+        _check_folder(_option(options, name))
+    frame = read_csv(
+        options.data,
+        columns=_split(_option(options, "columns")),
+        time=_option(options, "time"),
+        no_time=bool(_option(options, "no_time")),
+        last=_option(options, "context"),
+    )
+    config = _config(options, ForecastConfig)
+    result = forecast(
+        frame, horizon=options.horizon, model=options.model, **dataclasses.asdict(config)
+    )
+    output = _option(options, "output")
+    if output is None:
+        result.to_csv(sys.stdout)
+    else:
+        result.to_csv(output)
+        sys.stderr.write(
+            f"{len(frame)} steps of {', '.join(map(str, frame.columns))} continued by "
+            f"{len(result)} in {output}\n"
+        )
+    if _option(options, "plot"):
+        from . import plotting
+
+        times = frame.index.append(result.index)
+        figure = plotting.time_series(
+            context=frame.to_numpy(),
+            forecast=result.to_numpy(),
+            names=[str(column) for column in frame.columns],
+            times=times.to_timestamp() if hasattr(times, "to_timestamp") else times,
+            time_label=str(frame.index.name or "step"),
+        )
+        plotting.save(figure, options.plot)
+        sys.stderr.write(f"picture in {options.plot}\n")
+
+
+def _run_train(options: argparse.Namespace) -> None:
+    from .training import train
+
+    train(
+        options.output,
+        model=_config(options, ModelConfig),
+        training=_config(options, TrainingConfig),
+        resume=bool(_option(options, "resume")),
+    )
+    sys.stderr.write(
+        f"model, log and curves in {options.output}; try it: "
+        f"dynamix benchmark --model {Path(options.output) / 'model.safetensors'}\n"
+    )
+
+
+def _run_benchmark(options: argparse.Namespace) -> None:
+    from . import benchmark
+
+    for name in ("output", "plot"):
+        _check_folder(_option(options, name))
+    config = _config(options, BenchmarkConfig)
+    table = benchmark.run(
+        options.model, config=config, names=_split(_option(options, "systems")) or None
+    )
+    output = _option(options, "output")
+    if output is not None:
+        table.to_csv(output, index=False)
+        provenance = {"model": str(options.model), "version": __version__}
+        Path(output).with_suffix(".json").write_text(
+            json.dumps(provenance | dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8"
+        )
+    sys.stdout.write(f"{benchmark.summary(table).round(3).to_string()}\n")
+    if _option(options, "plot"):
+        from . import plotting
+
+        plotting.save(plotting.benchmark_boxes({str(options.model): table}), options.plot)
+
+
+def _split(text: str | None) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()] if text else []
+
+
+def _check_folder(path: str | None) -> None:
+    if path is not None and not Path(path).absolute().parent.is_dir():
+        raise InputError(f"cannot write {path!r}: its folder does not exist. Create it first.")
+
+
+def read_csv(
+    path: str | Path,
+    *,
+    columns: Sequence[str] = (),
+    time: str | None = None,
+    no_time: bool = False,
+    last: int | None = None,
+) -> pd.DataFrame:
+    """A CSV as a numeric frame with its time as index.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Channels to keep; none named: all but time.
+    time
+        Column of dates or times; None: a first column that holds dates, or is named like time.
+    no_time
+        Drop the column of dates or times and number the rows.
+    last
+        Keep only that many rows from the end.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, no CSV, or a named column is not in it.
+    """
+    import pandas as pd
+
+    from .errors import one_of, whole_number
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"no file {str(path)!r}. Give a CSV file with a row per time step.")
+    try:
+        frame = pd.read_csv(path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{str(path)!r} is not a readable CSV file: {error}".strip()) from error
+    known = [str(column) for column in frame.columns]
+    for name in (*columns, *([time] if time else [])):
+        one_of("column", name, known)
+    if time is None and known:
+        first = frame.columns[0]
+        text = not pd.api.types.is_numeric_dtype(frame[first])
+        if str(first) not in columns and (text or str(first).lower() in _TIME_NAMES):
+            time = str(first)
+    if time is not None:
+        index = frame.pop(time)
+    if time is not None and not no_time:
+        if not pd.api.types.is_numeric_dtype(index):
+            try:
+                index = pd.to_datetime(index)
+            except (ValueError, TypeError) as error:
+                raise InputError(
+                    f"column {time!r} of {str(path)!r} holds neither numbers nor dates, for "
+                    f"example {index.iloc[0]!r}. Name the channels with --columns, or another "
+                    "--time."
+                ) from error
+        frame.index = pd.Index(index, name=None if time.startswith("Unnamed") else time)
+    if columns:
+        frame = frame[list(columns)]
+    if last is not None:
+        frame = frame.iloc[-whole_number("context", last, least=2) :]
+    return frame
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,349 @@
+"""Figures of the book and the command line.
+
+Every function returns a ``matplotlib`` figure, drawn in the one style of ``data/dynamix.mplstyle``.
+Roles keep their look throughout: context grey, truth blue and solid, forecast vermilion and dashed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from importlib import resources
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy import ndarray
+
+from . import benchmark, metrics
+from .errors import InputError
+
+Points = Float[ndarray, "_ n"]
+P = ParamSpec("P")
+
+CONTEXT = {"color": "0.45", "linewidth": 0.9, "linestyle": "-"}
+TRUTH = {"color": "#0072B2", "linewidth": 1.0, "linestyle": "-"}
+FORECAST = {"color": "#D55E00", "linewidth": 1.0, "linestyle": (0, (5, 1.2))}
+_MAX_DRAWN = 6000  # points of an attractor drawn; more only blackens the picture
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The library's figure style, for the time of a ``with`` block."""
+    with plt.style.context(str(resources.files("dynamix") / "data" / "dynamix.mplstyle")):
+        yield
+
+
+def _figure(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in the style, and take the figure from pyplot so that a notebook shows it once."""
+
+    @wraps(draw)
+    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with style():
+            figure = draw(*args, **kwargs)
+            plt.close(figure)
+            return figure
+
+    return styled
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write the figure; the suffix chooses the format.
+
+    Raises
+    ------
+    InputError
+        If the format is unknown or the folder cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix.lstrip(".").lower() not in known:
+        raise InputError(
+            f"cannot draw to {str(path)!r}: expected a name ending in one of {', '.join(known)}."
+        )
+    with style():
+        figure.savefig(path)
+    return path
+
+
+def _columns(x: Any) -> Points:
+    values = np.asarray(x, dtype=np.float64)
+    return values[:, None] if values.ndim == 1 else values
+
+
+def _draw_attractor(
+    ax: Any, x: Points, dims: Sequence[int], label: str, look: Mapping[str, Any]
+) -> None:
+    points = x[:_MAX_DRAWN]
+    thin = dict(look) | {"linewidth": 0.6, "linestyle": "-"}
+    ax.plot(*(points[:, d] for d in dims), label=label, alpha=0.9, **thin)
+
+
+@_figure
+def attractors(
+    panels: Mapping[str, Mapping[str, Any]], *, dims: Sequence[int] = (0, 1, 2), columns: int = 3
+) -> Figure:
+    """A row of attractors: ``{title: {"context" | "truth" | "forecast": (T, n)}}``.
+
+    Three ``dims`` are drawn in perspective, two as a plane. Axes of a panel cover its context and
+    truth, so that a forecast that escapes is seen to leave.
+    """
+    rows = -(-len(panels) // columns)
+    kind = {"projection": "3d"} if len(dims) == 3 else {}
+    size = (3.0 * min(columns, len(panels)), 2.9 * rows)
+    figure, axes = plt.subplots(
+        rows, min(columns, len(panels)), figsize=size, squeeze=False, subplot_kw=kind
+    )
+    looks = {"context": CONTEXT, "truth": TRUTH, "forecast": FORECAST}
+    for ax, (title, parts) in zip(axes.flat, panels.items(), strict=False):
+        for name, values in parts.items():
+            _draw_attractor(ax, _columns(values), dims, name, looks[name])
+        frame = [_columns(v) for k, v in parts.items() if k != "forecast"] or [
+            _columns(v) for v in parts.values()
+        ]
+        stacked = np.concatenate(frame)
+        for axis, d in zip("xyz", dims, strict=False):
+            low, high = stacked[:, d].min(), stacked[:, d].max()
+            margin = 0.08 * (high - low)
+            getattr(ax, f"set_{axis}lim")(low - margin, high + margin)
+            getattr(ax, f"set_{axis}label")(f"$x_{d + 1}$", labelpad=-8 if len(dims) == 3 else None)
+        if len(dims) == 3:
+            ax.tick_params(labelbottom=False, labelleft=False, labelright=False, pad=-4)
+            for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
+                axis.set_ticklabels([])
+        ax.set_title(title)
+    for ax in list(axes.flat)[len(panels) :]:
+        ax.set_visible(False)
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    seen = dict(zip(labels, handles, strict=True))
+    for ax in axes.flat[1 : len(panels)]:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            seen.setdefault(label, handle)
+    if len(seen) > 1:
+        figure.legend(
+            seen.values(), seen.keys(), loc="outside lower center", ncols=len(seen), fontsize=9
+        )
+    return figure
+
+
+@_figure
+def time_series(
+    *,
+    context: Any,
+    forecast: Any,
+    truth: Any = None,
+    names: Sequence[str] | None = None,
+    shown: int | None = None,
+    times: Any = None,
+    time_label: str = "step",
+) -> Figure:
+    """Context, forecast and truth over time, a panel per channel.
+
+    ``shown`` limits the steps drawn on either side of the context's end; ``times`` are labels of
+    all context and forecast steps (dates, say).
+    """
+    past, future = _columns(context), _columns(forecast)
+    real = None if truth is None else _columns(truth)[: len(future)]
+    t = np.arange(len(past) + len(future)) if times is None else np.asarray(times)
+    before = len(past) if shown is None else min(shown, len(past))
+    after = len(future) if shown is None else min(shown, len(future))
+    n = past.shape[1]
+    figure, axes = plt.subplots(
+        n, 1, sharex=True, squeeze=False, figsize=(7.0, 1.2 + 1.25 * n), layout="constrained"
+    )
+    end = len(past)
+    for i, ax in enumerate(axes[:, 0]):
+        ax.plot(t[end - before : end], past[end - before :, i], label="context", **CONTEXT)
+        if real is not None:
+            drawn = real[:after, i]
+            ax.plot(t[end : end + len(drawn)], drawn, label="truth", **TRUTH)
+        ax.plot(t[end : end + after], future[:after, i], label="forecast", **FORECAST)
+        ax.axvline(t[end - 1], color="0.3", linewidth=0.8, linestyle=":")
+        ax.set_ylabel(f"$x_{i + 1}$" if names is None else str(names[i]))
+    axes[-1, 0].set_xlabel(time_label)
+    if times is not None and np.issubdtype(t.dtype, np.datetime64):
+        figure.autofmt_xdate()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    return figure
+
+
+@_figure
+def spectra(
+    *, forecast: Any, truth: Any, smoothing: int = 20, names: Sequence[str] | None = None
+) -> Figure:
+    """Smoothed power spectra of truth and forecast, a panel per channel, with each one's D_H."""
+    real, made = _columns(truth), _columns(forecast)
+    n = real.shape[1]
+    figure, axes = plt.subplots(
+        1, n, squeeze=False, sharey=True, figsize=(1.4 + 2.2 * n, 2.6), layout="constrained"
+    )
+    frequency = np.fft.rfftfreq(len(real))
+    for i, ax in enumerate(axes[0]):
+        for x, label, look in ((real, "truth", TRUTH), (made, "forecast", FORECAST)):
+            power = metrics.power_spectrum(x[:, i], smoothing=smoothing)[:, 0]
+            ax.semilogy(frequency[1:], np.maximum(power[1:], 1e-12), label=label, **look)
+        distance = metrics.spectral_hellinger(
+            forecast=made[:, i], truth=real[:, i], smoothing=smoothing
+        )
+        ax.set_title(f"{f'$x_{i + 1}$' if names is None else names[i]}: $D_H$ = {distance:.2f}")
+        ax.set_xlabel("frequency [1/step]")
+        ax.set_xlim(0, 0.12)
+        ax.set_ylim(1e-9, None)
+    axes[0, 0].set_ylabel("share of power")
+    axes[0, -1].legend(loc="upper right")
+    return figure
+
+
+@_figure
+def occupancy(*, forecast: Any, truth: Any, dims: Sequence[int] = (0, 2), bins: int = 30) -> Figure:
+    """Where truth and forecast spend their time: the histograms behind D_stsp, on two channels."""
+    real, made = _columns(truth)[:, dims], _columns(forecast)[:, dims]
+    edges = [np.linspace(real[:, i].min(), real[:, i].max(), bins + 1) for i in range(2)]
+    figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.1), sharex=True, sharey=True)
+    pictures = [np.histogram2d(x[:, 0], x[:, 1], bins=edges)[0] / len(x) for x in (real, made)]
+    top = max(float(picture.max()) for picture in pictures)
+    for ax, picture, title in zip(axes, pictures, ("truth", "forecast"), strict=True):
+        image = ax.pcolormesh(*edges, np.sqrt(picture.T), cmap="cividis", vmin=0, vmax=np.sqrt(top))
+        ax.set_title(title)
+        ax.set_xlabel(f"$x_{dims[0] + 1}$")
+        ax.grid(False)
+    axes[0].set_ylabel(f"$x_{dims[1] + 1}$")
+    bar = figure.colorbar(image, ax=axes, label="share of time")
+    ticks = np.linspace(0, np.sqrt(top), 4)
+    bar.set_ticks(list(ticks), labels=[f"{tick**2:.3f}" for tick in ticks])
+    return figure
+
+
+@_figure
+def gate_use(gates: Any, *, observation: Any = None, shown: int = 400) -> Figure:
+    """Expert weights over time ``(T, J)`` as a map, the observation's first channel above it."""
+    weights = np.asarray(gates, dtype=np.float64)[:shown]
+    rows = 1 if observation is None else 2
+    figure, axes = plt.subplots(
+        rows,
+        1,
+        sharex=True,
+        squeeze=False,
+        figsize=(7.0, 2.2 + 1.1 * (rows - 1)),
+        gridspec_kw={"height_ratios": [1, 2][-rows:]},
+    )
+    if observation is not None:
+        axes[0, 0].plot(_columns(observation)[:shown, 0], **FORECAST)
+        axes[0, 0].set_ylabel("$x_1$")
+    ax = axes[-1, 0]
+    image = ax.imshow(
+        weights.T, aspect="auto", cmap="cividis", vmin=0, vmax=1, interpolation="nearest"
+    )
+    ax.set_xlabel("step")
+    ax.set_ylabel("expert")
+    ax.set_yticks(range(weights.shape[1]), [str(j + 1) for j in range(weights.shape[1])])
+    ax.grid(False)
+    figure.colorbar(image, ax=axes, label="weight $w_j$")
+    return figure
+
+
+@_figure
+def benchmark_boxes(tables: Mapping[str, pd.DataFrame], *, floor: float = 1e-3) -> Figure:
+    """Box plots of the benchmark's measures over systems, a box per model, every system a point.
+
+    ``tables`` are results of :func:`dynamix.benchmark.run` by name. Failures (NaN) are counted at
+    the top edge instead of being left out.
+    """
+    import seaborn as sns
+
+    names = list(tables)
+    errors = ("d_stsp", "d_h", "mase")
+    figure, axes = plt.subplots(1, 3, figsize=(7.6, 0.9 + 0.55 * len(names)), sharey=True)
+    palette = sns.color_palette("colorblind", len(names))
+    for ax, measure in zip(axes, errors, strict=True):
+        parts = [
+            pd.DataFrame({"model": name, "value": np.maximum(table[measure].to_numpy(), floor)})
+            for name, table in tables.items()
+        ]
+        data = pd.concat(parts, ignore_index=True)
+        common: dict[str, Any] = {
+            "data": data,
+            "x": "value",
+            "y": "model",
+            "ax": ax,
+            "order": names,
+        }
+        sns.boxplot(
+            **common, hue="model", hue_order=names, palette=palette, showfliers=False, width=0.6
+        )
+        sns.stripplot(**common, color="0.15", size=2.2, alpha=0.6, jitter=0.18)
+        ax.set_xscale("log")
+        ax.set_xlabel(benchmark.LABELS[measure])
+        ax.set_ylabel("")
+        for row, name in enumerate(names):
+            failed = int(tables[name][measure].isna().sum())
+            if failed:
+                ax.annotate(
+                    f"{failed} failed",
+                    (1.0, row),
+                    xycoords=("axes fraction", "data"),
+                    ha="right",
+                    va="bottom",
+                    fontsize=8,
+                )
+    return figure
+
+
+@_figure
+def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
+    """Loss, gradient norm and free-running validation of a run's log (a record per epoch)."""
+    figure, axes = plt.subplots(1, 3, figsize=(8.4, 2.7))
+
+    def draw(ax: Axes, key: str, label: str, **look: Any) -> None:
+        pairs = [(r["epoch"], r[key]) for r in records if r.get(key) is not None]
+        if pairs:
+            ax.plot(*zip(*pairs, strict=True), label=label, **look)
+
+    draw(axes[0], "loss", "loss")
+    axes[0].set_ylabel("teacher-forced loss")
+    draw(axes[1], "gradient_norm", "gradient norm", color="#009E73")
+    axes[1].set_ylabel("gradient norm")
+    draw(axes[2], "validation_d_stsp", r"$D_\mathrm{stsp}$", marker="o", markersize=3)
+    draw(axes[2], "validation_d_h", "$D_H$", marker="s", markersize=3)
+    draw(axes[2], "validation_mase", "MASE", marker="^", markersize=3)
+    axes[2].set_ylabel("free-running, median")
+    for ax in axes:
+        ax.set_xlabel("epoch")
+        ax.set_yscale("log")
+    if axes[2].lines:
+        axes[2].legend()
+    return figure
+
+
+@_figure
+def lines(
+    x: Any,
+    curves: Mapping[str, Any],
+    *,
+    x_label: str,
+    y_label: str,
+    log_x: bool = False,
+    log_y: bool = False,
+) -> Figure:
+    """Named curves over one axis, each with its own colour and line style."""
+    figure, ax = plt.subplots(figsize=(6.2, 2.9))
+    dashes = ["-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1))]
+    for i, (name, y) in enumerate(curves.items()):
+        ax.plot(x, y, label=name, linestyle=dashes[i % len(dashes)])
+    ax.set_xlabel(x_label)
+    ax.set_ylabel(y_label)
+    if log_x:
+        ax.set_xscale("log")
+    if log_y:
+        ax.set_yscale("log")
+    if len(curves) > 1:
+        ax.legend()
+    return figure

@@ -1,0 +1,375 @@
+"""The training loop: epochs, validation on free runs, a folder that a broken run resumes from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+from tqdm import tqdm
+
+from . import checkpoints, systems
+from .config import BenchmarkConfig, ModelConfig, TrainingConfig, from_dict
+from .errors import InputError
+from .model import DynaMix
+from .systems import WindowSampler
+from .training import (
+    Batch,
+    Guard,
+    draw_batch,
+    training_loss,
+    training_systems,
+    validation_systems,
+)
+
+logger = logging.getLogger(__name__)
+
+_STATE, _LOG, _CONFIG, _PLOT = "state.safetensors", "log.jsonl", "config.json", "training.png"
+
+
+class Trainer:
+    """One training run in one folder; see :func:`dynamix.training.train`."""
+
+    def __init__(
+        self,
+        output: str | Path,
+        *,
+        model: ModelConfig | None = None,
+        training: TrainingConfig | None = None,
+        trajectories: Sequence[Float[ndarray, "_ N"]] | None = None,
+    ) -> None:
+        self.output = Path(output)
+        self.config = training or TrainingConfig()
+        self.model = DynaMix(model, seed=self.config.seed)
+        self.optimizer = torch.optim.RAdam(self.model.parameters(), lr=self.config.learning_rate)
+        self.guard = Guard()
+        self.epoch = 0  # epochs done
+        self.seconds = 0.0
+        self._given = trajectories
+        self._good = self._tensors()
+        self._best = math.inf
+        self._validation: list[tuple[str, ndarray, ndarray]] | None = None
+
+    def run(self) -> DynaMix:
+        """Train to the last epoch; returns the final model."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.config.threads)
+        try:
+            self._run()
+        finally:
+            torch.set_num_threads(threads)
+        return self.model.eval()
+
+    def _run(self) -> None:
+        config = self.config
+        sampler = WindowSampler(
+            self._trajectories(),
+            length=config.sequence_length,
+            signed_permutations=config.signed_permutations,
+        )
+        self.output.mkdir(parents=True, exist_ok=True)
+        description = {
+            "model": dataclasses.asdict(self.model.config),
+            "training": dataclasses.asdict(config),
+        }
+        checkpoints.write_text(self.output / _CONFIG, json.dumps(description, indent=2))
+        bar = tqdm(
+            total=config.epochs * config.batches_per_epoch,
+            initial=self.epoch * config.batches_per_epoch,
+            desc="training",
+            unit="step",
+            disable=None,
+        )
+        with bar:
+            while self.epoch < config.epochs:
+                began = time.perf_counter()
+                record = self._train_epoch(sampler, bar)
+                self.seconds += time.perf_counter() - began
+                self.epoch += 1
+                last = self.epoch == config.epochs
+                every = config.validate_every
+                if every and (self.epoch % every == 0 or last):
+                    record |= self._validate()
+                self._log(record | {"seconds": round(self.seconds, 3)})
+                if every and "validation_d_stsp" in record:
+                    self._plot()
+                if self.epoch % config.checkpoint_every == 0 or last:
+                    self._checkpoint()
+        checkpoints.save(self.model, self.output / "model.safetensors")
+
+    def _train_epoch(self, sampler: WindowSampler, bar: tqdm[Any]) -> dict[str, Any]:
+        config, guard = self.config, self.guard
+        decay = config.final_learning_rate / config.learning_rate
+        rate = config.learning_rate * decay ** (self.epoch / max(config.epochs - 1, 1))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        losses, norms = [], []
+        for i in range(config.batches_per_epoch):
+            step = self.epoch * config.batches_per_epoch + i
+            loss, norm = self.gradient(draw_batch(sampler, self.model.config, config, step=step))
+            limit = guard.limit(config)
+            if guard.accepts(loss, norm, config):
+                if norm > limit:
+                    for parameter in self.model.parameters():
+                        if parameter.grad is not None:
+                            parameter.grad *= limit / norm
+                self.optimizer.step()
+                losses.append(loss)
+                norms.append(norm)
+            elif guard.skipped_in_a_row >= config.rollback_after:
+                self._restore(self._good)
+                guard.skipped_in_a_row = 0
+                guard.rollbacks += 1
+                logger.warning("epoch %d: rolled back to the last good weights", self.epoch)
+            bar.update()
+        mean = float(np.mean(losses)) if losses else None
+        bar.set_postfix(epoch=self.epoch + 1, loss="-" if mean is None else f"{mean:.4f}")
+        return {
+            "epoch": self.epoch + 1,
+            "loss": mean,
+            "gradient_norm": float(np.mean(norms)) if norms else None,
+            "learning_rate": rate,
+            "skipped": guard.skipped,
+            "rollbacks": guard.rollbacks,
+        }
+
+    def gradient(self, batch: Batch) -> tuple[float, float]:
+        """Loss and gradient norm of a batch; the gradients are left in the parameters."""
+        self.optimizer.zero_grad()
+        loss = training_loss(self.model, batch, self.config)
+        loss.backward()
+        # in float64, where a large but finite gradient cannot overflow to infinity
+        squares = [
+            parameter.grad.double().square().sum()
+            for parameter in self.model.parameters()
+            if parameter.grad is not None
+        ]
+        return loss.item(), torch.stack(squares).sum().sqrt().item()
+
+    # --- corpus and validation ---------------------------------------------------------------
+
+    def _trajectories(self) -> list[ndarray]:
+        config, dims = self.config, self.model.config.observed_dims
+        if self._given is not None:
+            own = [np.asarray(values, dtype=np.float32) for values in self._given]
+            for i, values in enumerate(own):
+                if values.ndim != 2 or values.shape[1] != dims or not np.isfinite(values).all():
+                    raise InputError(
+                        f"trajectory {i} must be finite and of shape (T, {dims}), found "
+                        f"{values.shape}."
+                    )
+            return own
+        if config.data:
+            return systems.load_trajectories(config.data, dims=dims)
+        if dims != systems.DIMENSION:
+            raise InputError(
+                f"the dysts corpus has {systems.DIMENSION} dimensions, the model {dims}. Set "
+                f"observed_dims={systems.DIMENSION}, or give own trajectories as data."
+            )
+        return [
+            systems.trajectory(
+                name, n=config.trajectory_length, points_per_period=config.points_per_period
+            )
+            for name in tqdm(training_systems(config), desc="corpus", unit="system", disable=None)
+        ]
+
+    def _validation_set(self) -> list[tuple[str, ndarray, ndarray]]:
+        """``(name, context, truth)``: the catalogue's systems, or the ends of own trajectories."""
+        if self._validation is None:
+            config = self.config
+            length = config.validation_context + config.validation_horizon
+            if self._given is not None or config.data:
+                series = [(f"series {i}", x) for i, x in enumerate(self._trajectories())]
+            else:
+                series = [
+                    (
+                        name,
+                        systems.trajectory(
+                            name, n=length, points_per_period=config.points_per_period
+                        ),
+                    )
+                    for name in validation_systems(config)
+                ]
+            self._validation = [
+                (name, x[-length : -config.validation_horizon], x[-config.validation_horizon :])
+                for name, x in series
+                if len(x) >= length
+            ]
+            if len(self._validation) < len(series):
+                logger.warning(
+                    "%d of %d series are shorter than validation_context + validation_horizon = %d "
+                    "and are not validated on",
+                    len(series) - len(self._validation),
+                    len(series),
+                    length,
+                )
+        return self._validation
+
+    def _validate(self) -> dict[str, Any]:
+        """Free-running measures on the validation systems: medians, failures counted apart."""
+        from . import metrics
+        from .forecasting import forecast
+
+        rows = self._validation_set()
+        if not rows:
+            return {}
+        y = forecast(
+            np.stack([context for _, context, _ in rows], axis=1),
+            horizon=self.config.validation_horizon,
+            model=self.model,
+            seed=self.config.seed,
+        )
+        x = np.stack([truth for _, _, truth in rows], axis=1)
+        divergence = np.asarray(metrics.state_space_divergence(forecast=y, truth=x))
+        worst = np.where(np.isnan(divergence), np.inf, divergence)
+        score = float(np.median(worst))
+        steps = min(BenchmarkConfig.mase_steps, len(x))
+        record = {
+            "validation_d_stsp": score if math.isfinite(score) else None,
+            "validation_d_h": _median(metrics.spectral_hellinger(forecast=y, truth=x)),
+            "validation_mase": _median(metrics.mase(forecast=y, truth=x, steps=steps)),
+            "validation_failures": int(np.isnan(divergence).sum()),
+            "validation_d_stsp_per_system": {
+                name: None if math.isnan(value) else round(float(value), 4)
+                for (name, _, _), value in zip(rows, divergence, strict=True)
+            },
+        }
+        if score < self._best:
+            self._best = score
+            checkpoints.save(self.model, self.output / "best.safetensors")
+        return record
+
+    # --- the run's folder ---------------------------------------------------------------------
+
+    def _log(self, record: dict[str, Any]) -> None:
+        with (self.output / _LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def _plot(self) -> None:
+        from . import plotting
+
+        figure = plotting.training_curves(list(read_log(self.output)))
+        plotting.save(figure, self.output / _PLOT)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Weights and optimiser state, copied."""
+        tensors = {
+            f"model.{key}": value.detach().clone() for key, value in self.model.state_dict().items()
+        }
+        for i, state in self.optimizer.state_dict()["state"].items():
+            for key, value in state.items():
+                tensors[f"optimizer.{i}.{key}"] = torch.as_tensor(value).detach().clone()
+        return tensors
+
+    def _restore(self, tensors: dict[str, Tensor]) -> None:
+        self.model.load_state_dict(
+            {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+        )
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("optimizer."):
+                _, i, name = key.split(".")
+                state.setdefault(int(i), {})[name] = value.clone()
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+    def _checkpoint(self) -> None:
+        """Write everything that the rest of the run depends on, atomically."""
+        now = self._tensors()
+        if self.guard.skipped_in_a_row == 0 and all(bool(v.isfinite().all()) for v in now.values()):
+            self._good = now
+        header = {
+            "model": dataclasses.asdict(self.model.config),
+            "training": dataclasses.asdict(self.config),
+            "guard": dataclasses.asdict(self.guard),
+            "epoch": self.epoch,
+            "seconds": self.seconds,
+            "best": self._best if math.isfinite(self._best) else None,
+        }
+        good = {f"good.{key}": value for key, value in self._good.items()}
+        checkpoints.write_tensors(
+            self.output / _STATE, now | good, metadata={"state": json.dumps(header)}
+        )
+        checkpoints.save(self.model, self.output / "model.safetensors")
+
+    def _settings(self) -> dict[str, Any]:
+        return dataclasses.asdict(self.model.config) | dataclasses.asdict(self.config)
+
+    def refuse_existing(self) -> None:
+        """Raise where the folder holds a run, which a fresh one would overwrite."""
+        if any((self.output / name).exists() for name in (_STATE, _LOG)):
+            raise InputError(
+                f"{str(self.output)!r} already holds a training run. Continue it with resume "
+                "(--resume), or choose another output folder."
+            )
+
+    def resume(self) -> None:
+        """Continue from the folder's checkpoint, so that the run ends as if never broken.
+
+        Raises
+        ------
+        InputError
+            If the checkpoint is damaged or was made with other settings.
+        """
+        path = self.output / _STATE
+        if not path.is_file():
+            logger.warning("nothing to resume in %s; starting from the beginning", self.output)
+            return
+        tensors, metadata = checkpoints.read_tensors(path)
+        try:
+            header = json.loads(metadata["state"])
+        except (KeyError, json.JSONDecodeError) as error:
+            raise InputError(f"{path.name!r} is not a training checkpoint: {error!r}.") from error
+        made = {
+            **dataclasses.asdict(from_dict(ModelConfig, header["model"], source=path.name)),
+            **dataclasses.asdict(from_dict(TrainingConfig, header["training"], source=path.name)),
+        }
+        differ = [
+            f"{name} (was {made[name]!r}, now {value!r})"
+            for name, value in self._settings().items()
+            if made[name] != value and name != "threads"
+        ]
+        if differ:
+            raise InputError(
+                f"cannot resume {str(self.output)!r} with other settings: {', '.join(differ)}. "
+                "Repeat the settings of the first call, or choose another output folder."
+            )
+        self._restore({k: v for k, v in tensors.items() if not k.startswith("good.")})
+        self._good = {
+            k.removeprefix("good."): v for k, v in tensors.items() if k.startswith("good.")
+        }
+        self.guard = Guard(**header["guard"])
+        self.epoch, self.seconds = header["epoch"], header["seconds"]
+        self._best = math.inf if header["best"] is None else header["best"]
+        # epochs logged after the checkpoint are run again
+        kept = [record for record in read_log(self.output) if record["epoch"] <= self.epoch]
+        text = "\n".join(json.dumps(record) for record in kept)
+        checkpoints.write_text(self.output / _LOG, text) if kept else None
+
+
+def read_log(output: str | Path) -> Iterator[dict[str, Any]]:
+    """The records of a run's log, one per epoch; a line cut off by an interruption is left out."""
+    path = Path(output) / _LOG
+    if not path.is_file():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            logger.warning("left out an unreadable line of %s", path)
+
+
+def _median(values: Any) -> float | None:
+    """Median with failures as worst; None where it is a failure itself."""
+    middle = float(np.median(np.where(np.isnan(values), np.inf, values)))
+    return round(middle, 6) if math.isfinite(middle) else None

@@ -133,19 +133,20 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    with path.open("rb") as file:
-        head = file.read(4)
-    # a zip archive is torch.save's format, 0x80 opens a pickle of protocol 2 and later
-    if head[:2] == b"PK" or head[:1] == b"\x80":
-        raise InputError(
-            f"{path.name!r} looks like a pickle or a torch.save file, which can run code when "
-            f"opened and is never loaded here. Convert it to {_SUFFIX} where you trust it."
-        )
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in list(file.keys())}
             return tensors, dict(file.metadata() or {})
     except (SafetensorError, ValueError, OverflowError) as error:
+        with path.open("rb") as raw:
+            head = raw.read(2)
+        # a zip archive is torch.save's format, 0x80 opens a pickle of protocol 2 and later
+        if head == b"PK" or head[:1] == b"\x80":
+            raise InputError(
+                f"{path.name!r} is not a readable {_SUFFIX} file; it looks like a pickle or a "
+                "torch.save file, which can run code when opened and is never loaded here. Convert "
+                f"it to {_SUFFIX} where you trust it."
+            ) from error
         raise InputError(
             f"{path.name!r} is not a readable {_SUFFIX} file; it may be truncated or another "
             f"format ({error}). Fetch or save it again."

@@ -113,7 +113,7 @@ def forecast(
 
     prepared = [
         _prepare(
-            values[:, s],
+            np.ascontiguousarray(values[:, s]),  # sums round the same whatever lies beside it
             None if start is None else start[s],
             dims=N,
             embedding=embedding,

@@ -12,7 +12,6 @@ after Takens (1981).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -32,18 +31,6 @@ _LARGEST_EXPONENT = 3.0
 _RANDOM_DELAYS = (3, 10)
 _SHORTEST_FOR_POS = 10
 _SHORTEST_FOR_TREND = 4
-
-
-class Transform(Protocol):
-    """A fitted, invertible map of a series."""
-
-    def apply(self, x: Series) -> Series:
-        """Transform values from the context's own time range."""
-        ...
-
-    def invert(self, y: Series, *, start: int) -> Series:
-        """Undo :meth:`apply` for values that begin at time ``start`` (the context begins at 1)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -72,8 +59,8 @@ class BoxCox:
     """``((x + offset)^lambda - 1) / lambda`` per channel (``log`` for lambda = 0).
 
     ``exponent`` is the maximum-likelihood lambda, clipped to [-2, 2]; ``offset`` is 1.2 for
-    positive data, else ``|min| + 1.2``. Exact both ways where ``lambda y + 1 > 0``, which holds for every
-    transformed value; a forecast beyond is held at the domain's edge.
+    positive data, else ``|min| + 1.2``. Exact both ways where ``lambda y + 1 > 0``, which holds for
+    every transformed value; a forecast beyond is held at the domain's edge.
     """
 
     exponent: Float[ndarray, " n"]
@@ -143,6 +130,11 @@ class PowerLawTrend:
         return y + self.at(np.arange(float(start), float(start + len(y))))
 
 
+# each has ``fit(x)``, ``apply(x)`` for the context's own time range, and ``invert(y, start=)`` for
+# values that begin at time ``start`` (the context begins at 1)
+Transform = Standardize | BoxCox | PowerLawTrend
+
+
 def fit_transforms(
     context: Series, *, standardize: bool, detrend: bool, box_cox: bool
 ) -> tuple[Series, list[Transform]]:
@@ -150,9 +142,19 @@ def fit_transforms(
 
     The second standardising is there where something came between. Returns the transformed context
     and the transforms; :func:`invert_transforms` takes a forecast back.
+
+    Raises
+    ------
+    InputError
+        If Box-Cox is asked for without standardising, or the context is too short for a trend.
     """
+    if box_cox and not standardize:
+        raise InputError(
+            "box_cox needs standardize=True: powers of raw values lose the digits that the inverse "
+            "needs. Leave standardize on."
+        )
     x, fitted = context, list[Transform]()
-    kinds: list[type[Standardize] | type[BoxCox] | type[PowerLawTrend]] = []
+    kinds = list[type[Transform]]()
     if standardize:
         kinds.append(Standardize)
     if box_cox:
@@ -219,7 +221,9 @@ def decorrelation_time(x: Series) -> int:
     return max(of_channel(column) for column in x.T)
 
 
-def embed(x: Series, *, dims: int, embedding: Embedding = "pos", seed: int = 0) -> Series:
+def embed(
+    x: Series, *, dims: int, embedding: Embedding = "pos", seed: int = 0
+) -> Float[ndarray, "_ {dims}"]:
     """Append columns until the series has ``dims``; the original channels come first.
 
     Parameters

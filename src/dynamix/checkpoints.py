@@ -139,9 +139,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return tensors, dict(file.metadata() or {})
     except (SafetensorError, ValueError, OverflowError) as error:
         with path.open("rb") as raw:
-            head = raw.read(2)
-        # a zip archive is torch.save's format, 0x80 opens a pickle of protocol 2 and later
-        if head == b"PK" or head[:1] == b"\x80":
+            head = raw.read(9)
+        # a zip archive is torch.save's format, 0x80 opens a pickle of protocol 2 and later; the
+        # length of a safetensors header can begin with that byte too, but its JSON follows
+        if head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:] not in (b"", b"{")):
             raise InputError(
                 f"{path.name!r} is not a readable {_SUFFIX} file; it looks like a pickle or a "
                 "torch.save file, which can run code when opened and is never loaded here. Convert "

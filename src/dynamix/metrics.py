@@ -31,7 +31,7 @@ _MOST_HISTOGRAM_DIMS = 5
 _MIXTURE_WIDTH = 1.0
 _MIXTURE_SAMPLES = 1000
 
-Points = Float[ndarray, "T N"]
+Points = Float[ndarray, "_ N"]
 Measured = float | Float[ndarray, " S"]
 
 
@@ -274,7 +274,9 @@ def lyapunov_spectrum(
     with torch.no_grad():
         read = model.gate.read(series)
         z = model.initial_state(series[-1])
-        tangents = torch.eye(M, k, dtype=z.dtype).T  # (k, M), one vector a row
+        # random directions, for an axis may be blind to the fastest growth; (k, M), a vector a row
+        directions = np.random.default_rng(0).standard_normal((M, k))
+        tangents = torch.from_numpy(np.linalg.qr(directions)[0].T.copy()).to(z)
 
         def flow(state: torch.Tensor) -> torch.Tensor:
             return model.step(state[None], read, query_state=state[None])[0][0]

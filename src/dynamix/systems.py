@@ -15,6 +15,7 @@ import logging
 import os
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from importlib import metadata, resources
 from pathlib import Path
@@ -254,7 +255,8 @@ def _write_cache(path: Path, recipe: str, values: Float[ndarray, "n 3"]) -> None
             np.savez(file, values=values, recipe=np.array(recipe))
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         logger.warning("could not cache the trajectory %s: %s", path.name, error)
 
 

@@ -296,7 +296,7 @@ class Trainer:
             "seconds": self.seconds,
             "best": self._best if math.isfinite(self._best) else None,
         }
-        good = {f"good.{key}": value for key, value in self._good.items()}
+        good = {f"good.{key}": value.clone() for key, value in self._good.items()}
         checkpoints.write_tensors(
             self.output / _STATE, now | good, metadata={"state": json.dumps(header)}
         )
@@ -324,6 +324,7 @@ class Trainer:
         path = self.output / _STATE
         if not path.is_file():
             logger.warning("nothing to resume in %s; starting from the beginning", self.output)
+            (self.output / _LOG).unlink(missing_ok=True)  # of epochs that no checkpoint kept
             return
         tensors, metadata = checkpoints.read_tensors(path)
         try:

@@ -1,0 +1,68 @@
+"""Figures draw what they are given, in the one style, and are not shown twice."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import wave
+
+from dynamix import InputError, plotting
+
+X, Y = wave(300), wave(300, seed=1)
+TABLE = pd.DataFrame({"d_stsp": [1.0, np.nan, 3.0], "d_h": [0.1] * 3, "mase": [0.5] * 3})
+
+FIGURES = {
+    "attractors": lambda: plotting.attractors(
+        {"a": {"truth": X, "forecast": Y}, "b": {"context": X}}
+    ),
+    "plane": lambda: plotting.attractors({"a": {"truth": X}}, dims=(0, 1)),
+    "time_series": lambda: plotting.time_series(context=X, forecast=Y, truth=Y, shown=100),
+    "dates": lambda: plotting.time_series(
+        context=X[:, 0], forecast=Y[:, 0], times=pd.date_range("2024", periods=600).to_numpy()
+    ),
+    "spectra": lambda: plotting.spectra(forecast=Y, truth=X),
+    "occupancy": lambda: plotting.occupancy(forecast=Y, truth=X),
+    "gate_use": lambda: plotting.gate_use(np.full((50, 4), 0.25), observation=X),
+    "gates_alone": lambda: plotting.gate_use(np.full((50, 4), 0.25)),
+    "boxes": lambda: plotting.benchmark_boxes({"one": TABLE, "two": TABLE}),
+    "curves": lambda: plotting.training_curves([{"epoch": 1, "loss": 1.0, "gradient_norm": 2.0}]),
+    "lines": lambda: plotting.lines([1, 2], {"a": [1, 2], "b": [2, 3]}, x_label="x", y_label="y"),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_draw(name, tmp_path):
+    figure = FIGURES[name]()
+    assert not plt.get_fignums()  # a notebook would show an open figure a second time
+    path = plotting.save(figure, tmp_path / "figure.png")
+    assert path.stat().st_size > 2000
+    assert all(ax.get_xlabel() or ax.get_ylabel() or not ax.get_visible() for ax in figure.axes[:1])
+
+
+def test_failures_are_written_into_the_box_plot():
+    figure = plotting.benchmark_boxes({"one": TABLE})
+    assert [t.get_text() for t in figure.axes[0].texts] == ["1 failed"]
+
+
+def test_unknown_formats_are_refused(tmp_path):
+    with pytest.raises(InputError, match="png"):
+        plotting.save(FIGURES["lines"](), tmp_path / "figure.xyz")
+
+
+def test_the_palette_is_told_apart_by_colour_blind_readers():
+    """Distance of the three roles after simulating deuteranopia and in grey (CIE lightness)."""
+    from matplotlib.colors import to_rgb
+
+    looks = (plotting.CONTEXT, plotting.TRUTH, plotting.FORECAST)
+    rgb = np.array([to_rgb(look["color"]) for look in looks])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    # Machado, Oliveira & Fernandes (2009), severity 1
+    deuteranopia = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
+    seen = linear @ deuteranopia.T
+    for i in range(3):
+        for j in range(i):
+            assert np.abs(seen[i] - seen[j]).max() > 0.05
+    styles = {str(look["linestyle"]) for look in looks[1:]}
+    assert len(styles) == 2  # and by line style where there is no colour at all

@@ -29,8 +29,10 @@ def data(tmp_path):
 def test_forecast_of_a_csv_with_dates(data, model, tmp_path, capsys):
     out, png = tmp_path / "out.csv", tmp_path / "out.png"
     code = cli.main(
-        ["forecast", data, "--horizon", "24", "--model", model]
-        + ["--output", str(out), "--plot", str(png)]
+        [
+            *("forecast", data, "--horizon", "24", "--model", model),
+            *("--output", str(out), "--plot", str(png)),
+        ]
     )
     assert code == 0
     result = pd.read_csv(out, parse_dates=["when"])
@@ -141,10 +143,8 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
 
 
 def test_every_config_field_is_a_flag(capsys):
-    for command, kinds in (
-        ("train", (ModelConfig, TrainingConfig)),
-        ("forecast", (ForecastConfig,)),
-    ):
+    commands = {"train": (ModelConfig, TrainingConfig), "forecast": (ForecastConfig,)}
+    for command, kinds in commands.items():
         with pytest.raises(SystemExit):
             cli.main([command, "--help"])
         text = capsys.readouterr().out
@@ -188,7 +188,9 @@ def test_benchmark(model, tmp_path, capsys):
     assert cli.main([*arguments, "--model", model]) == 0
     assert "d_stsp" in capsys.readouterr().out
     assert list(pd.read_csv(out)["system"]) == ["Rossler", "Duffing"]
-    assert json.loads((tmp_path / "table.json").read_text())["context"] == 150
+    record = json.loads((tmp_path / "table.json").read_text())
+    assert record["protocol"]["context"] == 150
+    assert record["command"].startswith("dynamix benchmark --model model --context 150")
     assert png.is_file()
     assert cli.main([*arguments, "--model", "parrot"]) == 0
     assert cli.main(["benchmark", "--systems", "Lorenzz"]) == 2

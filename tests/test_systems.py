@@ -62,11 +62,36 @@ def test_trajectories_agree_with_dysts_own(name, cache):
         assert np.abs(x[i] - here).max() < 0.02 * np.ptp(reference, axis=0).max()
 
 
+def test_every_system_of_the_split_can_be_integrated(cache):
+    parts = systems.split()
+    for name in parts["train"] + parts["test"]:
+        x = trajectory(name, n=30)
+        assert x.shape == (30, 3)
+        assert np.isfinite(x).all()
+        assert (np.ptp(x, axis=0) > 0).all(), name
+
+
 def test_longer_trajectories_begin_with_the_shorter_and_transients_are_dropped(cache):
     short, long = trajectory("Chua", n=50), trajectory("Chua", n=80)
     np.testing.assert_array_equal(short, long[:50])
     np.testing.assert_array_equal(trajectory("Chua", n=50, transient=30), long[30:])
     assert short.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["Lorenz", "BeerRNN"])
+def test_parameters_can_be_replaced_and_are_part_of_the_cache_key(name, cache):
+    facts = systems.system_facts(name)["parameters"]
+    key = next(k for k, v in facts.items() if np.ndim(v) == 0)
+    usual = trajectory(name, n=50)
+    np.testing.assert_array_equal(trajectory(name, n=50, parameters={key: facts[key]}), usual)
+    assert not np.allclose(trajectory(name, n=50, parameters={key: facts[key] * 1.2}), usual)
+    np.testing.assert_array_equal(trajectory(name, n=50), usual)
+
+
+def test_a_rossler_with_small_c_is_a_cycle(cache):
+    x = trajectory("Rossler", n=400, transient=3000, parameters={"c": 2.5})
+    distance = np.linalg.norm(x[30:] - x[0], axis=1)
+    assert distance.min() < 0.15 * np.ptp(x[:, 0])
 
 
 def test_sampling_is_per_period(cache):
@@ -129,6 +154,7 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch, c
     [
         ("Lorentz", {}, "unknown system 'Lorentz'.*Did you mean 'Lorenz'"),
         ("Lorenz", {"n": 0}, "n must be"),
+        ("Lorenz", {"parameters": {"r": 3.0}}, "beta, rho, sigma"),
         ("Lorenz", {"points_per_period": 1}, "points_per_period"),
         ("Lorenz", {"initial_condition": [1.0, 2.0]}, "3 finite numbers"),
         ("StickSlipOscillator", {"n": 12_000}, "could not follow StickSlipOscillator"),
@@ -169,6 +195,20 @@ def test_signed_permutations_only_permute_and_mirror():
         seen.add(tuple(np.round(overlap[np.abs(overlap) > 0.99]).astype(int)))
         assert (np.abs(overlap) > 0.99).sum() == 3
     assert len(seen) > 4
+
+
+def test_rotations_keep_distances_up_to_scaling():
+    data = [wave(41).astype(np.float32)]
+    plain = WindowSampler(data, length=41).draw(1, rng=np.random.default_rng(0))[:, 0]
+    drawn = WindowSampler(data, length=41, rotations=True).draw(8, rng=np.random.default_rng(0))
+    for s in range(8):
+        np.testing.assert_allclose(drawn[:, s].std(axis=0, ddof=1), 1, atol=1e-5)
+        # a linear map of the plain window, invertible, and not the identity
+        linear, residual, *_ = np.linalg.lstsq(plain, drawn[:, s], rcond=None)
+        assert residual.max() < 1e-6
+        assert np.abs(linear - np.eye(3)).max() > 0.1
+        rotation = linear / np.linalg.norm(linear, axis=0)
+        np.testing.assert_allclose(rotation.T @ rotation, np.eye(3), atol=1e-4)
 
 
 def test_windows_that_stand_still_are_drawn_anew():

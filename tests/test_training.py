@@ -41,7 +41,7 @@ def weights(model):
 
 
 def test_a_batch_is_the_window_behind_the_context():
-    config = quick(input_noise=0.0, signed_permutations=False)
+    config = quick(input_noise=0.0, rotations=False)
     assert config.sequence_length == 36
     assert TrainingConfig().sequence_length == 550
     sampler = WindowSampler(DATA, length=36)

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import logging
 import sys
+import time
 import types
 import typing
 from collections.abc import Sequence
@@ -139,7 +140,7 @@ def _add_fields(parser: Any, config: type[Any]) -> None:
         elif get_origin(kind) is Literal:
             given["choices"] = get_args(kind)
         elif get_origin(kind) is tuple:
-            given |= {"nargs": "+", "metavar": "NAME"}
+            given |= {"nargs": "+", "type": get_args(kind)[0], "metavar": "VALUE"}
         elif isinstance(kind, type) and not isinstance(kind, types.GenericAlias):
             given |= {"type": kind, "metavar": kind.__name__.upper()}
         parser.add_argument(*flags, **given)
@@ -219,15 +220,16 @@ def _run_benchmark(options: argparse.Namespace) -> None:
     for name in ("output", "plot"):
         _check_folder(_option(options, name))
     config = _config(options, BenchmarkConfig)
+    began = time.perf_counter()
     table = benchmark.run(
         options.model, config=config, names=_split(_option(options, "systems")) or None
     )
     output = _option(options, "output")
     if output is not None:
         table.to_csv(output, index=False)
-        provenance = {"model": str(options.model), "version": __version__}
+        record = benchmark.provenance(options.model, config, seconds=time.perf_counter() - began)
         Path(output).with_suffix(".json").write_text(
-            json.dumps(provenance | dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8"
+            json.dumps(record, indent=2) + "\n", encoding="utf-8"
         )
     sys.stdout.write(f"{benchmark.summary(table).round(3).to_string()}\n")
     if _option(options, "plot"):

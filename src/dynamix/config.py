@@ -112,8 +112,10 @@ class TrainingConfig:
     context_length: int = _described(500, "context steps T_C of a training sequence")
     window: int = _described(101, "points of the training window: inputs and targets overlap")
     overlap: int = _described(51, "points of the training window that lie in the context")
-    points_per_period: int = _described(50, "samples per dominant period of each system")
-    trajectory_length: int = _described(60_000, "points of the trajectory drawn from per system")
+    points_per_period: tuple[int, ...] = _described(
+        (50,), "samples per dominant period; several rates give several trajectories per system"
+    )
+    trajectory_length: int = _described(60_000, "points of each trajectory drawn from")
     systems: tuple[str, ...] = _described(
         (), "dysts systems to train on; none named: the split's training systems"
     )
@@ -124,8 +126,9 @@ class TrainingConfig:
         (), "own trajectories (.npy, .csv) to train on instead of the dysts corpus"
     )
     signed_permutations: bool = _described(
-        True, "show each sequence with its axes randomly permuted and mirrored"
+        False, "show each sequence with its axes randomly permuted and mirrored"
     )
+    rotations: bool = _described(False, "show each sequence randomly rotated")
     forcing: Forcing = _described("sparse", "teacher forcing: sparse or generalised")
     forcing_interval: int = _described(10, "sparse forcing: steps between two overwritings, tau")
     forcing_strength: float = _described(0.1, "generalised forcing: weight alpha of the data")
@@ -156,9 +159,16 @@ class TrainingConfig:
     checkpoint_every: int = _described(20, "epochs between two checkpoints")
     seed: int = _described(0, "seed of initial weights, batches and noise")
     threads: int = _described(1, "CPU threads; small matrices gain nothing from more than one")
+    engine: Engine = _described("auto", "what computes loss and gradient")
 
     def __post_init__(self) -> None:
         one_of("forcing", self.forcing, FORCINGS)
+        one_of("engine", self.engine, ENGINES)
+        if not self.points_per_period or min(self.points_per_period) < 2:
+            raise InputError(
+                "points_per_period must be one or more numbers of at least 2, found "
+                f"{self.points_per_period!r}."
+            )
         for name in (
             "epochs",
             "batches_per_epoch",

@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib import metadata, resources
@@ -127,6 +127,7 @@ def trajectory(
     points_per_period: int = 50,
     transient: int = 0,
     initial_condition: Sequence[float] | None = None,
+    parameters: Mapping[str, float] | None = None,
 ) -> Float[ndarray, "n 3"]:
     """A trajectory ``(n, 3)``, float32, in the system's own units, from the cache if it is there.
 
@@ -142,6 +143,9 @@ def trajectory(
         Samples dropped first.
     initial_condition
         Where to start; None: the catalogue's, which lies on the attractor.
+    parameters
+        Values that replace the catalogue's, by dysts' names. The attractor may then be another one:
+        drop a ``transient``.
 
     Raises
     ------
@@ -167,11 +171,15 @@ def trajectory(
         raise InputError(
             f"initial_condition must be {DIMENSION} finite numbers, found {initial_condition!r}."
         )
+    given = dict(parameters or {})
+    for key in given:
+        one_of(f"parameter of {name}", key, sorted(system_facts(name)["parameters"]))
     recipe = {
         "system": name,
         "n": n + transient,
         "points_per_period": points_per_period,
         "start": start.tolist(),
+        "parameters": {key: float(value) for key, value in sorted(given.items())},
         "tolerance": TOLERANCE,
         "dysts": metadata.version("dysts"),
     }
@@ -180,13 +188,17 @@ def trajectory(
     path = cache_directory() / "trajectories" / f"{name}-{digest}.npz"
     values = _read_cache(path, text)
     if values is None:
-        values = _integrate(name, start, n + transient, points_per_period)
+        values = _integrate(name, start, n + transient, points_per_period, given)
         _write_cache(path, text, values)
     return values[transient:]
 
 
 def _integrate(
-    name: str, start: Float[ndarray, " 3"], n: int, points_per_period: int
+    name: str,
+    start: Float[ndarray, " 3"],
+    n: int,
+    points_per_period: int,
+    parameters: Mapping[str, float],
 ) -> Float[ndarray, "n 3"]:
     import warnings
 
@@ -194,9 +206,12 @@ def _integrate(
     from scipy.integrate import ODEintWarning, odeint
 
     system = getattr(dysts.flows, name)()
+    # a system holds its parameters three times over: by name, as attributes, and in sorted order
+    system.params |= parameters
+    vars(system).update(parameters)
+    system.param_list = [system.params[key] for key in sorted(system.params)]
     times = np.arange(n) * (system.period / points_per_period)
-    overridden = "rhs" in type(system).__dict__
-    if overridden:  # the few systems that wrap their compiled equations
+    if type(system).rhs is not dysts.flows.DynSys.rhs:  # the few that wrap compiled equations
 
         def flow(state: ndarray, t: float) -> Any:
             return system.rhs(state, t)
@@ -315,9 +330,9 @@ class WindowSampler:
         Arrays ``(T, N)``.
     length
         Points of a sequence.
-    signed_permutations
-        Permute and mirror the axes of every sequence at random: the equations of motion do not know
-        which axis came first, and neither should the model.
+    signed_permutations, rotations
+        Permute and mirror the axes of every sequence at random, or rotate it: the dynamics do not
+        depend on the axes they are written in, and neither should the model.
 
     Raises
     ------
@@ -331,6 +346,7 @@ class WindowSampler:
         *,
         length: int,
         signed_permutations: bool = False,
+        rotations: bool = False,
     ) -> None:
         if not trajectories:
             raise InputError("there is no trajectory to draw training sequences from.")
@@ -343,6 +359,7 @@ class WindowSampler:
         self.trajectories = [np.asarray(values, dtype=np.float32) for values in trajectories]
         self.length = length
         self.signed_permutations = signed_permutations
+        self.rotations = rotations
         self._usual = [values.std(axis=0) for values in self.trajectories]
 
     def draw(self, count: int, *, rng: np.random.Generator) -> Float[ndarray, "length count N"]:
@@ -364,6 +381,12 @@ class WindowSampler:
                 "constant channels from the training data."
             )
         window = (window - window.mean(axis=0)) / scale
+        if self.rotations:
+            n = window.shape[1]
+            # QR of a normal matrix, its signs fixed, is uniform over rotations and reflections
+            q, r = np.linalg.qr(rng.standard_normal((n, n)))
+            window = window @ (q * np.sign(r.diagonal())).astype(np.float32)
+            window = window / window.std(axis=0, ddof=1)
         if self.signed_permutations:
             order = rng.permutation(window.shape[1])
             window = window[:, order] * rng.choice(_SIGNS, size=window.shape[1])

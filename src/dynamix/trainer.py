@@ -18,7 +18,7 @@ from numpy import ndarray
 from torch import Tensor
 from tqdm import tqdm
 
-from . import checkpoints, systems
+from . import checkpoints, kernels_training, systems
 from .config import BenchmarkConfig, ModelConfig, TrainingConfig, from_dict
 from .errors import InputError
 from .model import DynaMix
@@ -53,6 +53,14 @@ class Trainer:
         self.model = DynaMix(model, seed=self.config.seed)
         self.optimizer = torch.optim.RAdam(self.model.parameters(), lr=self.config.learning_rate)
         self.guard = Guard()
+        self.compiled = self.config.engine != "torch" and kernels_training.supports(
+            self.model.config, self.config
+        )
+        if self.config.engine == "compiled" and not self.compiled:
+            raise InputError(
+                "the compiled engine does not train this kind of model. Use engine='auto' or "
+                "'torch'."
+            )
         self.epoch = 0  # epochs done
         self.seconds = 0.0
         self._given = trajectories
@@ -76,6 +84,7 @@ class Trainer:
             self._trajectories(),
             length=config.sequence_length,
             signed_permutations=config.signed_permutations,
+            rotations=config.rotations,
         )
         self.output.mkdir(parents=True, exist_ok=True)
         description = {
@@ -145,6 +154,10 @@ class Trainer:
 
     def gradient(self, batch: Batch) -> tuple[float, float]:
         """Loss and gradient norm of a batch; the gradients are left in the parameters."""
+        if self.compiled:
+            return kernels_training.loss_and_gradient(
+                self.model, batch, self.config, threads=self.config.threads
+            )
         self.optimizer.zero_grad()
         loss = training_loss(self.model, batch, self.config)
         loss.backward()
@@ -176,11 +189,11 @@ class Trainer:
                 f"the dysts corpus has {systems.DIMENSION} dimensions, the model {dims}. Set "
                 f"observed_dims={systems.DIMENSION}, or give own trajectories as data."
             )
+        names = tqdm(training_systems(config), desc="corpus", unit="system", disable=None)
         return [
-            systems.trajectory(
-                name, n=config.trajectory_length, points_per_period=config.points_per_period
-            )
-            for name in tqdm(training_systems(config), desc="corpus", unit="system", disable=None)
+            systems.trajectory(name, n=config.trajectory_length, points_per_period=rate)
+            for name in names
+            for rate in config.points_per_period
         ]
 
     def _validation_set(self) -> list[tuple[str, ndarray, ndarray]]:
@@ -195,7 +208,7 @@ class Trainer:
                     (
                         name,
                         systems.trajectory(
-                            name, n=length, points_per_period=config.points_per_period
+                            name, n=length, points_per_period=config.points_per_period[0]
                         ),
                     )
                     for name in validation_systems(config)
@@ -338,7 +351,7 @@ class Trainer:
         differ = [
             f"{name} (was {made[name]!r}, now {value!r})"
             for name, value in self._settings().items()
-            if made[name] != value and name != "threads"
+            if made[name] != value and name not in ("threads", "engine")
         ]
         if differ:
             raise InputError(

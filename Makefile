@@ -1,0 +1,53 @@
+# Two commands do everything: `make book` and `make test`. Each sets up .venv first.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+JOBS   ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book html test lint format bench constraints clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; name one with make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[book,test]'
+	$(BIN)/python -m ipykernel install --sys-prefix --name python3 >/dev/null
+	@touch $@
+
+setup: $(READY) ## create .venv with everything
+
+book: $(READY) ## run every notebook, then build the book
+	$(BIN)/python scripts/run_notebooks.py
+	@$(MAKE) --no-print-directory html
+
+html: $(READY) ## build the book from the stored outputs
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jb build book --path-output . \
+	  --config "$(CURDIR)/_config.yml" --toc "$(CURDIR)/_toc.yml" --all -W -n --keep-going --quiet
+	@echo "The book: file://$(CURDIR)/_build/html/index.html"
+
+test: $(READY) lint ## lint, check types, run the tests
+	$(BIN)/python -m pytest --numprocesses $(JOBS)
+
+lint: $(READY) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## put code in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+constraints: $(READY) ## pin what is installed now
+	@head -2 constraints.txt > constraints.new
+	@$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/^(torch==[^+]*).*/\1/' >> constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## remove what was built (not .venv)
+	rm -rf _build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

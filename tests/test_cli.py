@@ -189,8 +189,8 @@ def test_benchmark(model, tmp_path, capsys):
     assert "d_stsp" in capsys.readouterr().out
     assert list(pd.read_csv(out)["system"]) == ["Rossler", "Duffing"]
     record = json.loads((tmp_path / "table.json").read_text())
-    assert record["protocol"]["context"] == 150
-    assert record["command"].startswith("dynamix benchmark --model model --context 150")
+    assert record["settings"]["context"] == 150
+    assert record["command"].startswith("dynamix benchmark --model model.safetensors --context 150")
     assert png.is_file()
     assert cli.main([*arguments, "--model", "parrot"]) == 0
     assert cli.main(["benchmark", "--systems", "Lorenzz"]) == 2

@@ -26,6 +26,7 @@ FIGURES = {
     "occupancy": lambda: plotting.occupancy(forecast=Y, truth=X),
     "gate_use": lambda: plotting.gate_use(np.full((50, 4), 0.25), observation=X),
     "gates_alone": lambda: plotting.gate_use(np.full((50, 4), 0.25)),
+    "attention": lambda: plotting.attention(X, np.exp(-np.arange(299.0)), state=X[0]),
     "boxes": lambda: plotting.benchmark_boxes({"one": TABLE, "two": TABLE}),
     "curves": lambda: plotting.training_curves([{"epoch": 1, "loss": 1.0, "gradient_norm": 2.0}]),
     "lines": lambda: plotting.lines([1, 2], {"a": [1, 2], "b": [2, 3]}, x_label="x", y_label="y"),

@@ -78,7 +78,7 @@ def test_longer_trajectories_begin_with_the_shorter_and_transients_are_dropped(c
     assert short.dtype == np.float32
 
 
-@pytest.mark.parametrize("name", ["Lorenz", "BeerRNN"])
+@pytest.mark.parametrize("name", ["Lorenz", "BlinkingRotlet"])
 def test_parameters_can_be_replaced_and_are_part_of_the_cache_key(name, cache):
     facts = systems.system_facts(name)["parameters"]
     key = next(k for k, v in facts.items() if np.ndim(v) == 0)

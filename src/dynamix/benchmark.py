@@ -9,20 +9,15 @@ the true system continued from elsewhere, which is as good as a reconstruction c
 from __future__ import annotations
 
 import dataclasses
-import os
-import platform
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from . import __version__, baselines, metrics, systems
+from . import baselines, metrics, systems
 from .config import BUNDLED_MODEL, BenchmarkConfig, Engine, ForecastConfig
 from .errors import InputError, one_of
 from .forecasting import forecast
@@ -153,27 +148,14 @@ def measure(
         }
 
 
-def provenance(model: str | Path, config: BenchmarkConfig, *, seconds: float) -> dict[str, Any]:
-    """What a stored table was made from: command, protocol, versions, machine, date, duration."""
-    name = Path(model).name
-    flags = " ".join(
+def command(model: str | Path, config: BenchmarkConfig) -> str:
+    """The command line that repeats a run; the model by its file's name."""
+    flags = [
         f"--{field.name.replace('_', '-')} {getattr(config, field.name)}"
         for field in dataclasses.fields(config)
         if getattr(config, field.name) != field.default
-    )
-    packages = ("torch", "numpy", "numba", "scipy", "dysts")
-    return {
-        "command": f"dynamix benchmark --model {name} {flags}".strip(),
-        "protocol": dataclasses.asdict(config),
-        "versions": {
-            "dynamix": __version__,
-            "python": platform.python_version(),
-            **{package: metadata.version(package) for package in packages},
-        },
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "date": datetime.now(UTC).date().isoformat(),
-        "seconds": round(seconds, 1),
-    }
+    ]
+    return " ".join(["dynamix benchmark --model", Path(model).name, *flags])
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import logging
 import sys
 import time
@@ -215,7 +214,7 @@ def _run_train(options: argparse.Namespace) -> None:
 
 
 def _run_benchmark(options: argparse.Namespace) -> None:
-    from . import benchmark
+    from . import benchmark, results
 
     for name in ("output", "plot"):
         _check_folder(_option(options, name))
@@ -226,11 +225,12 @@ def _run_benchmark(options: argparse.Namespace) -> None:
     )
     output = _option(options, "output")
     if output is not None:
-        table.to_csv(output, index=False)
-        record = benchmark.provenance(options.model, config, seconds=time.perf_counter() - began)
-        Path(output).with_suffix(".json").write_text(
-            json.dumps(record, indent=2) + "\n", encoding="utf-8"
+        record = results.provenance(
+            benchmark.command(options.model, config),
+            dataclasses.asdict(config),
+            seconds=time.perf_counter() - began,
         )
+        results.write(table, output, record)
     sys.stdout.write(f"{benchmark.summary(table).round(3).to_string()}\n")
     if _option(options, "plot"):
         from . import plotting

@@ -30,6 +30,7 @@ P = ParamSpec("P")
 CONTEXT = {"color": "0.45", "linewidth": 0.9, "linestyle": "-"}
 TRUTH = {"color": "#0072B2", "linewidth": 1.0, "linestyle": "-"}
 FORECAST = {"color": "#D55E00", "linewidth": 1.0, "linestyle": (0, (5, 1.2))}
+_HIGHEST_FREQUENCY = 0.12  # per step: six times the dominant frequency at 50 points a period
 _MAX_DRAWN = 6000  # points of an attractor drawn; more only blackens the picture
 
 
@@ -97,10 +98,9 @@ def attractors(
     """
     rows = -(-len(panels) // columns)
     kind = {"projection": "3d"} if len(dims) == 3 else {}
-    size = (3.0 * min(columns, len(panels)), 2.9 * rows)
-    figure, axes = plt.subplots(
-        rows, min(columns, len(panels)), figsize=size, squeeze=False, subplot_kw=kind
-    )
+    columns = min(columns, len(panels))
+    size = (max(3.0 * columns, min(8.4, 4.2 * columns)), (2.9 if columns > 2 else 3.6) * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, subplot_kw=kind)
     looks = {"context": CONTEXT, "truth": TRUTH, "forecast": FORECAST}
     for ax, (title, parts) in zip(axes.flat, panels.items(), strict=False):
         for name, values in parts.items():
@@ -137,7 +137,7 @@ def attractors(
 def time_series(
     *,
     context: Any,
-    forecast: Any,
+    forecast: Any = None,
     truth: Any = None,
     names: Sequence[str] | None = None,
     shown: int | None = None,
@@ -147,9 +147,10 @@ def time_series(
     """Context, forecast and truth over time, a panel per channel.
 
     ``shown`` limits the steps drawn on either side of the context's end; ``times`` are labels of
-    all context and forecast steps (dates, say).
+    all context and forecast steps (dates, say). Without a forecast only the series is drawn.
     """
-    past, future = _columns(context), _columns(forecast)
+    past = _columns(context)
+    future = past[:0] if forecast is None else _columns(forecast)
     real = None if truth is None else _columns(truth)[: len(future)]
     t = np.arange(len(past) + len(future)) if times is None else np.asarray(times)
     before = len(past) if shown is None else min(shown, len(past))
@@ -164,14 +165,16 @@ def time_series(
         if real is not None:
             drawn = real[:after, i]
             ax.plot(t[end : end + len(drawn)], drawn, label="truth", **TRUTH)
-        ax.plot(t[end : end + after], future[:after, i], label="forecast", **FORECAST)
-        ax.axvline(t[end - 1], color="0.3", linewidth=0.8, linestyle=":")
+        if after:
+            ax.plot(t[end : end + after], future[:after, i], label="forecast", **FORECAST)
+            ax.axvline(t[end - 1], color="0.3", linewidth=0.8, linestyle=":")
         ax.set_ylabel(f"$x_{i + 1}$" if names is None else str(names[i]))
     axes[-1, 0].set_xlabel(time_label)
     if times is not None and np.issubdtype(t.dtype, np.datetime64):
         figure.autofmt_xdate()
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    if len(labels) > 1:
+        figure.legend(handles, labels, loc="outside upper center", ncols=3)
     return figure
 
 
@@ -186,17 +189,19 @@ def spectra(
         1, n, squeeze=False, sharey=True, figsize=(1.4 + 2.2 * n, 2.6), layout="constrained"
     )
     frequency = np.fft.rfftfreq(len(real))
+    drawn = (frequency > 0) & (frequency <= _HIGHEST_FREQUENCY)
+    lowest = 1.0
     for i, ax in enumerate(axes[0]):
         for x, label, look in ((real, "truth", TRUTH), (made, "forecast", FORECAST)):
             power = metrics.power_spectrum(x[:, i], smoothing=smoothing)[:, 0]
-            ax.semilogy(frequency[1:], np.maximum(power[1:], 1e-12), label=label, **look)
+            ax.semilogy(frequency[drawn], np.maximum(power[drawn], 1e-9), label=label, **look)
+            lowest = min(lowest, max(float(power[drawn].min()), 1e-9))
         distance = metrics.spectral_hellinger(
             forecast=made[:, i], truth=real[:, i], smoothing=smoothing
         )
         ax.set_title(f"{f'$x_{i + 1}$' if names is None else names[i]}: $D_H$ = {distance:.2f}")
         ax.set_xlabel("frequency [1/step]")
-        ax.set_xlim(0, 0.12)
-        ax.set_ylim(1e-9, None)
+        ax.set_ylim(0.5 * lowest, None)
     axes[0, 0].set_ylabel("share of power")
     axes[0, -1].legend(loc="upper right")
     return figure
@@ -240,13 +245,52 @@ def gate_use(gates: Any, *, observation: Any = None, shown: int = 400) -> Figure
         axes[0, 0].set_ylabel("$x_1$")
     ax = axes[-1, 0]
     image = ax.imshow(
-        weights.T, aspect="auto", cmap="cividis", vmin=0, vmax=1, interpolation="nearest"
+        weights.T,
+        aspect="auto",
+        cmap="cividis",
+        vmin=0,
+        vmax=weights.max(),
+        interpolation="nearest",
     )
     ax.set_xlabel("step")
     ax.set_ylabel("expert")
     ax.set_yticks(range(weights.shape[1]), [str(j + 1) for j in range(weights.shape[1])])
     ax.grid(False)
     figure.colorbar(image, ax=axes, label="weight $w_j$")
+    return figure
+
+
+@_figure
+def attention(
+    context: Any, weights: Any, *, state: Any = None, dims: Sequence[int] = (0, 2)
+) -> Figure:
+    """Where in a context the gate looks: its points coloured by attention, and attention in time.
+
+    ``context`` ``(T_C, n)``, ``weights`` ``(T_C - 1,)``, ``state`` the observation that asks.
+    """
+    points, a = _columns(context), np.asarray(weights, dtype=np.float64)
+    x, y = (points[: len(a), min(d, points.shape[1] - 1)] for d in dims)
+    figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.0))
+    order = np.argsort(a)
+    share = np.sqrt(a / a.max())
+    dots = axes[0].scatter(
+        x[order],
+        y[order],
+        c=a[order],
+        s=6 + 50 * share[order],
+        cmap="cividis_r",
+        linewidths=0.3,
+        edgecolors="0.5",
+    )
+    axes[0].set_xlabel(f"$x_{dims[0] + 1}$")
+    axes[0].set_ylabel(f"$x_{dims[1] + 1}$")
+    if state is not None:
+        here = np.asarray(state, dtype=np.float64)
+        axes[0].plot(here[dims[0]], here[dims[1]], "+", color="#D55E00", markersize=12, mew=1.8)
+    figure.colorbar(dots, ax=axes[0], label="attention $a_k$")
+    axes[1].plot(np.arange(len(a)), a, color="#0072B2")
+    axes[1].set_xlabel("context step $k$")
+    axes[1].set_ylabel("attention $a_k$")
     return figure
 
 

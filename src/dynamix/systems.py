@@ -217,10 +217,10 @@ def _integrate(
             return system.rhs(state, t)
     else:
         # straight to the compiled equations: half the time goes into dysts' argument handling
-        equations, parameters = type(system)._rhs, [np.asarray(p)[()] for p in system.param_list]
+        equations, values_of = type(system)._rhs, [np.asarray(p)[()] for p in system.param_list]
 
         def flow(state: ndarray, t: float) -> Any:
-            return equations(state[0], state[1], state[2], t, *parameters)
+            return equations(state[0], state[1], state[2], t, *values_of)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ODEintWarning)  # told as an error below

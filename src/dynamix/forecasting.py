@@ -6,6 +6,7 @@ back. Each series of a batch goes through it on its own statistics; only the rol
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +22,12 @@ from .errors import InputError, one_of, whole_number
 from .preprocessing import Series, Transform, embed, fit_transforms, invert_transforms
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .model import DynaMix
+    from .rollout import Rollout
+
+logger = logging.getLogger(__name__)
 
 _DEFAULTS = ForecastConfig()
 
@@ -194,12 +200,6 @@ def _roll_out(
     """Run the model over all series, those of equal context length side by side."""
     import torch
 
-    from .rollout import rollout
-
-    if engine == "compiled":
-        raise InputError(
-            "the compiled engine is not part of this version. Use engine='auto' or 'torch'."
-        )
     S, config = len(prepared), model.config
     dtype = {torch.float64: np.float64}.get(model.gate.D.dtype, np.float32)
     observations = np.empty((horizon, S, config.observed_dims), dtype=dtype)
@@ -212,7 +212,8 @@ def _roll_out(
         starts = None
         if prepared[members[0]].initial is not None:
             starts = torch.from_numpy(np.stack([prepared[s].initial for s in members]))  # type: ignore[misc]
-        result = rollout(
+        result = _run_engine(
+            engine,
             model,
             torch.from_numpy(contexts),
             horizon=horizon,
@@ -225,6 +226,49 @@ def _roll_out(
         if gates is not None and result.gates is not None:
             gates[:, members] = result.gates.cpu().numpy()
     return observations, gates
+
+
+def _run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any) -> Rollout:
+    """The rollout by the engine asked for; ``"auto"`` compiles where it can.
+
+    The compiled engine computes in single precision on the CPU, so a model elsewhere or in double
+    precision stays with torch.
+    """
+    import torch
+
+    from .rollout import rollout
+
+    if engine == "torch":
+        return rollout(model, context, **options)
+    from . import kernels
+
+    weights = model.gate.D
+    reason = None
+    if not kernels.supports(model.config):
+        reason = "probabilistic experts"
+    elif weights.device.type != "cpu":
+        reason = f"a model on the device {weights.device}"
+    elif weights.dtype != torch.float32:
+        reason = f"a model in {weights.dtype}"
+    if reason is None:
+        try:
+            return kernels.rollout(model, context, **options)
+        except kernels.EngineUnavailable as error:
+            if engine == "compiled":
+                raise InputError(
+                    f"the compiled engine is not to be had here ({error}). Use engine='torch'."
+                ) from error
+            _warn_once(str(error))
+    elif engine == "compiled":
+        raise InputError(
+            f"the compiled engine does not run {reason}. Use engine='auto' or engine='torch'."
+        )
+    return rollout(model, context, **options)
+
+
+@lru_cache(maxsize=1)
+def _warn_once(reason: str) -> None:
+    logger.warning("compiling failed (%s); torch does the work, some 100 times slower", reason)
 
 
 @lru_cache(maxsize=4)

@@ -18,7 +18,7 @@ from numpy import ndarray
 from torch import Tensor
 from tqdm import tqdm
 
-from . import checkpoints, kernels_training, systems
+from . import checkpoints, kernels, kernels_training, systems
 from .config import BenchmarkConfig, ModelConfig, TrainingConfig, from_dict
 from .errors import InputError
 from .model import DynaMix
@@ -155,9 +155,17 @@ class Trainer:
     def gradient(self, batch: Batch) -> tuple[float, float]:
         """Loss and gradient norm of a batch; the gradients are left in the parameters."""
         if self.compiled:
-            return kernels_training.loss_and_gradient(
-                self.model, batch, self.config, threads=self.config.threads
-            )
+            try:
+                return kernels_training.loss_and_gradient(
+                    self.model, batch, self.config, threads=self.config.threads
+                )
+            except kernels.EngineUnavailable as error:
+                if self.config.engine == "compiled":
+                    raise InputError(
+                        f"the compiled engine is not to be had here ({error}). Use engine='torch'."
+                    ) from error
+                logger.warning("compiling failed (%s); torch trains, some 20 times slower", error)
+                self.compiled = False
         self.optimizer.zero_grad()
         loss = training_loss(self.model, batch, self.config)
         loss.backward()

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamix import kernels, kernels_training
+from dynamix import kernels, kernels_index, kernels_runtime, kernels_training
 from dynamix.config import ModelConfig, TrainingConfig
 from dynamix.errors import InputError
 from dynamix.kernels_training import loss_and_gradient
@@ -160,16 +160,28 @@ def attention_errors(context, queries, tau):
     """Largest error of the index's summaries, against all weights in float64."""
     K = len(context) - 1
     tau = np.float32(tau)
-    parts = kernels.build(np.ascontiguousarray(context.T), K, tau)
+    parts = kernels_index.build(np.ascontiguousarray(context.T), K, tau)
     starts, levels = parts[3:]
     room = 8 * starts[levels] + 16
     lists, near, rows = (np.zeros(n, np.uint32) for n in (2 * room, room, room))
     shares, work, out = (np.zeros(n, np.float32) for n in (8 * room, 16, 6))
-    cutoff = np.float32(kernels.SAFE + math.log(K))
+    cutoff = np.float32(kernels_runtime.SAFE + math.log(K))
     worst = 0.0
     for query in queries:
-        kernels.look_up(
-            *parts, query, 0, tau, cutoff, lists, near, rows, shares, work, kernels.BITS, out, 0
+        kernels_index.look_up(
+            *parts,
+            query,
+            0,
+            tau,
+            cutoff,
+            lists,
+            near,
+            rows,
+            shares,
+            work,
+            kernels_vectors.BITS,
+            out,
+            0,
         )
         distance = np.abs(context[:-1].astype(float) - query).sum(axis=1)
         weight = np.exp(-(distance - distance.min()) / float(tau))
@@ -319,15 +331,15 @@ class FakeKernel:
 
 
 def test_a_kernel_that_does_not_compile_is_an_engine_unavailable():
-    with pytest.raises(kernels.EngineUnavailable, match="no compiler"):
-        kernels.call(FakeKernel(error=OSError("no compiler")), 1)
+    with pytest.raises(kernels_runtime.EngineUnavailable, match="no compiler"):
+        kernels_runtime.call(FakeKernel(error=OSError("no compiler")), 1)
 
 
 def test_long_compiling_is_announced_once(caplog, monkeypatch):
-    monkeypatch.setattr(kernels, "NOTICE", 0.01)
+    monkeypatch.setattr(kernels_runtime, "NOTICE", 0.01)
     kernel = FakeKernel(seconds=0.2)
-    kernels.call(kernel, 1)
-    kernels.call(kernel, 2)
+    kernels_runtime.call(kernel, 1)
+    kernels_runtime.call(kernel, 2)
     assert [record.message.split(";")[0] for record in caplog.records] == ["compiling fake"]
     assert kernel.arguments == (2,)
 

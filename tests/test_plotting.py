@@ -17,6 +17,9 @@ FIGURES = {
     "attractors": lambda: plotting.attractors(
         {"a": {"truth": X, "forecast": Y}, "b": {"context": X}}
     ),
+    "gap in the grid": lambda: plotting.attractors(
+        {name: {"truth": X, "forecast": Y} for name in "abc"}, columns=2
+    ),
     "plane": lambda: plotting.attractors({"a": {"truth": X}}, dims=(0, 1)),
     "time_series": lambda: plotting.time_series(context=X, forecast=Y, truth=Y, shown=100),
     "dates": lambda: plotting.time_series(

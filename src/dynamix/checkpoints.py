@@ -33,6 +33,7 @@ _PUBLISHED = {
     "expert_kind": "expert_type",
     "probabilistic": "probabilistic_expert",
 }
+_FORECAST = ("attention_sharpness", "quiet_steps")  # ours alone; the published files lack them
 _PUBLISHED_KINDS = {"almost_linear_rnn": "alrnn", "clipped_shallow_plrnn": "clipped_shallow_plrnn"}
 # our parameter -> the published tensor, outside the experts
 _GATE = {
@@ -101,7 +102,10 @@ def save(model: DynaMix, path: str | Path) -> Path:
     if path.suffix != _SUFFIX:  # not with_suffix, which would cut "...-v1.0" to "...-v1"
         path = path / f"model{_SUFFIX}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    config = {"architecture": _to_published(model.config)}
+    config = {
+        "architecture": _to_published(model.config),
+        "forecast": {name: getattr(model.config, name) for name in _FORECAST},
+    }
     write_tensors(path, to_published(model), metadata={"config": json.dumps(config)})
     write_text(path.with_name(path.name.removesuffix(_SUFFIX) + ".json"), json.dumps(config))
     return path
@@ -214,7 +218,9 @@ def _to_published(config: ModelConfig) -> dict[str, Any]:
     return values | {"expert_type": kinds[config.expert_kind]}
 
 
-def _from_published(architecture: dict[str, Any], *, source: str) -> ModelConfig:
+def _from_published(
+    architecture: dict[str, Any], forecast: dict[str, Any], *, source: str
+) -> ModelConfig:
     missing = sorted({"M", "N", "Experts", "P"} - set(architecture))
     if missing:
         raise InputError(f"{source}: the config's 'architecture' lacks {missing}.")
@@ -227,7 +233,7 @@ def _from_published(architecture: dict[str, Any], *, source: str) -> ModelConfig
     values["expert_kind"] = _PUBLISHED_KINDS.get(kind, kind)
     values["probabilistic"] = bool(values.get("probabilistic", ModelConfig.probabilistic))
     try:
-        return ModelConfig(**values)
+        return ModelConfig(**values, **{k: v for k, v in forecast.items() if k in _FORECAST})
     except InputError as error:
         raise InputError(f"{source}: the config is not usable: {error}") from error
 
@@ -242,8 +248,10 @@ def _read(path: Path, config_path: Path | None = None) -> DynaMix:
         text, origin = metadata.get("config", ""), f"the header of {source}"
     if text:
         try:
-            architecture = json.loads(text)["architecture"]
-            config = _from_published(dict(architecture), source=origin)
+            told = json.loads(text)
+            config = _from_published(
+                dict(told["architecture"]), dict(told.get("forecast", {})), source=origin
+            )
         except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
             raise InputError(
                 f"{origin} should be JSON with a key 'architecture', found {error!r}."

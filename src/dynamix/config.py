@@ -57,6 +57,12 @@ class ModelConfig:
     hidden_units: int = _described(50, "hidden units H of a clipped shallow PLRNN expert")
     expert_kind: ExpertKind = _described("alrnn", "kind of expert")
     probabilistic: bool = _described(False, "experts add noise of a learned width to every step")
+    attention_sharpness: float = _described(
+        1.0, "forecasts divide the attention's temperature by this; training does not"
+    )
+    quiet_steps: int = _described(
+        0, "forecasts draw no gate noise in this many first steps; training does"
+    )
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -65,11 +71,16 @@ class ModelConfig:
             ("experts", 1),
             ("relu_units", 0),
             ("hidden_units", 1),
+            ("quiet_steps", 0),
         ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"{name} must be an integer of at least {least}, found {value!r}.")
         one_of("expert_kind", self.expert_kind, EXPERT_KINDS)
+        if not self.attention_sharpness > 0:
+            raise InputError(
+                f"attention_sharpness must be positive, found {self.attention_sharpness!r}."
+            )
         if self.latent_dims < self.observed_dims:
             raise InputError(
                 f"latent_dims (M = {self.latent_dims}) must be at least observed_dims "
@@ -110,12 +121,24 @@ class TrainingConfig:
     batches_per_epoch: int = _described(50, "optimiser steps in an epoch")
     batch_size: int = _described(16, "sequences in a batch")
     context_length: int = _described(500, "context steps T_C of a training sequence")
+    longer_contexts: tuple[int, ...] = _described(
+        (), "other context lengths, drawn as often as context_length, a length per batch"
+    )
     window: int = _described(101, "points of the training window: inputs and targets overlap")
     overlap: int = _described(51, "points of the training window that lie in the context")
     points_per_period: tuple[int, ...] = _described(
         (50,), "samples per dominant period; several rates give several trajectories per system"
     )
     trajectory_length: int = _described(60_000, "points of each trajectory drawn from")
+    variants: int = _described(
+        0,
+        "further trajectories per system with perturbed parameters, each at a random rate "
+        "between the lowest and the highest of points_per_period",
+    )
+    variant_jitter: float = _described(
+        0.1, "largest relative change of a parameter in such a variant"
+    )
+    variant_length: int = _described(10_000, "points of each variant's trajectory")
     systems: tuple[str, ...] = _described(
         (), "dysts systems to train on; none named: the split's training systems"
     )
@@ -200,10 +223,16 @@ class TrainingConfig:
                 f"{self.final_learning_rate!r} and {self.learning_rate!r}."
             )
 
+        if any(length < self.overlap for length in self.longer_contexts):
+            raise InputError(
+                f"longer_contexts must all be at least overlap ({self.overlap}), found "
+                f"{self.longer_contexts}."
+            )
+
     @property
     def sequence_length(self) -> int:
-        """Points of one training sequence: the context and the part of the window beyond it."""
-        return self.context_length + self.window - self.overlap
+        """Points of the longest training sequence: the context and what follows it."""
+        return max(self.context_length, *self.longer_contexts, 0) + self.window - self.overlap
 
 
 @dataclass(frozen=True)

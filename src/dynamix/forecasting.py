@@ -6,6 +6,7 @@ back. Each series of a batch goes through it on its own statistics; only the rol
 
 from __future__ import annotations
 
+import copy
 import logging
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,6 +46,8 @@ def forecast(
     gate_noise: bool = _DEFAULTS.gate_noise,
     seed: int = _DEFAULTS.seed,
     engine: Engine = _DEFAULTS.engine,
+    attention_sharpness: float | None = None,
+    quiet_steps: int | None = None,
     return_gates: bool = False,
 ) -> Any:
     """Continue a context for ``horizon`` steps.
@@ -75,6 +78,9 @@ def forecast(
     engine
         ``"torch"`` runs the reference step by step, ``"compiled"`` the compiled kernels, ``"auto"``
         the faster one that this machine and model allow.
+    attention_sharpness, quiet_steps
+        What the attention's temperature is divided by, and how many first steps go without gate
+        noise; None: as the checkpoint's config says (1 and 0 for the published weights).
     return_gates
         Also return the expert weights, ``(horizon, S, J)``; ``S`` is omitted for a single series.
         With more channels than N there is one series of weights per channel.
@@ -110,6 +116,10 @@ def forecast(
         )
     start = None if initial_x is None else check_initial(initial_x, S=S, n=n)
     network = _resolve_model(model)
+    if quiet_steps is None:
+        quiet_steps = network.config.quiet_steps
+    quiet_steps = whole_number("quiet_steps", quiet_steps, least=0)
+    network = sharpened(network, attention_sharpness)
     N = network.config.observed_dims
 
     singly = n > N
@@ -136,6 +146,7 @@ def forecast(
         horizon=horizon,
         gate_noise=gate_noise,
         seed=seed,
+        quiet_steps=quiet_steps,
         engine=engine,
         return_gates=return_gates,
     )
@@ -149,6 +160,21 @@ def forecast(
     assert gates is not None
     one_series = np.ndim(context) < 3 and not singly
     return result, like(context, gates[:, 0] if one_series else gates)
+
+
+def sharpened(model: DynaMix, sharpness: float | None = None) -> DynaMix:
+    """The model as forecasts use it: the attention's temperature divided by ``sharpness``.
+
+    None takes the model's own, from its config. With 1 the model itself comes back.
+    """
+    factor = model.config.attention_sharpness if sharpness is None else sharpness
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:
+        raise InputError(f"attention_sharpness must be a positive number, found {factor!r}.")
+    if factor == 1:
+        return model
+    copied = copy.deepcopy(model)
+    copied.gate.tau_att.data /= factor
+    return copied
 
 
 @dataclass(frozen=True)
@@ -194,6 +220,7 @@ def _roll_out(
     horizon: int,
     gate_noise: bool,
     seed: int,
+    quiet_steps: int,
     engine: Engine,
     return_gates: bool,
 ) -> tuple[ndarray, ndarray | None]:
@@ -220,6 +247,7 @@ def _roll_out(
             initial_x=starts,
             gate_noise=gate_noise,
             seed=seed,
+            quiet_steps=quiet_steps,
             return_gates=return_gates,
         )
         observations[:, members] = result.observations.cpu().numpy()
@@ -240,7 +268,7 @@ def _run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any)
 
     if engine == "torch":
         return rollout(model, context, **options)
-    from . import kernels
+    from . import kernels, kernels_runtime
 
     weights = model.gate.D
     reason = None
@@ -253,7 +281,7 @@ def _run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any)
     if reason is None:
         try:
             return kernels.rollout(model, context, **options)
-        except kernels.EngineUnavailable as error:
+        except kernels_runtime.EngineUnavailable as error:
             if engine == "compiled":
                 raise InputError(
                     f"the compiled engine is not to be had here ({error}). Use engine='torch'."

@@ -29,27 +29,28 @@ import numpy as np
 import torch
 
 from .config import ModelConfig, TrainingConfig
-from .kernels import (
+from .kernels import attend, gate_matrices, product
+from .kernels_runtime import (
     BLOCK,
     FAR,
     SAFE,
     VERSION,
     as_array,
-    attend,
     call,
-    compiled,
+    entry,
+    packed,
+    padded,
+    piece,
+    pool,
+    rows_of,
+)
+from .kernels_vectors import (
     exponential,
     fabs,
     fma,
-    gate_matrices,
     highest,
     larger,
     load,
-    packed,
-    padded,
-    pool,
-    product,
-    rows_of,
     sign,
     splat,
     store,
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from .training import Batch
 
 
-@compiled
+@piece
 def attend_back(  # type: ignore[no-untyped-def]
     C, c0, L, N, q, q0, g, weight, w0, share, least, seen, n0, count, slope, out
 ):  # fmt: skip
@@ -119,7 +120,7 @@ def attend_back(  # type: ignore[no-untyped-def]
     return total(moved)
 
 
-@compiled
+@entry
 def train(  # type: ignore[no-untyped-def]
     first, last, sizes, forward, backward, diagonal, offset, query_hidden, hidden_back, U_summary,
     V_forward, V_backward, floor, conv, sigma, L_map, tau_att, tau_gate, cutoff, context, inputs,

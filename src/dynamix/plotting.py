@@ -120,7 +120,7 @@ def attractors(
                 axis.set_ticklabels([])
         ax.set_title(title)
     for ax in list(axes.flat)[len(panels) :]:
-        ax.set_visible(False)
+        ax.remove()
     handles, labels = axes.flat[0].get_legend_handles_labels()
     seen = dict(zip(labels, handles, strict=True))
     for ax in axes.flat[1 : len(panels)]:

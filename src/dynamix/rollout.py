@@ -23,14 +23,18 @@ class Rollout(NamedTuple):
     gates: Float[Tensor, "T S J"] | None
 
 
-def gate_noise_stream(horizon: int, observed_dims: int, *, seed: int) -> np.ndarray:
+def gate_noise_stream(
+    horizon: int, observed_dims: int, *, seed: int, quiet_steps: int = 0
+) -> np.ndarray:
     """The gate's ``eps``: standard normal, ``(horizon, N)``, float32; it depends on the seed alone.
 
     Every series sees the same numbers: a series' forecast then does not depend on what is forecast
     beside it, nor on the engine. A longer horizon begins with the shorter one's numbers.
     """
     generator = np.random.Generator(np.random.Philox(key=[seed, 0]))
-    return generator.standard_normal((horizon, observed_dims), dtype=np.float32)
+    noise = generator.standard_normal((horizon, observed_dims), dtype=np.float32)
+    noise[:quiet_steps] = 0.0
+    return noise
 
 
 @torch.no_grad()
@@ -42,6 +46,7 @@ def rollout(
     initial_x: Float[Tensor, "S N"] | None = None,
     gate_noise: bool = True,
     seed: int = 0,
+    quiet_steps: int = 0,
     return_gates: bool = False,
 ) -> Rollout:
     """Let the model run freely for ``horizon`` steps.
@@ -59,6 +64,8 @@ def rollout(
     gate_noise, seed
         Whether the gate's noise is drawn, and from which seed. Probabilistic experts draw theirs
         from the same seed.
+    quiet_steps
+        First steps without the gate's noise.
     return_gates
         Also return the expert weights of every step.
 
@@ -73,7 +80,9 @@ def rollout(
     N, M, J = model.config.observed_dims, model.config.latent_dims, model.config.experts
     eps = None
     if gate_noise:
-        eps = torch.from_numpy(gate_noise_stream(horizon, N, seed=seed)).to(reference)
+        eps = torch.from_numpy(
+            gate_noise_stream(horizon, N, seed=seed, quiet_steps=quiet_steps)
+        ).to(reference)
     expert_draws = (
         np.random.Generator(np.random.Philox(key=[seed, 1])) if model.config.probabilistic else None
     )

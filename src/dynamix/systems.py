@@ -34,6 +34,8 @@ TOLERANCE = 1e-9  # relative and absolute, of the integrator
 _MAX_STEPS = 100_000  # integrator steps between two samples before it gives up
 _SMALLEST_SPREAD = 1e-3  # a window channel that moves less than this share of its usual is redrawn
 _MOST_REDRAWS = 100
+_MOST_VARIANTS = 6  # draws of parameters before the unperturbed system is taken
+_SETTLING = 1000  # samples dropped before a variant counts as on its attractor
 _SIGNS = np.array([-1.0, 1.0], dtype=np.float32)
 
 
@@ -275,6 +277,47 @@ def _write_cache(path: Path, recipe: str, values: Float[ndarray, "n 3"]) -> None
         logger.warning("could not cache the trajectory %s: %s", path.name, error)
 
 
+def variant(
+    name: str, *, n: int, points_per_period: int, jitter: float, seed: int
+) -> Float[ndarray, "n 3"]:
+    """A trajectory of the system with its parameters perturbed, on the attractor that results.
+
+    Every scalar parameter is multiplied by a number drawn evenly from ``1 - jitter`` to
+    ``1 + jitter``. Parameters whose dynamics die out, explode or stand still are drawn anew with
+    half the jitter, so that what comes back is always alive.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown.
+    """
+    usual = trajectory(name, n=2000, points_per_period=points_per_period).std(axis=0)
+    values = {
+        key: float(value)
+        for key, value in system_facts(name)["parameters"].items()
+        if np.ndim(value) == 0 and isinstance(value, int | float)
+    }
+    rng = np.random.default_rng([seed, *name.encode()])
+    for _ in range(_MOST_VARIANTS):
+        perturbed = {key: v * (1 + jitter * rng.uniform(-1, 1)) for key, v in values.items()}
+        try:
+            x = trajectory(
+                name,
+                n=n,
+                points_per_period=points_per_period,
+                transient=_SETTLING,
+                parameters=perturbed,
+            )
+        except InputError:
+            jitter /= 2
+            continue
+        thirds = np.stack([part.std(axis=0) for part in np.array_split(x, 3)])
+        if (thirds > 0.1 * usual).all() and (thirds < 10 * usual).all():
+            return x
+        jitter /= 2
+    return trajectory(name, n=n, points_per_period=points_per_period)
+
+
 def load_trajectories(paths: Sequence[str | Path], *, dims: int) -> list[Float[ndarray, "T N"]]:
     """Own trajectories from ``.npy`` (``(T, N)`` or ``(T, S, N)``) and ``.csv`` files.
 
@@ -360,34 +403,54 @@ class WindowSampler:
         self.length = length
         self.signed_permutations = signed_permutations
         self.rotations = rotations
-        self._usual = [values.std(axis=0) for values in self.trajectories]
+        self._lengths = np.array([len(values) for values in self.trajectories])
+        self._usual = np.stack([values.std(axis=0) for values in self.trajectories])
 
-    def draw(self, count: int, *, rng: np.random.Generator) -> Float[ndarray, "length count N"]:
-        """``count`` sequences, time first."""
-        return np.stack([self._draw_one(rng) for _ in range(count)], axis=1)
-
-    def _draw_one(self, rng: np.random.Generator) -> Float[ndarray, "length N"]:
+    def draw(
+        self, count: int, *, rng: np.random.Generator, length: int | None = None
+    ) -> Float[ndarray, "length {count} N"]:
+        """``count`` sequences, time first; shorter than the sampler's own ``length`` on request."""
+        length = self.length if length is None else length
+        windows = np.empty((length, count, self._usual.shape[1]), dtype=np.float32)
+        missing = np.arange(count)
         for _ in range(_MOST_REDRAWS):
-            i = int(rng.integers(len(self.trajectories)))
-            values = self.trajectories[i]
-            first = int(rng.integers(len(values) - self.length + 1))
-            window = values[first : first + self.length]
-            scale = window.std(axis=0, ddof=1)
-            if (scale > _SMALLEST_SPREAD * self._usual[i]).all() and (scale > 0).all():
+            chosen = rng.integers(len(self.trajectories), size=len(missing))
+            starts = rng.integers(self._lengths[chosen] - length + 1)
+            for column, i, start in zip(missing, chosen, starts, strict=True):
+                windows[:, column] = self.trajectories[i][start : start + length]
+            part = windows[:, missing]
+            part -= part.mean(axis=0)
+            scale = _deviation(part)
+            moving = ((scale > _SMALLEST_SPREAD * self._usual[chosen]) & (scale > 0)).all(axis=1)
+            windows[:, missing[moving]] = part[:, moving] / scale[moving]
+            missing = missing[~moving]
+            if not len(missing):
                 break
         else:
             raise InputError(
                 f"{_MOST_REDRAWS} random sequences in a row had a channel that stands still. Drop "
                 "constant channels from the training data."
             )
-        window = (window - window.mean(axis=0)) / scale
+        return self._reframed(windows, rng)
+
+    def _reframed(
+        self, windows: Float[ndarray, "length count N"], rng: np.random.Generator
+    ) -> Float[ndarray, "length count N"]:
+        """The sequences in other coordinates, each in its own."""
+        _, count, n = windows.shape
         if self.rotations:
-            n = window.shape[1]
             # QR of a normal matrix, its signs fixed, is uniform over rotations and reflections
-            q, r = np.linalg.qr(rng.standard_normal((n, n)))
-            window = window @ (q * np.sign(r.diagonal())).astype(np.float32)
-            window = window / window.std(axis=0, ddof=1)
+            q, r = np.linalg.qr(rng.standard_normal((count, n, n)))
+            turn = (q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]).astype(np.float32)
+            windows = (windows.transpose(1, 0, 2) @ turn).transpose(1, 0, 2)
+            windows = windows / _deviation(windows)
         if self.signed_permutations:
-            order = rng.permutation(window.shape[1])
-            window = window[:, order] * rng.choice(_SIGNS, size=window.shape[1])
-        return window
+            order = rng.permuted(np.tile(np.arange(n), (count, 1)), axis=1)
+            windows = np.take_along_axis(windows, order[None], axis=2)
+            windows = windows * rng.choice(_SIGNS, size=(count, n))
+        return np.ascontiguousarray(windows)
+
+
+def _deviation(windows: Float[ndarray, "length count N"]) -> Float[ndarray, "count N"]:
+    """Sample deviation of sequences whose mean is zero."""
+    return np.sqrt(np.einsum("tsn,tsn->sn", windows, windows) / (len(windows) - 1))

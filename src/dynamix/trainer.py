@@ -18,7 +18,7 @@ from numpy import ndarray
 from torch import Tensor
 from tqdm import tqdm
 
-from . import checkpoints, kernels, kernels_training, systems
+from . import checkpoints, kernels_runtime, kernels_training, systems
 from .config import BenchmarkConfig, ModelConfig, TrainingConfig, from_dict
 from .errors import InputError
 from .model import DynaMix
@@ -51,7 +51,9 @@ class Trainer:
         self.output = Path(output)
         self.config = training or TrainingConfig()
         self.model = DynaMix(model, seed=self.config.seed)
-        self.optimizer = torch.optim.RAdam(self.model.parameters(), lr=self.config.learning_rate)
+        self.optimizer = torch.optim.RAdam(
+            self.model.parameters(), lr=self.config.learning_rate, foreach=True
+        )
         self.guard = Guard()
         self.compiled = self.config.engine != "torch" and kernels_training.supports(
             self.model.config, self.config
@@ -159,7 +161,7 @@ class Trainer:
                 return kernels_training.loss_and_gradient(
                     self.model, batch, self.config, threads=self.config.threads
                 )
-            except kernels.EngineUnavailable as error:
+            except kernels_runtime.EngineUnavailable as error:
                 if self.config.engine == "compiled":
                     raise InputError(
                         f"the compiled engine is not to be had here ({error}). Use engine='torch'."
@@ -198,11 +200,26 @@ class Trainer:
                 f"observed_dims={systems.DIMENSION}, or give own trajectories as data."
             )
         names = tqdm(training_systems(config), desc="corpus", unit="system", disable=None)
-        return [
-            systems.trajectory(name, n=config.trajectory_length, points_per_period=rate)
-            for name in names
-            for rate in config.points_per_period
-        ]
+        found = []
+        for name in names:
+            found += [
+                systems.trajectory(name, n=config.trajectory_length, points_per_period=rate)
+                for rate in config.points_per_period
+            ]
+            low, high = min(config.points_per_period), max(config.points_per_period)
+            for i in range(config.variants):
+                rng = np.random.default_rng([config.seed, i, *name.encode()])
+                rate = round(low * (high / low) ** rng.uniform())  # evenly in its logarithm
+                found.append(
+                    systems.variant(
+                        name,
+                        n=config.variant_length,
+                        points_per_period=rate,
+                        jitter=config.variant_jitter,
+                        seed=config.seed + i,
+                    )
+                )
+        return found
 
     def _validation_set(self) -> list[tuple[str, ndarray, ndarray]]:
         """``(name, context, truth)``: the catalogue's systems, or the ends of own trajectories."""

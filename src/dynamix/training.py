@@ -44,8 +44,10 @@ def draw_batch(
 ) -> Batch:
     """The batch of optimiser step ``step``: it depends on the seed and the step alone."""
     rng = np.random.default_rng([config.seed, step])
-    sequences = sampler.draw(config.batch_size, rng=rng)
-    window = sequences[config.context_length - config.overlap :]
+    T_C = int(rng.choice([config.context_length, *config.longer_contexts]))
+    length = T_C + config.window - config.overlap
+    sequences = sampler.draw(config.batch_size, rng=rng, length=length)
+    window = sequences[T_C - config.overlap :]
     inputs, targets = window[:-1], window[1:]
     noise = config.input_noise * rng.standard_normal(inputs.shape, dtype=np.float32)
     gate_noise = rng.standard_normal(inputs.shape, dtype=np.float32)
@@ -54,7 +56,7 @@ def draw_batch(
         shape = (*inputs.shape[:2], model.experts, model.latent_dims)
         expert_noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
     return Batch(
-        torch.from_numpy(sequences[: config.context_length]),
+        torch.from_numpy(sequences[:T_C]),
         torch.from_numpy(inputs + noise),
         torch.from_numpy(np.ascontiguousarray(targets)),
         torch.from_numpy(gate_noise),

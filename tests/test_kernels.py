@@ -14,6 +14,7 @@ from dynamix import kernels, kernels_index, kernels_runtime, kernels_training
 from dynamix.config import ModelConfig, TrainingConfig
 from dynamix.errors import InputError
 from dynamix.kernels_training import loss_and_gradient
+from dynamix.kernels_vectors import BITS
 from dynamix.model import DynaMix
 from dynamix.rollout import rollout
 from dynamix.training import Batch, training_loss
@@ -179,7 +180,7 @@ def attention_errors(context, queries, tau):
             rows,
             shares,
             work,
-            kernels_vectors.BITS,
+            BITS,
             out,
             0,
         )

@@ -35,6 +35,9 @@ html: $(READY) ## build the book from the stored outputs
 test: $(READY) lint ## lint, check types, run the tests
 	$(BIN)/python -m pytest --numprocesses $(JOBS)
 
+bench: $(READY) ## measure the engine (a quarter of an hour; keep the machine quiet)
+	$(BIN)/python scripts/bench.py --json results/bench.json
+
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -31,6 +31,21 @@ def execute(path: Path) -> float:
     return time.perf_counter() - began
 
 
+def warm_up() -> None:
+    """Compile the kernels once, here, so that no notebook has to wait and say so in its output."""
+    import numpy as np
+
+    import dynamix
+    from dynamix.trainer import Trainer
+    from dynamix.training import draw_batch
+
+    wave = np.sin(np.arange(700.0)[:, None] / np.array([5.0, 7.0, 9.0]))
+    dynamix.forecast(wave, horizon=3)
+    trainer = Trainer("unused", trajectories=[wave])
+    sampler = dynamix.systems.WindowSampler([wave], length=trainer.config.sequence_length)
+    trainer.gradient(draw_batch(sampler, trainer.model.config, trainer.config, step=0))
+
+
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description="Run the book's notebooks in place.")
@@ -45,6 +60,7 @@ def main() -> int:
     ]
     failed = False
     if not options.check:
+        warm_up()
         # each notebook computes on one core; more threads only fight for the same two
         os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         with ProcessPoolExecutor(options.jobs) as pool:

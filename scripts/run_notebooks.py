@@ -26,6 +26,10 @@ def execute(path: Path) -> float:
     """Run one notebook; the book's copy is replaced only by a whole run."""
     began = time.perf_counter()
     PARTIAL.mkdir(parents=True, exist_ok=True)
+    # kernels inherit this process's standard error and write notes of their own to it; what a cell
+    # writes is in the notebook, and what fails comes back as an exception
+    with (PARTIAL / f"{path.stem}.log").open("w") as log:
+        os.dup2(log.fileno(), 2)
     result = notebooks.run(path, PARTIAL / path.name)
     os.replace(result, path)
     return time.perf_counter() - began

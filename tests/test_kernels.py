@@ -17,7 +17,8 @@ from dynamix.kernels_training import loss_and_gradient
 from dynamix.kernels_vectors import BITS
 from dynamix.model import DynaMix
 from dynamix.rollout import rollout
-from dynamix.training import Batch, training_loss
+from dynamix.trainer import read_log
+from dynamix.training import Batch, train, training_loss
 
 SIZES = [(3, 30, 10, 2), (3, 30, 10, 0), (3, 12, 17, 12), (1, 1, 1, 0), (2, 9, 3, 4), (6, 33, 5, 2)]
 TEMPERATURES = [0.005, 0.06, 1.0, 50.0]
@@ -352,3 +353,26 @@ def test_support_is_stated():
     assert kernels_training.supports(ModelConfig(), TrainingConfig())
     shallow = ModelConfig(expert_kind="clipped_shallow_plrnn")
     assert not kernels_training.supports(shallow, TrainingConfig())
+
+
+def test_a_training_run_gives_the_same_losses_on_both_engines(tmp_path):
+    """200 optimiser steps: rounding parts the weights slowly, so losses agree to 1e-3."""
+    data = [make_context(400, 1, 3, smooth=True, seed=s)[:, 0].numpy() for s in range(3)]
+    size = ModelConfig(latent_dims=10, experts=4)
+    losses = {}
+    for engine in ("torch", "compiled"):
+        config = TrainingConfig(
+            engine=engine,
+            epochs=20,
+            batches_per_epoch=10,
+            batch_size=4,
+            context_length=60,
+            window=21,
+            overlap=11,
+            forcing_interval=5,
+            learning_rate=1e-3,
+            validate_every=0,
+        )
+        train(tmp_path / engine, model=size, training=config, trajectories=data)
+        losses[engine] = [record["loss"] for record in read_log(tmp_path / engine)]
+    np.testing.assert_allclose(losses["compiled"], losses["torch"], rtol=1e-3)

@@ -342,6 +342,52 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame], *, floor: float = 1e-3) 
 
 
 @_figure
+def inference_times(table: pd.DataFrame) -> Figure:
+    """Seconds of a forecast against horizon, context, series and parameters, on log axes.
+
+    ``table`` has a row per measurement: ``model``, ``engine``, ``parameters``, ``context``,
+    ``horizon``, ``series``, ``seconds``. In each panel one column varies and the others stand at
+    the setting that most rows share.
+    """
+    columns = ["horizon", "context", "series", "parameters"]
+    own = table[table["model"] == "DynaMix"]
+    usual = {column: own[column].mode()[0] for column in columns}
+    figure, axes = plt.subplots(1, 4, figsize=(9.6, 2.7), sharey=True)
+    looks = {"compiled": ("o", "-", "#0072B2"), "torch": ("s", "--", "#D55E00")}
+    for ax, column in zip(axes, columns, strict=True):
+        rest = [name for name in columns if name != column]
+        for engine, (marker, line, color) in looks.items():
+            rows = own[own["engine"] == engine]
+            for name in rest:
+                rows = rows[rows[name] == usual[name]]
+            rows = rows.sort_values(column)
+            ax.loglog(
+                rows[column],
+                rows["seconds"],
+                marker=marker,
+                linestyle=line,
+                color=color,
+                markersize=4,
+                label=f"DynaMix, {engine}",
+            )
+        ax.set_xlabel(column)
+    others = table[table["model"] != "DynaMix"]
+    for (_, row), marker in zip(others.iterrows(), "^Dv*P", strict=False):
+        axes[-1].plot(
+            row["parameters"],
+            row["seconds"],
+            marker=marker,
+            color="#009E73",
+            linestyle="",
+            label=row["model"],
+        )
+    axes[0].set_ylabel("seconds")
+    handles, labels = axes[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    return figure
+
+
+@_figure
 def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss, gradient norm and free-running validation of a run's log (a record per epoch)."""
     figure, axes = plt.subplots(1, 3, figsize=(8.4, 2.7))

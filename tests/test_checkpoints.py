@@ -18,6 +18,7 @@ KINDS = [
     {"observed_dims": 6},
     {"observed_dims": 7},
     {"probabilistic": True},
+    {"attention_sharpness": 4.0, "quiet_steps": 20},
     {"expert_kind": "clipped_shallow_plrnn", "hidden_units": 5},
 ]
 

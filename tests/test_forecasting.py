@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -153,6 +155,65 @@ def test_gates_are_a_distribution_over_experts():
     assert run(wave(60, 5), return_gates=True)[1].shape == (12, 5, 4)
 
 
+@pytest.mark.parametrize("engine", ["torch", "compiled"])
+def test_sharpness_divides_the_temperature_and_belongs_to_the_checkpoint(engine):
+    x = wave(60)
+    by_hand = copy.deepcopy(MODEL)
+    by_hand.gate.tau_att.data /= 4
+    expected = run(x, model=by_hand, engine=engine)
+    before = MODEL.gate.tau_att.clone()
+    np.testing.assert_array_equal(run(x, attention_sharpness=4, engine=engine), expected)
+    torch.testing.assert_close(MODEL.gate.tau_att, before, rtol=0, atol=0)
+    configured = small_model(attention_sharpness=4.0)
+    np.testing.assert_array_equal(run(x, model=configured, engine=engine), expected)
+    plain = run(x, engine=engine)
+    np.testing.assert_array_equal(
+        run(x, model=configured, attention_sharpness=1, engine=engine), plain
+    )
+    assert not np.allclose(plain, expected)
+
+
+@pytest.mark.parametrize("engine", ["torch", "compiled"])
+def test_quiet_steps_come_before_the_usual_noise(engine):
+    x = wave(60)
+    quiet = run(x, quiet_steps=5, engine=engine)
+    np.testing.assert_array_equal(quiet[:5], run(x, gate_noise=False, engine=engine)[:5])
+    assert not np.allclose(quiet[5:], run(x, gate_noise=False, engine=engine)[5:])
+    configured = small_model(quiet_steps=5)
+    np.testing.assert_array_equal(run(x, model=configured, engine=engine), quiet)
+    all_quiet = run(x, quiet_steps=100, engine=engine)
+    np.testing.assert_array_equal(all_quiet, run(x, gate_noise=False, engine=engine))
+
+
+def test_engines_agree_and_refuse_what_they_cannot_run():
+    x = np.stack([wave(80, seed=s) for s in range(3)], axis=1)
+    np.testing.assert_allclose(run(x, engine="compiled"), run(x, engine="torch"), atol=2e-5)
+    np.testing.assert_array_equal(run(x), run(x, engine="compiled"))
+    for model, reason in (
+        (small_model(probabilistic=True), "probabilistic"),
+        (small_model().double(), "float64"),
+    ):
+        with pytest.raises(InputError, match=f"{reason}.*engine='torch'"):
+            run(x, model=model, engine="compiled")
+        np.testing.assert_array_equal(run(x, model=model), run(x, model=model, engine="torch"))
+
+
+def test_where_compiling_fails_torch_does_the_work_and_says_so_once(monkeypatch, caplog):
+    from dynamix import forecasting, kernels, kernels_runtime
+
+    def broken(*_, **__):
+        raise kernels_runtime.EngineUnavailable("no compiler")
+
+    monkeypatch.setattr(kernels, "rollout", broken)
+    forecasting._warn_once.cache_clear()
+    x = wave(60)
+    for _ in range(2):
+        np.testing.assert_array_equal(run(x), run(x, engine="torch"))
+    assert caplog.text.count("no compiler") == 1
+    with pytest.raises(InputError, match="no compiler"):
+        run(x, engine="compiled")
+
+
 def test_detrending_continues_the_trend():
     t = np.arange(200.0)
     x = 0.05 * t + np.sin(2 * np.pi * t / 20)
@@ -216,6 +277,9 @@ BAD = {
     "horizon text": (wave(60), {"horizon": "10"}, "horizon.*str"),
     "horizon bool": (wave(60), {"horizon": True}, "horizon.*bool"),
     "seed negative": (wave(60), {"seed": -1}, "seed"),
+    "sharpness 0": (wave(60), {"attention_sharpness": 0}, "attention_sharpness.*found 0"),
+    "sharpness text": (wave(60), {"attention_sharpness": "4"}, "attention_sharpness"),
+    "quiet steps": (wave(60), {"quiet_steps": -1}, "quiet_steps"),
     "embedding": (wave(60), {"embedding": "dealy"}, "pos, delay.*Did you mean 'delay'"),
     "engine": (wave(60), {"engine": "torhc"}, "auto, compiled, torch.*Did you mean 'torch'"),
     "checkpoint": (wave(60), {"model": "dynamix-3e"}, "Did you mean 'dynamix-3d'"),

@@ -46,7 +46,7 @@ def warm_up() -> None:
     wave = np.sin(np.arange(700.0)[:, None] / np.array([5.0, 7.0, 9.0]))
     dynamix.forecast(wave, horizon=3)
     trainer = Trainer("unused", trajectories=[wave])
-    sampler = dynamix.systems.WindowSampler([wave], length=trainer.config.sequence_length)
+    sampler = dynamix.windows.WindowSampler([wave], length=trainer.config.sequence_length)
     trainer.gradient(draw_batch(sampler, trainer.model.config, trainer.config, step=0))
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from conftest import wave
 
-from dynamix import InputError, systems
-from dynamix.systems import WindowSampler, trajectory
+from dynamix import InputError, systems, windows
+from dynamix.systems import trajectory
+from dynamix.windows import WindowSampler
 
 
 def test_the_split_is_what_the_protocol_says():
@@ -234,7 +235,7 @@ def test_own_trajectories_from_npy_and_csv(tmp_path, caplog):
     np.save(tmp_path / "two.npy", np.stack([x, x + 1], axis=1))
     lines = ["date,a,b,c"] + [f"2024-01-{i % 28 + 1},{r[0]},{r[1]},{r[2]}" for i, r in enumerate(x)]
     (tmp_path / "three.csv").write_text("\n".join(lines))
-    loaded = systems.load_trajectories(
+    loaded = windows.load_trajectories(
         [tmp_path / f for f in ("one.npy", "two.npy", "three.csv")], dims=3
     )
     assert [y.shape for y in loaded] == [(50, 3)] * 4
@@ -256,7 +257,7 @@ def test_unusable_files(name, content, message, tmp_path):
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
-        systems.load_trajectories([tmp_path / name], dims=3)
+        windows.load_trajectories([tmp_path / name], dims=3)
 
 
 def test_lyapunov_times():

@@ -11,9 +11,9 @@ import torch
 from conftest import wave
 
 from dynamix import InputError, ModelConfig, TrainingConfig, systems
-from dynamix.systems import WindowSampler
 from dynamix.trainer import Trainer, read_log
 from dynamix.training import Batch, Guard, draw_batch, train, training_loss, training_systems
+from dynamix.windows import WindowSampler
 
 SMALL = ModelConfig(latent_dims=6, experts=3)
 QUICK = TrainingConfig(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         systems,
         trainer,
         training,
+        windows,
     )
     from .config import BenchmarkConfig, ForecastConfig, ModelConfig, TrainingConfig
     from .errors import InputError
@@ -50,6 +51,7 @@ _MODULES = (
     "systems",
     "trainer",
     "training",
+    "windows",
 )
 _NAMES = {
     "BenchmarkConfig": "config",
@@ -85,6 +87,7 @@ __all__ = [
     "systems",
     "trainer",
     "training",
+    "windows",
 ]
 
 

@@ -18,11 +18,10 @@ from numpy import ndarray
 from torch import Tensor
 from tqdm import tqdm
 
-from . import checkpoints, kernels_runtime, kernels_training, systems
+from . import checkpoints, kernels_runtime, kernels_training, systems, windows
 from .config import BenchmarkConfig, ModelConfig, TrainingConfig, from_dict
 from .errors import InputError
 from .model import DynaMix
-from .systems import WindowSampler
 from .training import (
     Batch,
     Guard,
@@ -31,6 +30,7 @@ from .training import (
     training_systems,
     validation_systems,
 )
+from .windows import WindowSampler
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ class Trainer:
                     )
             return own
         if config.data:
-            return systems.load_trajectories(config.data, dims=dims)
+            return windows.load_trajectories(config.data, dims=dims)
         if dims != systems.DIMENSION:
             raise InputError(
                 f"the dysts corpus has {systems.DIMENSION} dimensions, the model {dims}. Set "

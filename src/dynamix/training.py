@@ -23,7 +23,7 @@ from . import systems
 from .config import ModelConfig, TrainingConfig
 from .errors import one_of
 from .model import DynaMix
-from .systems import WindowSampler
+from .windows import WindowSampler
 
 _MEAN_DECAY = 0.99  # of the guard's running means
 _WARM_UP = 20  # batches before the running means are trusted

@@ -1,0 +1,157 @@
+"""Training windows: own trajectories from files, and the sampler that cuts sequences from any."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from .errors import InputError
+
+logger = logging.getLogger(__name__)
+
+_SMALLEST_SPREAD = 1e-3  # a window channel that moves less than this share of its usual is redrawn
+_MOST_REDRAWS = 100
+_SIGNS = np.array([-1.0, 1.0], dtype=np.float32)
+
+
+def load_trajectories(paths: Sequence[str | Path], *, dims: int) -> list[Float[ndarray, "T N"]]:
+    """Own trajectories from ``.npy`` (``(T, N)`` or ``(T, S, N)``) and ``.csv`` files.
+
+    In a CSV, columns that are not numeric (dates, say) are left out, and said so.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, of another kind, holds other than ``dims`` channels, or NaN.
+    """
+    series: list[ndarray] = []
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise InputError(f"no file at {str(path)!r}. Give .npy or .csv files.")
+        if path.suffix == ".npy":
+            try:
+                values = np.load(path, allow_pickle=False)
+            except (ValueError, EOFError, OSError) as error:
+                raise InputError(f"{str(path)!r} is not a readable .npy array: {error}.") from error
+        elif path.suffix == ".csv":
+            import pandas as pd
+
+            frame = pd.read_csv(path)
+            numeric = frame.select_dtypes("number")
+            dropped = [str(column) for column in frame.columns if column not in numeric.columns]
+            if dropped:
+                logger.warning("%s: left out non-numeric columns %s", path.name, dropped)
+            values = numeric.to_numpy(dtype=np.float64)
+        else:
+            raise InputError(f"{str(path)!r}: expected a .npy or .csv file, found {path.suffix!r}.")
+        if values.dtype.kind not in "fiu" or values.ndim not in (2, 3) or values.shape[-1] != dims:
+            raise InputError(
+                f"{str(path)!r} should hold numbers of shape (T, {dims}) or (T, S, {dims}), found "
+                f"{values.shape} of {values.dtype}. Change the file, or the model's observed_dims."
+            )
+        if not np.isfinite(values).all():
+            where = np.argwhere(~np.isfinite(values))[0].tolist()
+            raise InputError(f"{str(path)!r} holds NaN or infinity, first at index {where}.")
+        stacked = values if values.ndim == 3 else values[:, None]
+        series += [stacked[:, s].astype(np.float32) for s in range(stacked.shape[1])]
+    return series
+
+
+class WindowSampler:
+    """Draws standardised training sequences from a set of trajectories.
+
+    A sequence is a random stretch of a random trajectory, each channel scaled to mean 0 and
+    deviation 1 over the stretch; a stretch in which a channel stands still is drawn anew.
+
+    Parameters
+    ----------
+    trajectories
+        Arrays ``(T, N)``.
+    length
+        Points of a sequence.
+    signed_permutations, rotations
+        Permute and mirror the axes of every sequence at random, or rotate it: the dynamics do not
+        depend on the axes they are written in, and neither should the model.
+
+    Raises
+    ------
+    InputError
+        If a trajectory is shorter than a sequence, or nearly always still.
+    """
+
+    def __init__(
+        self,
+        trajectories: Sequence[Float[ndarray, "_ N"]],
+        *,
+        length: int,
+        signed_permutations: bool = False,
+        rotations: bool = False,
+    ) -> None:
+        if not trajectories:
+            raise InputError("there is no trajectory to draw training sequences from.")
+        for i, values in enumerate(trajectories):
+            if len(values) < length:
+                raise InputError(
+                    f"trajectory {i} has {len(values)} points, but a training sequence needs "
+                    f"{length}. Give longer data, or shorten context_length or window."
+                )
+        self.trajectories = [np.asarray(values, dtype=np.float32) for values in trajectories]
+        self.length = length
+        self.signed_permutations = signed_permutations
+        self.rotations = rotations
+        self._lengths = np.array([len(values) for values in self.trajectories])
+        self._usual = np.stack([values.std(axis=0) for values in self.trajectories])
+
+    def draw(
+        self, count: int, *, rng: np.random.Generator, length: int | None = None
+    ) -> Float[ndarray, "length {count} N"]:
+        """``count`` sequences, time first; shorter than the sampler's own ``length`` on request."""
+        length = self.length if length is None else length
+        windows = np.empty((length, count, self._usual.shape[1]), dtype=np.float32)
+        missing = np.arange(count)
+        for _ in range(_MOST_REDRAWS):
+            chosen = rng.integers(len(self.trajectories), size=len(missing))
+            starts = rng.integers(self._lengths[chosen] - length + 1)
+            for column, i, start in zip(missing, chosen, starts, strict=True):
+                windows[:, column] = self.trajectories[i][start : start + length]
+            part = windows[:, missing]
+            part -= part.mean(axis=0)
+            scale = _deviation(part)
+            moving = ((scale > _SMALLEST_SPREAD * self._usual[chosen]) & (scale > 0)).all(axis=1)
+            windows[:, missing[moving]] = part[:, moving] / scale[moving]
+            missing = missing[~moving]
+            if not len(missing):
+                break
+        else:
+            raise InputError(
+                f"{_MOST_REDRAWS} random sequences in a row had a channel that stands still. Drop "
+                "constant channels from the training data."
+            )
+        return self._reframed(windows, rng)
+
+    def _reframed(
+        self, windows: Float[ndarray, "length count N"], rng: np.random.Generator
+    ) -> Float[ndarray, "length count N"]:
+        """The sequences in other coordinates, each in its own."""
+        _, count, n = windows.shape
+        if self.rotations:
+            # QR of a normal matrix, its signs fixed, is uniform over rotations and reflections
+            q, r = np.linalg.qr(rng.standard_normal((count, n, n)))
+            turn = (q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]).astype(np.float32)
+            windows = (windows.transpose(1, 0, 2) @ turn).transpose(1, 0, 2)
+            windows = windows / _deviation(windows)
+        if self.signed_permutations:
+            order = rng.permuted(np.tile(np.arange(n), (count, 1)), axis=1)
+            windows = np.take_along_axis(windows, order[None], axis=2)
+            windows = windows * rng.choice(_SIGNS, size=(count, n))
+        return np.ascontiguousarray(windows)
+
+
+def _deviation(windows: Float[ndarray, "length count N"]) -> Float[ndarray, "count N"]:
+    """Sample deviation of sequences whose mean is zero."""
+    return np.sqrt(np.einsum("tsn,tsn->sn", windows, windows) / (len(windows) - 1))

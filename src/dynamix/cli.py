@@ -13,6 +13,7 @@ import sys
 import time
 import types
 import typing
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
@@ -299,7 +300,11 @@ def read_csv(
     if time is not None and not no_time:
         if not pd.api.types.is_numeric_dtype(index):
             try:
-                index = pd.to_datetime(index)
+                with (
+                    warnings.catch_warnings()
+                ):  # of a format it has to guess; failure is told below
+                    warnings.simplefilter("ignore", UserWarning)
+                    index = pd.to_datetime(index)
             except (ValueError, TypeError) as error:
                 raise InputError(
                     f"column {time!r} of {str(path)!r} holds neither numbers nor dates, for "

@@ -192,6 +192,7 @@ def _run_forecast(options: argparse.Namespace) -> None:
             context=frame.to_numpy(),
             forecast=result.to_numpy(),
             names=[str(column) for column in frame.columns],
+            shown=max(4 * len(result), 200),  # a long context would hide the forecast
             times=times.to_timestamp() if hasattr(times, "to_timestamp") else times,
             time_label=str(frame.index.name or "step"),
         )

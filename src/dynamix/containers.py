@@ -81,7 +81,7 @@ def _unpack_pandas(context: Any) -> tuple[Float[ndarray, "T_C S n"], Callable[[n
     if bad:
         raise InputError(
             f"context must have numeric columns only, found {', '.join(bad)}. Drop or convert "
-            "them; dates belong in the index."
+            "them (command line: name the others with --columns); dates belong in the index."
         )
     values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     float32 = all(dtype == np.float32 for dtype in frame.dtypes)

@@ -50,8 +50,9 @@ def contexts(T: int, S: int) -> torch.Tensor:
 
 
 def median_seconds(run: Callable[[], Any], repeats: int = REPEATS) -> float:
-    """Median wall time after one call that does not count."""
-    run()
+    """Median wall time; several repeats come after one call that does not count."""
+    if repeats > 1:
+        run()
     times = []
     for _ in range(repeats):
         began = time.perf_counter()

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from bench import series  # the script beside this one
 from tqdm import tqdm
 
-from dynamix import DynaMix, ModelConfig, kernels, results, rollout, systems
+from dynamix import DynaMix, ModelConfig, kernels, results, rollout
 from dynamix.forecasting import sharpened
 from dynamix.model import count_parameters
 
@@ -39,14 +40,6 @@ T5_SIZES = {
     "chronos-t5-large": (1024, 64, 4096, 24, 16),
 }
 BOLT_SIZES = {"chronos-bolt-base": (768, 64, 3072, 12, 12)}
-
-
-def contexts(T: int, S: int) -> torch.Tensor:
-    """Stretches of Lorenz, standardised, ``(T, S, 3)``."""
-    x = systems.trajectory("Lorenz", n=40_000)
-    starts = np.linspace(0, len(x) - T, S).astype(int)
-    stretches = np.stack([x[s : s + T] for s in starts], axis=1)
-    return torch.from_numpy((stretches - stretches.mean(axis=0)) / stretches.std(axis=0, ddof=1))
 
 
 def median_seconds(run: Callable[[], Any], repeats: int = REPEATS) -> float:
@@ -83,7 +76,7 @@ def dynamix_rows() -> list[dict[str, Any]]:
             if setting["latent"] == 30
             else DynaMix(ModelConfig(latent_dims=setting["latent"]))
         )
-        c = contexts(setting["context"], setting["series"])
+        c = series(setting["context"], setting["series"])
         engines: dict[str, Callable[..., Any]] = {
             "compiled": lambda m, c, h: kernels.rollout(m, c, horizon=h, threads=1),
             "torch": lambda m, c, h: rollout.rollout(m, c, horizon=h),
@@ -112,7 +105,7 @@ def chronos_rows(skip_large: bool) -> list[dict[str, Any]]:
     except ImportError:
         logger.warning("chronos-forecasting is not installed: pip install -e '.[bench]'")
         return []
-    x = contexts(512, 1)[:, 0, 0]
+    x = series(512)[:, 0, 0]
     rows = []
 
     def t5_config(sizes: tuple[int, ...], **more: Any) -> Any:

@@ -7,7 +7,6 @@ file byte for byte: papermill's timings, cell ids and machine paths are dropped.
 from __future__ import annotations
 
 import difflib
-import logging
 import re
 import tempfile
 from collections.abc import Mapping
@@ -15,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-
-logger = logging.getLogger(__name__)
 
 _KERNEL = "python3"
 _PATHS = re.compile(r"/home/|/Users/|[A-Z]:\\\\")  # beside those of the machine at hand

@@ -1,14 +1,12 @@
-"""Rivals and the benchmark around them."""
+"""Rivals behind one signature."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import small_model, wave
+from conftest import wave
 
-from dynamix import BenchmarkConfig, InputError, baselines, benchmark, systems
-
-SHORT = BenchmarkConfig(context=200, horizon=300)
+from dynamix import InputError, baselines
 
 
 def test_parroting_continues_a_cycle_exactly():
@@ -46,45 +44,3 @@ def test_unknown_rival_and_too_short():
         baselines.baseline("parot")
     with pytest.raises(InputError, match="at least 3 steps"):
         baselines.parrot(wave(2), 5)
-
-
-def test_benchmark_rows_and_starts():
-    config = BenchmarkConfig(context=200, horizon=300, starts=2)
-    table = benchmark.run(small_model(), config=config, names=["Rossler", "Torus"])
-    assert list(table["system"]) == ["Rossler", "Rossler", "Torus", "Torus"]
-    assert list(table["start"]) == [0, 1, 0, 1]
-    assert not table[table["system"] == "Rossler"]["d_stsp"].duplicated().any()
-    # a torus has no Lyapunov time
-    assert table[table["system"] == "Torus"]["vpt"].isna().all() == np.isinf(
-        systems.lyapunov_time("Torus")
-    )
-
-
-def test_the_ceiling_is_near_perfect_and_the_mean_is_not():
-    names = ["Rossler", "Lorenz"]
-    ceiling, mean = (
-        benchmark.summary(benchmark.run(rival, config=SHORT, names=names))
-        for rival in ("ceiling", "mean")
-    )
-    assert ceiling.loc["d_stsp", "median"] < mean.loc["d_stsp", "median"]
-    assert ceiling.loc["d_h", "median"] < 0.3
-    assert mean.loc["d_h", "median"] == 1.0
-
-
-def test_a_failure_counts_as_worst_and_is_shown():
-    table = benchmark.run("parrot", config=SHORT, names=["Rossler", "Lorenz", "Duffing"])
-    table.loc[0, "d_stsp"] = np.nan
-    summary = benchmark.summary(table)
-    assert summary.loc["d_stsp", "failures"] == 1
-    assert summary.loc["d_stsp", "systems"] == 3
-    assert summary.loc["d_stsp", "upper quartile"] == np.inf
-    assert np.isfinite(summary.loc["d_stsp", "median"])
-
-
-def test_unknown_systems_and_models():
-    with pytest.raises(InputError, match="Did you mean 'Lorenz'"):
-        benchmark.run("parrot", names=["Lorens"])
-    with pytest.raises(InputError, match="no system"):
-        benchmark.run("parrot", names=[])
-    with pytest.raises(InputError, match="unknown checkpoint"):
-        benchmark.run("dynamix-9d", names=["Lorenz"])

@@ -179,19 +179,3 @@ def test_train_on_own_data_then_resume_and_forecast(tmp_path, data, capsys):
 def test_train_refuses_contradictions(tmp_path, capsys):
     assert cli.main([*TRAIN, "--output", str(tmp_path / "r"), "--relu-units", "9"]) == 2
     assert "relu_units" in capsys.readouterr().err
-
-
-def test_benchmark(model, tmp_path, capsys):
-    out, png = tmp_path / "table.csv", tmp_path / "table.png"
-    arguments = ["benchmark", "--systems", "Rossler,Duffing", "--context", "150"]
-    arguments += ["--horizon", "100", "--output", str(out), "--plot", str(png)]
-    assert cli.main([*arguments, "--model", model]) == 0
-    assert "d_stsp" in capsys.readouterr().out
-    assert list(pd.read_csv(out)["system"]) == ["Rossler", "Duffing"]
-    record = json.loads((tmp_path / "table.json").read_text())
-    assert record["settings"]["context"] == 150
-    assert record["command"].startswith("dynamix benchmark --model model.safetensors --context 150")
-    assert png.is_file()
-    assert cli.main([*arguments, "--model", "parrot"]) == 0
-    assert cli.main(["benchmark", "--systems", "Lorenzz"]) == 2
-    assert "Lorenz" in capsys.readouterr().err

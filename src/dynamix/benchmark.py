@@ -2,35 +2,72 @@
 
 A row is one system from one start: its context goes in, ``horizon`` steps come out, and every
 measure compares them with the true continuation. Failures stay in the table as NaN and count as
-worst in the summary. Rivals of a model: ``"parrot"``, ``"mean"``, ``"naive"``, and ``"ceiling"``,
-the true system continued from elsewhere, which is as good as a reconstruction can look.
+worst in :mod:`dynamix.benchmark_statistics`. Rivals of a model: ``"parrot"``, ``"mean"``,
+``"naive"``, and ``"ceiling"``, the true system continued from elsewhere, which is as good as a
+reconstruction can look.
+
+A row depends on its system, its start, the model and the protocol, and on nothing else: not on the
+rows beside it, nor on how many processes share the work.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from jaxtyping import Float
+from numpy import ndarray
 from tqdm import tqdm
 
-from . import baselines, metrics, systems
+from . import baselines, lyapunov, metrics, results, systems
+from .benchmark_statistics import LABELS, MEASURES, per_system, shares, summary, win_rates
 from .config import BUNDLED_MODEL, BenchmarkConfig, Engine, ForecastConfig
-from .errors import InputError, one_of
-from .forecasting import forecast
+from .errors import InputError, one_of, whole_number
+from .forecasting import forecast, sharpened
+from .kernels_runtime import EngineUnavailable
 from .model import DynaMix
+from .parallel import spread
+from .preprocessing import embed, fit_transforms
+from .rollout import gate_noise_stream
 
-MEASURES = ("d_stsp", "d_h", "mase", "vpt")
-LABELS = {
-    "d_stsp": r"$D_\mathrm{stsp}$",
-    "d_h": r"$D_H$",
-    "mase": "MASE(10)",
-    "vpt": "valid time [Lyapunov times]",
+__all__ = [
+    "COLUMNS",
+    "LABELS",
+    "MEASURES",
+    "command",
+    "measure",
+    "per_system",
+    "read",
+    "run",
+    "shares",
+    "summary",
+    "win_rates",
+]
+
+logger = logging.getLogger(__name__)
+
+RIVALS = ("ceiling", *baselines.BASELINES)
+COLUMNS: dict[str, Callable[[str], Any]] = {
+    "system": str,
+    "start": int,
+    **dict.fromkeys(MEASURES, float),
+    "fate": str,
+    "quiet_fate": str,
+    "seconds": float,
 }
 _BATCH = 16  # series forecast side by side; bounds memory and lets the bar move
+_TRANSIENT = 200  # steps before the Lyapunov exponent's average begins
+_SETTLED = 1e-2  # of the deviation: a trajectory that stays this near its last state is at rest
 
 
 def run(
@@ -39,6 +76,10 @@ def run(
     config: BenchmarkConfig | None = None,
     names: Sequence[str] | None = None,
     engine: Engine = ForecastConfig.engine,
+    output: str | Path | None = None,
+    resume: bool = False,
+    workers: int = 1,
+    dask: str | None = None,
 ) -> pd.DataFrame:
     """Forecast the systems and measure; one row per system and start.
 
@@ -52,127 +93,300 @@ def run(
         Systems; None: all that the split holds out.
     engine
         See :func:`dynamix.forecast`.
+    output
+        CSV file that gets the table, with its record beside it (:mod:`dynamix.results`). Rows are
+        added as they come in, so that an interrupted run can go on.
+    resume
+        Go on with the unfinished run in ``output``.
+    workers
+        Processes that share the work.
+    dask
+        Address of a Dask scheduler whose workers do the work instead, ``"tcp://host:8786"``. Every
+        worker needs this library.
 
     Returns
     -------
-    Columns ``system``, ``start``, ``d_stsp``, ``d_h``, ``mase``, ``vpt`` (in Lyapunov times; NaN
-    for systems without chaos), ``seconds`` (of the forecast, its share of a batch).
+    Columns :data:`COLUMNS`: ``system``, ``start``; ``d_stsp``, ``d_h``, ``mase``; ``vpt`` in
+    Lyapunov times; ``lyapunov``, the model's largest exponent behind this context over that of the
+    system (1 is right), under the very noise of the forecast; ``fate`` of the forecast
+    (:func:`dynamix.metrics.fate`); ``quiet_lyapunov`` and ``quiet_fate``, the same with the gate's
+    noise left out; ``seconds`` of the forecast, its share of a batch. ``vpt`` and the exponents are
+    NaN for systems without chaos, the exponents and what is quiet also for rivals. An exponent is
+    infinite where the model diverges.
 
     Raises
     ------
     InputError
-        If a system or model is unknown.
+        If a system or model is unknown, a run cannot be resumed, or Dask is not to be had.
     """
+    began = time.perf_counter()
     config = config or BenchmarkConfig()
-    chosen = list(systems.split()["test"] if names is None else names)
+    workers = whole_number("workers", workers)
+    chosen = list(dict.fromkeys(systems.split()["test"] if names is None else names))
     for name in chosen:
         one_of("system", name, systems.catalogue())
     if not chosen:
         raise InputError("there is no system to run the benchmark on.")
-    rival = model if isinstance(model, str) and model in {"ceiling", *baselines.BASELINES} else None
-    if rival is None and not isinstance(model, DynaMix):
+    if resume and output is None:
+        raise InputError("resume goes on with the run in output, but no output is given.")
+    told = model if isinstance(model, str | Path) else type(model).__name__
+    if not (isinstance(model, str) and model in RIVALS) and not isinstance(model, DynaMix):
         model = DynaMix.from_pretrained(model)
+    if isinstance(model, DynaMix) and config.lyapunov_steps and not lyapunov.supports(model):
+        logger.warning(
+            "no Lyapunov exponents: the compiled ones lack a part of this model; "
+            "metrics.lyapunov_spectrum follows every model, slowly"
+        )
+
+    journal = None
+    if output is not None:
+        record = results.provenance(
+            command(told, config, names), dataclasses.asdict(config), seconds=0.0
+        )
+        record |= {"model": identity(model), "engine": engine, "systems": ", ".join(chosen)}
+        same = ("model", "settings", "engine", "systems", "versions")
+        journal = results.Journal(output, columns=COLUMNS, record=record, same=same, resume=resume)
+    done = {} if journal is None else {(r["system"], r["start"]): r for r in journal.rows}
     cases = [(name, start) for name in chosen for start in range(config.starts)]
-    rows = []
-    bar = tqdm(total=len(cases), desc="benchmark", unit="forecast", disable=None)
+    # a batch holds all starts of its systems, and the same systems however the work is shared
+    together = max(1, _BATCH // config.starts)
+    batches = [
+        batch
+        for batch in (chosen[i : i + together] for i in range(0, len(chosen), together))
+        if not all((name, s) in done for name in batch for s in range(config.starts))
+    ]
+    left = {name for batch in batches for name in batch}
+    rows = [row for case, row in done.items() if case in set(cases) and case[0] not in left]
+    bar = tqdm(total=len(cases), initial=len(rows), desc="benchmark", unit="forecast", disable=None)
+    work = partial(_measured, model=model, config=config, engine=engine)
     with bar:
-        for first in range(0, len(cases), _BATCH):
-            batch = cases[first : first + _BATCH]
-            stretches = [_stretch(name, start, config) for name, start in batch]
-            contexts = np.stack([x[: config.context] for x in stretches], axis=1)
-            began = time.perf_counter()
-            if rival == "ceiling":
-                y = np.stack([x[config.context + config.horizon :] for x in stretches], axis=1)
-            elif rival is not None:
-                call = baselines.baseline(rival)
-                y = np.stack(
-                    [
-                        call(contexts[:, s], config.horizon, seed=config.seed)
-                        for s in range(len(batch))
-                    ],
-                    axis=1,
-                )
-            else:
-                y = forecast(
-                    contexts,
-                    horizon=config.horizon,
-                    model=model,
-                    seed=config.seed,
-                    engine=engine,
-                )
-            seconds = (time.perf_counter() - began) / len(batch)
-            for s, (name, start) in enumerate(batch):
-                truth = stretches[s][config.context : config.context + config.horizon]
-                row = measure(y[:, s], truth, config=config, name=name)
-                rows.append({"system": name, "start": start, **row, "seconds": seconds})
-                bar.update()
-    return pd.DataFrame(rows)
+        for new in spread(work, batches, workers=workers, dask=dask):
+            rows += new
+            if journal is not None:
+                journal.append(new, seconds=time.perf_counter() - began)
+            bar.update(len(new))
+    order = {case: i for i, case in enumerate(cases)}
+    rows.sort(key=lambda row: order[row["system"], row["start"]])
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    if journal is not None:
+        journal.finish(table)
+    return table
 
 
-def _stretch(name: str, start: int, config: BenchmarkConfig) -> np.ndarray:
-    """Context, truth, and as much again for the ceiling; starts lie behind one another."""
-    length = config.context + 2 * config.horizon
-    values = systems.trajectory(
-        name, n=length * (start + 1), points_per_period=config.points_per_period
+def _measured(
+    names: Sequence[str], *, model: DynaMix | str, config: BenchmarkConfig, engine: Engine
+) -> list[dict[str, Any]]:
+    """The rows of some systems, all their starts."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # processes share the cores, and a sum must not depend on their number
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # a forecast that explodes is a result
+            return _rows(names, model, config, engine)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _rows(
+    names: Sequence[str], model: DynaMix | str, config: BenchmarkConfig, engine: Engine
+) -> list[dict[str, Any]]:
+    cases = [
+        (name, start, stretch)
+        for name in names
+        for start, stretch in enumerate(stretches(name, config))
+    ]
+    contexts = np.stack([x[: config.context] for *_, x in cases], axis=1)
+    nothing = np.full(len(cases), np.nan)
+    exponents = {"lyapunov": nothing, "quiet_lyapunov": nothing}
+    quiet_fates: list[str | None] = [None] * len(cases)
+    began = time.perf_counter()
+    if model == "ceiling":
+        y = np.stack([x[config.context + config.horizon :] for *_, x in cases], axis=1)
+    elif isinstance(model, str):
+        call = baselines.baseline(model)
+        y = np.stack(
+            [call(c, config.horizon, seed=config.seed) for c in np.swapaxes(contexts, 0, 1)], axis=1
+        )
+    else:
+        options: dict[str, Any] = {
+            "horizon": config.horizon,
+            "model": model,
+            "seed": config.seed,
+            "engine": engine,
+        }
+        y = forecast(contexts, **options)
+    seconds = (time.perf_counter() - began) / len(cases)
+    if isinstance(model, DynaMix):
+        quiet = forecast(contexts, **options, gate_noise=False)
+        quiet_fates = list(metrics.fate(forecast=quiet, context=contexts))
+        exponents = _exponents(model, contexts, config)
+    rows = []
+    for s, (name, start, x) in enumerate(cases):
+        truth = x[config.context : config.context + config.horizon]
+        row = measure(y[:, s], truth, config=config, name=name, context=contexts[:, s])
+        steps = systems.lyapunov_time(name, points_per_period=config.points_per_period)
+        for key, values in exponents.items():  # per step; over the system's own
+            row[key] = float(values[s] * steps) if np.isfinite(steps) else float("nan")
+        rows.append(
+            {
+                "system": name,
+                "start": start,
+                **row,
+                "quiet_fate": quiet_fates[s],
+                "seconds": seconds,
+            }
+        )
+    return [{column: row[column] for column in COLUMNS} for row in rows]
+
+
+def _exponents(
+    model: DynaMix, contexts: Float[ndarray, "T_C S n"], config: BenchmarkConfig
+) -> dict[str, Float[ndarray, " S"]]:
+    """The model's largest Lyapunov exponents per step, with and without the gate's noise."""
+    N, S = model.config.observed_dims, contexts.shape[1]
+    keys = ("lyapunov", "quiet_lyapunov")
+    by_channel = contexts.shape[2] > N  # several systems, then, not one
+    if config.lyapunov_steps == 0 or by_channel or not lyapunov.supports(model):
+        return dict.fromkeys(keys, np.full(S, np.nan))
+    seen = []
+    for s in range(S):
+        scaled, _ = fit_transforms(
+            np.ascontiguousarray(contexts[:, s], dtype=np.float64),
+            standardize=True,
+            detrend=False,
+            box_cox=False,
+        )
+        seen.append(embed(scaled, dims=N, embedding=ForecastConfig.embedding, seed=config.seed))
+    series = torch.from_numpy(np.stack(seen, axis=1))
+    eps = gate_noise_stream(
+        _TRANSIENT + config.lyapunov_steps,
+        N,
+        seed=config.seed,
+        quiet_steps=model.config.quiet_steps,
     )
-    return values[length * start :]
+    try:
+        with_noise, without = (
+            lyapunov.largest_exponents(
+                sharpened(model),
+                series,
+                steps=config.lyapunov_steps,
+                transient=_TRANSIENT,
+                noise=noise,
+            )
+            for noise in (eps, None)
+        )
+    except EngineUnavailable as error:
+        raise InputError(
+            f"Lyapunov exponents are computed by a compiled kernel, which is not to be had here "
+            f"({error}). Leave them out with lyapunov_steps=0."
+        ) from error
+    return dict(zip(keys, (with_noise, without), strict=True))
+
+
+def stretches(name: str, config: BenchmarkConfig) -> list[Float[ndarray, "n 3"]]:
+    """Per start: the context, the truth behind it, and a horizon more for the ceiling.
+
+    Views of one trajectory, a context and a horizon apart; a start's ceiling thus reaches into the
+    next one's stretch. Where the system comes to rest (PanXuZhou's chaos is transient) the starts
+    move closer together, so that none begins there: at rest there is nothing to reconstruct.
+    """
+    length = config.context + config.horizon
+    n = config.starts * length + config.horizon
+    values = systems.trajectory(name, n=_one_digit(n), points_per_period=config.points_per_period)[
+        :n
+    ]
+    away = np.abs(values - values[-1]) > _SETTLED * values.std(axis=0)
+    moving = 1 + np.flatnonzero(away.any(axis=1)).max(initial=0)  # steps until it rests for good
+    apart = min(length, max(int(moving - length) // max(config.starts - 1, 1), 1))
+    return [
+        values[start * apart : start * apart + length + config.horizon]
+        for start in range(config.starts)
+    ]
+
+
+def _one_digit(n: int) -> int:
+    """``n`` rounded up to one digit and zeros: protocols that differ little share a trajectory."""
+    unit = 10 ** (len(str(n)) - 1)
+    return -(-n // unit) * unit
 
 
 def measure(
-    forecast: np.ndarray, truth: np.ndarray, *, config: BenchmarkConfig, name: str | None = None
-) -> dict[str, float]:
-    """All measures of one forecast ``(T, N)``; ``name`` gives the system's Lyapunov time."""
+    forecast: np.ndarray,
+    truth: np.ndarray,
+    *,
+    config: BenchmarkConfig,
+    name: str | None = None,
+    context: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """All measures of one forecast ``(T, N)``.
+
+    ``name`` gives the system's Lyapunov time, without which ``vpt`` is NaN; ``context`` gives the
+    scale of a ``fate``, which is left out without one.
+    """
     lyapunov_time = (
         float("inf")
         if name is None
         else systems.lyapunov_time(name, points_per_period=config.points_per_period)
     )
+    both: dict[str, Any] = {"forecast": forecast, "truth": truth}
     with np.errstate(all="ignore"):
-        return {
-            "d_stsp": float(
-                metrics.state_space_divergence(forecast=forecast, truth=truth, bins=config.bins)
-            ),
-            "d_h": float(
-                metrics.spectral_hellinger(
-                    forecast=forecast, truth=truth, smoothing=config.smoothing
-                )
-            ),
-            "mase": float(metrics.mase(forecast=forecast, truth=truth, steps=config.mase_steps)),
-            "vpt": float(
-                metrics.valid_prediction_time(
-                    forecast=forecast, truth=truth, lyapunov_time=lyapunov_time
-                )
-            )
+        measured: dict[str, Any] = {
+            "d_stsp": float(metrics.state_space_divergence(**both, bins=config.bins)),
+            "d_h": float(metrics.spectral_hellinger(**both, smoothing=config.smoothing)),
+            "mase": float(metrics.mase(**both, steps=config.mase_steps)),
+            "vpt": float(metrics.valid_prediction_time(**both, lyapunov_time=lyapunov_time))
             if np.isfinite(lyapunov_time)
             else float("nan"),
         }
+        if context is not None:
+            measured["fate"] = metrics.fate(forecast=forecast, context=context)
+    return measured
 
 
-def command(model: str | Path, config: BenchmarkConfig) -> str:
+def identity(model: DynaMix | str) -> str:
+    """What makes a model this one: a digest of its config and weights; a rival's name."""
+    if isinstance(model, str):
+        return model
+    digest = hashlib.sha256()
+    digest.update(json.dumps(dataclasses.asdict(model.config), sort_keys=True).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return f"sha256:{digest.hexdigest()[:32]}"
+
+
+def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | None = None) -> str:
     """The command line that repeats a run; the model by its file's name."""
     flags = [
         f"--{field.name.replace('_', '-')} {getattr(config, field.name)}"
         for field in dataclasses.fields(config)
         if getattr(config, field.name) != field.default
     ]
+    if names is not None:
+        flags.append(f"--systems {','.join(names)}")
     return " ".join(["dynamix benchmark --model", Path(model).name, *flags])
 
 
-def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Median and quartiles over systems per measure, and failures; NaN of an error counts as worst.
+def read(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A table that :func:`run` wrote, and its record (empty where there is none beside it).
 
-    Starts of one system are averaged first (their median), so that every system weighs the same.
+    Raises
+    ------
+    InputError
+        If the file is no such table, or the run was interrupted.
     """
-    worst = table.copy()
-    errors = ["d_stsp", "d_h", "mase"]
-    worst[errors] = worst[errors].fillna(np.inf)
-    per_system = worst.groupby("system")[list(MEASURES)].median()
-    rows = {}
-    for name in MEASURES:
-        column = per_system[name].dropna()
-        quartiles = [column.quantile(q, interpolation="nearest") for q in (0.25, 0.5, 0.75)]
-        failures = 0 if name == "vpt" else int(table[name].isna().sum())
-        rows[name] = [quartiles[1], quartiles[0], quartiles[2], len(column), failures]
-    columns = ["median", "lower quartile", "upper quartile", "systems", "failures"]
-    frame = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    return frame.astype({"systems": int, "failures": int})
+    path = Path(path)
+    try:
+        table = pd.read_csv(path, float_precision="round_trip")
+        beside = path.with_suffix(".json")
+        record = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        raise InputError(f"{path.name!r} is not a readable benchmark table: {error}") from error
+    missing = [c for c in ("system", "start", "d_stsp") if c not in table]
+    if missing:
+        raise InputError(
+            f"{path.name!r} is not a benchmark table: expected the columns {', '.join(COLUMNS)}, "
+            f"found {', '.join(map(str, table.columns))}."
+        )
+    if record.get("unfinished"):
+        raise InputError(f"the run in {path.name!r} was interrupted. Finish it with --resume.")
+    return table, record

@@ -10,7 +10,6 @@ import argparse
 import dataclasses
 import logging
 import sys
-import time
 import types
 import typing
 import warnings
@@ -32,7 +31,8 @@ _EPILOG = """examples:
   dynamix forecast data.csv --columns price --embedding delay --horizon 100
   dynamix train --output runs/mine --epochs 200
   dynamix train --output runs/mine --epochs 200 --resume
-  dynamix benchmark --model dynamix-3d --context 2000
+  dynamix benchmark --model dynamix-3d --context 2000 --output mine.csv --workers 2
+  dynamix benchmark --compare mine.csv others.csv
 
 Each command explains its options: dynamix forecast --help"""
 
@@ -47,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"dynamix {options.command}: {error}\n")
         return 2
     except KeyboardInterrupt:
-        hint = " Continue with --resume." if options.command == "train" else ""
+        kept = options.command == "train" or (
+            options.command == "benchmark" and _option(options, "output")
+        )
+        hint = " Continue with --resume." if kept else ""
         sys.stderr.write(f"\ndynamix {options.command}: interrupted.{hint}\n")
         return 130
     return 0
@@ -98,7 +101,26 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_model(benchmark, more=", or a rival: parrot, mean, naive, ceiling")
     benchmark.add_argument("--systems", help="systems, separated by commas (default: all held out)")
-    benchmark.add_argument("--output", help="CSV file for the results per system")
+    benchmark.add_argument(
+        "--output", help="CSV file for the results, a row per system and start; grows with the run"
+    )
+    benchmark.add_argument(
+        "--resume", action="store_true", help="go on with the interrupted run in --output"
+    )
+    benchmark.add_argument(
+        "--workers", type=int, help="processes that share the work, instead of one"
+    )
+    benchmark.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="Dask scheduler whose workers do the work, tcp://host:8786",
+    )
+    benchmark.add_argument(
+        "--compare",
+        nargs="+",
+        metavar="FILE",
+        help="run nothing: win rates of these stored results against the last one of them",
+    )
     benchmark.add_argument("--plot", help="picture of the distribution over systems")
     _add_fields(benchmark, BenchmarkConfig)
     return parser
@@ -216,28 +238,58 @@ def _run_train(options: argparse.Namespace) -> None:
 
 
 def _run_benchmark(options: argparse.Namespace) -> None:
-    from . import benchmark, results
+    from . import benchmark
 
+    if _option(options, "compare"):
+        sys.stdout.write(_compared(options.compare))
+        return
     for name in ("output", "plot"):
         _check_folder(_option(options, name))
-    config = _config(options, BenchmarkConfig)
-    began = time.perf_counter()
+    given = {name: _option(options, name) for name in ("output", "resume", "workers", "dask")}
     table = benchmark.run(
-        options.model, config=config, names=_split(_option(options, "systems")) or None
+        options.model,
+        config=_config(options, BenchmarkConfig),
+        names=_split(_option(options, "systems")) or None,
+        **{name: value for name, value in given.items() if value is not None},
     )
-    output = _option(options, "output")
-    if output is not None:
-        record = results.provenance(
-            benchmark.command(options.model, config),
-            dataclasses.asdict(config),
-            seconds=time.perf_counter() - began,
-        )
-        results.write(table, output, record)
-    sys.stdout.write(f"{benchmark.summary(table).round(3).to_string()}\n")
+    sys.stdout.write(f"{benchmark.summary(table).round(3).to_string()}\n\n")
+    sys.stdout.write("ends in\n")
+    sys.stdout.write(f"{benchmark.shares(table).round(3).to_string()}\n")
     if _option(options, "plot"):
+        import numpy as np
+
         from . import plotting
 
-        plotting.save(plotting.benchmark_boxes({str(options.model): table}), options.plot)
+        points = benchmark.per_system(table).replace(np.inf, np.nan)
+        plotting.save(plotting.benchmark_boxes({str(options.model): points}), options.plot)
+
+
+def _compared(paths: Sequence[str]) -> str:
+    """Win rates of stored results against the last of them, as text."""
+    from . import benchmark
+
+    if len(paths) < 2:
+        raise InputError("--compare needs two files or more, found one. Name another one.")
+    names = [Path(path).stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    stored = {name: benchmark.read(path) for name, path in zip(names, paths, strict=True)}
+    settings = {name: record.get("settings", {}) for name, (_, record) in stored.items()}
+    last = settings[names[-1]]
+    for name in names[:-1]:
+        changed = sorted(
+            k
+            for k in last.keys() & settings[name].keys() - {"starts", "seed"}
+            if last[k] != settings[name][k]
+        )
+        if changed:
+            raise InputError(
+                f"{name!r} and {names[-1]!r} were made with different settings: "
+                + ", ".join(f"{k} {settings[name][k]!r} and {last[k]!r}" for k in changed)
+                + ". Run both alike."
+            )
+    rates = benchmark.win_rates({name: table for name, (table, _) in stored.items()}, names[-1])
+    return f"better than {names[-1]}\n{rates.round(3).to_string()}\n"
 
 
 def _split(text: str | None) -> list[str]:

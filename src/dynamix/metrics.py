@@ -6,7 +6,8 @@ infinity) or the truth's whole range gives NaN, which callers count as a failure
 is an error.
 
 Sources: Hemmer & Durstewitz (2025), appendix; Koppe et al. (2019) for D_stsp; Mikhaeil et al.
-(2022) for D_H; Hyndman & Koehler (2006) for MASE; Benettin et al. (1980) for Lyapunov spectra.
+(2022) for D_H; Hyndman & Koehler (2006) for MASE; Benettin et al. (1980) for Lyapunov spectra;
+Mindlin & Gilmore (1992) for close returns.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ _PSEUDO_COUNT = 1e-5
 _MOST_HISTOGRAM_DIMS = 5
 _MIXTURE_WIDTH = 1.0
 _MIXTURE_SAMPLES = 1000
+_BOX = 5.0  # times the context's range: whatever leaves that has escaped
+_REST = 1e-3  # of the context's deviation: whatever moves less stands still
+_RETURN = 0.01  # of the deviation: a cycle comes back this closely, sampled chaos of dysts does not
+
+FATES = ("fixed point", "cycle", "escape", "chaotic/other")
 
 Points = Float[ndarray, "_ N"]
 Measured = float | Float[ndarray, " S"]
@@ -226,6 +232,74 @@ def valid_prediction_time(
     return _per_series(measure, forecast, truth)
 
 
+def fate(*, forecast: Any, context: Any) -> str | ndarray:
+    """Where a forecast ends up: ``"fixed point"``, ``"cycle"``, ``"escape"``, ``"chaotic/other"``.
+
+    * *escape*: it is not finite, or leaves a box of 5 times the context's range about its middle;
+    * *fixed point*: its last tenth deviates by less than 1e-3 of the context's deviation;
+    * *cycle*: its last half repeats itself: :func:`closest_return` is under 0.01. Whatever is drawn
+      anew at every step, such as the gate's noise, prevents that;
+    * everything else: chaos, tori, noisy cycles, and what has not settled yet.
+
+    Parameters
+    ----------
+    forecast, context
+        ``(T,)``, ``(T, N)`` or ``(T, S, N)``, lengths apart equally shaped.
+
+    Returns
+    -------
+    One of :data:`FATES`; for several series an array of them.
+
+    Examples
+    --------
+    >>> t = np.arange(2000)
+    >>> fate(forecast=np.sin(t / 7), context=np.sin(t[:300] / 7))
+    'cycle'
+    """
+
+    def judge(f: Points, c: Points) -> str:
+        low, high = c.min(axis=0), c.max(axis=0)
+        # NaN compares as False, so it escapes too
+        if not (np.abs(f - (low + high) / 2) <= _BOX * (high - low) / 2).all():
+            return "escape"
+        still = _REST * c.std(axis=0)
+        if (f[-max(len(f) // 10, 1) :].std(axis=0) <= still).all():
+            return "fixed point"
+        if closest_return(f[len(f) // 2 :], least_deviation=still) < _RETURN:
+            return "cycle"
+        return "chaotic/other"
+
+    return _per_series(judge, forecast, context, names=("forecast", "context"))
+
+
+def closest_return(x: Points, *, least_deviation: float | Float[ndarray, " N"] = 0.0) -> float:
+    """How closely a series comes back to itself, at the best single lag: 0 for a cycle.
+
+    ``min_L sqrt(mean_t,i ((x_i(t + L) - x_i(t)) / std(x_i))^2)``, over lags from the first at which
+    this exceeds 1, for at short lags any smooth series is near itself, up to half the length.
+    Unrelated stretches give 1.41. Infinite where it never exceeds 1.
+
+    Parameters
+    ----------
+    x
+        ``(T, N)``.
+    least_deviation
+        Channels that deviate less are scaled by this instead, so that rounding does not count.
+    """
+    n = len(x)
+    deviation = np.maximum(x.std(axis=0), least_deviation)
+    y = (x - x.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    padded = 1 << (2 * n - 1).bit_length()
+    spectrum = np.abs(np.fft.rfft(y, padded, axis=0)) ** 2
+    lags = np.arange(n // 2 + 1)
+    products = np.fft.irfft(spectrum, padded, axis=0)[lags].mean(axis=1)
+    # sum_t (y(t + L) - y(t))^2: the squares of the first n - L and of the last n - L, less the rest
+    squares = np.concatenate([[0.0], np.cumsum((y**2).mean(axis=1))])
+    error = (squares[n - lags] + squares[n] - squares[lags] - 2 * products) / (n - lags)
+    away = np.flatnonzero(error > 1.0)
+    return float(np.sqrt(max(error[away[0] :].min(), 0.0))) if len(away) else float("inf")
+
+
 def lyapunov_spectrum(
     model: DynaMix,
     context: Any,
@@ -305,19 +379,24 @@ def largest_lyapunov_exponent(
 
 
 def _per_series(
-    measure: Callable[[Points, Points], float], forecast: Any, truth: Any
-) -> float | ndarray:
+    measure: Callable[[Points, Points], Any],
+    forecast: Any,
+    truth: Any,
+    names: tuple[str, str] = ("forecast", "truth"),
+) -> Any:
     """Apply a measure to each series of equally many, with equally many channels."""
     several = np.ndim(forecast) == 3 or np.ndim(truth) == 3
-    f, t = _as_series(forecast, "forecast"), _as_series(truth, "truth")
+    f, t = _as_series(forecast, names[0]), _as_series(truth, names[1])
     if f.shape[1:] != t.shape[1:]:
         raise InputError(
-            "forecast and truth must have the same series and channels, found shapes "
+            f"{names[0]} and {names[1]} must have the same series and channels, found shapes "
             f"{np.shape(forecast)} and {np.shape(truth)}."
         )
     if not np.isfinite(t).all():
         where = np.argwhere(~np.isfinite(t))[0]
-        raise InputError(f"truth must be finite, found {t[tuple(where)]} at step {int(where[0])}.")
+        raise InputError(
+            f"{names[1]} must be finite, found {t[tuple(where)]} at step {int(where[0])}."
+        )
     values = [measure(f[:, s], t[:, s]) for s in range(f.shape[1])]
     return np.array(values) if several else values[0]
 

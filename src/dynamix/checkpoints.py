@@ -33,7 +33,9 @@ _PUBLISHED = {
     "expert_kind": "expert_type",
     "probabilistic": "probabilistic_expert",
 }
-_FORECAST = ("attention_sharpness", "quiet_steps")  # ours alone; the published files lack them
+# ours alone; the published files lack them
+_FORECAST = ("attention_sharpness", "quiet_steps")
+_LOCAL = ("local_neighbours", "local_ridge", "local_pull")
 _PUBLISHED_KINDS = {"almost_linear_rnn": "alrnn", "clipped_shallow_plrnn": "clipped_shallow_plrnn"}
 # our parameter -> the published tensor, outside the experts
 _GATE = {
@@ -106,6 +108,8 @@ def save(model: DynaMix, path: str | Path) -> Path:
         "architecture": _to_published(model.config),
         "forecast": {name: getattr(model.config, name) for name in _FORECAST},
     }
+    if model.config.local_neighbours:
+        config["local"] = {name: getattr(model.config, name) for name in _LOCAL}
     write_tensors(path, to_published(model), metadata={"config": json.dumps(config)})
     write_text(path.with_name(path.name.removesuffix(_SUFFIX) + ".json"), json.dumps(config))
     return path
@@ -219,7 +223,11 @@ def _to_published(config: ModelConfig) -> dict[str, Any]:
 
 
 def _from_published(
-    architecture: dict[str, Any], forecast: dict[str, Any], *, source: str
+    architecture: dict[str, Any],
+    forecast: dict[str, Any],
+    local: dict[str, Any],
+    *,
+    source: str,
 ) -> ModelConfig:
     missing = sorted({"M", "N", "Experts", "P"} - set(architecture))
     if missing:
@@ -233,7 +241,9 @@ def _from_published(
     values["expert_kind"] = _PUBLISHED_KINDS.get(kind, kind)
     values["probabilistic"] = bool(values.get("probabilistic", ModelConfig.probabilistic))
     try:
-        return ModelConfig(**values, **{k: v for k, v in forecast.items() if k in _FORECAST})
+        own = {k: v for k, v in forecast.items() if k in _FORECAST}
+        own |= {k: tuple(v) if isinstance(v, list) else v for k, v in local.items() if k in _LOCAL}
+        return ModelConfig(**values, **own)
     except InputError as error:
         raise InputError(f"{source}: the config is not usable: {error}") from error
 
@@ -250,7 +260,10 @@ def _read(path: Path, config_path: Path | None = None) -> DynaMix:
         try:
             told = json.loads(text)
             config = _from_published(
-                dict(told["architecture"]), dict(told.get("forecast", {})), source=origin
+                dict(told["architecture"]),
+                dict(told.get("forecast", {})),
+                dict(told.get("local", {})),
+                source=origin,
             )
         except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
             raise InputError(

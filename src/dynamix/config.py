@@ -12,7 +12,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
-from .errors import InputError, one_of
+from .errors import InputError, one_of, whole_number
 
 ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
 Embedding = Literal["pos", "delay", "delay_random", "zero"]
@@ -57,6 +57,15 @@ class ModelConfig:
     hidden_units: int = _described(50, "hidden units H of a clipped shallow PLRNN expert")
     expert_kind: ExpertKind = _described("alrnn", "kind of expert")
     probabilistic: bool = _described(False, "experts add noise of a learned width to every step")
+    local_neighbours: tuple[int, ...] = _described(
+        (), "context steps that further, local experts fit their affine maps to, a number for each"
+    )
+    local_ridge: float = _described(
+        1e-3, "ridge of that fit, as a share of the squared distance to the furthest of them"
+    )
+    local_pull: float = _described(
+        0.95, "what that map does to directions without data: 1 keeps a deviation, 0 forgets it"
+    )
     attention_sharpness: float = _described(
         1.0, "forecasts divide the attention's temperature by this; training does not"
     )
@@ -77,6 +86,17 @@ class ModelConfig:
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"{name} must be an integer of at least {least}, found {value!r}.")
         one_of("expert_kind", self.expert_kind, EXPERT_KINDS)
+        if any(count < self.observed_dims + 2 for count in self.local_neighbours):
+            raise InputError(
+                f"local_neighbours must all be at least observed_dims + 2 = "
+                f"{self.observed_dims + 2}, which an affine map needs, found "
+                f"{self.local_neighbours}."
+            )
+        if not self.local_ridge > 0 or not 0.0 <= self.local_pull <= 1.0:
+            raise InputError(
+                "local_ridge must be positive and local_pull lie in [0, 1], found "
+                f"{self.local_ridge!r} and {self.local_pull!r}."
+            )
         if not self.attention_sharpness > 0:
             raise InputError(
                 f"attention_sharpness must be positive, found {self.attention_sharpness!r}."
@@ -152,6 +172,18 @@ class TrainingConfig:
         False, "show each sequence with its axes randomly permuted and mirrored"
     )
     rotations: bool = _described(False, "show each sequence randomly rotated")
+    warp: float = _described(
+        0.0, "strength of a random smooth change of each sequence's coordinates, below 1"
+    )
+    frozen: tuple[str, ...] = _described(
+        (), "parameters kept at their first values, by name: gate.tau_att, gate.D, gate.sigma, ..."
+    )
+    attention_temperature: float = _described(0.1, "first value of the gate's tau_att")
+    averaging: float = _described(
+        0.0,
+        "decay per step of a running mean of the weights, which is what is validated and kept; 0 "
+        "for none",
+    )
     forcing: Forcing = _described("sparse", "teacher forcing: sparse or generalised")
     forcing_interval: int = _described(10, "sparse forcing: steps between two overwritings, tau")
     forcing_strength: float = _described(0.1, "generalised forcing: weight alpha of the data")
@@ -217,6 +249,14 @@ class TrainingConfig:
             raise InputError(
                 f"forcing_strength must lie in [0, 1], found {self.forcing_strength!r}."
             )
+        if not self.attention_temperature > 0:
+            raise InputError(
+                f"attention_temperature must be positive, found {self.attention_temperature!r}."
+            )
+        if not 0.0 <= self.warp < 1.0:
+            raise InputError(f"warp must lie in [0, 1), found {self.warp!r}.")
+        if not 0.0 <= self.averaging < 1.0:
+            raise InputError(f"averaging must lie in [0, 1), found {self.averaging!r}.")
         if not 0.0 < self.final_learning_rate <= self.learning_rate:
             raise InputError(
                 "final_learning_rate must be positive and no larger than learning_rate, found "
@@ -242,11 +282,25 @@ class BenchmarkConfig:
     context: int = _described(2000, "context steps shown")
     horizon: int = _described(10_000, "steps forecast")
     points_per_period: int = _described(50, "samples per dominant period")
-    starts: int = _described(1, "different starting points on each attractor")
+    starts: int = _described(5, "different starting points on each attractor")
     bins: int = _described(30, "histogram bins per dimension of the state-space divergence")
     smoothing: int = _described(20, "width in frequency bins of the spectrum's smoothing")
     mase_steps: int = _described(10, "steps over which the short-term error is averaged")
+    lyapunov_steps: int = _described(
+        2000, "steps that the model's largest Lyapunov exponent is averaged over; 0 to leave it out"
+    )
     seed: int = _described(0, "seed of the gate's noise")
+
+    def __post_init__(self) -> None:
+        least = {"context": 2, "points_per_period": 2, "bins": 2} | dict.fromkeys(
+            ("smoothing", "lyapunov_steps", "seed"), 0
+        )
+        for f in dataclasses.fields(self):
+            whole_number(f.name, getattr(self, f.name), least=least.get(f.name, 1))
+        if self.mase_steps > self.horizon:
+            raise InputError(
+                f"mase_steps must not exceed horizon, found {self.mase_steps} and {self.horizon}."
+            )
 
 
 ConfigT = TypeVar("ConfigT")

@@ -11,6 +11,7 @@ The backward step, with ``G = dl/dz'`` and ``v_j = w_j G``:
   ``dl/dz += sum_j A_j * v_j + 1[phi] * W_j^T v_j``;
 * gate: ``dl/dw_j = G . f_j(z)``, then through the softmax with logits ``-V r / |tau_gate|``,
   ``r = relu(U [s; z])``; ``dl/dz`` gets ``U_z^T``'s part and ``s`` the rest;
+* local experts, ``x' = (a I + B^T) x + ...``: ``dl/dx += w_e (a I + B^T)^T [I; L]^T G``;
 * attention: ``b_k = a_k (g_k - sum_l a_l g_l)`` with ``g_k = dl/ds . e_k`` gives
   ``dl/dq = sum_k b_k sign(c_k - q) / |tau_att|`` and
   ``dl/d|tau_att| = sum_k b_k |c_k - q|_1 / tau_att^2``; ``z`` gets nothing through the query.
@@ -30,6 +31,7 @@ import torch
 
 from .config import ModelConfig, TrainingConfig
 from .kernels import attend, gate_matrices, product
+from .kernels_local import local_fit, neighbours
 from .kernels_runtime import (
     BLOCK,
     FAR,
@@ -123,16 +125,18 @@ def attend_back(  # type: ignore[no-untyped-def]
 @entry
 def train(  # type: ignore[no-untyped-def]
     first, last, sizes, forward, backward, diagonal, offset, query_hidden, hidden_back, U_summary,
-    V_forward, V_backward, floor, conv, sigma, L_map, tau_att, tau_gate, cutoff, context, inputs,
-    targets, noise, interval, strength, dW, dG, dA, dL, scalars, version,
+    V_forward, V_backward, floor, conv, sigma, L_map, tau_att, tau_gate, cutoff, local, ridge, pull,
+    context, inputs, targets, noise, interval, strength, dW, dG, dA, dL, scalars, version,
 ):  # fmt: skip
     """Forward and back for the pairs of series ``first .. last - 1``; results by pair."""
     N, M, J, P, T, S, K = sizes
     zero = np.float32(0.0)
-    Mp, Jp, Z = (M + 7) // 8 * 8, (J + 7) // 8 * 8, (M + 31) // 32 * 32
-    O = (J * Mp + 31) // 32 * 32  # outputs of all experts  # noqa: E741
+    E = len(local)
+    I = J + E  # all experts  # noqa: E741
+    Mp, Jp, Z = (M + 7) // 8 * 8, (I + 7) // 8 * 8, (M + 31) // 32 * 32
+    O = (J * Mp + 31) // 32 * 32  # outputs of all learned experts  # noqa: E741
     H = (N + Jp + 31) // 32 * 32  # [q; U z]
-    F = (2 * N + 2 * J + 31) // 32 * 32  # left vectors of the gate
+    F = (2 * N + J + I + 31) // 32 * 32  # left vectors of the gate
     R, Q = dW.shape[1] // O, dG.shape[1] // F  # right vectors' lengths
     vectors = (K + 7) // 8
     Lc = context.shape[1] // (N + 1)
@@ -149,7 +153,15 @@ def train(  # type: ignore[no-untyped-def]
     weight = np.zeros(2 * T * vectors * 8, np.float32)
     seen, counts = np.zeros(2 * T * vectors, np.int32), np.zeros(2 * T, np.int32)
     share, nearest = np.zeros(2 * T, np.float32), np.zeros(2 * T, np.float32)
+    slope, predicted = np.zeros(2 * T * E * N * N, np.float32), np.zeros(2 * T * E * N, np.float32)
+    local_z = np.zeros(2 * T * E * Mp, np.float32)
     # of the current step
+    most = 1
+    for e in range(E):
+        most = max(most, local[e])
+    near, index = np.zeros(most, np.float32), np.zeros(most, np.int64)
+    room, local_back = np.zeros(3 * N * N + 2 * N), np.zeros(2 * N, np.float32)
+    features = np.zeros(2 * E, np.float32)
     state, phi, grad = (
         np.zeros(2 * Z, np.float32),
         np.zeros(2 * Z, np.float32),
@@ -160,10 +172,10 @@ def train(  # type: ignore[no-untyped-def]
     summary, pair_grad = np.zeros(N, np.float32), np.zeros(D, np.float32)
     dlogit, dhidden = np.zeros(Jp, np.float32), np.zeros(2 * Jp, np.float32)
     dq = np.zeros(N, np.float32)
-    for index in range(first, last):
+    for pair_index in range(first, last):
         loss, d_tau_att, d_tau_gate = 0.0, 0.0, 0.0
         for m in range(2):
-            s = min(2 * index + m, S - 1)
+            s = min(2 * pair_index + m, S - 1)
             for n in range(N):
                 state[m * Z + n] = inputs[0, s, n]
             for i in range(M - N):
@@ -173,7 +185,7 @@ def train(  # type: ignore[no-untyped-def]
                 state[m * Z + N + i] = x
         for t in range(T):
             for m in range(2):
-                s = min(2 * index + m, S - 1)
+                s = min(2 * pair_index + m, S - 1)
                 if t > 0 and interval > 0 and t % interval == 0:
                     for n in range(N):
                         state[m * Z + n] = inputs[t, s, n]
@@ -202,7 +214,7 @@ def train(  # type: ignore[no-untyped-def]
             product(phi, 0, Z, M, forward, 0, experts, t * 32, T * O + t * 32, O // 32, T * 32)
             product(state, 0, Z, M, query_hidden, 0, mixed, 0, H, H // 32, 32)
             for m in range(2):
-                s = min(2 * index + m, S - 1)
+                s = min(2 * pair_index + m, S - 1)
                 i = m * T + t
                 for n in range(N):
                     query[i * N + n] = mixed[m * H + n] + sigma[n] * noise[t, s, n]
@@ -218,6 +230,24 @@ def train(  # type: ignore[no-untyped-def]
                     summary[n] = x
                     gate_right[(r + n) * T + t] = x
                     gate_right[(r + N + J + D + n) * T + t] = noise[t, s, n]
+                if E > 0:
+                    neighbours(flat_context, s * size, Lc, vectors, N, query, i * N, most, distance,
+                               near, index)  # fmt: skip
+                for e in range(E):
+                    p = i * E + e
+                    local_fit(
+                        flat_context, s * size, Lc, N, state, m * Z, near, index, local[e], ridge,
+                        pull, room, slope, p * N * N, predicted, p * N, features, e, E + e,
+                    )  # fmt: skip
+                    for n in range(N):
+                        local_z[p * Mp + n] = predicted[p * N + n]
+                    for c in range(M - N):
+                        x = zero
+                        for n in range(N):
+                            x += L_map[c, n] * predicted[p * N + n]
+                        local_z[p * Mp + N + c] = x
+                for c in range(2 * E):
+                    gate_right[(r + 2 * N + J + D + 1 + c) * T + t] = features[c]
                 for c in range(D):
                     gate_right[(r + N + J + c) * T + t] = pair[i * D + c]
                 gate_right[(r + 2 * N + J + D) * T + t] = np.float32(1.0)
@@ -225,6 +255,8 @@ def train(  # type: ignore[no-untyped-def]
                     h = load(mixed, m * H + N + j)
                     for n in range(N):
                         h = fma(splat(summary[n]), load(U_summary, n * Jp + j), h)
+                    for c in range(2 * E):
+                        h = fma(splat(features[c]), load(U_summary, (N + c) * Jp + j), h)
                     store(hidden, i * Jp + j, larger(h, splat(zero)))
                 top = splat(np.float32(-3e38))
                 for j in range(0, Jp, 8):
@@ -249,10 +281,13 @@ def train(  # type: ignore[no-untyped-def]
                         o = j * Mp + c
                         y = load(experts, m * T * O + (o >> 5) * T * 32 + t * 32 + (o & 31))
                         x = fma(splat(gates[i * Jp + j]), y, x)
+                    for e in range(E):
+                        y = load(local_z, (i * E + e) * Mp + c)
+                        x = fma(splat(gates[i * Jp + J + e]), y, x)
                     store(state, m * Z + c, x)
                 for n in range(N):
                     x = state[m * Z + n] - targets[t, s, n]
-                    if 2 * index + m < S:
+                    if 2 * pair_index + m < S:
                         loss += np.float64(x) * np.float64(x)
                         error[i * N + n] = np.float32(2.0 / (T * S * N)) * x
                     else:  # the odd series' companion: its twin, without a share in the loss
@@ -278,16 +313,32 @@ def train(  # type: ignore[no-untyped-def]
                         store(experts, p, v)
                         store(flat, m * O + o, v)
                         x = load(z, i * Z + c)
-                        q = index * O + o
+                        q = pair_index * O + o
                         store(dA, q, fma(v, x, load(dA, q)))
                     dlogit[j] = total(dw)
                     mean += gates[i * Jp + j] * dlogit[j]
-                for j in range(J):
+                for n in range(N):
+                    local_back[m * N + n] = zero
+                for e in range(E):
+                    w, dw, p = gates[i * Jp + J + e], splat(zero), i * E + e
+                    for c in range(0, Mp, 8):
+                        dw = fma(load(local_z, p * Mp + c), load(grad, m * Z + c), dw)
+                    dlogit[J + e] = total(dw)
+                    mean += w * dlogit[J + e]
+                    for n in range(N):  # back through [x; L x], then through the affine map
+                        x = grad[m * Z + n]
+                        for c in range(M - N):
+                            y = grad[m * Z + N + c]
+                            x += L_map[c, n] * y
+                            dL[pair_index, c, n] += w * y * predicted[p * N + n]
+                        for k in range(N):
+                            local_back[m * N + k] += w * x * slope[(p * N + n) * N + k]
+                for j in range(I):
                     dlogit[j] = gates[i * Jp + j] * (dlogit[j] - mean)
                     d_tau_gate -= np.float64(dlogit[j] * logits[i * Jp + j])
                 for h in range(0, Jp, 8):
                     x = splat(zero)
-                    for j in range(J):
+                    for j in range(I):
                         x = fma(splat(dlogit[j]), load(V_backward, j * Jp + h), x)
                     store(dhidden, m * Jp + h, x)
                 for n in range(D):
@@ -298,18 +349,19 @@ def train(  # type: ignore[no-untyped-def]
                         dhidden[m * Jp + h] = zero
                     o = N + h
                     left[e + (o >> 5) * T * 32 + (o & 31)] = dhidden[m * Jp + h]
-                    o = N + J + h
-                    left[e + (o >> 5) * T * 32 + (o & 31)] = dlogit[h]
+                for j in range(I):
+                    o = N + J + j
+                    left[e + (o >> 5) * T * 32 + (o & 31)] = dlogit[j]
                 for n in range(N):
                     x = splat(zero)
                     for h in range(0, Jp, 8):
                         x = fma(load(dhidden, m * Jp + h), load(U_summary, n * Jp + h), x)
                     ds = total(x)
-                    o = N + 2 * J + n
+                    o = N + J + I + n
                     left[e + (o >> 5) * T * 32 + (o & 31)] = ds
                     for c in range(D):
                         pair_grad[c] += conv[n, c] * ds
-                s = min(2 * index + m, S - 1)
+                s = min(2 * pair_index + m, S - 1)
                 moved = attend_back(
                     flat_context, s * size, Lc, N, query, i * N, pair_grad, weight, i * vectors * 8,
                     share[i], nearest[i], seen, i * vectors, counts[i], distance, dq,
@@ -328,6 +380,8 @@ def train(  # type: ignore[no-untyped-def]
                         o = j * Mp + c
                         x = fma(load(diagonal, o), load(flat, m * O + o), x)
                     store(back, m * Z + c, x)
+                for n in range(N):
+                    back[m * Z + n] += local_back[m * N + n]
             product(dhidden, 0, Jp, J, hidden_back, 0, back, 0, Z, Z // 32, 32)
             for i in range(2 * Z):
                 grad[i] = back[i]
@@ -337,21 +391,21 @@ def train(  # type: ignore[no-untyped-def]
                     for n in range(N):
                         grad[m * Z + n] *= keep
         for m in range(2):
-            s = min(2 * index + m, S - 1)
+            s = min(2 * pair_index + m, S - 1)
             for i in range(M - N):
                 for n in range(N):
-                    dL[index, i, n] += grad[m * Z + N + i] * inputs[0, s, n]
+                    dL[pair_index, i, n] += grad[m * Z + N + i] * inputs[0, s, n]
             for r in range(0, R, 2):
-                a = index * R * O + r * O
+                a = pair_index * R * O + r * O
                 product(right, (m * R + r) * T, (m * R + r + 1) * T, T, experts, m * T * O,
                         dW.ravel(), a, a + O, O // 32, 32)  # fmt: skip
             for r in range(0, Q, 2):
-                a = index * Q * F + r * F
+                a = pair_index * Q * F + r * F
                 product(gate_right, (m * Q + r) * T, (m * Q + r + 1) * T, T, left, m * T * F,
                         dG.ravel(), a, a + F, F // 32, 32)  # fmt: skip
-        scalars[index, 0] = loss
-        scalars[index, 1] = d_tau_att / (np.float64(tau_att) * np.float64(tau_att))
-        scalars[index, 2] = d_tau_gate / np.float64(tau_gate)
+        scalars[pair_index, 0] = loss
+        scalars[pair_index, 1] = d_tau_att / (np.float64(tau_att) * np.float64(tau_att))
+        scalars[pair_index, 2] = d_tau_gate / np.float64(tau_gate)
 
 
 def supports(model_config: ModelConfig, training_config: TrainingConfig) -> bool:
@@ -371,9 +425,12 @@ def loss_and_gradient(
     N, M, J, P = c.observed_dims, c.latent_dims, c.experts, c.relu_units
     T, S, _ = batch.inputs.shape
     K = batch.context.shape[0] - 1
-    Mp, Jp = padded(M, 8), padded(J, 8)
-    O, F = padded(J * Mp, BLOCK), padded(2 * N + 2 * J, BLOCK)  # noqa: E741
-    R, Q = padded(M + 1, 2), padded(M + N + J + 3 * N + 1, 2)
+    local = np.array([min(count, K) for count in c.local_neighbours], np.int64)
+    E = len(local)
+    I = J + E  # noqa: E741
+    Mp, Jp = padded(M, 8), padded(I, 8)
+    O, F = padded(J * Mp, BLOCK), padded(2 * N + J + I, BLOCK)  # noqa: E741
+    R, Q = padded(M + 1, 2), padded(M + N + J + 3 * N + 1 + 2 * E, 2)
     value = {name: as_array(p) for name, p in model.named_parameters()}
     sparse = config.forcing == "sparse"
     wide = rows_of(value["experts.W"].transpose(2, 0, 1))  # (M, J M'), experts side by side
@@ -383,7 +440,7 @@ def loss_and_gradient(
     tall[: J * Mp] = wide.T
     tau_att, tau_gate = abs(value["gate.tau_att"][0]), abs(value["gate.tau_gate"][0])
     V_forward, floor, query_hidden, U_summary = gate_matrices(value, N, J)
-    V_backward = np.zeros((J, Jp), np.float32)
+    V_backward = np.zeros((I, Jp), np.float32)
     V_backward[:, :J] = -value["gate.V"] / tau_gate
     kernel, sigma = value["gate.conv.weight"], value["gate.sigma"]
     conv = np.concatenate(
@@ -401,9 +458,9 @@ def loss_and_gradient(
     def work(first: int, last: int) -> None:
         call(
             train, first, last, (N, M, J, P, T, S, K), packed(wide), packed(tall), diagonal, offset,
-            packed(query_hidden), packed(value["gate.U"][:, N:]), U_summary.ravel(),
+            packed(query_hidden), packed(value["gate.U"][:, N : N + M]), U_summary.ravel(),
             V_forward.ravel(), V_backward.ravel(), floor, conv, sigma, value["L"], tau_att,
-            tau_gate, cutoff, context.reshape(S, -1), as_array(batch.inputs),
+            tau_gate, cutoff, local, c.local_ridge, c.local_pull, context.reshape(S, -1), as_array(batch.inputs),
             as_array(batch.targets),
             as_array(batch.gate_noise), config.forcing_interval if sparse else 0,
             np.float32(config.forcing_strength), dW, dG, dA.reshape(-1), dL, scalars,
@@ -419,8 +476,9 @@ def loss_and_gradient(
 
     W = dW.sum(axis=0).reshape(R, O)[:, : J * Mp].reshape(R, J, Mp)[:, :, :M]
     G = dG.sum(axis=0).reshape(Q, F)
-    dU, ds = G[:, N : N + J], G[:, N + 2 * J : 2 * N + 2 * J]
+    dU, ds = G[:, N : N + J], G[:, N + J + I : 2 * N + J + I]
     pair, eps = M + N + J, M + 3 * N + J
+    told = eps + N + 1
     closed = np.exp(-np.abs(sigma.astype(np.float64)) / config.gate_noise_scale)
     loss, d_tau_att, d_tau_gate = scalars.sum(axis=0)
     penalty = config.gate_noise_penalty / N
@@ -433,8 +491,8 @@ def loss_and_gradient(
         - penalty / config.gate_noise_scale * closed * np.sign(sigma),
         "gate.tau_att": d_tau_att * np.sign(value["gate.tau_att"]),
         "gate.tau_gate": d_tau_gate * np.sign(value["gate.tau_gate"]),
-        "gate.U": np.concatenate([dU[M : M + N], dU[:M]]).T,
-        "gate.V": -G[M + N : M + N + J, N + J : N + 2 * J].T / tau_gate,
+        "gate.U": np.concatenate([dU[M : M + N], dU[:M], dU[told : told + 2 * E]]).T,
+        "gate.V": -G[M + N : M + N + J, N + J : N + J + I].T / tau_gate,
         "gate.conv.weight": np.stack(
             [ds[pair : pair + N].T, ds[pair + N : pair + 2 * N].T], axis=2
         ),
@@ -443,6 +501,8 @@ def loss_and_gradient(
     }
     squares = 0.0
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if parameter.grad is None:
             parameter.grad = torch.empty_like(parameter)
         parameter.grad.copy_(torch.from_numpy(np.ascontiguousarray(gradient[name])))

@@ -11,6 +11,7 @@ letter  meaning                                     letter  meaning
 ``J``   experts                                     ``S``   series, computed side by side
 ``P``   ReLU units of an AL-RNN expert              ``z``   latent state; its first N entries are
 ``H``   hidden units of a clipped shallow PLRNN             the observation
+``E``   local experts (not in the paper)
 ======  ==========================================  ======  =====================================
 
 Arrays are time-first: ``(T, S, N)``. One step of the model is :meth:`DynaMix.step`:
@@ -29,17 +30,20 @@ from torch import Tensor, nn
 
 from .config import BUNDLED_MODEL, ModelConfig
 from .errors import InputError
+from .local import LOCAL_FEATURES, local_fits
 
 
 class Context(NamedTuple):
     """A context made ready for the gate, once per sequence.
 
     ``points`` are the context steps ``c_1 .. c_K`` that a state is compared with, ``encodings`` the
-    values ``e_k`` that the comparison selects, both ``(K, S, N)``.
+    values ``e_k`` that the comparison selects, both ``(K, S, N)``; ``whole`` is the context itself,
+    ``(T_C, S, N)``.
     """
 
     points: Float[Tensor, "K S N"]
     encodings: Float[Tensor, "K S N"]
+    whole: Float[Tensor, "T_C S N"]
 
 
 class ALRNNExperts(nn.Module):
@@ -105,19 +109,22 @@ class Gate(nn.Module):
     * weights ``w = softmax(-V relu(U [s; z]) / |tau_gate|)``.
 
     Fields: ``D (N, M)``, ``sigma (N,)``, ``tau_att (1,)``, ``tau_gate (1,)``, ``U (J, N + M)``,
-    ``V (J, J)``, ``conv`` with kernel 2.
+    ``V (J, J)``, ``conv`` with kernel 2. With E local experts the hidden layer also sees two
+    features of each one's fit and there are E more weights: ``U (J, N + M + 2 E)``, ``V (J + E,
+    J)``.
     """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
         super().__init__()
         N, M, J = config.observed_dims, config.latent_dims, config.experts
+        E = len(config.local_neighbours)
         self.conv = nn.Conv1d(N, N, kernel_size=2)
         self.D = nn.Parameter(torch.eye(N, M))
         self.sigma = nn.Parameter(torch.full((N,), 0.05))
         self.tau_att = nn.Parameter(torch.tensor([0.1]))
         self.tau_gate = nn.Parameter(torch.tensor([0.1]))
-        self.U = nn.Parameter(torch.empty(J, N + M))
-        self.V = nn.Parameter(torch.empty(J, J))
+        self.U = nn.Parameter(torch.empty(J, N + M + LOCAL_FEATURES * E))
+        self.V = nn.Parameter(torch.empty(J + E, J))
         # PyTorch's own defaults for these layers: uniform within 1 / sqrt(fan_in)
         for parameter, fan_in in (
             (self.conv.weight, 2 * N),
@@ -131,7 +138,7 @@ class Gate(nn.Module):
     def read(self, context: Float[Tensor, "T_C S N"]) -> Context:
         """Encode a context, once for all steps that will look at it."""
         encodings = self.conv(context.permute(1, 2, 0)).permute(2, 0, 1)  # conv wants (S, N, T_C)
-        return Context(points=context[:-1], encodings=encodings)
+        return Context(points=context[:-1], encodings=encodings, whole=context)
 
     def attention(
         self, query: Float[Tensor, "S N"], points: Float[Tensor, "K S N"]
@@ -140,24 +147,34 @@ class Gate(nn.Module):
         distance = (points - query).abs().sum(dim=-1)
         return torch.softmax(-distance / self.tau_att.abs(), dim=0)
 
+    def query(
+        self,
+        z: Float[Tensor, "S M"],
+        noise: Float[Tensor, "#S N"] | None = None,
+        query_state: Float[Tensor, "S M"] | None = None,
+    ) -> Float[Tensor, "S N"]:
+        """Where to look in the context from state ``z``.
+
+        ``noise`` is ``eps``; None leaves it out. The query is a stop-gradient of ``z`` in training;
+        pass ``query_state=z`` to differentiate through it (the model's true Jacobian).
+        """
+        query = (z.detach() if query_state is None else query_state) @ self.D.T
+        return query if noise is None else query + self.sigma * noise
+
     def forward(
         self,
         z: Float[Tensor, "S M"],
         context: Context,
         noise: Float[Tensor, "#S N"] | None = None,
         query_state: Float[Tensor, "S M"] | None = None,
+        features: Float[Tensor, "S F"] | None = None,
     ) -> Float[Tensor, "S J"]:
-        """Expert weights at state ``z``.
-
-        ``noise`` is ``eps``; None leaves it out. The query is a stop-gradient of ``z`` in training;
-        pass ``query_state=z`` to differentiate through it (the model's true Jacobian).
-        """
-        query = (z.detach() if query_state is None else query_state) @ self.D.T
-        if noise is not None:
-            query = query + self.sigma * noise
+        """Expert weights at state ``z``; ``features`` are the local experts'."""
+        query = self.query(z, noise, query_state)
         attention = self.attention(query, context.points)
         summary = (attention[..., None] * context.encodings).sum(dim=0)
-        hidden = torch.relu(torch.cat([summary, z], dim=-1) @ self.U.T)
+        seen = [summary, z] if features is None else [summary, z, features]
+        hidden = torch.relu(torch.cat(seen, dim=-1) @ self.U.T)
         return torch.softmax(-(hidden @ self.V.T) / self.tau_gate.abs(), dim=-1)
 
 
@@ -212,7 +229,7 @@ class DynaMix(nn.Module):
 
         return save(self, path)
 
-    def initial_state(self, x: Float[Tensor, "S N"]) -> Float[Tensor, "S M"]:
+    def initial_state(self, x: Float[Tensor, "*S N"]) -> Float[Tensor, "*S M"]:
         """``z_0 = [x_0; L x_0]``."""
         return torch.cat([x, x @ self.L.T], dim=-1)
 
@@ -225,10 +242,16 @@ class DynaMix(nn.Module):
         query_state: Float[Tensor, "S M"] | None = None,
     ) -> tuple[Float[Tensor, "S M"], Float[Tensor, "S J"]]:
         """Next state and the expert weights that made it (paper, eq. 1)."""
-        weights = self.gate(z, context, gate_noise, query_state)
-        proposals = self.experts(z)
+        proposals, features = self.experts(z), None
         if expert_noise is not None and self.config.probabilistic:
             proposals = proposals + self.sigma_expert[:, None] * expert_noise
+        if self.config.local_neighbours:
+            query = self.gate.query(z, gate_noise, query_state)
+            x = z[:, : self.config.observed_dims]
+            local, features = local_fits(query, x, context.whole, self.config)
+            # a local expert predicts an observation; its latent state is that of a first one
+            proposals = torch.cat([proposals, self.initial_state(local)], dim=1)
+        weights = self.gate(z, context, gate_noise, query_state, features)
         return (weights[..., None] * proposals).sum(dim=1), weights
 
     def forward(

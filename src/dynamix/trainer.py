@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import logging
@@ -20,7 +21,7 @@ from tqdm import tqdm
 
 from . import checkpoints, kernels_runtime, kernels_training, systems, windows
 from .config import BenchmarkConfig, ModelConfig, TrainingConfig, from_dict
-from .errors import InputError
+from .errors import InputError, one_of
 from .model import DynaMix
 from .training import (
     Batch,
@@ -51,9 +52,17 @@ class Trainer:
         self.output = Path(output)
         self.config = training or TrainingConfig()
         self.model = DynaMix(model, seed=self.config.seed)
+        self.model.gate.tau_att.data.fill_(self.config.attention_temperature)
+        for name in self.config.frozen:
+            one_of("frozen parameter", name, dict(self.model.named_parameters()))
+            self.model.get_parameter(name).requires_grad_(False)
         self.optimizer = torch.optim.RAdam(
-            self.model.parameters(), lr=self.config.learning_rate, foreach=True
+            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
+            lr=self.config.learning_rate,
+            foreach=True,
         )
+        # what is validated and kept: the model itself, or a running mean of it
+        self.kept = copy.deepcopy(self.model) if self.config.averaging else self.model
         self.guard = Guard()
         self.compiled = self.config.engine != "torch" and kernels_training.supports(
             self.model.config, self.config
@@ -64,6 +73,7 @@ class Trainer:
                 "'torch'."
             )
         self.epoch = 0  # epochs done
+        self.averaged = 0  # steps in the running mean
         self.seconds = 0.0
         self._given = trajectories
         self._good = self._tensors()
@@ -78,7 +88,7 @@ class Trainer:
             self._run()
         finally:
             torch.set_num_threads(threads)
-        return self.model.eval()
+        return self.kept.eval()
 
     def _run(self) -> None:
         config = self.config
@@ -87,6 +97,7 @@ class Trainer:
             length=config.sequence_length,
             signed_permutations=config.signed_permutations,
             rotations=config.rotations,
+            warp=config.warp,
         )
         self.output.mkdir(parents=True, exist_ok=True)
         description = {
@@ -116,7 +127,7 @@ class Trainer:
                     self._plot()
                 if self.epoch % config.checkpoint_every == 0 or last:
                     self._checkpoint()
-        checkpoints.save(self.model, self.output / "model.safetensors")
+        checkpoints.save(self.kept, self.output / "model.safetensors")
 
     def _train_epoch(self, sampler: WindowSampler, bar: tqdm[Any]) -> dict[str, Any]:
         config, guard = self.config, self.guard
@@ -135,6 +146,7 @@ class Trainer:
                         if parameter.grad is not None:
                             parameter.grad *= limit / norm
                 self.optimizer.step()
+                self._average()
                 losses.append(loss)
                 norms.append(norm)
             elif guard.skipped_in_a_row >= config.rollback_after:
@@ -178,6 +190,16 @@ class Trainer:
             if parameter.grad is not None
         ]
         return loss.item(), torch.stack(squares).sum().sqrt().item()
+
+    def _average(self) -> None:
+        """Move the running mean; over fewer steps at first, so that it forgets the start."""
+        if self.kept is self.model:
+            return
+        self.averaged += 1
+        weight = max(1.0 - self.config.averaging, 1.0 / (1.0 + 0.1 * self.averaged))
+        with torch.no_grad():
+            for mean, value in zip(self.kept.parameters(), self.model.parameters(), strict=True):
+                mean.lerp_(value, weight)
 
     # --- corpus and validation ---------------------------------------------------------------
 
@@ -264,7 +286,7 @@ class Trainer:
         y = forecast(
             np.stack([context for _, context, _ in rows], axis=1),
             horizon=self.config.validation_horizon,
-            model=self.model,
+            model=self.kept,
             seed=self.config.seed,
         )
         x = np.stack([truth for _, _, truth in rows], axis=1)
@@ -284,7 +306,7 @@ class Trainer:
         }
         if score < self._best:
             self._best = score
-            checkpoints.save(self.model, self.output / "best.safetensors")
+            checkpoints.save(self.kept, self.output / "best.safetensors")
         return record
 
     # --- the run's folder ---------------------------------------------------------------------
@@ -331,14 +353,17 @@ class Trainer:
             "training": dataclasses.asdict(self.config),
             "guard": dataclasses.asdict(self.guard),
             "epoch": self.epoch,
+            "averaged": self.averaged,
             "seconds": self.seconds,
             "best": self._best if math.isfinite(self._best) else None,
         }
-        good = {f"good.{key}": value.clone() for key, value in self._good.items()}
+        more = {f"good.{key}": value.clone() for key, value in self._good.items()}
+        if self.kept is not self.model:
+            more |= {f"kept.{key}": v.clone() for key, v in self.kept.state_dict().items()}
         checkpoints.write_tensors(
-            self.output / _STATE, now | good, metadata={"state": json.dumps(header)}
+            self.output / _STATE, now | more, metadata={"state": json.dumps(header)}
         )
-        checkpoints.save(self.model, self.output / "model.safetensors")
+        checkpoints.save(self.kept, self.output / "model.safetensors")
 
     def _settings(self) -> dict[str, Any]:
         return dataclasses.asdict(self.model.config) | dataclasses.asdict(self.config)
@@ -383,17 +408,21 @@ class Trainer:
                 f"cannot resume {str(self.output)!r} with other settings: {', '.join(differ)}. "
                 "Repeat the settings of the first call, or choose another output folder."
             )
-        self._restore({k: v for k, v in tensors.items() if not k.startswith("good.")})
+        kept = {k.removeprefix("kept."): v for k, v in tensors.items() if k.startswith("kept.")}
+        if kept:
+            self.kept.load_state_dict(kept)
+        self._restore({k: v for k, v in tensors.items() if not k.startswith(("good.", "kept."))})
         self._good = {
             k.removeprefix("good."): v for k, v in tensors.items() if k.startswith("good.")
         }
         self.guard = Guard(**header["guard"])
         self.epoch, self.seconds = header["epoch"], header["seconds"]
+        self.averaged = header["averaged"]
         self._best = math.inf if header["best"] is None else header["best"]
         # epochs logged after the checkpoint are run again
-        kept = [record for record in read_log(self.output) if record["epoch"] <= self.epoch]
-        text = "\n".join(json.dumps(record) for record in kept)
-        checkpoints.write_text(self.output / _LOG, text) if kept else None
+        done = [record for record in read_log(self.output) if record["epoch"] <= self.epoch]
+        text = "\n".join(json.dumps(record) for record in done)
+        checkpoints.write_text(self.output / _LOG, text) if done else None
 
 
 def read_log(output: str | Path) -> Iterator[dict[str, Any]]:

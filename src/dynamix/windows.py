@@ -77,6 +77,10 @@ class WindowSampler:
     signed_permutations, rotations
         Permute and mirror the axes of every sequence at random, or rotate it: the dynamics do not
         depend on the axes they are written in, and neither should the model.
+    warp
+        Strength of a random smooth change of coordinates: along random axes, ``u`` becomes ``u + g
+        tanh(u - b)``, ``|g| <= warp``. Below 1 it has an inverse, so the sequence stays the orbit
+        of a flow, but one of another shape. 0 for none.
 
     Raises
     ------
@@ -91,6 +95,7 @@ class WindowSampler:
         length: int,
         signed_permutations: bool = False,
         rotations: bool = False,
+        warp: float = 0.0,
     ) -> None:
         if not trajectories:
             raise InputError("there is no trajectory to draw training sequences from.")
@@ -104,6 +109,7 @@ class WindowSampler:
         self.length = length
         self.signed_permutations = signed_permutations
         self.rotations = rotations
+        self.warp = warp
         self._lengths = np.array([len(values) for values in self.trajectories])
         self._usual = np.stack([values.std(axis=0) for values in self.trajectories])
 
@@ -139,10 +145,17 @@ class WindowSampler:
     ) -> Float[ndarray, "length count N"]:
         """The sequences in other coordinates, each in its own."""
         _, count, n = windows.shape
+        if self.warp:
+            turn = _random_rotations(rng, count, n)
+            slope = rng.uniform(-1.0, 1.0, (count, 1, n)).astype(np.float32) * self.warp
+            place = rng.uniform(-1.0, 1.0, (count, 1, n)).astype(np.float32)
+            turned = windows.transpose(1, 0, 2) @ turn
+            turned = turned + slope * np.tanh(turned - place)
+            windows = (turned @ turn.transpose(0, 2, 1)).transpose(1, 0, 2)
+            windows = windows - windows.mean(axis=0)
+            windows = windows / _deviation(windows)
         if self.rotations:
-            # QR of a normal matrix, its signs fixed, is uniform over rotations and reflections
-            q, r = np.linalg.qr(rng.standard_normal((count, n, n)))
-            turn = (q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]).astype(np.float32)
+            turn = _random_rotations(rng, count, n)
             windows = (windows.transpose(1, 0, 2) @ turn).transpose(1, 0, 2)
             windows = windows / _deviation(windows)
         if self.signed_permutations:
@@ -150,6 +163,15 @@ class WindowSampler:
             windows = np.take_along_axis(windows, order[None], axis=2)
             windows = windows * rng.choice(_SIGNS, size=(count, n))
         return np.ascontiguousarray(windows)
+
+
+def _random_rotations(
+    rng: np.random.Generator, count: int, n: int
+) -> Float[ndarray, "{count} {n} {n}"]:
+    """Matrices that are uniform over rotations and reflections."""
+    # QR of a normal matrix, its signs fixed
+    q, r = np.linalg.qr(rng.standard_normal((count, n, n)))
+    return (q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]).astype(np.float32)
 
 
 def _deviation(windows: Float[ndarray, "length count N"]) -> Float[ndarray, "count N"]:

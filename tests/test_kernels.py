@@ -168,7 +168,7 @@ def attention_errors(context, queries, tau):
     starts, levels = parts[3:]
     room = 8 * starts[levels] + 16
     lists, near, rows = (np.zeros(n, np.uint32) for n in (2 * room, room, room))
-    shares, work, out = (np.zeros(n, np.float32) for n in (8 * room, 16, 6))
+    shares, work, out = np.zeros(8 * room, np.float32), np.zeros(8), np.zeros(6)
     cutoff = np.float32(kernels_runtime.SAFE + math.log(K))
     worst = 0.0
     for query in queries:
@@ -190,7 +190,8 @@ def attention_errors(context, queries, tau):
         distance = np.abs(context[:-1].astype(float) - query).sum(axis=1)
         weight = np.exp(-(distance - distance.min()) / float(tau))
         weight /= weight.sum()
-        exact = np.concatenate([weight @ context[:-1], weight @ context[1:]])
+        steps = np.diff(context.astype(float), axis=0)
+        exact = np.concatenate([weight @ context[:-1], weight @ steps])
         worst = max(worst, float(np.abs(out - exact).max()))
     return worst
 

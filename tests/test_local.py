@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
-from dynamix import DynaMix, InputError, ModelConfig, TrainingConfig, kernels_training
+from dynamix import (
+    DynaMix,
+    InputError,
+    ModelConfig,
+    TrainingConfig,
+    choice,
+    forecast,
+    kernels_local,
+    kernels_training,
+    rollout,
+)
 from dynamix.local import FLOOR, TINY, local_fits
-from dynamix.training import draw_batch, training_loss
+from dynamix.training import draw_batch, train, training_loss
 from dynamix.windows import WindowSampler
 
-CONFIG = ModelConfig(local_neighbours=(8, 20), local_ridge=1e-2, local_pull=0.9)
+CONFIG = ModelConfig(local_neighbours=(8, 20), local_ridge=1e-2, local_pull=(0.9,))
 
 
 def orbit(length: int = 300, seed: int = 0) -> torch.Tensor:
@@ -41,7 +53,7 @@ def test_a_fit_solves_the_weighted_ridge_regression() -> None:
             w = (1.0 - squared[near] / reach) ** 2 + FLOOR
             w /= w.sum()
             u = c[near] - here
-            v = c[near + 1] - here - CONFIG.local_pull * u
+            v = c[near + 1] - here - CONFIG.local_pull[0] * u
             # minimise sum w |v - b - B^T u|^2 + ridge |B|^2 over intercept and slope at once
             design = np.concatenate([np.ones((count, 1)), u], axis=1)
             penalty = np.diag([0.0] + [CONFIG.local_ridge * reach + TINY] * 3)
@@ -102,10 +114,10 @@ def test_gradients_go_through_the_map_and_not_through_the_fit() -> None:
     w = (1.0 - squared / squared[-1]) ** 2 + FLOOR
     w /= w.sum()
     u = c[near] - here
-    v = c[near + 1] - here - CONFIG.local_pull * u
+    v = c[near + 1] - here - CONFIG.local_pull[0] * u
     du, dv = u - w @ u, v - w @ v
     moments = du.T * w @ du + (CONFIG.local_ridge * squared[-1] + TINY) * np.eye(3)
-    slope = np.linalg.solve(moments, du.T * w @ dv) + CONFIG.local_pull * np.eye(3)
+    slope = np.linalg.solve(moments, du.T * w @ dv) + CONFIG.local_pull[0] * np.eye(3)
     assert np.allclose(x.grad[0], slope[:, 2], atol=1e-10)
     assert not x.grad[1].any()
 
@@ -121,7 +133,7 @@ def test_a_context_that_stands_still_gives_a_finite_prediction() -> None:
 @pytest.mark.parametrize("neighbours", [(8,), (8, 20, 500)])
 def test_the_compiled_gradient_equals_autograd(neighbours: tuple[int, ...]) -> None:
     config = ModelConfig(
-        latent_dims=11, experts=3, local_neighbours=neighbours, local_ridge=1e-2, local_pull=0.9
+        latent_dims=11, experts=3, local_neighbours=neighbours, local_ridge=1e-2, local_pull=(0.9,)
     )
     training = TrainingConfig(
         batch_size=3, window=21, overlap=1, context_length=150, forcing_interval=4
@@ -160,9 +172,101 @@ def test_a_checkpoint_keeps_the_local_experts(tmp_path: object) -> None:
     [
         ({"local_neighbours": (4,)}, "at least observed_dims"),
         ({"local_ridge": 0.0}, "local_ridge must be positive"),
-        ({"local_pull": 1.5}, "local_pull lie in"),
+        ({"local_pull": (1.5,)}, "local_pull lie in"),
+        ({"local_pull": (0.5, 0.6)}, "one for each of the 0"),
+        ({"experts": 0}, "experts must be an integer of at least 1"),
+        ({"local_neighbours": (8,), "local_choice": "context"}, "without learned experts"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ModelConfig(**settings)  # type: ignore[arg-type]
+
+
+ALONE = ModelConfig(
+    experts=0,
+    latent_dims=3,
+    relu_units=0,
+    local_neighbours=(8, 20),
+    local_pull=(1.0, 0.9),
+    quiet_steps=5,
+)
+
+
+def test_without_learned_experts_the_local_ones_are_averaged() -> None:
+    context = orbit().float()
+    model = DynaMix(ALONE)
+    read = model.gate.read(context)
+    new, weights = model.step(context[70], read)
+    assert torch.allclose(weights, torch.full((2, 2), 0.5))
+    assert torch.allclose(
+        new, local_fits(context[70], context[70], context, ALONE).predictions.mean(dim=1)
+    )
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3, 5])
+def test_both_engines_roll_out_local_experts_alike(dims: int) -> None:
+    config = dataclasses.replace(ALONE, observed_dims=dims, latent_dims=dims)
+    model = DynaMix(config).eval()
+    context = orbit(200).float().repeat(1, 1, 2)[:, :, :dims]
+    steps = 40 if dims > 1 else 5  # one channel is no state: where orbits cross, rounding decides
+    plain = rollout.rollout(model, context, horizon=steps, seed=3, return_gates=True)
+    for threads in (1, 2):
+        fast = kernels_local.rollout(
+            model, context, horizon=steps, seed=3, return_gates=True, threads=threads
+        )
+        assert torch.allclose(fast.observations, plain.observations, atol=1e-5)
+        assert plain.gates is not None
+        assert fast.gates is not None
+        assert torch.equal(fast.gates, plain.gates)
+    alone = kernels_local.rollout(model, context[:, 1:], horizon=steps, seed=3)
+    assert torch.equal(alone.observations[:, 0], fast.observations[:, 1])
+
+
+def test_the_context_picks_the_expert_whose_free_run_is_like_it() -> None:
+    model = DynaMix(dataclasses.replace(ALONE, local_choice="context")).eval()
+    context = orbit(200).float()
+
+    def run(expert: DynaMix, shown: torch.Tensor, *, horizon: int, seed: int) -> rollout.Rollout:
+        faithful = shown.repeat(-(-horizon // len(shown)), 1, 1)[:horizon]
+        shrunk = 0.2 * faithful
+        # the first expert keeps series 0 alive, the second series 1
+        first = expert.config.local_neighbours == (8,)
+        kept = [faithful[:, 0], shrunk[:, 1]] if first else [shrunk[:, 0], faithful[:, 1]]
+        return rollout.Rollout(torch.stack(kept, dim=1), None)
+
+    assert choice.choose(run, model, context, seed=0).tolist() == [0, 1]
+
+
+def test_a_forecast_is_the_chosen_experts_own() -> None:
+    model = DynaMix(dataclasses.replace(ALONE, local_choice="context")).eval()
+    context = orbit(400).float().numpy()
+    whole, gates = forecast(context, horizon=30, model=model, return_gates=True)
+    for s in range(2):
+        e = int(gates[0, s].argmax())
+        assert (gates[:, s] == np.eye(2)[e]).all()
+        only = forecast(context[:, s], horizon=30, model=choice.single(model, e))
+        assert np.array_equal(whole[:, s], only)
+
+
+def test_unlikeness_is_zero_for_the_context_itself_and_grows_with_the_difference() -> None:
+    context = orbit(400)[:, 0].numpy()
+    assert choice.unlikeness(context, context) == pytest.approx(0.0, abs=1e-6)
+    near, far = context + 0.1, context + 1.0
+    assert 0 < choice.unlikeness(near, context) < choice.unlikeness(far, context)
+    assert choice.unlikeness(np.full_like(context, np.nan), context) == np.inf
+    # the same boxes in another order: only the spectrum tells
+    shuffled = np.random.default_rng(0).permutation(context)
+    assert choice.unlikeness(shuffled, context) > 0.3
+
+
+def test_a_chosen_expert_starts_where_it_is_told() -> None:
+    model = DynaMix(dataclasses.replace(ALONE, local_choice="context")).eval()
+    context = orbit(200).float().numpy()
+    y = forecast(context, horizon=3, model=model, initial_x=context[50])
+    assert np.allclose(y[0], context[51], atol=0.05)
+
+
+def test_a_model_without_learned_experts_has_nothing_to_train(tmp_path: object) -> None:
+    with pytest.raises(InputError, match="nothing to train"):
+        train(f"{tmp_path}/run", model=ALONE, trajectories=[orbit(800)[:, 0].numpy()])

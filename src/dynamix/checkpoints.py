@@ -35,7 +35,7 @@ _PUBLISHED = {
 }
 # ours alone; the published files lack them
 _FORECAST = ("attention_sharpness", "quiet_steps")
-_LOCAL = ("local_neighbours", "local_ridge", "local_pull")
+_LOCAL = ("local_neighbours", "local_ridge", "local_pull", "local_choice")
 _PUBLISHED_KINDS = {"almost_linear_rnn": "alrnn", "clipped_shallow_plrnn": "clipped_shallow_plrnn"}
 # our parameter -> the published tensor, outside the experts
 _GATE = {
@@ -203,10 +203,9 @@ def from_published(tensors: dict[str, Tensor], config: ModelConfig, *, source: s
         if name in tensors and tensors[name].any():
             raise InputError(f"{source}: {name!r} must be zero; this model has no gate biases.")
     own = {ours: tensors[published] for ours, published in _GATE.items()}
-    for key in model.experts.state_dict():
-        own[f"experts.{key}"] = torch.stack(
-            [tensors[f"experts.{j}.{key}"] for j in range(config.experts)]
-        )
+    for key, empty in model.experts.state_dict().items():
+        each = [tensors[f"experts.{j}.{key}"] for j in range(config.experts)]
+        own[f"experts.{key}"] = torch.stack(each) if each else empty
     if config.probabilistic:
         own["sigma_expert"] = torch.cat(
             [tensors[f"experts.{j}.sigma"] for j in range(config.experts)]

@@ -18,11 +18,13 @@ ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
 Embedding = Literal["pos", "delay", "delay_random", "zero"]
 Engine = Literal["auto", "compiled", "torch"]
 Forcing = Literal["sparse", "generalised"]
+LocalChoice = Literal["gate", "context"]
 
 EXPERT_KINDS: tuple[str, ...] = get_args(ExpertKind)
 EMBEDDINGS: tuple[str, ...] = get_args(Embedding)
 ENGINES: tuple[str, ...] = get_args(Engine)
 FORCINGS: tuple[str, ...] = get_args(Forcing)
+LOCAL_CHOICES: tuple[str, ...] = get_args(LocalChoice)
 
 BUNDLED_MODEL = "dynamix-3d"
 
@@ -52,7 +54,7 @@ class ModelConfig:
 
     observed_dims: int = _described(3, "observed dimensions N")
     latent_dims: int = _described(30, "latent dimensions M")
-    experts: int = _described(10, "number of experts J")
+    experts: int = _described(10, "number of learned experts J; 0 needs local ones")
     relu_units: int = _described(2, "ReLU units P of an AL-RNN expert")
     hidden_units: int = _described(50, "hidden units H of a clipped shallow PLRNN expert")
     expert_kind: ExpertKind = _described("alrnn", "kind of expert")
@@ -63,8 +65,15 @@ class ModelConfig:
     local_ridge: float = _described(
         1e-3, "ridge of that fit, as a share of the squared distance to the furthest of them"
     )
-    local_pull: float = _described(
-        0.95, "what that map does to directions without data: 1 keeps a deviation, 0 forgets it"
+    local_pull: tuple[float, ...] = _described(
+        (0.95,),
+        "what those maps do to directions without data: 1 keeps a deviation, 0 forgets it; one "
+        "number for all local experts, or one each",
+    )
+    local_choice: LocalChoice = _described(
+        "gate",
+        "who weighs local experts: the gate at every step, or the context, which picks one of them "
+        "for a whole forecast (only without learned experts)",
     )
     attention_sharpness: float = _described(
         1.0, "forecasts divide the attention's temperature by this; training does not"
@@ -77,7 +86,7 @@ class ModelConfig:
         for name, least in (
             ("observed_dims", 1),
             ("latent_dims", 1),
-            ("experts", 1),
+            ("experts", 0 if self.local_neighbours else 1),
             ("relu_units", 0),
             ("hidden_units", 1),
             ("quiet_steps", 0),
@@ -92,10 +101,22 @@ class ModelConfig:
                 f"{self.observed_dims + 2}, which an affine map needs, found "
                 f"{self.local_neighbours}."
             )
-        if not self.local_ridge > 0 or not 0.0 <= self.local_pull <= 1.0:
+        if not self.local_ridge > 0 or any(not 0.0 <= pull <= 1.0 for pull in self.local_pull):
             raise InputError(
                 "local_ridge must be positive and local_pull lie in [0, 1], found "
                 f"{self.local_ridge!r} and {self.local_pull!r}."
+            )
+        if len(self.local_pull) not in (1, len(self.local_neighbours)):
+            raise InputError(
+                f"local_pull must hold one number, or one for each of the "
+                f"{len(self.local_neighbours)} local experts, found {self.local_pull!r}."
+            )
+        one_of("local_choice", self.local_choice, LOCAL_CHOICES)
+        if self.local_choice == "context" and (self.experts or not self.local_neighbours):
+            raise InputError(
+                "local_choice='context' is for models without learned experts and with local ones: "
+                f"set experts=0 and local_neighbours, found experts={self.experts} and "
+                f"local_neighbours={self.local_neighbours}."
             )
         if not self.attention_sharpness > 0:
             raise InputError(
@@ -112,6 +133,12 @@ class ModelConfig:
                 f"relu_units (P = {self.relu_units}) must not exceed latent_dims "
                 f"(M = {self.latent_dims})."
             )
+
+    @property
+    def local_experts(self) -> tuple[tuple[int, float], ...]:
+        """Neighbours and pull of each local expert."""
+        pulls = self.local_pull * (len(self.local_neighbours) if len(self.local_pull) == 1 else 1)
+        return tuple(zip(self.local_neighbours, pulls, strict=True))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ back. Each series of a batch goes through it on its own statistics; only the rol
 from __future__ import annotations
 
 import copy
+import functools
 import logging
 from dataclasses import dataclass
 from functools import lru_cache
@@ -227,10 +228,13 @@ def _roll_out(
     """Run the model over all series, those of equal context length side by side."""
     import torch
 
+    from .choice import chosen_rollout
+
     S, config = len(prepared), model.config
     dtype = {torch.float64: np.float64}.get(model.gate.D.dtype, np.float32)
     observations = np.empty((horizon, S, config.observed_dims), dtype=dtype)
-    gates = np.empty((horizon, S, config.experts), dtype=dtype) if return_gates else None
+    weights = config.experts + len(config.local_neighbours)
+    gates = np.empty((horizon, S, weights), dtype=dtype) if return_gates else None
     lengths: dict[int, list[int]] = {}
     for s, item in enumerate(prepared):  # delay embeddings shorten each context by its own delay
         lengths.setdefault(len(item.context), []).append(s)
@@ -239,8 +243,10 @@ def _roll_out(
         starts = None
         if prepared[members[0]].initial is not None:
             starts = torch.from_numpy(np.stack([prepared[s].initial for s in members]))  # type: ignore[misc]
-        result = _run_engine(
-            engine,
+        run = functools.partial(_run_engine, engine)
+        if config.local_choice == "context":
+            run = functools.partial(chosen_rollout, run)
+        result = run(
             model,
             torch.from_numpy(contexts),
             horizon=horizon,
@@ -268,19 +274,20 @@ def _run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any)
 
     if engine == "torch":
         return rollout(model, context, **options)
-    from . import kernels, kernels_runtime
+    from . import kernels, kernels_local, kernels_runtime
 
+    compiled = kernels_local if kernels_local.supports(model.config) else kernels
     weights = model.gate.D
     reason = None
-    if not kernels.supports(model.config):
-        reason = "probabilistic experts"
+    if not compiled.supports(model.config):
+        reason = "probabilistic experts or local beside learned ones"
     elif weights.device.type != "cpu":
         reason = f"a model on the device {weights.device}"
     elif weights.dtype != torch.float32:
         reason = f"a model in {weights.dtype}"
     if reason is None:
         try:
-            return kernels.rollout(model, context, **options)
+            return compiled.rollout(model, context, **options)
         except kernels_runtime.EngineUnavailable as error:
             if engine == "compiled":
                 raise InputError(

@@ -6,10 +6,15 @@ where speed beats readability. Letters as in :mod:`dynamix.model`. What makes it
 * *vectors of eight float32 by hand* (:mod:`dynamix.kernels_vectors`), so that nothing hangs on a
   compiler's guess;
 * *the convolution after the attention*: it is linear and the attention sums to 1, so it is applied
-  to the weighted pair ``(sum_k a_k c_k, sum_k a_k c_{k+1})`` and not to every context row;
+  to the weighted pair ``(sum_k a_k c_k, sum_k a_k (c_{k+1} - c_k))`` and not to every context row,
+  and its weights are multiplied into the gate's beforehand, as ``A_j`` is into ``W_j``;
 * *an index over the context* (:mod:`dynamix.kernels_index`): far steps are dropped, those beside
   the query summed up beforehand, so that a step hardly grows with the context;
 * *two series at a time*, so that each of the experts' weights is loaded once for both.
+
+Where the model's map is expansive it enlarges what it is sensitive to: the first N entries of the
+state and the gate. So these are computed in float64, at little cost, and the experts' other
+``M - N`` outputs, nearly all of the work, in float32.
 
 Arrays are flat and padded: a matrix that maps ``n`` inputs to ``m`` outputs is stored as
 ``(blocks, n, 32)``, ``blocks = ceil(m / 32)``, the order in which :func:`product` reads it.
@@ -55,10 +60,13 @@ from .kernels_vectors import (
     larger,
     load,
     lowest,
+    narrowed,
     smaller,
     splat,
+    splat_wide,
     store,
     total,
+    widened,
     within,
 )
 from .model import DynaMix, check_series
@@ -90,6 +98,56 @@ def product(x, x0, x1, n, W, w0, y, y0, y1, blocks, stride):  # type: ignore[no-
             r += 32
         store(y, o, a0), store(y, o + 8, a1), store(y, o + 16, a2), store(y, o + 24, a3)
         store(y, p, b0), store(y, p + 8, b1), store(y, p + 16, b2), store(y, p + 24, b3)
+
+
+@piece
+def affine(x, x0, x1, both, n, W, bias, y, y0, y1, blocks):  # type: ignore[no-untyped-def]
+    """``y = x W + bias`` for one input or ``both``, laid out as for :func:`product`."""
+    r = 0
+    for b in range(blocks):
+        o, p, c = y0 + b * 32, y1 + b * 32, b * 32
+        a0, a1, a2, a3 = load(bias, c), load(bias, c + 8), load(bias, c + 16), load(bias, c + 24)
+        b0, b1, b2, b3 = a0, a1, a2, a3
+        for k in range(n if both else 0):
+            u, v = splat(x[x0 + k]), splat(x[x1 + k])
+            w = load(W, r)
+            a0, b0 = fma(u, w, a0), fma(v, w, b0)
+            w = load(W, r + 8)
+            a1, b1 = fma(u, w, a1), fma(v, w, b1)
+            w = load(W, r + 16)
+            a2, b2 = fma(u, w, a2), fma(v, w, b2)
+            w = load(W, r + 24)
+            a3, b3 = fma(u, w, a3), fma(v, w, b3)
+            r += 32
+        for k in range(0 if both else n):
+            u = splat(x[x0 + k])
+            a0, a1 = fma(u, load(W, r), a0), fma(u, load(W, r + 8), a1)
+            a2, a3 = fma(u, load(W, r + 16), a2), fma(u, load(W, r + 24), a3)
+            r += 32
+        store(y, o, a0), store(y, o + 8, a1), store(y, o + 16, a2), store(y, o + 24, a3)
+        store(y, p, b0), store(y, p + 8, b1), store(y, p + 16, b2), store(y, p + 24, b3)
+
+
+@piece
+def wide_affine(x, x0, x1, both, n, W, bias, y, y0, y1, blocks):  # type: ignore[no-untyped-def]
+    """:func:`affine` in float64, with a ``W`` of ``(blocks, n, 16)``."""
+    r = 0
+    for b in range(blocks):
+        o, p, c = y0 + b * 16, y1 + b * 16, b * 16
+        a0, a1 = load(bias, c), load(bias, c + 8)
+        b0, b1 = a0, a1
+        for k in range(n if both else 0):
+            u, v = splat_wide(x[x0 + k]), splat_wide(x[x1 + k])
+            w = load(W, r)
+            a0, b0 = fma(u, w, a0), fma(v, w, b0)
+            w = load(W, r + 8)
+            a1, b1 = fma(u, w, a1), fma(v, w, b1)
+            r += 16
+        for k in range(0 if both else n):
+            u = splat_wide(x[x0 + k])
+            a0, a1 = fma(u, load(W, r), a0), fma(u, load(W, r + 8), a1)
+            r += 16
+        store(y, o, a0), store(y, o + 8, a1), store(y, p, b0), store(y, p + 8, b1)
 
 
 @piece
@@ -157,38 +215,44 @@ def attend(C, c0, L, vectors, N, q, q0, tau, cutoff, distance, weight, w0, seen,
 
 @entry
 def run(  # type: ignore[no-untyped-def]
-    first, last, sizes, inward, outward, diagonal, offset, threshold, query_hidden, U_summary, V,
-    floor, conv, sigma, L_map, tau_att, cutoff, context, start, noise, bits, observations, gates,
-    version,
+    first, last, sizes, inward, offset, outward, outset, threshold, diagonal, observed_inward,
+    observed_offset, observed_diagonal, gate_inward, gate_offset, selected, V, floor, sigma, L_map,
+    tau_att, cutoff, context, start, noise, bits, observations, gates, version,
 ):  # fmt: skip
     """Roll out the series ``first .. last - 1``, at most two, beside each other."""
     N, M, J, P, H, T = sizes
     K = context.shape[0] - 1
-    zero, none = np.float32(0.0), splat(np.float32(0.0))
-    Mp, Jp, Z = (M + 7) // 8 * 8, (J + 7) // 8 * 8, (M + 31) // 32 * 32
-    Hp = Mp if H == 0 else (H + 7) // 8 * 8
-    O = (J * Hp + 31) // 32 * 32  # noqa: E741
-    G = (N + Jp + 31) // 32 * 32
+    zero, none, nothing = np.float32(0.0), splat(np.float32(0.0)), splat_wide(0.0)
+    E = N if H == 0 else 0  # outputs of each expert that are computed in float64
+    R = M - E
+    Jp, Z = (J + 7) // 8 * 8, (M + 62) // 32 * 32
+    Hp = (H + 7) // 8 * 8
+    B, X, G = offset.size // 32, observed_offset.size // 16, gate_offset.size // 16
+    O, Xp, Gp = 32 * B + 32, 16 * X + 8, 16 * G + 8  # noqa: E741
     D = max(N, DIMS)
     indexed = N <= DIMS
-    live = last - first
-    state, phi = np.zeros(2 * Z, np.float32), np.zeros(2 * Z, np.float32)
-    experts, mixed = np.zeros(2 * O, np.float32), np.zeros(2 * G, np.float32)
-    query, pair = np.zeros(2 * D, np.float32), np.zeros(2 * D, np.float32)
-    hidden, weight = np.zeros(Jp, np.float32), np.zeros(2 * Jp, np.float32)
-    work = np.zeros(16, np.float32)
+    live, both = last - first, last - first > 1
+    # z and phi(z), the first N in float64 and the others in float32; cut: what phi takes away
+    wide_state, wide_phi = np.zeros(2 * Z), np.zeros(2 * Z)
+    phi, cut, extra = np.zeros(2 * Z, np.float32), np.zeros(Z, np.float32), np.zeros(Z, np.float32)
+    experts, observed, mixed = np.zeros(2 * O, np.float32), np.zeros(2 * Xp), np.zeros(2 * Gp)
+    query, rough = np.zeros(2 * D, np.float32), np.zeros(2 * D, np.float32)
+    pair, hidden, work = np.zeros(2 * D), np.zeros(Jp), np.zeros(8)
+    wide_weight, weight = np.zeros(2 * Jp), np.zeros(2 * Jp, np.float32)
     # the two series' contexts: an index each, or the plain rows
     values = np.zeros((2, D, K + 1), np.float32)
     for m in range(live):
         for n in range(N):
             for k in range(K + 1):
                 values[m, n, k] = context[k, first + m, n]
-            state[m * Z + n] = start[first + m, n]
+            wide_state[m * Z + n] = start[first + m, n]
         for i in range(M - N):
-            x = zero
+            x = 0.0
             for n in range(N):
-                x += L_map[i, n] * state[m * Z + n]
-            state[m * Z + N + i] = x
+                x += L_map[i, n] * wide_state[m * Z + n]
+            wide_state[m * Z + N + i] = np.float32(x)
+        for i in range(m * Z, m * Z + M):
+            phi[i], wide_phi[i] = wide_state[i], wide_state[i]
     vectors = (K + 7) // 8
     Lc = 8 * vectors + 8
     rows = np.zeros((1 if indexed else 2) * (N + 1) * Lc, np.float32)
@@ -211,57 +275,51 @@ def run(  # type: ignore[no-untyped-def]
     lists, near = np.zeros(2 * room, np.uint32), np.zeros(room, np.uint32)
     box_rows, shares = np.zeros(room, np.uint32), np.zeros(8 * room, np.float32)
     for t in range(T):
-        for i in range(0, 2 * G, 8):
-            store(mixed, i, none)
-        product(state, 0, Z, M, query_hidden, 0, mixed, 0, G, G // 32, 32)
+        wide_affine(wide_state, 0, Z, both, M, gate_inward, gate_offset, mixed, 0, Gp, G)
         for m in range(live):
             for n in range(N):
-                query[m * D + n] = mixed[m * G + n] + sigma[n] * noise[t, n]
+                query[m * D + n] = mixed[m * Gp + n] + sigma[n] * noise[t, n]
             if not indexed:
                 attend(rows, m * (N + 1) * Lc, Lc, vectors, N, query, m * D, tau_att, cutoff,
-                       distance, share, 0, seen, 0, pair, 0)  # fmt: skip
+                       distance, share, 0, seen, 0, rough, 0)  # fmt: skip
+                for n in range(N):
+                    pair[n], pair[D + n] = rough[n], np.float64(rough[N + n]) - rough[n]
             elif m == 0:
                 look_up(points, boxes, sums, starts, levels, query, 0, tau_att, cutoff, lists, near,
                         box_rows, shares, work, bits, pair, 0)  # fmt: skip
             else:
                 look_up(points1, boxes1, sums1, starts1, levels1, query, D, tau_att, cutoff, lists,
                         near, box_rows, shares, work, bits, pair, 0)  # fmt: skip
-            # summary s, hidden relu(U [s; z]), weights softmax(-V hidden / tau_gate)
-            for n in range(N):
-                x = conv[n, 2 * D]
-                for c in range(2 * D):
-                    x += conv[n, c] * pair[c]
-                for j in range(0, Jp, 8):
-                    i = m * G + N + j
-                    store(mixed, i, fma(splat(x), load(U_summary, n * Jp + j), load(mixed, i)))
-            top = splat(np.float32(-3e38))
+            # hidden relu(U [s; z]), weights softmax(-V hidden / tau_gate)
             for j in range(0, Jp, 8):
-                store(hidden, j, larger(load(mixed, m * G + N + j), none))
+                u = load(mixed, m * Gp + N + j)
+                for c in range(2 * D):
+                    u = fma(splat_wide(pair[c]), load(selected, c * Jp + j), u)
+                store(hidden, j, larger(u, nothing))
+            top = splat_wide(-1e300)
             for j in range(0, Jp, 8):
                 u = load(floor, j)
                 for h in range(J):
-                    u = fma(splat(hidden[h]), load(V, h * Jp + j), u)
-                store(weight, m * Jp + j, u)
+                    u = fma(splat_wide(hidden[h]), load(V, h * Jp + j), u)
+                store(wide_weight, m * Jp + j, u)
                 top = larger(u, top)
-            top, mass = splat(highest(top)), none
+            top, mass = splat_wide(highest(top)), nothing
             for j in range(0, Jp, 8):
-                e = exponential(load(weight, m * Jp + j) - top)
-                store(weight, m * Jp + j, e)
+                e = exponential(load(wide_weight, m * Jp + j) - top)
+                store(wide_weight, m * Jp + j, e)
                 mass = mass + e
-            scale = splat(np.float32(1.0) / total(mass))
+            scale = splat_wide(1.0 / total(mass))
             for j in range(0, Jp, 8):
-                store(weight, m * Jp + j, load(weight, m * Jp + j) * scale)
+                e = load(wide_weight, m * Jp + j) * scale
+                store(wide_weight, m * Jp + j, e)
+                store(weight, m * Jp + j, narrowed(e))
             for j in range(J if gates.shape[0] > 0 else 0):
                 gates[t, first + m, j] = weight[m * Jp + j]
-            # what each expert adds beside its matrix
-            for i in range(M):
-                phi[m * Z + i] = state[m * Z + i]
             for i in range(M - P if H == 0 else M, M):
-                if state[m * Z + i] < zero:
-                    phi[m * Z + i] = zero
-            for i in range(0, O, 8):
-                store(experts, m * O + i, none)
-        product(phi, 0, Z, M, inward, 0, experts, 0, O, O // 32, 32)
+                if wide_state[m * Z + i] < 0.0:
+                    phi[m * Z + i], wide_phi[m * Z + i] = zero, 0.0
+        wide_affine(wide_phi, 0, Z, both, M, observed_inward, observed_offset, observed, 0, Xp, X)
+        affine(phi, 0, Z, both, M, inward, offset, experts, 0, O, B)
         for m in range(live):
             if H > 0:  # relu(W2 z + h2) - relu(W2 z), weighted: the inputs of [W1_1 .. W1_J]
                 for j in range(J):
@@ -270,25 +328,57 @@ def run(  # type: ignore[no-untyped-def]
                         x = load(experts, m * O + i)
                         x = larger(x + load(threshold, i), none) - larger(x, none)
                         store(experts, m * O + i, w * x)
-            for c in range(0, Mp, 8):
-                x, z = none, load(state, m * Z + c)
+                for c in range(0, M, 8):
+                    x, z = none, load(phi, m * Z + c)
+                    for j in range(J):
+                        y = fma(load(diagonal, j * M + c), z, load(outset, j * M + c))
+                        x = fma(splat(weight[m * Jp + j]), y, x)
+                    store(phi, m * Z + c, x)
+                continue
+            for i in range(M - P, M):
+                cut[i] = min(wide_state[m * Z + i], 0.0)
+            for c in range(max(0, M - P - E) // 8 * 8, R, 8):  # A (z - phi); A phi is in W
+                x = none
                 for j in range(J):
-                    o = j * Mp + c
-                    y = fma(load(diagonal, o), z, load(offset, o))
-                    if H == 0:
-                        y = y + load(experts, m * O + o)
-                    x = fma(splat(weight[m * Jp + j]), y, x)
-                store(state, m * Z + c, x)
+                    x = fma(splat(weight[m * Jp + j]), load(diagonal, j * R + c), x)
+                store(extra, c, x * load(cut, E + c))
+            for c in range(0, R, 32):
+                x0, x1 = load(extra, c), load(extra, c + 8)
+                x2, x3 = load(extra, c + 16), load(extra, c + 24)
+                for j in range(J):
+                    w, o = splat(weight[m * Jp + j]), m * O + j * R + c
+                    x0, x1 = fma(w, load(experts, o), x0), fma(w, load(experts, o + 8), x1)
+                    x2, x3 = fma(w, load(experts, o + 16), x2), fma(w, load(experts, o + 24), x3)
+                i = m * Z + E + c
+                store(phi, i, x0), store(phi, i + 8, x1), store(phi, i + 16, x2)
+                store(phi, i + 24, x3)
+                v0, v1, v2, v3 = widened(x0), widened(x1), widened(x2), widened(x3)
+                store(wide_state, i, v0), store(wide_state, i + 8, v1)
+                store(wide_state, i + 16, v2), store(wide_state, i + 24, v3)
+                store(wide_phi, i, v0), store(wide_phi, i + 8, v1)
+                store(wide_phi, i + 16, v2), store(wide_phi, i + 24, v3)
+            for n in range(E):
+                v, r = nothing, splat_wide(cut[n])
+                for j in range(0, Jp, 8):
+                    y = load(observed, m * Xp + n * J + j)
+                    if n >= M - P:
+                        y = fma(load(observed_diagonal, n * J + j), r, y)
+                    v = fma(load(wide_weight, m * Jp + j), y, v)
+                i = m * Z + n
+                wide_state[i] = total(v)
+                wide_phi[i], phi[i] = wide_state[i], wide_state[i]
         if H > 0:
-            product(experts, 0, O, O, outward, 0, state, 0, Z, Z // 32, 32)
+            product(experts, 0, O, 32 * B, outward, 0, phi, 0, Z, (M + 31) // 32, 32)
+            for i in range(0, 2 * Z, 8):
+                store(wide_state, i, widened(load(phi, i)))
         for m in range(live):
             for n in range(N):
-                observations[t, first + m, n] = state[m * Z + n]
+                observations[t, first + m, n] = phi[m * Z + n]
 
 
 def supports(config: ModelConfig) -> bool:
     """Whether :func:`rollout` handles this model; the torch engine handles every one."""
-    return not config.probabilistic
+    return not config.probabilistic and not config.local_neighbours
 
 
 @torch.no_grad()
@@ -304,7 +394,7 @@ def rollout(
     return_gates: bool = False,
     threads: int | None = None,
 ) -> Rollout:
-    """What :func:`dynamix.rollout.rollout` computes, in float32 on the CPU.
+    """What :func:`dynamix.rollout.rollout` computes, on the CPU; weights and results in float32.
 
     Bit for bit independent of ``threads`` (None: all cores) and of the series beside a series.
 
@@ -322,20 +412,35 @@ def rollout(
     T_C, S, _ = context.shape
     D = max(N, DIMS)
     value = {name: as_array(p) for name, p in model.named_parameters()}
-    diagonal = rows_of(value["experts.A"]).ravel()
+    fine = {name: p.astype(np.float64) for name, p in value.items() if name != "experts.W"}
+    A = value["experts.A"]
     if H:
-        inward, offset = rows_of(value["experts.W2"].transpose(2, 0, 1)), value["experts.h1"]
+        inward = rows_of(value["experts.W2"].transpose(2, 0, 1))
+        offset = np.zeros(inward.shape[1], np.float32)
         outward = np.zeros((padded(inward.shape[1], BLOCK), M), np.float32)
         outward[: inward.shape[1]] = rows_of(value["experts.W1"].transpose(1, 0, 2)).T
-        threshold = rows_of(value["experts.h2"]).ravel()
+        outset, threshold = value["experts.h1"], rows_of(value["experts.h2"]).ravel()
+        observed, observed_offset, observed_A = np.zeros((M, 0)), np.zeros(0), np.zeros(0)
     else:
-        inward, offset = rows_of(value["experts.W"].transpose(2, 0, 1)), value["experts.h"]
-        outward, threshold = np.zeros((1, 1), np.float32), np.zeros(8, np.float32)
-    V, floor, query_hidden, U_summary = gate_matrices(value, N, J)
-    kernel = value["gate.conv.weight"]
-    conv = np.zeros((N, 2 * D + 1), np.float32)
-    conv[:, :N], conv[:, D : D + N] = kernel[:, :, 0], kernel[:, :, 1]
-    conv[:, 2 * D] = value["gate.conv.bias"]
+        # A phi(z) is in the product; outputs N .. M - 1 are sorted by expert, the others not
+        W, h, one = value["experts.W"], value["experts.h"], np.eye(M, dtype=np.float32)
+        inward = (W[:, N:] + A[:, N:, None] * one[N:]).transpose(2, 0, 1).reshape(M, -1)
+        observed = W[:, :N].astype(np.float64) + A[:, :N, None] * one[:N]
+        observed, offset = observed.transpose(2, 1, 0).reshape(M, -1), h[:, N:].ravel()
+        observed_offset, observed_A = fine["experts.h"][:, :N].T.ravel(), A[:, :N].T.ravel()
+        outward, outset = np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32)
+        threshold = np.zeros(8, np.float32)
+        A = A[:, N:]
+    V, floor, query_hidden, U_summary = gate_matrices(fine, N, J)
+    # the convolution, of sum_k a_k c_k and sum_k a_k (c_{k+1} - c_k), is in the gate's products
+    kernel = fine["gate.conv.weight"]
+    selected = np.zeros((2 * D, U_summary.shape[1]))
+    selected[:N], selected[D : D + N] = (
+        kernel.sum(axis=2).T @ U_summary,
+        kernel[:, :, 1].T @ U_summary,
+    )
+    gate_offset = np.zeros(N + J)
+    gate_offset[N:] = (fine["gate.conv.bias"] @ U_summary)[:J]
     noise = (
         gate_noise_stream(horizon, N, seed=seed, quiet_steps=quiet_steps)
         if gate_noise
@@ -345,9 +450,16 @@ def rollout(
     gates = np.empty((horizon if return_gates else 0, S, J), np.float32)
     points = as_array(context)
     arguments = (
-        (N, M, J, c.relu_units, H, horizon), packed(inward), packed(outward), diagonal,
-        rows_of(offset).ravel(), threshold, packed(query_hidden), U_summary.ravel(), V.ravel(),
-        floor, conv, value["gate.sigma"], value["L"], abs(value["gate.tau_att"][0]),
+        (N, M, J, c.relu_units, H, horizon), packed(inward),
+        followed(offset, -offset.size % BLOCK), packed(outward),
+        followed(outset, WIDTH), threshold, followed(A, WIDTH),
+        packed(observed, 2 * WIDTH, np.float64),
+        followed(observed_offset, -observed_offset.size % 16),
+        followed(observed_A.astype(np.float64), WIDTH),
+        packed(query_hidden[:, : N + J], 2 * WIDTH, np.float64),
+        followed(gate_offset, -gate_offset.size % 16),
+        selected.ravel(), V.ravel(), floor, fine["gate.sigma"], fine["L"],
+        abs(value["gate.tau_att"][0]),
         np.float32(SAFE + math.log(T_C - 1)), points,
         points[-1] if initial_x is None else as_array(initial_x), noise, BITS, observations, gates,
         VERSION,
@@ -370,16 +482,26 @@ def rollout(
 
 
 def gate_matrices(value: dict[str, np.ndarray], N: int, J: int) -> tuple[np.ndarray, ...]:
-    """The gate's weights, padded: ``-V^T / tau_gate``, what pads it, ``[D; U_z]``, ``U_s``."""
-    Jp = padded(J, WIDTH)
-    U = value["gate.U"]
-    V = np.zeros((J, Jp), np.float32)
-    V[:, :J] = -value["gate.V"].T / abs(value["gate.tau_gate"][0])
-    floor = np.zeros(Jp, np.float32)
-    floor[J:] = -1e30
-    query_hidden = np.zeros((U.shape[1] - N, N + Jp), np.float32)
-    query_hidden[:, :N] = value["gate.D"].T
-    query_hidden[:, N : N + J] = U[:, N:].T
-    U_summary = np.zeros((N, Jp), np.float32)
-    U_summary[:, :J] = U[:, :N].T
+    """The gate's weights, padded: ``-V^T / tau_gate``, what pads it, ``[D; U_z]``, ``U_s``.
+
+    With local experts ``V`` has more columns than J, and ``U_s`` rows for their features.
+    """
+    U, D, out = value["gate.U"], value["gate.D"], value["gate.V"]
+    M, I = D.shape[1], len(out)  # noqa: E741
+    Jp = padded(I, WIDTH)
+    V = np.zeros((J, Jp), U.dtype)
+    V[:, :I] = -out.T / abs(value["gate.tau_gate"][0])
+    floor = np.zeros(Jp, U.dtype)
+    floor[I:] = -1e30
+    query_hidden = np.zeros((M, N + Jp), U.dtype)
+    query_hidden[:, :N] = D.T
+    query_hidden[:, N : N + J] = U[:, N : N + M].T
+    seen = np.concatenate([U[:, :N], U[:, N + M :]], axis=1)
+    U_summary = np.zeros((seen.shape[1], Jp), U.dtype)
+    U_summary[:, :J] = seen.T
     return V, floor, query_hidden, U_summary
+
+
+def followed(values: np.ndarray, n: int) -> np.ndarray:
+    """All values in a row, and ``n`` zeros."""
+    return np.concatenate([values.ravel(), np.zeros(n, values.dtype)])

@@ -6,7 +6,12 @@ What is near need not be visited point by point either: seen from a query that n
 straddles, |c - q|_1 is linear in c, so that
     sum_k exp(-|c_k - q|_1 / tau) = exp(-|corner - q|_1 / tau) sum_k exp(-|c_k - corner|_1 / tau)
 exactly, with the box's corner nearest to q. The right sum, one per box and corner, and those with
-c_k and c_{k+1} as factors, are computed once. Only boxes that an axis straddles are opened.
+c_k and the step on from it as factors, are computed once. Only boxes that an axis straddles are
+opened.
+
+What is wanted is ``sum_k a_k c_k`` and ``sum_k a_k (c_{k+1} - c_k)``: the model's convolution takes
+little but the step on, and the difference of two sums of c would leave their rounding. For the same
+reason c_k is summed up as its distance from a step near the query, and boxes' sums are in float64.
 """
 
 from __future__ import annotations
@@ -33,10 +38,12 @@ from .kernels_vectors import (
     push,
     smaller,
     splat,
+    splat_wide,
     store,
     store_integers,
     total,
     where_at_least,
+    widened,
     within,
 )
 
@@ -113,9 +120,9 @@ def arrange(values, K):  # type: ignore[no-untyped-def]
 def build(values, K, tau):  # type: ignore[no-untyped-def]
     """The index over the steps ``0 .. K - 1`` of ``values (3, K + 1)``.
 
-    Returns ``points`` (per leaf, eight at a time: c_k, then c_{k+1}), ``boxes`` (per group of eight
-    siblings), ``sums`` (per box and corner: mass, c_k, c_{k+1}), and where each level's groups
-    begin, leaves first.
+    Returns ``points`` (per leaf, eight at a time: c_k, then c_{k+1} - c_k), ``boxes`` (per group of
+    eight siblings), ``sums`` (per box and corner: mass, c_k, c_{k+1} - c_k), and where each level's
+    groups begin, leaves first.
     """
     order = arrange(values, K)
     leaves = (K + 7) // 8
@@ -131,7 +138,7 @@ def build(values, K, tau):  # type: ignore[no-untyped-def]
     starts[levels] = groups
     points = np.zeros(leaves * 48, np.float32)
     boxes = np.zeros(groups * GROUP, np.float32)
-    sums = np.zeros(groups * 8 * 64, np.float32)
+    sums = np.zeros(groups * 8 * 64)
     for g in range(groups):
         for i in range(24):
             boxes[g * GROUP + i] = np.float32(3e38)
@@ -144,7 +151,7 @@ def build(values, K, tau):  # type: ignore[no-untyped-def]
             for n in range(DIMS):
                 x = values[n, k] if k >= 0 else FAR
                 points[p + 8 * n + i] = x
-                points[p + 24 + 8 * n + i] = values[n, k + 1] if k >= 0 else np.float32(0.0)
+                points[p + 24 + 8 * n + i] = values[n, k + 1] - x if k >= 0 else np.float32(0.0)
                 if k >= 0:
                     boxes[box + 8 * n] = min(x, boxes[box + 8 * n])
                     boxes[box + 24 + 8 * n] = max(x, boxes[box + 24 + 8 * n])
@@ -161,9 +168,13 @@ def build(values, K, tau):  # type: ignore[no-untyped-def]
                 upper = corner >> n & 1
                 d = d + fabs(load(points, p + 8 * n) - splat(boxes[box + 24 * upper + 8 * n]))
             e = exponential(d * rate)
-            sums[row] = total(e)
-            for c in range(2 * DIMS):
-                sums[row + 1 + c] = total(e * load(points, p + 8 * c))
+            mass = np.float64(total(e))
+            sums[row] = mass
+            for n in range(DIMS):
+                x = boxes[box + 24 * (corner >> n & 1) + 8 * n]
+                off = total(e * (load(points, p + 8 * n) - splat(x)))
+                sums[row + 1 + n] = mass * np.float64(x) + np.float64(off)
+                sums[row + 1 + DIMS + n] = total(e * load(points, p + 24 + 8 * n))
     for level in range(1, levels):
         children = leaves
         for _ in range(level - 1):
@@ -192,7 +203,7 @@ def build(values, K, tau):  # type: ignore[no-untyped-def]
                     d += abs(boxes[small + side] - boxes[box + side])
                 row = ((starts[level] + node // 8) * 64 + corner * 8 + node % 8) * 8
                 part = ((starts[level - 1] + child // 8) * 64 + corner * 8 + child % 8) * 8
-                e = exponential(splat(d) * rate)
+                e = widened(exponential(splat(d) * rate))
                 store(sums, row, fma(e, load(sums, part), load(sums, row)))
     return points, boxes, sums, starts, levels
 
@@ -202,16 +213,16 @@ def look_up(  # type: ignore[no-untyped-def]
     points, boxes, sums, starts, levels, q, q0, tau, cutoff, lists, near, rows, shares, work, bits,
     out, o0,
 ):  # fmt: skip
-    """:func:`attend` by the index: ``sum_k a_k c_k`` and ``sum_k a_k c_{k+1}`` to ``out[o0:]``.
+    """Attention by the index: ``sum_k a_k c_k``, ``sum_k a_k (c_{k+1} - c_k)`` to ``out[o0:]``.
 
     ``lists`` is room for the boxes to open, ``near``, ``rows`` and ``shares`` for those whose sums
-    are taken, ``work`` for a vector or two; ``bits`` is :data:`BITS`.
+    are taken, ``work`` for a vector; ``bits`` is :data:`BITS`. ``out`` and ``work`` are float64.
     """
-    zero = splat(np.float32(0.0))
+    zero, none = splat(np.float32(0.0)), splat_wide(0.0)
     eight, sixteen, thirty_two = splat(np.float32(8)), splat(np.float32(16)), splat(np.float32(32))
     for i in range(8):
-        work[i] = i
-    numbers = load(work, 0)
+        shares[i] = i
+    numbers = load(shares, 0)
     most = splat(np.float32(115.0))  # 2^115 = exp(80)
     large = np.float32(1e15)  # beyond it, distances to padding would overflow
     qx = splat(max(-large, min(large, q[q0])))
@@ -231,6 +242,7 @@ def look_up(  # type: ignore[no-untyped-def]
     p = min(node, points.size // 48 - 1) * 48
     d = fabs(load(points, p) - qx) + fabs(load(points, p + 8) - qy)
     bound = lowest(d + fabs(load(points, p + 16) - qz))
+    rx, ry, rz = points[p], points[p + 8], points[p + 16]  # a step near the query
     reach, full = np.float32(CUTOFF + LOG_8), False
     for _ in range(3):  # the second and third only where the first was not enough
         base, dropped = splat(bound), zero
@@ -263,15 +275,15 @@ def look_up(  # type: ignore[no-untyped-def]
                 groups += 8
             dropped = fma(pruned, steps, dropped)
             here, there, count = there, here, after
-        far, far1, far2, far3 = zero, zero, zero, zero  # mass and sums of closed boxes
+        far, far1, far2, far3 = none, none, none, none  # mass and sums of closed boxes
         for i in range(0, closed - closed % 4, 4):
             k, k1, k2, k3 = near[i], near[i + 1], near[i + 2], near[i + 3]
-            far = fma(splat(shares[k]), load(sums, 8 * rows[k]), far)
-            far1 = fma(splat(shares[k1]), load(sums, 8 * rows[k1]), far1)
-            far2 = fma(splat(shares[k2]), load(sums, 8 * rows[k2]), far2)
-            far3 = fma(splat(shares[k3]), load(sums, 8 * rows[k3]), far3)
+            far = fma(splat_wide(shares[k]), load(sums, 8 * rows[k]), far)
+            far1 = fma(splat_wide(shares[k1]), load(sums, 8 * rows[k1]), far1)
+            far2 = fma(splat_wide(shares[k2]), load(sums, 8 * rows[k2]), far2)
+            far3 = fma(splat_wide(shares[k3]), load(sums, 8 * rows[k3]), far3)
         for i in range(closed - closed % 4, closed):
-            far = fma(splat(shares[near[i]]), load(sums, 8 * rows[near[i]]), far)
+            far = fma(splat_wide(shares[near[i]]), load(sums, 8 * rows[near[i]]), far)
         far = (far + far1) + (far2 + far3)
         # in two passes: together they need more registers than there are
         mass, ax, ay, az, bx, by, bz = zero, zero, zero, zero, zero, zero, zero
@@ -282,12 +294,13 @@ def look_up(  # type: ignore[no-untyped-def]
             e = power(smaller((base - d) * rate, most))
             store(shares, 8 * f, e)
             mass = mass + e
+        x, y, z = splat(rx), splat(ry), splat(rz)
         for f in range(count):
             p = lists[here + f] * 48
             e = load(shares, 8 * f)
-            ax, bx = fma(e, load(points, p), ax), fma(e, load(points, p + 24), bx)
-            ay, by = fma(e, load(points, p + 8), ay), fma(e, load(points, p + 32), by)
-            az, bz = fma(e, load(points, p + 16), az), fma(e, load(points, p + 40), bz)
+            ax, bx = fma(e, load(points, p) - x, ax), fma(e, load(points, p + 24), bx)
+            ay, by = fma(e, load(points, p + 8) - y, ay), fma(e, load(points, p + 32), by)
+            az, bz = fma(e, load(points, p + 16) - z, az), fma(e, load(points, p + 40), bz)
         store(work, 0, far)
         whole = total(mass) + work[0]
         if not whole > np.float32(1e17):  # exp(40)
@@ -301,7 +314,9 @@ def look_up(  # type: ignore[no-untyped-def]
             d = fabs(load(points, p) - qx) + fabs(load(points, p + 8) - qy)
             nearest = smaller(d + fabs(load(points, p + 16) - qz), nearest)
         bound = lowest(nearest)
-    share = np.float32(1.0) / whole
-    out[o0], out[o0 + 1] = (total(ax) + work[1]) * share, (total(ay) + work[2]) * share
-    out[o0 + 2], out[o0 + 3] = (total(az) + work[3]) * share, (total(bx) + work[4]) * share
-    out[o0 + 4], out[o0 + 5] = (total(by) + work[5]) * share, (total(bz) + work[6]) * share
+    share = 1.0 / whole
+    out[o0] = rx + (total(ax) + (work[1] - rx * work[0])) * share
+    out[o0 + 1] = ry + (total(ay) + (work[2] - ry * work[0])) * share
+    out[o0 + 2] = rz + (total(az) + (work[3] - rz * work[0])) * share
+    out[o0 + 3], out[o0 + 4] = (total(bx) + work[4]) * share, (total(by) + work[5]) * share
+    out[o0 + 5] = (total(bz) + work[6]) * share

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 WIDTH = 8  # float32 in a vector
 BLOCK = 4 * WIDTH  # outputs that `product` computes at a time
+LINE = 64  # bytes of the cache's lines
 FAR = np.float32(1e18)  # distance of padding: no weight, yet safe to multiply
 SAFE = 15.0  # dropping steps beyond SAFE + ln(K), in units of tau, loses at most exp(-15) of weight
 NOTICE = 2.0  # seconds of compiling after which the log says so
@@ -115,12 +116,20 @@ def padded(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
 
 
-def packed(matrix: np.ndarray) -> np.ndarray:
-    """An ``(n, m)`` matrix as :func:`product` reads it: ``(blocks, n, 32)``, flat, zero-padded."""
+def packed(matrix: np.ndarray, block: int = BLOCK, dtype: Any = np.float32) -> np.ndarray:
+    """An ``(n, m)`` matrix as products read it: ``(blocks, n, block)``, flat, zero-padded.
+
+    It begins with a line of the cache, since no vector should straddle two.
+    """
     n, m = matrix.shape
-    full = np.zeros((n, padded(m, BLOCK)), np.float32)
+    blocks = -(-m // block)
+    room = np.zeros(blocks * n * block + LINE, dtype)
+    first = -room.ctypes.data % LINE // room.itemsize
+    flat = room[first : first + blocks * n * block]
+    full = np.zeros((n, blocks * block), dtype)
     full[:, :m] = matrix
-    return np.ascontiguousarray(full.reshape(n, -1, BLOCK).transpose(1, 0, 2)).ravel()
+    flat.reshape(blocks, n, block)[:] = full.reshape(n, blocks, block).transpose(1, 0, 2)
+    return flat
 
 
 def as_array(tensor: Tensor) -> np.ndarray:

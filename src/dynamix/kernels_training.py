@@ -237,7 +237,7 @@ def train(  # type: ignore[no-untyped-def]
                     p = i * E + e
                     local_fit(
                         flat_context, s * size, Lc, N, state, m * Z, near, index, local[e], ridge,
-                        pull, room, slope, p * N * N, predicted, p * N, features, e, E + e,
+                        pull[e], room, slope, p * N * N, predicted, p * N, features, e, E + e,
                     )  # fmt: skip
                     for n in range(N):
                         local_z[p * Mp + n] = predicted[p * N + n]
@@ -410,7 +410,11 @@ def train(  # type: ignore[no-untyped-def]
 
 def supports(model_config: ModelConfig, training_config: TrainingConfig) -> bool:
     """Whether :func:`loss_and_gradient` handles this model; autograd handles every one."""
-    return model_config.expert_kind == "alrnn" and not model_config.probabilistic
+    return (
+        model_config.expert_kind == "alrnn"
+        and model_config.experts > 0
+        and not model_config.probabilistic
+    )
 
 
 def loss_and_gradient(
@@ -426,6 +430,7 @@ def loss_and_gradient(
     T, S, _ = batch.inputs.shape
     K = batch.context.shape[0] - 1
     local = np.array([min(count, K) for count in c.local_neighbours], np.int64)
+    pull = np.array([pull for _, pull in c.local_experts])
     E = len(local)
     I = J + E  # noqa: E741
     Mp, Jp = padded(M, 8), padded(I, 8)
@@ -460,11 +465,10 @@ def loss_and_gradient(
             train, first, last, (N, M, J, P, T, S, K), packed(wide), packed(tall), diagonal, offset,
             packed(query_hidden), packed(value["gate.U"][:, N : N + M]), U_summary.ravel(),
             V_forward.ravel(), V_backward.ravel(), floor, conv, sigma, value["L"], tau_att,
-            tau_gate, cutoff, local, c.local_ridge, c.local_pull, context.reshape(S, -1), as_array(batch.inputs),
-            as_array(batch.targets),
-            as_array(batch.gate_noise), config.forcing_interval if sparse else 0,
-            np.float32(config.forcing_strength), dW, dG, dA.reshape(-1), dL, scalars,
-            VERSION,
+            tau_gate, cutoff, local, c.local_ridge, pull, context.reshape(S, -1),
+            as_array(batch.inputs), as_array(batch.targets), as_array(batch.gate_noise),
+            config.forcing_interval if sparse else 0, np.float32(config.forcing_strength), dW, dG,
+            dA.reshape(-1), dL, scalars, VERSION,
         )  # fmt: skip
 
     threads = min(threads, pairs)

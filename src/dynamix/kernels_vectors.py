@@ -1,7 +1,8 @@
-"""A numba type of eight float32 and its operations, one machine instruction each.
+"""numba types of eight float32 and eight float64, and their operations.
 
 numba and LLVM vectorise a loop when they see that they may; here they are told, so that nothing
-hangs on a compiler's guess. Where registers hold four floats, LLVM splits each operation in two.
+hangs on a compiler's guess. An operation on float32 is one machine instruction; where registers
+hold less, and on float64, LLVM splits it in two or four.
 """
 
 from __future__ import annotations
@@ -23,37 +24,49 @@ from .kernels_runtime import WIDTH
 LOG2_E = 1.4426950408889634
 
 intrinsic: Any = extending.intrinsic  # numba's own annotation misses the decorator's effect
-_F32, _I32 = ir.FloatType(), ir.IntType(32)
-_VECTOR, _INTEGERS = ir.VectorType(_F32, WIDTH), ir.VectorType(_I32, WIDTH)
+_F32, _F64, _I32, _I64 = ir.FloatType(), ir.DoubleType(), ir.IntType(32), ir.IntType(64)
+_VECTOR, _WIDE = ir.VectorType(_F32, WIDTH), ir.VectorType(_F64, WIDTH)
+_INTEGERS = ir.VectorType(_I32, WIDTH)
 
 
 class Lanes(types.Type):
-    """numba's type of a vector of eight float32."""
+    """numba's type of a vector of eight numbers."""
 
-    def __init__(self) -> None:
-        super().__init__(name="float32x8")
+    def __init__(self, element: types.Float) -> None:
+        super().__init__(name=f"{element}x{WIDTH}")
+        self.element = element
 
 
-lanes = Lanes()
+lanes, wide = Lanes(types.float32), Lanes(types.float64)
+_VECTORS = {lanes: _VECTOR, wide: _WIDE}
 
 
 @register_model(Lanes)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _VECTOR)
+        super().__init__(manager, kind, _VECTORS[kind])
 
 
-def _emitted(arity: int, emit: Callable[..., Any], result: Any = lanes) -> Any:
-    """A numba function of ``arity`` vectors; ``emit(builder, *vectors)`` writes its code."""
+def _emitted(
+    arity: int, emit: Callable[..., Any], result: Callable[[Any], Any] | None = None
+) -> Any:
+    """A numba function of ``arity`` vectors of one kind; ``emit(builder, *vectors)`` writes it.
+
+    ``result`` says what it returns, given the vectors' kind; None: the same.
+    """
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return emit(builder, *args)
 
+    def typed(kind: Any) -> Any:
+        returned = kind if result is None else result(kind)
+        return returned(*[kind] * arity), codegen
+
     if arity == 1:
-        return intrinsic(lambda typing, a: (result(lanes), codegen))
+        return intrinsic(lambda typing, a: typed(a))
     if arity == 2:
-        return intrinsic(lambda typing, a, b: (result(lanes, lanes), codegen))
-    return intrinsic(lambda typing, a, b, c: (result(lanes, lanes, lanes), codegen))
+        return intrinsic(lambda typing, a, b: typed(a))
+    return intrinsic(lambda typing, a, b, c: typed(a))
 
 
 def _call(builder: Any, name: str, result: Any, *args: Any, fastmath: tuple[str, ...] = ()) -> Any:
@@ -70,8 +83,13 @@ def _all(builder: Any, scalar: Any) -> Any:
     return builder.shuffle_vector(one, empty, ir.Constant(_INTEGERS, [0] * WIDTH))
 
 
-def _const(value: float) -> Any:
-    return ir.Constant(_VECTOR, [float(np.float32(value))] * WIDTH)
+def _const(value: float, kind: Any = _VECTOR) -> Any:
+    return ir.Constant(kind, [float(np.float32(value)) if kind is _VECTOR else value] * WIDTH)
+
+
+def _named(function: str, x: Any) -> str:
+    """LLVM's name of a function of vectors like ``x``."""
+    return f"llvm.{function}.v{WIDTH}{'f64' if x.type.element == _F64 else 'f32'}"
 
 
 def _power(builder: Any, t: Any) -> Any:
@@ -87,8 +105,25 @@ def _power(builder: Any, t: Any) -> Any:
     return builder.bitcast(builder.add(builder.bitcast(y, _INTEGERS), exponent), _VECTOR)
 
 
+def _power_wide(builder: Any, t: Any) -> Any:
+    """:func:`_power` in float64, to 1e-10."""
+    t = _larger(builder, t, _const(-126.0, _WIDE))
+    whole = _call(builder, "llvm.rint.v8f64", _WIDE, t)
+    f = builder.fsub(t, whole)
+    y = _const(1.5201922532617813e-05, _WIDE)  # minimax polynomial again
+    for c in (0.00015469291314235134, 0.0013333922560549282, 0.009618027253093478,
+              0.055504103534498285, 0.24022651198162492, 0.6931471807284478,
+              0.9999999999616818):  # fmt: skip
+        y = _call(builder, "llvm.fmuladd.v8f64", _WIDE, y, f, _const(c, _WIDE))
+    integers = ir.VectorType(_I64, WIDTH)
+    exponent = builder.sext(builder.fptosi(whole, _INTEGERS), integers)
+    exponent = builder.shl(exponent, ir.Constant(integers, [52] * WIDTH))
+    return builder.bitcast(builder.add(builder.bitcast(y, integers), exponent), _WIDE)
+
+
 def _exponential(builder: Any, x: Any) -> Any:
-    return _power(builder, builder.fmul(x, _const(LOG2_E)))
+    kind, power = (_WIDE, _power_wide) if x.type.element == _F64 else (_VECTOR, _power)
+    return power(builder, builder.fmul(x, _const(LOG2_E, kind)))
 
 
 def _where_at_least(builder: Any, a: Any, b: Any, x: Any) -> Any:
@@ -118,29 +153,40 @@ def _mask(order: str) -> Callable[..., Any]:
     return emit
 
 
-def _reduced(name: str) -> Callable[..., Any]:
-    return lambda b, x: _call(b, f"llvm.vector.reduce.{name}.v8f32", _F32, x)
+def _reduced(pick: Callable[..., Any]) -> Callable[..., Any]:
+    """Halves against each other, thrice; LLVM's own reduction looks for NaN at every one."""
+
+    def emit(builder: Any, x: Any) -> Any:
+        n = WIDTH
+        while n > 1:
+            n //= 2
+            low, high = (ir.Constant(ir.VectorType(_I32, n), list(range(i, i + n))) for i in (0, n))
+            x = pick(builder, *(builder.shuffle_vector(x, x, half) for half in (low, high)))
+        return builder.extract_element(x, _I32(0))
+
+    return emit
 
 
-fma = _emitted(3, lambda b, x, y, z: _call(b, "llvm.fmuladd.v8f32", _VECTOR, x, y, z))
-fabs = _emitted(1, lambda b, x: _call(b, "llvm.fabs.v8f32", _VECTOR, x))
+def _total(builder: Any, x: Any) -> Any:
+    name, kind = _named("vector.reduce.fadd", x), x.type.element
+    return _call(builder, name, kind, kind(0.0), x, fastmath=("reassoc",))
+
+
+fma = _emitted(3, lambda b, x, y, z: _call(b, _named("fmuladd", x), x.type, x, y, z))
+fabs = _emitted(1, lambda b, x: _call(b, _named("fabs", x), x.type, x))
 exponential = _emitted(1, _exponential)  # of at most 87
 power = _emitted(1, _power)
 sign = _emitted(1, _sign)
 where_at_least = _emitted(3, _where_at_least)  # x where a >= b, else 0
 smaller = _emitted(2, _smaller)
 larger = _emitted(2, _larger)
-below = _emitted(2, _mask("<"), types.int64)
-within = _emitted(2, _mask("<="), types.int64)
-lowest = _emitted(1, _reduced("fmin"), types.float32)
-highest = _emitted(1, _reduced("fmax"), types.float32)
-total = _emitted(
-    1,
-    lambda b, x: _call(
-        b, "llvm.vector.reduce.fadd.v8f32", _F32, _F32(0.0), x, fastmath=("reassoc",)
-    ),
-    types.float32,
-)
+below = _emitted(2, _mask("<"), lambda kind: types.int64)
+within = _emitted(2, _mask("<="), lambda kind: types.int64)
+lowest = _emitted(1, _reduced(_smaller), lambda kind: kind.element)
+highest = _emitted(1, _reduced(_larger), lambda kind: kind.element)
+total = _emitted(1, _total, lambda kind: kind.element)
+widened = _emitted(1, lambda b, x: b.fpext(x, _WIDE), lambda kind: wide)
+narrowed = _emitted(1, lambda b, x: b.fptrunc(x, _VECTOR), lambda kind: lanes)
 
 
 @intrinsic
@@ -195,8 +241,14 @@ BITS = np.array(
 
 @intrinsic
 def splat(typing: Any, x: Any) -> Any:
-    """A vector of eight times ``x``."""
+    """A vector of eight times ``x``, in float32."""
     return lanes(types.float32), lambda context, builder, sig, args: _all(builder, args[0])
+
+
+@intrinsic
+def splat_wide(typing: Any, x: Any) -> Any:
+    """A vector of eight times ``x``, in float64."""
+    return wide(types.float64), lambda context, builder, sig, args: _all(builder, args[0])
 
 
 def _address(context: Any, builder: Any, kinds: Any, args: Any, vector: Any = _VECTOR) -> Any:
@@ -204,34 +256,42 @@ def _address(context: Any, builder: Any, kinds: Any, args: Any, vector: Any = _V
     return builder.bitcast(builder.gep(data, [args[1]]), vector.as_pointer())
 
 
+def _kind(array: Any) -> Any:
+    return wide if array.dtype == types.float64 else lanes
+
+
 @intrinsic
 def load(typing: Any, array: Any, i: Any) -> Any:
-    """``array[i : i + 8]`` of a flat float32 array."""
+    """``array[i : i + 8]`` of a flat array."""
+    kind = _kind(array)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load(_address(context, builder, sig.args, args), align=4)
+        return builder.load(_address(context, builder, sig.args, args, _VECTORS[kind]), align=4)
 
-    return lanes(array, types.intp), codegen
+    return kind(array, types.intp), codegen
 
 
 @intrinsic
 def store(typing: Any, array: Any, i: Any, x: Any) -> Any:
     """``array[i : i + 8] = x``."""
+    kind = _kind(array)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[2], _address(context, builder, sig.args, args), align=4)
+        address = _address(context, builder, sig.args, args, _VECTORS[kind])
+        builder.store(args[2], address, align=4)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, lanes), codegen
+    return types.void(array, types.intp, kind), codegen
 
 
 for _operator, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
 
     @infer_global(_operator)
     class _Template(ConcreteTemplate):
-        cases = [signature(lanes, lanes, lanes)]  # noqa: RUF012
+        cases = [signature(kind, kind, kind) for kind in (lanes, wide)]  # noqa: RUF012
 
     def _lower(context: Any, builder: Any, sig: Any, args: Any, _name: str = _name) -> Any:
         return getattr(builder, _name)(*args)
 
     lower_builtin(_operator, lanes, lanes)(_lower)
+    lower_builtin(_operator, wide, wide)(_lower)

@@ -42,7 +42,8 @@ def local_fits(
 ) -> LocalFits:
     """Fit affine maps to the context near ``query`` and apply them to ``x``.
 
-    Each local expert has its number of neighbours (``local_neighbours``). With those context steps
+    Each local expert has its number of neighbours (``local_neighbours``) and its ``a``
+    (``local_pull``). With those context steps
     ``c_k`` nearest to the query, ``r`` the distance of the furthest, ``u_k = c_k - x``,
     ``v_k = c_{k+1} - x - a u_k`` and weights ``(1 - |c_k - q|^2 / r^2)^2``, normalised, under which
     the means are ``u`` and ``v``,
@@ -50,7 +51,7 @@ def local_fits(
         ``B = (cov(u, u) + lambda r^2 I)^-1 cov(u, v)``,   ``x' = x + v - B^T u``.
 
     ``lambda`` (``local_ridge``) decides what happens in directions in which the neighbours have no
-    spread: there the map falls back to ``a`` (``local_pull``) times the identity about them, so
+    spread: there the map falls back to ``a`` times the identity about them, so
     that a state which has strayed from what the context covers is drawn back where ``a < 1``.
     The weights fall to 0 at the furthest neighbour, hence no jump where another takes its place.
     Gradients reach ``x`` through the maps but not through the fits, as in the gate's attention.
@@ -63,14 +64,18 @@ def local_fits(
         nearest, index = squared.topk(most, dim=0, largest=False)
         pick = index[..., None].expand(-1, -1, x.shape[-1])
         u = points.gather(0, pick) - centre
-        v = successors.gather(0, pick) - centre - config.local_pull * u
-        fits = [_fit(nearest[:n], u[:n], v[:n], config) for n in config.local_neighbours]
+        v = successors.gather(0, pick) - centre
+        fits = [
+            _fit(nearest[:n], u[:n], v[:n] - pull * u[:n], config)
+            for n, pull in config.local_experts
+        ]
         shift, slope, reach, error = (
             torch.stack(values, dim=1) for values in zip(*fits, strict=True)
         )
         features = 0.5 * torch.cat([reach + TINY, error + TINY], dim=1).log()
     moved = x - centre  # zero, but its gradient is not
-    through = config.local_pull * moved[:, None] + torch.einsum("si,seij->sej", moved, slope)
+    pulls = torch.tensor([pull for _, pull in config.local_experts]).to(x)
+    through = pulls[:, None] * moved[:, None] + torch.einsum("si,seij->sej", moved, slope)
     return LocalFits(centre[:, None] + shift + through, features)
 
 

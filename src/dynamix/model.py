@@ -70,7 +70,7 @@ class ALRNNExperts(nn.Module):
         """Each expert's next state."""
         J, M, _ = self.W.shape
         # one matrix product for all experts: (S, M) @ (M, J M) -> (S, J, M)
-        mixed = (self.activation(z) @ self.W.reshape(J * M, M).T).view(-1, J, M)
+        mixed = (self.activation(z) @ self.W.reshape(J * M, M).T).view(len(z), J, M)
         return self.A * z[:, None, :] + mixed + self.h
 
 
@@ -133,7 +133,8 @@ class Gate(nn.Module):
             (self.V, J),
         ):
             assert parameter is not None
-            nn.init.uniform_(parameter, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
+            if parameter.numel():  # without learned experts the gate has no hidden layer
+                nn.init.uniform_(parameter, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
 
     def read(self, context: Float[Tensor, "T_C S N"]) -> Context:
         """Encode a context, once for all steps that will look at it."""
@@ -206,7 +207,8 @@ class DynaMix(nn.Module):
         self.gate = Gate(config, generator)
         N, M = config.observed_dims, config.latent_dims
         self.L = nn.Parameter(torch.empty(M - N, N))
-        nn.init.uniform_(self.L, -(N**-0.5), N**-0.5, generator=generator)
+        if M > N:
+            nn.init.uniform_(self.L, -(N**-0.5), N**-0.5, generator=generator)
         if config.probabilistic:
             self.sigma_expert = nn.Parameter(torch.full((config.experts,), 0.01))
 

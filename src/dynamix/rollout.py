@@ -6,6 +6,7 @@ It defines what every other engine must reproduce, the noise included: all of it
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +55,9 @@ def rollout(
     Parameters
     ----------
     model
-        Its device and precision are the computation's.
+        Its device is the computation's, and its precision the result's. A model in float32 on the
+        CPU is computed with in float64: where its map is expansive it enlarges rounding, in 50
+        steps some thousandfold.
     context
         ``(T_C, S, N)``, as the model sees it: scaled and embedded.
     horizon
@@ -75,9 +78,14 @@ def rollout(
         If the context's shape does not fit the model.
     """
     check_series(context, model.config)
+    result = model.gate.D
+    context = context.to(result)
+    if result.device.type == "cpu" and result.dtype == torch.float32:
+        model = copy.deepcopy(model).double()
     reference = model.gate.D
     context = context.to(reference)
     N, M, J = model.config.observed_dims, model.config.latent_dims, model.config.experts
+    weights_count = J + len(model.config.local_neighbours)
     eps = None
     if gate_noise:
         eps = torch.from_numpy(
@@ -87,10 +95,12 @@ def rollout(
         np.random.Generator(np.random.Philox(key=[seed, 1])) if model.config.probabilistic else None
     )
     read = model.gate.read(context)
-    z = model.initial_state(context[-1] if initial_x is None else initial_x.to(reference))
-    observations = torch.empty(horizon, *z.shape[:1], N, dtype=z.dtype, device=z.device)
+    z = model.initial_state(
+        context[-1] if initial_x is None else initial_x.to(result).to(reference)
+    )
+    observations = torch.empty(horizon, *z.shape[:1], N, dtype=result.dtype, device=z.device)
     gates = (
-        torch.empty(horizon, z.shape[0], J, dtype=z.dtype, device=z.device)
+        torch.empty(horizon, z.shape[0], weights_count, dtype=result.dtype, device=z.device)
         if return_gates
         else None
     )

@@ -52,6 +52,11 @@ class Trainer:
         self.output = Path(output)
         self.config = training or TrainingConfig()
         self.model = DynaMix(model, seed=self.config.seed)
+        if not self.model.config.experts:
+            raise InputError(
+                "a model without learned experts has nothing to train: local experts are fitted to "
+                "every context anew. Set experts to 1 or more."
+            )
         self.model.gate.tau_att.data.fill_(self.config.attention_temperature)
         for name in self.config.frozen:
             one_of("frozen parameter", name, dict(self.model.named_parameters()))

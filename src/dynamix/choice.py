@@ -1,0 +1,130 @@
+"""Which local expert a context asks for: the one whose own free run looks most like the context.
+
+How many neighbours a local fit should use, and how firmly it should draw a state back to them,
+depends on how densely the context covers its attractor and how noisy it is. One-step errors do not
+tell: a map can be accurate for a step and still leave the attractor after a hundred. So each expert
+is let run freely for a few context lengths, and what it visits and how it oscillates is compared
+with the context. Nothing but the context is used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
+
+from .model import DynaMix
+from .rollout import Rollout
+
+TRIAL = 4  # length of the free runs, in contexts
+BOXES = 216  # that the context's bounding box is cut into, 6 a side in three dimensions
+MARGIN = 0.05  # added to the bounding box on every side, in its widths
+SMOOTHING = 0.002  # width of the spectra's smoothing, in frequencies of a context
+Run = Callable[..., Rollout]
+
+
+def chosen_rollout(
+    run: Run,
+    model: DynaMix,
+    context: Float[Tensor, "T_C S N"],
+    *,
+    horizon: int,
+    return_gates: bool = False,
+    **options: object,
+) -> Rollout:
+    """The rollout of the expert chosen for each series; ``run`` does single rollouts."""
+    chosen = choose(run, model, context, **options)
+    S, N, E = context.shape[1], context.shape[2], len(model.config.local_neighbours)
+    observations = torch.empty(horizon, S, N, dtype=model.gate.D.dtype)
+    for e in range(E):
+        members = np.flatnonzero(chosen == e)
+        if len(members):
+            part = _part(options, members)
+            result = run(single(model, e), context[:, members], horizon=horizon, **part)
+            observations[:, members] = result.observations.cpu()
+    gates = torch.nn.functional.one_hot(torch.from_numpy(chosen), E).to(observations)
+    return Rollout(observations, gates.expand(horizon, -1, -1).clone() if return_gates else None)
+
+
+def choose(
+    run: Run, model: DynaMix, context: Float[Tensor, "T_C S N"], **options: object
+) -> Int[ndarray, " S"]:
+    """Index of the local expert whose free run is most like its context, for each series."""
+    E, (T_C, S, _) = len(model.config.local_neighbours), context.shape
+    if E == 1:
+        return np.zeros(S, dtype=np.int64)
+    unlike = np.empty((E, S))
+    for e in range(E):
+        trial = run(single(model, e), context, horizon=TRIAL * T_C, **options).observations
+        for s in range(S):
+            unlike[e, s] = unlikeness(
+                trial[:, s].cpu().double().numpy(), context[:, s].cpu().double().numpy()
+            )
+    return unlike.argmin(axis=0)
+
+
+def unlikeness(run: Float[ndarray, "T N"], context: Float[ndarray, "T_C N"]) -> float:
+    """How differently a free run and a context are spread in space and over frequencies.
+
+    The squared Hellinger distance between the boxes' occupations plus the Hellinger distance
+    between power spectra, the run's averaged over its stretches of the context's length. Infinite
+    for a run that is not finite.
+    """
+    if not np.isfinite(run).all():
+        return float("inf")
+    low, high = context.min(axis=0), context.max(axis=0)
+    side = max(2, round(BOXES ** (1.0 / context.shape[1])))
+    width = np.maximum(high - low, 1e-12)
+    edges = (low - MARGIN * width, (1.0 + 2.0 * MARGIN) * width)
+    p, q = (_occupation(values, *edges, side) for values in (context, run))
+    overlap = sum(np.sqrt(share * q.get(box, 0.0)) for box, share in p.items())
+    T_C = len(context)
+    stretches = [run[i : i + T_C] for i in range(0, max(1, len(run) - T_C + 1), T_C)]
+    ours = _spectrum(context)
+    theirs = np.mean([_spectrum(part) for part in stretches], axis=0)
+    affinity = np.minimum(np.sqrt(ours * theirs).sum(axis=0), 1.0)
+    return float(1.0 - overlap + np.sqrt(1.0 - affinity).mean())
+
+
+def single(model: DynaMix, e: int) -> DynaMix:
+    """The model with local expert ``e`` alone."""
+    count, pull = model.config.local_experts[e]
+    config = dataclasses.replace(
+        model.config, local_neighbours=(count,), local_pull=(pull,), local_choice="gate"
+    )
+    other = DynaMix(config).to(model.gate.D)
+    # no learned experts, hence no hidden units: U and V have no entries
+    weights = {k: v for k, v in model.state_dict().items() if k not in ("gate.U", "gate.V")}
+    other.load_state_dict(weights, strict=False)
+    return other.eval()
+
+
+def _occupation(
+    values: Float[ndarray, "T N"], low: Float[ndarray, " N"], width: Float[ndarray, " N"], side: int
+) -> dict[int, float]:
+    """Share of the points in each box that is not empty; points outside count for nothing."""
+    cell = np.floor((values - low) / width * side)
+    inside = ((cell >= 0) & (cell < side)).all(axis=1)
+    number = np.ravel_multi_index(cell[inside].astype(np.int64).T, (side,) * values.shape[1])
+    boxes, counts = np.unique(number, return_counts=True)
+    return dict(zip(boxes.tolist(), (counts / len(values)).tolist(), strict=True))
+
+
+def _spectrum(values: Float[ndarray, "T N"]) -> Float[ndarray, "F N"]:
+    """Smoothed power over frequencies, summing to 1 in each channel."""
+    scaled = (values - values.mean(axis=0)) / (values.std(axis=0) + 1e-9)
+    power = np.abs(np.fft.rfft(scaled, axis=0)) ** 2
+    smooth = gaussian_filter1d(power, max(1.0, SMOOTHING * len(values)), axis=0)
+    return smooth / (smooth.sum(axis=0) + 1e-12)
+
+
+def _part(options: dict[str, object], members: Int[ndarray, " s"]) -> dict[str, object]:
+    """The options for some of the series."""
+    start = options.get("initial_x")
+    return options | ({"initial_x": start[members]} if isinstance(start, Tensor) else {})

@@ -22,9 +22,10 @@ from torch import Tensor
 from .model import DynaMix
 from .rollout import Rollout
 
-TRIAL = 4  # length of the free runs, in contexts
+TRIAL = 2  # length of the free runs, in contexts
 BOXES = 216  # that the context's bounding box is cut into, 6 a side in three dimensions
 MARGIN = 0.05  # added to the bounding box on every side, in its widths
+SPECTRUM = 3.0  # weight of the spectra beside the boxes
 SMOOTHING = 0.002  # width of the spectra's smoothing, in frequencies of a context
 Run = Callable[..., Rollout]
 
@@ -72,9 +73,9 @@ def choose(
 def unlikeness(run: Float[ndarray, "T N"], context: Float[ndarray, "T_C N"]) -> float:
     """How differently a free run and a context are spread in space and over frequencies.
 
-    The squared Hellinger distance between the boxes' occupations plus the Hellinger distance
-    between power spectra, the run's averaged over its stretches of the context's length. Infinite
-    for a run that is not finite.
+    The squared Hellinger distance between the boxes' occupations, plus ``SPECTRUM`` times the
+    Hellinger distance between power spectra, the run's averaged over its stretches of the context's
+    length. Infinite for a run that is not finite.
     """
     if not np.isfinite(run).all():
         return float("inf")
@@ -89,7 +90,7 @@ def unlikeness(run: Float[ndarray, "T N"], context: Float[ndarray, "T_C N"]) -> 
     ours = _spectrum(context)
     theirs = np.mean([_spectrum(part) for part in stretches], axis=0)
     affinity = np.minimum(np.sqrt(ours * theirs).sum(axis=0), 1.0)
-    return float(1.0 - overlap + np.sqrt(1.0 - affinity).mean())
+    return float(1.0 - overlap + SPECTRUM * np.sqrt(1.0 - affinity).mean())
 
 
 def single(model: DynaMix, e: int) -> DynaMix:

@@ -205,7 +205,15 @@ class TrainingConfig:
     frozen: tuple[str, ...] = _described(
         (), "parameters kept at their first values, by name: gate.tau_att, gate.D, gate.sigma, ..."
     )
-    attention_temperature: float = _described(0.1, "first value of the gate's tau_att")
+    start_from: str = _described(
+        "", "checkpoint whose weights training starts from, with its model's settings; fine-tuning"
+    )
+    attention_temperature: float = _described(
+        0.1, "first value of the gate's tau_att, unless training starts from a checkpoint"
+    )
+    start_sharpness: float = _described(
+        1.0, "divides the tau_att of the checkpoint that training starts from"
+    )
     averaging: float = _described(
         0.0,
         "decay per step of a running mean of the weights, which is what is validated and kept; 0 "

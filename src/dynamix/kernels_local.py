@@ -22,11 +22,12 @@ from .rollout import Rollout, gate_noise_stream
 
 
 @piece
-def neighbours(C, c0, L, vectors, N, q, q0, count, distance, near, index):  # type: ignore[no-untyped-def]
+def neighbours(C, c0, L, vectors, N, q, q0, count, limit, distance, near, index):  # type: ignore[no-untyped-def]
     """The ``count`` context steps nearest to a query, nearest first.
 
     ``C[c0:]`` is ``(N + 1, L)``, a row per dimension and one of 0, or FAR where there is no context
-    step. Writes squared distances to ``near`` and steps to ``index``; ``distance`` is room.
+    step. Writes squared distances to ``near`` and steps to ``index``; ``distance`` is room. Looks
+    only at squared distances below ``limit``; returns how many it found, at most ``count``.
     """
     for v in range(vectors):
         k = c0 + 8 * v
@@ -35,7 +36,7 @@ def neighbours(C, c0, L, vectors, N, q, q0, count, distance, near, index):  # ty
             x = load(C, k + n * L) - splat(q[q0 + n])
             d = fma(x, x, d)
         store(distance, 8 * v, d)
-    found, furthest = 0, np.float32(3e38)
+    found, furthest = 0, limit
     for v in range(vectors):
         if not within(load(distance, 8 * v), splat(furthest)):
             continue
@@ -51,6 +52,7 @@ def neighbours(C, c0, L, vectors, N, q, q0, count, distance, near, index):  # ty
             near[i], index[i] = d, k
             if found == count:
                 furthest = near[count - 1]
+    return found
 
 
 @piece
@@ -64,34 +66,65 @@ def local_fit(  # type: ignore[no-untyped-def]
     ``room`` holds at least ``3 N^2 + 3 N`` float64. What cannot be fitted predicts NaN.
     """
     u, v, moments, products = 0, N, 2 * N, 2 * N + N * N
-    for i in range(2 * N + 2 * N * N):
-        room[i] = 0.0
     reach = np.float64(near[count - 1])
-    span = max(reach, TINY)
-    mass = 0.0
-    for i in range(count):
-        w = (1.0 - near[i] / span) ** 2 + FLOOR
-        k = c0 + index[i]
-        mass += w
-        for n in range(N):
-            a = np.float64(C[k + n * L]) - x[x0 + n]
-            room[u + n] += w * a
-            room[v + n] += w * (np.float64(C[k + 1 + n * L]) - x[x0 + n] - pull * a)
-    for i in range(2 * N):
+    span = 1.0 / max(reach, TINY)
+    mass, spread = 0.0, 0.0  # sum of the weights, mean square of the v
+    if N == 3:  # the same as below, unrolled
+        x1, x2, x3 = np.float64(x[x0]), np.float64(x[x0 + 1]), np.float64(x[x0 + 2])
+        u1 = u2 = u3 = v1 = v2 = v3 = 0.0
+        m11 = m12 = m13 = m22 = m23 = m33 = 0.0
+        p11 = p12 = p13 = p21 = p22 = p23 = p31 = p32 = p33 = 0.0
+        for i in range(count):
+            w = 1.0 - near[i] * span
+            w = w * w + FLOOR
+            k = c0 + index[i]
+            a1, a2, a3 = C[k] - x1, C[k + L] - x2, C[k + 2 * L] - x3
+            b1 = C[k + 1] - x1 - pull * a1
+            b2 = C[k + L + 1] - x2 - pull * a2
+            b3 = C[k + 2 * L + 1] - x3 - pull * a3
+            mass += w
+            spread += w * (b1 * b1 + b2 * b2 + b3 * b3)
+            w1, w2, w3 = w * a1, w * a2, w * a3
+            u1, u2, u3 = u1 + w1, u2 + w2, u3 + w3
+            v1, v2, v3 = v1 + w * b1, v2 + w * b2, v3 + w * b3
+            m11, m12, m13 = m11 + w1 * a1, m12 + w1 * a2, m13 + w1 * a3
+            m22, m23, m33 = m22 + w2 * a2, m23 + w2 * a3, m33 + w3 * a3
+            p11, p12, p13 = p11 + w1 * b1, p12 + w1 * b2, p13 + w1 * b3
+            p21, p22, p23 = p21 + w2 * b1, p22 + w2 * b2, p23 + w2 * b3
+            p31, p32, p33 = p31 + w3 * b1, p32 + w3 * b2, p33 + w3 * b3
+        room[0], room[1], room[2], room[3], room[4], room[5] = u1, u2, u3, v1, v2, v3
+        room[6], room[9], room[10] = m11, m12, m22  # the lower triangle is enough
+        room[12], room[13], room[14] = m13, m23, m33
+        room[15], room[16], room[17], room[18], room[19] = p11, p12, p13, p21, p22
+        room[20], room[21], room[22], room[23] = p23, p31, p32, p33
+    else:
+        for i in range(2 * N + 2 * N * N):
+            room[i] = 0.0
+        for i in range(count):
+            w = 1.0 - near[i] * span
+            w = w * w + FLOOR
+            k = c0 + index[i]
+            mass += w
+            for n in range(N):
+                a = C[k + n * L] - np.float64(x[x0 + n])
+                b = C[k + 1 + n * L] - np.float64(x[x0 + n]) - pull * a
+                spread += w * b * b
+                room[u + n] += w * a
+                room[v + n] += w * b
+                for m in range(N):
+                    e = w * (C[k + m * L] - np.float64(x[x0 + m]))
+                    room[products + m * N + n] += e * b
+                    if m >= n:
+                        room[moments + m * N + n] += e * a
+    spread /= mass
+    for i in range(2 * N + 2 * N * N):
         room[i] /= mass
-    spread = 0.0  # mean square of the v
-    for i in range(count):
-        w = ((1.0 - near[i] / span) ** 2 + FLOOR) / mass
-        k = c0 + index[i]
-        for n in range(N):
-            a = np.float64(C[k + n * L]) - x[x0 + n]
-            b = np.float64(C[k + 1 + n * L]) - x[x0 + n] - pull * a - room[v + n]
-            a -= room[u + n]
-            spread += w * b * b
-            for m in range(N):
-                e = np.float64(C[k + m * L]) - x[x0 + m] - room[u + m]
-                room[moments + m * N + n] += w * e * a
-                room[products + m * N + n] += w * e * b
+    for n in range(N):  # from means of products to covariances; in float64 little is lost
+        spread -= room[v + n] * room[v + n]
+        for m in range(N):
+            room[products + m * N + n] -= room[u + m] * room[v + n]
+            if m >= n:
+                room[moments + m * N + n] -= room[u + m] * room[u + n]
     # products stay as they are for the residual; the slope is solved for beside them
     B = products + N * N
     for i in range(N * N):
@@ -149,7 +182,7 @@ def run_local(  # type: ignore[no-untyped-def]
     rough, near, index = np.zeros(most, np.float32), np.zeros(most), np.zeros(most, np.int64)
     room, slope = np.zeros(3 * N * N + 2 * N), np.zeros(N * N)
     prediction, features = np.zeros(E * N), np.zeros(2 * E)
-    x, query, exact = np.zeros(N), np.zeros(N, np.float32), np.zeros(N)
+    x, query, exact, before = np.zeros(N), np.zeros(N, np.float32), np.zeros(N), np.zeros(N)
     for s in range(first, last):
         for n in range(N):
             for k in range(T_C):
@@ -163,7 +196,19 @@ def run_local(  # type: ignore[no-untyped-def]
                 for m in range(N):
                     exact[n] += D[n, m] * x[m]
                 query[n] = exact[n]
-            neighbours(rows, 0, L, vectors, N, query, 0, most, distance, rough, index)
+            # since the last step, the furthest neighbour went no further than the query did
+            moved = 0.0
+            for n in range(N):
+                moved += (exact[n] - before[n]) ** 2
+                before[n] = exact[n]
+            limit = np.float32(3e38)
+            if t > 0:
+                limit = np.float32(1.001 * (math.sqrt(near[most - 1]) + math.sqrt(moved)) ** 2)
+            found = neighbours(
+                rows, 0, L, vectors, N, query, 0, most, limit, distance, rough, index
+            )
+            if found < most:
+                neighbours(rows, 0, L, vectors, N, query, 0, most, FAR, distance, rough, index)
             for i in range(most):  # eight at a time the distances are rough, these are not
                 near[i] = 0.0
                 for n in range(N):

@@ -231,8 +231,8 @@ def train(  # type: ignore[no-untyped-def]
                     gate_right[(r + n) * T + t] = x
                     gate_right[(r + N + J + D + n) * T + t] = noise[t, s, n]
                 if E > 0:
-                    neighbours(flat_context, s * size, Lc, vectors, N, query, i * N, most, distance,
-                               near, index)  # fmt: skip
+                    neighbours(flat_context, s * size, Lc, vectors, N, query, i * N, most, FAR,
+                               distance, near, index)  # fmt: skip
                 for e in range(E):
                     p = i * E + e
                     local_fit(

@@ -57,7 +57,10 @@ class Trainer:
                 "a model without learned experts has nothing to train: local experts are fitted to "
                 "every context anew. Set experts to 1 or more."
             )
-        self.model.gate.tau_att.data.fill_(self.config.attention_temperature)
+        if self.config.start_from:
+            self.model = self._started(model)
+        else:
+            self.model.gate.tau_att.data.fill_(self.config.attention_temperature)
         for name in self.config.frozen:
             one_of("frozen parameter", name, dict(self.model.named_parameters()))
             self.model.get_parameter(name).requires_grad_(False)
@@ -84,6 +87,18 @@ class Trainer:
         self._good = self._tensors()
         self._best = math.inf
         self._validation: list[tuple[str, ndarray, ndarray]] | None = None
+
+    def _started(self, model: ModelConfig | None) -> DynaMix:
+        """The checkpoint to start from; where a model is described too, it has to be that one."""
+        started = DynaMix.from_pretrained(self.config.start_from)
+        if model not in (None, ModelConfig(), started.config):
+            raise InputError(
+                f"start_from={self.config.start_from!r} is a model with {started.config}, but one "
+                f"with {model} was asked for. Leave the model's settings out."
+            )
+        started.gate.tau_att.data /= self.config.start_sharpness
+        started.config = dataclasses.replace(started.config, attention_sharpness=1.0)
+        return started.train()
 
     def run(self) -> DynaMix:
         """Train to the last epoch; returns the final model."""

@@ -256,12 +256,10 @@ def _run_benchmark(options: argparse.Namespace) -> None:
     sys.stdout.write("ends in\n")
     sys.stdout.write(f"{benchmark.shares(table).round(3).to_string()}\n")
     if _option(options, "plot"):
-        import numpy as np
 
         from . import plotting
 
-        points = benchmark.per_system(table).replace(np.inf, np.nan)
-        plotting.save(plotting.benchmark_boxes({str(options.model): points}), options.plot)
+        plotting.save(plotting.benchmark_boxes({str(options.model): table}), options.plot)
 
 
 def _compared(paths: Sequence[str]) -> str:

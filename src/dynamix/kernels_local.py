@@ -11,6 +11,7 @@ import math
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy import ndarray
 from torch import Tensor
 
 from .config import ModelConfig
@@ -19,6 +20,8 @@ from .kernels_vectors import fma, load, splat, store, within
 from .local import FLOOR, TINY
 from .model import DynaMix, check_series
 from .rollout import Rollout, gate_noise_stream
+
+APART = 1e-7  # distance at which a neighbouring state follows, per deviation of the context
 
 
 @piece
@@ -166,63 +169,94 @@ def local_fit(  # type: ignore[no-untyped-def]
     features[error_at] = 0.5 * math.log(max(error, 0.0) + TINY)
 
 
+@piece
+def local_step(  # type: ignore[no-untyped-def]
+    rows, L, K, N, counts, pulls, ridge, D, kick, x, query, exact, before, distance, rough, near,
+    index, room, slope, prediction, features,
+):  # fmt: skip
+    """``x`` gets its successor: the mean of what the local experts predict.
+
+    ``before`` holds the last query and ``near`` the squared distances of its neighbours, or FAR.
+    """
+    E, most, vectors = len(counts), len(near), (K + 7) // 8
+    moved = 0.0
+    for n in range(N):
+        exact[n] = kick[n]
+        for m in range(N):
+            exact[n] += D[n, m] * x[m]
+        query[n] = exact[n]
+        moved += (exact[n] - before[n]) ** 2
+        before[n] = exact[n]
+    # since the last step, the furthest neighbour went no further than the query did
+    limit = np.float32(1.001 * (math.sqrt(near[most - 1]) + math.sqrt(moved)) ** 2)
+    found = neighbours(rows, 0, L, vectors, N, query, 0, most, limit, distance, rough, index)
+    if found < most:
+        neighbours(rows, 0, L, vectors, N, query, 0, most, FAR, distance, rough, index)
+    for i in range(most):  # eight at a time the distances are rough, these are not
+        near[i] = 0.0
+        for n in range(N):
+            near[i] += (np.float64(rows[n * L + index[i]]) - exact[n]) ** 2
+    for e in range(E):
+        local_fit(
+            rows, 0, L, N, x, 0, near, index, counts[e], ridge, pulls[e], room, slope, 0,
+            prediction, e * N, features, e, E + e,
+        )  # fmt: skip
+    for n in range(N):
+        x[n] = 0.0
+        for e in range(E):
+            x[n] += prediction[e * N + n] / E
+
+
 @entry
 def run_local(  # type: ignore[no-untyped-def]
-    first, last, counts, pulls, ridge, D, sigma, context, start, noise, observations, version
+    first, last, counts, pulls, ridge, D, kicks, context, start, observations, growth, version
 ):  # fmt: skip
-    """Roll out the series ``first .. last - 1`` of a model of equally weighed local experts."""
+    """Roll out the series ``first .. last - 1`` of a model of equally weighed local experts.
+
+    Where ``growth (T, S)`` is not empty, it gets the logarithm of the factor by which a state close
+    by moves away in each step, under the same ``kicks (T, N)`` of the query.
+    """
     T_C, _, N = context.shape
-    E, T, K = len(counts), len(noise), T_C - 1
-    vectors = (K + 7) // 8
-    L = 8 * vectors + 8
-    rows, distance = np.zeros((N + 1) * L, np.float32), np.zeros(8 * vectors, np.float32)
+    T, K = len(kicks), T_C - 1
+    L = 8 * ((K + 7) // 8) + 8
+    rows, distance = np.zeros((N + 1) * L, np.float32), np.zeros(L, np.float32)
     most = 1
-    for e in range(E):
+    for e in range(len(counts)):
         most = max(most, counts[e])
-    rough, near, index = np.zeros(most, np.float32), np.zeros(most), np.zeros(most, np.int64)
+    rough, index = np.zeros(most, np.float32), np.zeros(most, np.int64)
+    near, near_too = np.zeros(most), np.zeros(most)
     room, slope = np.zeros(3 * N * N + 2 * N), np.zeros(N * N)
-    prediction, features = np.zeros(E * N), np.zeros(2 * E)
+    prediction, features = np.zeros(len(counts) * N), np.zeros(2 * len(counts))
     x, query, exact, before = np.zeros(N), np.zeros(N, np.float32), np.zeros(N), np.zeros(N)
+    other, before_too = np.zeros(N), np.zeros(N)
     for s in range(first, last):
         for n in range(N):
             for k in range(T_C):
                 rows[n * L + k] = context[k, s, n]
             x[n] = start[s, n]
+            other[n] = x[n] + APART / math.sqrt(N)
         for k in range(K, L):
             rows[N * L + k] = FAR
+        near[most - 1] = near_too[most - 1] = FAR
         for t in range(T):
+            local_step(
+                rows, L, K, N, counts, pulls, ridge, D, kicks[t], x, query, exact, before, distance,
+                rough, near, index, room, slope, prediction, features,
+            )  # fmt: skip
             for n in range(N):
-                exact[n] = sigma[n] * noise[t, n]
-                for m in range(N):
-                    exact[n] += D[n, m] * x[m]
-                query[n] = exact[n]
-            # since the last step, the furthest neighbour went no further than the query did
-            moved = 0.0
-            for n in range(N):
-                moved += (exact[n] - before[n]) ** 2
-                before[n] = exact[n]
-            limit = np.float32(3e38)
-            if t > 0:
-                limit = np.float32(1.001 * (math.sqrt(near[most - 1]) + math.sqrt(moved)) ** 2)
-            found = neighbours(
-                rows, 0, L, vectors, N, query, 0, most, limit, distance, rough, index
-            )
-            if found < most:
-                neighbours(rows, 0, L, vectors, N, query, 0, most, FAR, distance, rough, index)
-            for i in range(most):  # eight at a time the distances are rough, these are not
-                near[i] = 0.0
-                for n in range(N):
-                    near[i] += (np.float64(rows[n * L + index[i]]) - exact[n]) ** 2
-            for e in range(E):
-                local_fit(
-                    rows, 0, L, N, x, 0, near, index, counts[e], ridge, pulls[e], room, slope, 0,
-                    prediction, e * N, features, e, E + e,
-                )  # fmt: skip
-            for n in range(N):
-                x[n] = 0.0
-                for e in range(E):
-                    x[n] += prediction[e * N + n] / E
                 observations[t, s, n] = x[n]
+            if len(growth) > 0:
+                local_step(
+                    rows, L, K, N, counts, pulls, ridge, D, kicks[t], other, query, exact,
+                    before_too, distance, rough, near_too, index, room, slope, prediction, features,
+                )  # fmt: skip
+                apart = 0.0
+                for n in range(N):
+                    apart += (other[n] - x[n]) ** 2
+                apart = max(math.sqrt(apart), 1e-300)
+                growth[t, s] = math.log(apart / APART)
+                for n in range(N):
+                    other[n] = x[n] + (other[n] - x[n]) * APART / apart
 
 
 def supports(config: ModelConfig) -> bool:
@@ -248,19 +282,63 @@ def rollout(
     Raises as :func:`dynamix.kernels.rollout`.
     """
     check_series(context, model.config)
-    config, S = model.config, context.shape[1]
-    N, E = config.observed_dims, len(config.local_neighbours)
+    S, N, E = context.shape[1], context.shape[2], len(model.config.local_neighbours)
     noise = np.zeros((horizon, N), np.float32)
     if gate_noise:
         noise = gate_noise_stream(horizon, N, seed=seed, quiet_steps=quiet_steps)
-    points = as_array(context)
-    observations = np.empty((horizon, S, N), np.float32)
+    observations, _ = _run(model, context, noise, initial_x, threads)
+    gates = torch.full((horizon, S, E), 1.0 / E) if return_gates else None
+    return Rollout(torch.from_numpy(observations), gates)
+
+
+def largest_exponents(
+    model: DynaMix,
+    context: Float[Tensor, "T_C S N"],
+    *,
+    steps: int,
+    transient: int,
+    noise: Float[ndarray, "_ N"] | None = None,
+) -> Float[ndarray, " S"]:
+    """Largest Lyapunov exponent per step behind each context, from two states :data:`APART`.
+
+    As :func:`dynamix.lyapunov.largest_exponents`, but by differences (Benettin et al., Meccanica
+    15, 9, 1980): the fits depend on the state as well, through which steps are near.
+    """
+    from .choice import choose, single
+
+    check_series(context, model.config)
+    chosen = np.zeros(context.shape[1], np.int64)
+    if model.config.local_choice == "context":
+        chosen = choose(rollout, model, context, quiet_steps=model.config.quiet_steps)
+    kicks = np.zeros((transient + steps, context.shape[2])) if noise is None else noise
+    found = np.empty(len(chosen))
+    for e in np.unique(chosen):
+        members = np.flatnonzero(chosen == e)
+        one = single(model, e) if model.config.local_choice == "context" else model
+        _, growth = _run(one, context[:, members], kicks, None, None, follow=True)
+        found[members] = growth[transient:].mean(axis=0)
+    return np.where(np.isfinite(found), found, np.inf)
+
+
+def _run(
+    model: DynaMix,
+    context: Float[Tensor, "T_C S N"],
+    noise: Float[ndarray, "T N"],
+    initial_x: Float[Tensor, "S N"] | None,
+    threads: int | None,
+    *,
+    follow: bool = False,
+) -> tuple[Float[ndarray, "T S N"], Float[ndarray, "_ S"]]:
+    """Observations, and the growth of a small deviation where it is followed."""
+    config, points, S = model.config, as_array(context), context.shape[1]
+    observations = np.empty((len(noise), *points.shape[1:]), np.float32)
+    growth = np.empty((len(noise) if follow else 0, S))
     counts = [min(count, len(points) - 1) for count in config.local_neighbours]
     arguments = (
         np.array(counts, np.int64), np.array([pull for _, pull in config.local_experts]),
         config.local_ridge, as_array(model.gate.D).astype(np.float64),
-        as_array(model.gate.sigma).astype(np.float64), points,
-        points[-1] if initial_x is None else as_array(initial_x), noise, observations, VERSION,
+        noise.astype(np.float64) * as_array(model.gate.sigma), points,
+        points[-1] if initial_x is None else as_array(initial_x), observations, growth, VERSION,
     )  # fmt: skip
     threads = min(available_cores() if threads is None else threads, S)
     edges = [S * i // threads for i in range(threads + 1)]
@@ -268,5 +346,4 @@ def rollout(
         call(run_local, 0, S, *arguments)
     else:
         list(pool(threads).map(lambda a, b: call(run_local, a, b, *arguments), edges, edges[1:]))
-    gates = torch.full((horizon, S, E), 1.0 / E) if return_gates else None
-    return Rollout(torch.from_numpy(observations), gates)
+    return observations, growth

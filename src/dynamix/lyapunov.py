@@ -15,6 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from . import kernels_local
 from .config import ModelConfig
 from .kernels_runtime import available_cores, call, entry, pool
 from .model import DynaMix, check_series
@@ -149,6 +150,10 @@ def grow(  # type: ignore[no-untyped-def]
 
 def supports(model: DynaMix) -> bool:
     """Whether :func:`largest_exponents` knows every part of this model."""
+    if kernels_local.supports(model.config):
+        return True
+    if not model.config.experts:
+        return False
     plain = ModelConfig(
         **{name: getattr(model.config, name) for name in _SIZES},
         probabilistic=model.config.probabilistic,  # the experts' noise is left out
@@ -180,6 +185,10 @@ def largest_exponents(
     EngineUnavailable
         If the kernel does not compile on this machine.
     """
+    if kernels_local.supports(model.config):
+        return kernels_local.largest_exponents(
+            model, contexts, steps=steps, transient=transient, noise=noise
+        )
     check_series(contexts, model.config)
     c = model.config
     value: dict[str, Any] = {

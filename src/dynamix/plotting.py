@@ -298,11 +298,14 @@ def attention(
 def benchmark_boxes(tables: Mapping[str, pd.DataFrame], *, floor: float = 1e-3) -> Figure:
     """Box plots of the benchmark's measures over systems, a box per model, every system a point.
 
-    ``tables`` are results of :func:`dynamix.benchmark.run` by name. Failures (NaN) are counted at
-    the top edge instead of being left out.
+    ``tables`` are results of :func:`dynamix.benchmark.run` by name; a system's starts are first
+    made into their median. Failures are counted at the top edge instead of being left out.
     """
     import seaborn as sns
 
+    tables = {
+        name: benchmark.per_system(table).replace(np.inf, np.nan) for name, table in tables.items()
+    }
     names = list(tables)
     errors = ("d_stsp", "d_h", "mase")
     figure, axes = plt.subplots(1, 3, figsize=(7.6, 0.9 + 0.55 * len(names)), sharey=True)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import wave
 
-from dynamix import InputError, ModelConfig, TrainingConfig, systems
+from dynamix import DynaMix, InputError, ModelConfig, TrainingConfig, systems
 from dynamix.trainer import Trainer, read_log
 from dynamix.training import Batch, Guard, draw_batch, train, training_loss, training_systems
 from dynamix.windows import WindowSampler
@@ -132,7 +132,7 @@ def test_training_learns_and_logs(tmp_path):
 
 @pytest.mark.parametrize("break_after", [1, 3, 5])
 def test_a_resumed_run_ends_in_the_same_weights(break_after, tmp_path, monkeypatch):
-    config = quick(epochs=6, checkpoint_every=2)
+    config = quick(epochs=6, checkpoint_every=2, averaging=0.9, frozen=("gate.sigma",))
     whole = train(tmp_path / "whole", model=SMALL, training=config, trajectories=DATA)
 
     class BrokenError(Exception):
@@ -273,3 +273,69 @@ def test_data_that_does_not_fit_is_refused(tmp_path):
         train(tmp_path / "b", model=SMALL, training=QUICK, trajectories=[wave(30)])
     with pytest.raises(InputError, match="observed_dims=3"):
         train(tmp_path / "c", model=ModelConfig(observed_dims=6), training=QUICK)
+
+
+def test_frozen_parameters_stay_and_the_others_move(tmp_path):
+    frozen = ("gate.tau_att", "gate.D")
+    config = quick(epochs=1, frozen=frozen, attention_temperature=0.03)
+    trainer = Trainer(tmp_path / "run", model=SMALL, training=config, trajectories=DATA)
+    before = weights(trainer.model)
+    assert before["gate.tau_att"].item() == pytest.approx(0.03)
+    after = weights(trainer.run())
+    for name, value in before.items():
+        assert torch.equal(after[name], value) == (name in frozen), name
+    with pytest.raises(InputError, match="frozen parameter"):
+        Trainer(tmp_path / "other", model=SMALL, training=quick(frozen=("gate.tau",)))
+
+
+def test_the_kept_weights_are_the_running_mean_of_the_trained_ones(tmp_path, monkeypatch):
+    config = quick(epochs=1, batches_per_epoch=30, averaging=0.8, validate_every=0)
+    trainer = Trainer(tmp_path / "run", model=SMALL, training=config, trajectories=DATA)
+    mean, steps = weights(trainer.model)["experts.W"], []
+    original = Trainer._average
+
+    def recording(self):
+        original(self)
+        steps.append(weights(self.model)["experts.W"])
+
+    monkeypatch.setattr(Trainer, "_average", recording)
+    kept = trainer.run()
+    for i, value in enumerate(steps, start=1):
+        share = max(0.2, 1.0 / (1.0 + 0.1 * i))
+        mean = (1.0 - share) * mean + share * value
+    assert len(steps) > 20
+    torch.testing.assert_close(weights(kept)["experts.W"], mean)
+    assert not torch.equal(weights(kept)["experts.W"], weights(trainer.model)["experts.W"])
+    stored = DynaMix.from_pretrained(tmp_path / "run" / "model.safetensors")
+    assert torch.equal(weights(stored)["experts.W"], weights(kept)["experts.W"])
+
+
+def test_training_can_start_from_a_checkpoint(tmp_path):
+    model = DynaMix(dataclasses.replace(SMALL, attention_sharpness=4.0), seed=5)
+    path = str(model.save_pretrained(tmp_path / "first.safetensors"))
+    config = quick(start_from=path, start_sharpness=4.0)
+    started = Trainer(tmp_path / "run", training=config, trajectories=DATA).model
+    for name, value in weights(model).items():
+        expected = value / 4.0 if name == "gate.tau_att" else value
+        torch.testing.assert_close(weights(started)[name], expected)
+    assert started.config == SMALL
+    with pytest.raises(InputError, match="Leave the model's settings out"):
+        Trainer(
+            tmp_path / "run",
+            model=dataclasses.replace(SMALL, experts=SMALL.experts + 1),
+            training=config,
+            trajectories=DATA,
+        )
+
+
+@pytest.mark.parametrize("warp", [0.3, 0.9])
+def test_warping_keeps_the_order_along_an_axis_and_the_scale(warp):
+    series = [DATA[0][:, :1]]
+    plain = WindowSampler(series, length=80).draw(5, rng=np.random.default_rng(3))
+    warped = WindowSampler(series, length=80, warp=warp).draw(5, rng=np.random.default_rng(3))
+    assert not np.allclose(plain, warped, atol=1e-2)
+    np.testing.assert_allclose(warped.mean(axis=0), 0.0, atol=1e-5)
+    np.testing.assert_allclose(warped.std(axis=0, ddof=1), 1.0, atol=1e-4)
+    for i in range(5):  # a strictly monotone function of the plain one
+        order = np.argsort(plain[:, i, 0], kind="stable")
+        assert (np.diff(warped[order, i, 0].astype(np.float64)) >= -1e-6).all()

@@ -10,7 +10,9 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from dynamix import InputError, flows, systems
-from dynamix.flows import _search, _Walk, describe, dominant_period, flow
+from dynamix.flow_families import FAMILIES, candidate
+from dynamix.flow_integrator import TOLERANCE, Tables, Walk
+from dynamix.flows import _search, describe, dominant_period, flow
 
 NAMES = "xyzuvw"
 
@@ -21,7 +23,7 @@ def first():
     return [_search(seed, 3, "any") for seed in range(24)]
 
 
-def slope(tables: flows.Tables, x: np.ndarray) -> np.ndarray:
+def slope(tables: Tables, x: np.ndarray) -> np.ndarray:
     """The right-hand side, term by term."""
     n, full, result = len(x), np.append(x, 1.0), []
     units = {0: np.tanh, 1: np.sin, 2: lambda v: np.sqrt(v * v + 0.01)}
@@ -63,7 +65,7 @@ def test_near_paths_part_in_chaos_and_only_there(first):
         for nudge in (0.0, 1e-7):
             start = found.start.copy()
             start[0] += nudge * found.scale[0]
-            walk = _Walk(found.tables, start)
+            walk = Walk(found.tables, start)
             walk.scale = found.scale
             path, *_ = walk.path(found.period / 5, 1000, tolerance=1e-11, steps=400)
             ends.append(path[-50:] / found.scale)
@@ -74,8 +76,8 @@ def test_near_paths_part_in_chaos_and_only_there(first):
 @pytest.mark.parametrize("seed", range(8))
 def test_halving_the_steps_changes_nothing(seed, first):
     found, paths = first[seed], {}
-    for tolerance in (flows.TOLERANCE, flows.TOLERANCE / 32):  # of a fifth-order method
-        walk = _Walk(found.tables, found.start)
+    for tolerance in (TOLERANCE, TOLERANCE / 32):  # of a fifth-order method
+        walk = Walk(found.tables, found.start)
         walk.scale = found.scale
         paths[tolerance], *_ = walk.path(found.period / 50, 150, tolerance=tolerance)
     coarse, fine = paths.values()
@@ -120,7 +122,7 @@ def test_points_per_period_mean_what_they_say(cache):
         assert 0.6 < found / 20 < 1.6
 
 
-@pytest.mark.parametrize("family", flows._FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_no_candidate_is_a_catalogues(family):
     """A catalogue's coefficients are fixed numbers; here several are drawn from a continuum.
 
@@ -128,9 +130,7 @@ def test_no_candidate_is_a_catalogues(family):
     """
     before = np.zeros(0)
     for seed in range(50):
-        draft = flows._Draft(np.random.default_rng(seed), 4, 4)
-        flows._FAMILIES[family].draft(draft)
-        tables = draft.tables()
+        tables = candidate(family, 4, np.random.default_rng(seed))
         numbers = np.abs(np.hstack([tables.coefficient, tables.units.ravel()]))
         drawn = np.setdiff1d(numbers, [0, 1])
         assert len(drawn) >= 4

@@ -11,7 +11,15 @@ from conftest import wave
 from dynamix import InputError, plotting
 
 X, Y = wave(300), wave(300, seed=1)
-TABLE = pd.DataFrame({"d_stsp": [1.0, np.nan, 3.0], "d_h": [0.1] * 3, "mase": [0.5] * 3})
+TABLE = pd.DataFrame(
+    {
+        "system": ["Lorenz", "Chua", "Rossler"],
+        "start": [0] * 3,
+        "d_stsp": [1.0, np.nan, 3.0],
+        "d_h": [0.1] * 3,
+        "mase": [0.5] * 3,
+    }
+)
 TIMES = pd.DataFrame(
     [
         {

@@ -256,7 +256,6 @@ def _run_benchmark(options: argparse.Namespace) -> None:
     sys.stdout.write("ends in\n")
     sys.stdout.write(f"{benchmark.shares(table).round(3).to_string()}\n")
     if _option(options, "plot"):
-
         from . import plotting
 
         plotting.save(plotting.benchmark_boxes({str(options.model): table}), options.plot)

@@ -80,8 +80,8 @@ def shares(table: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.Data
     Returns
     -------
     A row per fate of :data:`dynamix.metrics.FATES`; columns ``share``, ``interval low`` and
-    ``interval high`` under ``fate`` (as the model forecasts) and, for DynaMix models, under ``quiet_fate``
-    (the gate's noise left out). Empty for tables without fates.
+    ``interval high`` under ``fate`` (as the model forecasts) and, for DynaMix models, under
+    ``quiet_fate`` (the gate's noise left out). Empty for tables without fates.
     """
     _check(table, "the table")
     parts = {}

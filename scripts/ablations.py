@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from choose_sharpness import configured  # the script beside this one
 from tqdm import tqdm
 
 from dynamix import (
@@ -153,14 +154,6 @@ def trained(
     )
 
 
-def sharpened(model: DynaMix, sharpness: float, quiet: int) -> DynaMix:
-    """The same weights with other settings for forecasts."""
-    config = dataclasses.replace(model.config, attention_sharpness=sharpness, quiet_steps=quiet)
-    other = DynaMix(config)
-    other.load_state_dict(model.state_dict())
-    return other.eval()
-
-
 def interval(table: pd.DataFrame, measure: str) -> tuple[float, float]:
     """95 % interval of the median over systems; systems are redrawn, and starts within each."""
     errors = table.pivot(index="system", columns="start", values=measure).fillna(np.inf).to_numpy()
@@ -175,7 +168,7 @@ def interval(table: pd.DataFrame, measure: str) -> tuple[float, float]:
 def row_of(model: DynaMix, folder: Path, sharpness: float, quiet: int) -> dict[str, Any]:
     """How the model forecasts, and how its training went."""
     table = benchmark.run(
-        sharpened(model, sharpness, quiet), config=PROTOCOL, names=systems.split()["validation"]
+        configured(model, sharpness, quiet), config=PROTOCOL, names=systems.split()["validation"]
     )
     table.to_csv(folder / f"benchmark_{sharpness:g}.csv", index=False)
     medians = benchmark.summary(table)["median"]

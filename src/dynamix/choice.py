@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
+from .metrics import power_spectrum
 from .model import DynaMix
 from .rollout import Rollout
 
@@ -87,8 +87,9 @@ def unlikeness(run: Float[ndarray, "T N"], context: Float[ndarray, "T_C N"]) -> 
     overlap = sum(np.sqrt(share * q.get(box, 0.0)) for box, share in p.items())
     T_C = len(context)
     stretches = [run[i : i + T_C] for i in range(0, max(1, len(run) - T_C + 1), T_C)]
-    ours = _spectrum(context)
-    theirs = np.mean([_spectrum(part) for part in stretches], axis=0)
+    smoothing = max(1.0, SMOOTHING * T_C)
+    ours = power_spectrum(context, smoothing=smoothing)
+    theirs = np.mean([power_spectrum(part, smoothing=smoothing) for part in stretches], axis=0)
     affinity = np.minimum(np.sqrt(ours * theirs).sum(axis=0), 1.0)
     return float(1.0 - overlap + SPECTRUM * np.sqrt(1.0 - affinity).mean())
 
@@ -115,14 +116,6 @@ def _occupation(
     number = np.ravel_multi_index(cell[inside].astype(np.int64).T, (side,) * values.shape[1])
     boxes, counts = np.unique(number, return_counts=True)
     return dict(zip(boxes.tolist(), (counts / len(values)).tolist(), strict=True))
-
-
-def _spectrum(values: Float[ndarray, "T N"]) -> Float[ndarray, "F N"]:
-    """Smoothed power over frequencies, summing to 1 in each channel."""
-    scaled = (values - values.mean(axis=0)) / (values.std(axis=0) + 1e-9)
-    power = np.abs(np.fft.rfft(scaled, axis=0)) ** 2
-    smooth = gaussian_filter1d(power, max(1.0, SMOOTHING * len(values)), axis=0)
-    return smooth / (smooth.sum(axis=0) + 1e-12)
 
 
 def _part(options: dict[str, object], members: Int[ndarray, " s"]) -> dict[str, object]:

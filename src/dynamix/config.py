@@ -135,6 +135,11 @@ class ModelConfig:
             )
 
     @property
+    def all_experts(self) -> int:
+        """Learned and local experts: the gate's weights."""
+        return self.experts + len(self.local_neighbours)
+
+    @property
     def local_experts(self) -> tuple[tuple[int, float], ...]:
         """Neighbours and pull of each local expert."""
         pulls = self.local_pull * (len(self.local_neighbours) if len(self.local_pull) == 1 else 1)

@@ -233,8 +233,7 @@ def _roll_out(
     S, config = len(prepared), model.config
     dtype = {torch.float64: np.float64}.get(model.gate.D.dtype, np.float32)
     observations = np.empty((horizon, S, config.observed_dims), dtype=dtype)
-    weights = config.experts + len(config.local_neighbours)
-    gates = np.empty((horizon, S, weights), dtype=dtype) if return_gates else None
+    gates = np.empty((horizon, S, config.all_experts), dtype=dtype) if return_gates else None
     lengths: dict[int, list[int]] = {}
     for s, item in enumerate(prepared):  # delay embeddings shorten each context by its own delay
         lengths.setdefault(len(item.context), []).append(s)

@@ -15,7 +15,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from .config import ModelConfig
-from .kernels_runtime import FAR, VERSION, as_array, available_cores, call, entry, piece, pool
+from .kernels_runtime import FAR, VERSION, as_array, available_cores, call, entry, piece, share_out
 from .kernels_vectors import fma, load, splat, store, within
 from .local import FLOOR, TINY
 from .model import DynaMix, check_series
@@ -66,7 +66,7 @@ def local_fit(  # type: ignore[no-untyped-def]
     """One affine fit to the ``count`` nearest steps, and what it makes of ``x[x0 : x0 + N]``.
 
     ``slope[s0:]`` gets ``a I + B^T`` (N, N), by which a gradient goes back from prediction to x;
-    ``room`` holds at least ``3 N^2 + 3 N`` float64. What cannot be fitted predicts NaN.
+    ``room`` holds at least ``3 N^2 + 2 N`` float64. What cannot be fitted predicts NaN.
     """
     u, v, moments, products = 0, N, 2 * N, 2 * N + N * N
     reach = np.float64(near[count - 1])
@@ -340,10 +340,6 @@ def _run(
         noise.astype(np.float64) * as_array(model.gate.sigma), points,
         points[-1] if initial_x is None else as_array(initial_x), observations, growth, VERSION,
     )  # fmt: skip
-    threads = min(available_cores() if threads is None else threads, S)
-    edges = [S * i // threads for i in range(threads + 1)]
-    if threads == 1:
-        call(run_local, 0, S, *arguments)
-    else:
-        list(pool(threads).map(lambda a, b: call(run_local, a, b, *arguments), edges, edges[1:]))
+    threads = available_cores() if threads is None else threads
+    share_out(lambda first, last: call(run_local, first, last, *arguments), S, threads)
     return observations, growth

@@ -98,6 +98,16 @@ def pool(threads: int) -> ThreadPoolExecutor:
     return _pool(threads, os.getpid())
 
 
+def share_out(work: Callable[[int, int], None], count: int, threads: int) -> None:
+    """``work(first, last)`` for stretches of ``range(count)``, one for each thread."""
+    threads = min(threads, count)
+    if threads == 1:
+        work(0, count)
+    else:
+        edges = [count * i // threads for i in range(threads + 1)]
+        list(pool(threads).map(work, edges[:-1], edges[1:]))
+
+
 @lru_cache(maxsize=8)
 def _pool(threads: int, process: int) -> ThreadPoolExecutor:
     """By process: threads do not survive a fork."""

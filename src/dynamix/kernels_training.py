@@ -43,8 +43,8 @@ from .kernels_runtime import (
     packed,
     padded,
     piece,
-    pool,
     rows_of,
+    share_out,
 )
 from .kernels_vectors import (
     exponential,
@@ -471,12 +471,7 @@ def loss_and_gradient(
             dA.reshape(-1), dL, scalars, VERSION,
         )  # fmt: skip
 
-    threads = min(threads, pairs)
-    if threads == 1:
-        work(0, pairs)
-    else:
-        edges = [pairs * i // threads for i in range(threads + 1)]
-        list(pool(threads).map(work, edges[:-1], edges[1:]))
+    share_out(work, pairs, threads)
 
     W = dW.sum(axis=0).reshape(R, O)[:, : J * Mp].reshape(R, J, Mp)[:, :, :M]
     G = dG.sum(axis=0).reshape(Q, F)

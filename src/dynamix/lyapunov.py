@@ -150,17 +150,15 @@ def grow(  # type: ignore[no-untyped-def]
 
 def supports(model: DynaMix) -> bool:
     """Whether :func:`largest_exponents` knows every part of this model."""
-    if kernels_local.supports(model.config):
-        return True
-    if not model.config.experts:
-        return False
+    if model.config.local_neighbours:
+        return kernels_local.supports(model.config)
     plain = ModelConfig(
         **{name: getattr(model.config, name) for name in _SIZES},
         probabilistic=model.config.probabilistic,  # the experts' noise is left out
     )
     known = {name: p.shape for name, p in DynaMix(plain).named_parameters()}
     here = {name: p.shape for name, p in model.named_parameters()}
-    return known == here and not getattr(model.config, "local_neighbours", 0)
+    return known == here
 
 
 def largest_exponents(

@@ -124,7 +124,9 @@ def mixture_divergence(
     return float(np.mean(log_density(truth) - log_density(forecast)))
 
 
-def power_spectrum(x: Any, *, smoothing: int = _PROTOCOL.smoothing) -> Float[ndarray, "F N"]:
+def power_spectrum(
+    x: Any, *, smoothing: int | float = _PROTOCOL.smoothing
+) -> Float[ndarray, "F N"]:
     """Smoothed power spectrum per channel, normalised to sum 1: ``(T // 2 + 1, N)``.
 
     ``|rfft|^2`` of the standardised channel, smoothed by a Gaussian of ``smoothing`` frequency bins

@@ -85,7 +85,6 @@ def rollout(
     reference = model.gate.D
     context = context.to(reference)
     N, M, J = model.config.observed_dims, model.config.latent_dims, model.config.experts
-    weights_count = J + len(model.config.local_neighbours)
     eps = None
     if gate_noise:
         eps = torch.from_numpy(
@@ -100,7 +99,9 @@ def rollout(
     )
     observations = torch.empty(horizon, *z.shape[:1], N, dtype=result.dtype, device=z.device)
     gates = (
-        torch.empty(horizon, z.shape[0], weights_count, dtype=result.dtype, device=z.device)
+        torch.empty(
+            horizon, z.shape[0], model.config.all_experts, dtype=result.dtype, device=z.device
+        )
         if return_gates
         else None
     )

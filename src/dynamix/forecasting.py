@@ -49,6 +49,7 @@ def forecast(
     engine: Engine = _DEFAULTS.engine,
     attention_sharpness: float | None = None,
     quiet_steps: int | None = None,
+    reference_spacing: float | None = None,
     return_gates: bool = False,
 ) -> Any:
     """Continue a context for ``horizon`` steps.
@@ -79,9 +80,11 @@ def forecast(
     engine
         ``"torch"`` runs the reference step by step, ``"compiled"`` the compiled kernels, ``"auto"``
         the faster one that this machine and model allow.
-    attention_sharpness, quiet_steps
-        What the attention's temperature is divided by, and how many first steps go without gate
-        noise; None: as the checkpoint's config says (1 and 0 for the published weights).
+    attention_sharpness, quiet_steps, reference_spacing
+        What the attention's temperature is divided by, how many first steps go without gate noise,
+        and at which spacing of a context the gate's widths are as they were trained, see
+        :mod:`dynamix.spacing` (0 leaves them alone); None: as the checkpoint's config says (1, 0
+        and 0 for the published weights).
     return_gates
         Also return the expert weights, ``(horizon, S, J)``; ``S`` is omitted for a single series.
         With more channels than N there is one series of weights per channel.
@@ -120,6 +123,10 @@ def forecast(
     if quiet_steps is None:
         quiet_steps = network.config.quiet_steps
     quiet_steps = whole_number("quiet_steps", quiet_steps, least=0)
+    if reference_spacing is None:
+        reference_spacing = network.config.reference_spacing
+    if isinstance(reference_spacing, bool) or not 0 <= reference_spacing < np.inf:
+        raise InputError(f"reference_spacing must be 0 or more, found {reference_spacing!r}.")
     network = sharpened(network, attention_sharpness)
     N = network.config.observed_dims
 
@@ -148,6 +155,7 @@ def forecast(
         gate_noise=gate_noise,
         seed=seed,
         quiet_steps=quiet_steps,
+        reference_spacing=reference_spacing,
         engine=engine,
         return_gates=return_gates,
     )
@@ -222,22 +230,25 @@ def _roll_out(
     gate_noise: bool,
     seed: int,
     quiet_steps: int,
+    reference_spacing: float,
     engine: Engine,
     return_gates: bool,
 ) -> tuple[ndarray, ndarray | None]:
-    """Run the model over all series, those of equal context length side by side."""
+    """Run the model over all series, those alike in context length and spacing side by side."""
     import torch
 
     from .choice import chosen_rollout
+    from .spacing import widened, widening
 
     S, config = len(prepared), model.config
     dtype = {torch.float64: np.float64}.get(model.gate.D.dtype, np.float32)
     observations = np.empty((horizon, S, config.observed_dims), dtype=dtype)
     gates = np.empty((horizon, S, config.all_experts), dtype=dtype) if return_gates else None
-    lengths: dict[int, list[int]] = {}
+    alike: dict[tuple[int, float], list[int]] = {}
     for s, item in enumerate(prepared):  # delay embeddings shorten each context by its own delay
-        lengths.setdefault(len(item.context), []).append(s)
-    for members in lengths.values():
+        factor = widening(item.context, reference=reference_spacing)
+        alike.setdefault((len(item.context), factor), []).append(s)
+    for (_, factor), members in alike.items():
         contexts = np.stack([prepared[s].context for s in members], axis=1)
         starts = None
         if prepared[members[0]].initial is not None:
@@ -246,7 +257,7 @@ def _roll_out(
         if config.local_choice == "context":
             run = functools.partial(chosen_rollout, run)
         result = run(
-            model,
+            widened(model, factor),
             torch.from_numpy(contexts),
             horizon=horizon,
             initial_x=starts,

@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import checkpoints, kernels_runtime, kernels_training, systems, windows
+from .analogue import start_as_analogue
 from .config import BenchmarkConfig, ModelConfig, TrainingConfig, from_dict
 from .errors import InputError, one_of
 from .model import DynaMix
@@ -61,6 +62,13 @@ class Trainer:
             self.model = self._started(model)
         else:
             self.model.gate.tau_att.data.fill_(self.config.attention_temperature)
+        if self.config.first_weights == "analogue":
+            start_as_analogue(
+                self.model,
+                pull=self.config.analogue_pull,
+                temperature=self.config.attention_temperature,
+                noise=self.config.analogue_noise,
+            )
         for name in self.config.frozen:
             one_of("frozen parameter", name, dict(self.model.named_parameters()))
             self.model.get_parameter(name).requires_grad_(False)

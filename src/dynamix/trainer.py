@@ -48,7 +48,7 @@ class Trainer:
         *,
         model: ModelConfig | None = None,
         training: TrainingConfig | None = None,
-        trajectories: Sequence[Float[ndarray, "_ N"]] | None = None,
+        trajectories: Sequence[Float[ndarray, "_ _"]] | None = None,
     ) -> None:
         self.output = Path(output)
         self.config = training or TrainingConfig()
@@ -123,6 +123,7 @@ class Trainer:
         sampler = WindowSampler(
             self._trajectories(),
             length=config.sequence_length,
+            dims=self.model.config.observed_dims,
             signed_permutations=config.signed_permutations,
             rotations=config.rotations,
             warp=config.warp,
@@ -236,10 +237,16 @@ class Trainer:
         if self._given is not None:
             own = [np.asarray(values, dtype=np.float32) for values in self._given]
             for i, values in enumerate(own):
-                if values.ndim != 2 or values.shape[1] != dims or not np.isfinite(values).all():
+                if values.ndim != 2 or values.shape[1] > dims or not np.isfinite(values).all():
                     raise InputError(
-                        f"trajectory {i} must be finite and of shape (T, {dims}), found "
-                        f"{values.shape}."
+                        f"trajectory {i} must be finite and of shape (T, {dims}), or with fewer "
+                        f"channels, found {values.shape}."
+                    )
+                if self.config.validate_every and values.shape[1] < dims:
+                    raise InputError(
+                        f"trajectory {i} must be of shape (T, {dims}) to be validated on, found "
+                        f"{values.shape}. To train on fewer channels set validate_every=0 and "
+                        "measure the model afterwards."
                     )
             return own
         if config.data:

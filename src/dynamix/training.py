@@ -139,7 +139,7 @@ def train(
     *,
     model: ModelConfig | None = None,
     training: TrainingConfig | None = None,
-    trajectories: Sequence[Float[ndarray, "_ N"]] | None = None,
+    trajectories: Sequence[Float[ndarray, "_ _"]] | None = None,
     resume: bool = False,
 ) -> DynaMix:
     """Train a DynaMix and keep everything about the run in one folder.
@@ -155,7 +155,8 @@ def train(
     model, training
         Settings; the defaults are the paper's.
     trajectories
-        Own trajectories ``(T, N)`` to train on instead of the corpus.
+        Own trajectories ``(T, N)`` to train on instead of the corpus; those with fewer channels
+        get zeros for the others.
     resume
         Continue the run in ``output``; without it a folder that holds a run is refused.
 

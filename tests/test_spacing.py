@@ -53,7 +53,7 @@ def test_factors_are_half_octaves_within_bounds():
     assert widening(x, reference=found / 100) == 4.0
     assert widening(x, reference=found * 100) == 0.5
     assert widening(x, reference=0.0) == 1.0
-    assert widening(np.zeros((2, 1)) + [[0.0], [1.0]], reference=1.0) == 1.0  # no other passage
+    assert widening(np.array([[0.0], [1.0]]), reference=1.0) == 1.0  # no other passage
 
 
 def test_a_forecast_with_a_reference_is_one_of_the_widened_model():

@@ -32,7 +32,7 @@ from tqdm import tqdm
 from . import baselines, lyapunov, metrics, results, systems
 from .benchmark_statistics import LABELS, MEASURES, per_system, shares, summary, win_rates
 from .config import BUNDLED_MODEL, BenchmarkConfig, Engine, ForecastConfig
-from .errors import InputError, one_of, whole_number
+from .errors import InputError, whole_number
 from .forecasting import forecast, sharpened
 from .kernels_runtime import EngineUnavailable
 from .model import DynaMix

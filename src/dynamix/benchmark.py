@@ -256,7 +256,7 @@ def _exponents(
             detrend=False,
             box_cox=False,
         )
-        seen.append(embed(scaled, dims=N, embedding=ForecastConfig.embedding, seed=config.seed))
+        seen.append(embed(scaled, dims=N, embedding=model.config.embedding, seed=config.seed))
     eps = gate_noise_stream(
         _TRANSIENT + config.lyapunov_steps,
         N,

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, get_args
 from .errors import InputError, one_of, whole_number
 
 ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
-Embedding = Literal["pos", "delay", "delay_random", "zero"]
+Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
 Engine = Literal["auto", "compiled", "torch"]
 Forcing = Literal["sparse", "generalised"]
 Loss = Literal["squared", "logarithmic"]
@@ -85,6 +85,9 @@ class ModelConfig:
     quiet_steps: int = _described(
         0, "forecasts draw no gate noise in this many first steps; training does"
     )
+    embedding: Embedding = _described(
+        "pos", "how forecasts make up missing dimensions, unless they are told"
+    )
     reference_spacing: float = _described(
         0.0,
         "forecasts widen the gate's attention and noise by a context's spacing over this one; 0 "
@@ -104,6 +107,7 @@ class ModelConfig:
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"{name} must be an integer of at least {least}, found {value!r}.")
         one_of("expert_kind", self.expert_kind, EXPERT_KINDS)
+        one_of("embedding", self.embedding, EMBEDDINGS)
         if any(count < self.observed_dims + 2 for count in self.local_neighbours):
             raise InputError(
                 f"local_neighbours must all be at least observed_dims + 2 = "
@@ -163,8 +167,10 @@ class ModelConfig:
 class ForecastConfig:
     """Defaults of :func:`dynamix.forecast` (design of the pipeline: paper, section 3.3)."""
 
-    embedding: Embedding = _described(
-        "pos", "how missing dimensions are made up when the data has fewer than the model"
+    embedding: Embedding | None = _described(
+        None,
+        "how missing dimensions are made up when the data has fewer than the model; by default as "
+        "the checkpoint says",
     )
     standardize: bool = _described(True, "scale each channel by the context's mean and deviation")
     detrend: bool = _described(False, "remove a power-law trend before, add it back after")
@@ -172,6 +178,9 @@ class ForecastConfig:
     gate_noise: bool = _described(True, "draw the gate's noise; off makes the model deterministic")
     seed: int = _described(0, "seed of every random draw")
     engine: Engine = _described("auto", "what computes the rollout")
+    n_samples: int | None = _described(
+        None, "forecasts with different draws of the gate's noise, as an ensemble"
+    )
 
 
 @dataclass(frozen=True)

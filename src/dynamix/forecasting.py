@@ -6,30 +6,22 @@ back. Each series of a batch goes through it on its own statistics; only the rol
 
 from __future__ import annotations
 
-import copy
-import functools
-import logging
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 
-from .config import BUNDLED_MODEL, EMBEDDINGS, ENGINES, Embedding, Engine, ForecastConfig
+from .config import EMBEDDINGS, ENGINES, Embedding, Engine, ForecastConfig
 from .containers import check_initial, check_values, like, unpack
+from .embedding_choice import Candidate, choose, choose_embedding
+from .engines import warn_once
 from .errors import InputError, one_of, whole_number
-from .preprocessing import Series, Transform, embed, fit_transforms, invert_transforms
+from .pipeline import Pipeline, Prepared, sharpened
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from .model import DynaMix
-    from .rollout import Rollout
 
-logger = logging.getLogger(__name__)
+__all__ = ["choose_embedding", "forecast", "sharpened"]
 
 _DEFAULTS = ForecastConfig()
 
@@ -39,7 +31,7 @@ def forecast(
     *,
     horizon: int,
     model: DynaMix | str | Path | None = None,
-    embedding: Embedding = _DEFAULTS.embedding,
+    embedding: Embedding | None = _DEFAULTS.embedding,
     standardize: bool = _DEFAULTS.standardize,
     detrend: bool = _DEFAULTS.detrend,
     box_cox: bool = _DEFAULTS.box_cox,
@@ -51,6 +43,7 @@ def forecast(
     quiet_steps: int | None = None,
     reference_spacing: float | None = None,
     return_gates: bool = False,
+    n_samples: int | None = _DEFAULTS.n_samples,
 ) -> Any:
     """Continue a context for ``horizon`` steps.
 
@@ -66,8 +59,10 @@ def forecast(
         A :class:`dynamix.DynaMix` or what :meth:`dynamix.DynaMix.from_pretrained` takes; None: the
         bundled ``dynamix-3d``.
     embedding
-        ``"pos"``, ``"delay"``, ``"delay_random"`` or ``"zero"``; see
-        :func:`dynamix.preprocessing.embed`.
+        ``"pos"``, ``"delay"``, ``"delay_random"``, ``"pecuzal"`` or ``"zero"``; see
+        :func:`dynamix.preprocessing.embed`. ``"auto"`` tries them on the context's own end and
+        takes the best, for each series; see :func:`choose_embedding`. None: as the checkpoint's
+        config says (``"pos"`` for the published weights and for ``dynamix-3d``).
     standardize, detrend, box_cox
         Transforms fitted to the context and undone on the forecast; see
         :func:`dynamix.preprocessing.fit_transforms`.
@@ -88,11 +83,17 @@ def forecast(
     return_gates
         Also return the expert weights, ``(horizon, S, J)``; ``S`` is omitted for a single series.
         With more channels than N there is one series of weights per channel.
+    n_samples
+        Forecasts with different draws of the gate's noise. Sample i is, bit for bit, the forecast
+        with the seed ``dynamix.ensembles.sample_seed(seed, i)``; sample 0 thus is the plain one.
+        None: a single forecast and no ensemble.
 
     Returns
     -------
     The forecast, of the context's kind and dtype, ``horizon`` long, with a pandas index continued;
-    with ``return_gates`` a pair of it and the weights (NumPy, or torch for a tensor context).
+    with ``return_gates`` a pair of it and the weights (NumPy, or torch for a tensor context). With
+    ``n_samples`` a first axis is added to both, ``(n_samples, horizon, ...)``; a DataFrame gets a
+    first column level ``sample``, a pandas Series becomes a DataFrame with a column per sample.
 
     Raises
     ------
@@ -108,7 +109,10 @@ def forecast(
     """
     horizon = whole_number("horizon", horizon)
     seed = whole_number("seed", seed, least=0)
-    one_of("embedding", embedding, EMBEDDINGS)
+    if n_samples is not None:
+        n_samples = whole_number("n_samples", n_samples)
+    if embedding is not None:
+        one_of("embedding", embedding, EMBEDDINGS)
     one_of("engine", engine, ENGINES)
     values, restore = unpack(context)
     check_values(values)
@@ -119,222 +123,74 @@ def forecast(
             "context's own end goes on, and initial_x starts elsewhere. Drop one of them."
         )
     start = None if initial_x is None else check_initial(initial_x, S=S, n=n)
-    network = _resolve_model(model)
-    if quiet_steps is None:
-        quiet_steps = network.config.quiet_steps
-    quiet_steps = whole_number("quiet_steps", quiet_steps, least=0)
-    if reference_spacing is None:
-        reference_spacing = network.config.reference_spacing
-    if isinstance(reference_spacing, bool) or not 0 <= reference_spacing < np.inf:
-        raise InputError(f"reference_spacing must be 0 or more, found {reference_spacing!r}.")
-    network = sharpened(network, attention_sharpness)
-    N = network.config.observed_dims
+    pipeline = Pipeline.of(
+        model,
+        attention_sharpness=attention_sharpness,
+        quiet_steps=quiet_steps,
+        reference_spacing=reference_spacing,
+        standardize=standardize,
+        detrend=detrend,
+        box_cox=box_cox,
+        gate_noise=gate_noise,
+        engine=engine,
+    )
+    N = pipeline.dims
+    if embedding is None:
+        embedding = pipeline.model.config.embedding
 
     singly = n > N
     if singly:  # (T_C, S, n) -> (T_C, S n, 1): every channel a series of its own
         values = values.reshape(T_C, S * n, 1)
         start = None if start is None else start.reshape(S * n, 1)
 
-    prepared = [
-        _prepare(
-            np.ascontiguousarray(values[:, s]),  # sums round the same whatever lies beside it
-            None if start is None else start[s],
-            dims=N,
-            embedding=embedding,
-            standardize=standardize,
-            detrend=detrend,
-            box_cox=box_cox,
-            seed=seed,
-        )
-        for s in range(values.shape[1])
-    ]
-    observations, gates = _roll_out(
-        network,
-        prepared,
-        horizon=horizon,
-        gate_noise=gate_noise,
-        seed=seed,
-        quiet_steps=quiet_steps,
-        reference_spacing=reference_spacing,
-        engine=engine,
-        return_gates=return_gates,
-    )
-    out = np.empty((horizon, values.shape[1], values.shape[2]))
-    for s, item in enumerate(prepared):
-        kept = observations[:, s, : values.shape[2]].astype(np.float64)
-        out[:, s] = invert_transforms(kept, item.transforms, start=T_C + 1)
-    result = restore(out.reshape(horizon, S, n))
-    if not return_gates:
-        return result
-    assert gates is not None
-    one_series = np.ndim(context) < 3 and not singly
-    return result, like(context, gates[:, 0] if one_series else gates)
+    # sums round the same whatever lies beside a series
+    series = [np.ascontiguousarray(values[:, s]) for s in range(values.shape[1])]
+    embeddings = [Candidate(embedding)] * len(series)
+    if embedding == "auto" and values.shape[2] < N:
+        embeddings = [choice.chosen for choice in choose(series, pipeline)]
 
+    def prepare(seed: int) -> list[Prepared]:
+        return [
+            pipeline.prepare(
+                x,
+                embeddings[s].embedding,
+                delays=embeddings[s].delays,
+                start=None if start is None else start[s],
+                seed=seed,
+            )
+            for s, x in enumerate(series)
+        ]
 
-def sharpened(model: DynaMix, sharpness: float | None = None) -> DynaMix:
-    """The model as forecasts use it: the attention's temperature divided by ``sharpness``.
+    random_embedding = embedding == "delay_random" and values.shape[2] < N
+    prepared = [] if random_embedding else prepare(seed)
 
-    None takes the model's own, from its config. With 1 the model itself comes back.
-    """
-    factor = model.config.attention_sharpness if sharpness is None else sharpness
-    if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:
-        raise InputError(f"attention_sharpness must be a positive number, found {factor!r}.")
-    if factor == 1:
-        return model
-    copied = copy.deepcopy(model)
-    copied.gate.tau_att.data /= factor
-    return copied
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """One series as the model sees it."""
-
-    context: Series
-    initial: Float[ndarray, " N"] | None
-    transforms: list[Transform]
-
-
-def _prepare(
-    x: Series,
-    start: Float[ndarray, " n"] | None,
-    *,
-    dims: int,
-    embedding: Embedding,
-    standardize: bool,
-    detrend: bool,
-    box_cox: bool,
-    seed: int,
-) -> _Prepared:
-    """Transform and embed one series, and complete its starting point."""
-    scaled, transforms = fit_transforms(
-        x, standardize=standardize, detrend=detrend, box_cox=box_cox
-    )
-    embedded = embed(scaled, dims=dims, embedding=embedding, seed=seed)
-    if start is None:
-        return _Prepared(embedded, None, transforms)
-    given = start[None]
-    for transform in transforms:
-        given = transform.apply(given)
-    # the dims that start lacks are those of the context state nearest in the dims it has
-    n = x.shape[1]
-    nearest = embedded[np.argmin(((embedded[:, :n] - given) ** 2).sum(axis=1))]
-    return _Prepared(embedded, np.concatenate([given[0], nearest[n:]]), transforms)
-
-
-def _roll_out(
-    model: DynaMix,
-    prepared: list[_Prepared],
-    *,
-    horizon: int,
-    gate_noise: bool,
-    seed: int,
-    quiet_steps: int,
-    reference_spacing: float,
-    engine: Engine,
-    return_gates: bool,
-) -> tuple[ndarray, ndarray | None]:
-    """Run the model over all series, those alike in context length and spacing side by side."""
-    import torch
-
-    from .choice import chosen_rollout
-    from .spacing import widened, widening
-
-    S, config = len(prepared), model.config
-    dtype = {torch.float64: np.float64}.get(model.gate.D.dtype, np.float32)
-    observations = np.empty((horizon, S, config.observed_dims), dtype=dtype)
-    gates = np.empty((horizon, S, config.all_experts), dtype=dtype) if return_gates else None
-    alike: dict[tuple[int, float], list[int]] = {}
-    for s, item in enumerate(prepared):  # delay embeddings shorten each context by its own delay
-        factor = widening(item.context, reference=reference_spacing)
-        alike.setdefault((len(item.context), factor), []).append(s)
-    for (_, factor), members in alike.items():
-        contexts = np.stack([prepared[s].context for s in members], axis=1)
-        starts = None
-        if prepared[members[0]].initial is not None:
-            starts = torch.from_numpy(np.stack([prepared[s].initial for s in members]))  # type: ignore[misc]
-        run = functools.partial(_run_engine, engine)
-        if config.local_choice == "context":
-            run = functools.partial(chosen_rollout, run)
-        result = run(
-            widened(model, factor),
-            torch.from_numpy(contexts),
+    def sample(seed: int) -> tuple[Any, Any]:
+        parts, gates = pipeline.run(
+            prepare(seed) if random_embedding else prepared,
             horizon=horizon,
-            initial_x=starts,
-            gate_noise=gate_noise,
             seed=seed,
-            quiet_steps=quiet_steps,
             return_gates=return_gates,
         )
-        observations[:, members] = result.observations.cpu().numpy()
-        if gates is not None and result.gates is not None:
-            gates[:, members] = result.gates.cpu().numpy()
-    return observations, gates
+        if gates is not None:
+            one_series = np.ndim(context) < 3 and not singly
+            gates = like(context, gates[:, 0] if one_series else gates)
+        return restore(np.stack(parts, axis=1).reshape(horizon, S, n)), gates
 
+    if n_samples is None:
+        result, gates = sample(seed)
+        return (result, gates) if return_gates else result
+    from .ensembles import draw, sample_seed, stack
 
-def _run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any) -> Rollout:
-    """The rollout by the engine asked for; ``"auto"`` compiles where it can.
-
-    The compiled engine computes in single precision on the CPU, so a model elsewhere or in double
-    precision stays with torch.
-    """
-    import torch
-
-    from .rollout import rollout
-
-    if engine == "torch":
-        return rollout(model, context, **options)
-    from . import kernels, kernels_local, kernels_runtime
-
-    compiled = kernels_local if kernels_local.supports(model.config) else kernels
-    weights = model.gate.D
-    reason = None
-    if not compiled.supports(model.config):
-        reason = "probabilistic experts or local beside learned ones"
-    elif weights.device.type != "cpu":
-        reason = f"a model on the device {weights.device}"
-    elif weights.dtype != torch.float32:
-        reason = f"a model in {weights.dtype}"
-    if reason is None:
-        try:
-            return compiled.rollout(model, context, **options)
-        except kernels_runtime.EngineUnavailable as error:
-            if engine == "compiled":
-                raise InputError(
-                    f"the compiled engine is not to be had here ({error}). Use engine='torch'."
-                ) from error
-            _warn_once(str(error))
-    elif engine == "compiled":
-        raise InputError(
-            f"the compiled engine does not run {reason}. Use engine='auto' or engine='torch'."
-        )
-    return rollout(model, context, **options)
-
-
-@lru_cache(maxsize=1)
-def _warn_once(reason: str) -> None:
-    logger.warning("compiling failed (%s); torch does the work, some 100 times slower", reason)
-
-
-@lru_cache(maxsize=4)
-def _cached_model(name: str) -> DynaMix:
-    from .checkpoints import load
-
-    return load(name)
-
-
-def _resolve_model(model: DynaMix | str | Path | None) -> DynaMix:
-    """The model itself, or the checkpoint of that name; bundled ones are read once."""
-    from . import checkpoints
-    from .model import DynaMix
-
-    if isinstance(model, DynaMix):
-        return model
-    if model is None or str(model) in checkpoints.bundled():
-        return _cached_model(str(model or BUNDLED_MODEL))
-    if isinstance(model, str | Path):
-        return checkpoints.load(model)
-    raise InputError(
-        f"model must be a DynaMix, a checkpoint's name or path, or None, found "
-        f"{type(model).__name__}."
-    )
+    width = bool((pipeline.model.gate.sigma != 0).any())
+    noisy = gate_noise and width and pipeline.quiet_steps < horizon
+    if noisy or pipeline.model.config.probabilistic or random_embedding:
+        samples = draw(sample, [sample_seed(seed, i) for i in range(n_samples)])
+    else:
+        if n_samples > 1:
+            warn_once(
+                "every sample of the ensemble is the same: the gate's noise is switched off, "
+                "has no width, or begins behind the horizon"
+            )
+        samples = [sample(seed)] * n_samples
+    forecasts, weights = zip(*samples, strict=True)
+    return (stack(forecasts), stack(weights)) if return_gates else stack(forecasts)

@@ -12,7 +12,7 @@
   if (!root) return;
   const ui = window.DynaMixForm.build(root, window.DynaMixDemoExamples);
   const BUDGET = 12; // milliseconds of computing per picture
-  const format = (number) => Math.round(number).toLocaleString("en");
+  const format = Draw.format;
 
   let model;
   try {
@@ -119,7 +119,7 @@
       }
     }
     ui.setReady(run !== null);
-    ui.lamps(run ? new Float64Array(model.J) : null);
+    ui.lamps(new Float64Array(model.J), 0);
     describeContext();
     progress();
     follow();
@@ -141,7 +141,7 @@
     run = {
       id: ++runs, names: series.names, n, T, context, horizon, J: model.J, truth: series.truth,
       forecast: new Float64Array(horizon * n), gates: new Float32Array(horizon * model.J),
-      steps: 0, looksAt: null, computing: 0, range: Draw.ranges(context, n), period: prepared.period,
+      steps: 0, looksAt: null, computing: 0, largest: 0, range: Draw.ranges(context, n), period: prepared.period,
       delay: n === 1 ? decorrelation(columns[0]) : 0, failed: false,
       contextSpectrum: new Spectrum.Welch(L, n).extend(context, T),
       forecastSpectrum: new Spectrum.Welch(L, n),
@@ -150,7 +150,7 @@
 
   /** First lag whose autocorrelation is below 1/e: the delay in which a single column is drawn. */
   function decorrelation(column) {
-    const { mean } = { mean: column.reduce((a, b) => a + b, 0) / column.length };
+    const mean = column.reduce((a, b) => a + b, 0) / column.length;
     const product = (lag) => {
       let sum = 0;
       for (let t = lag; t < column.length; t++) sum += (column[t] - mean) * (column[t - lag] - mean);
@@ -175,6 +175,7 @@
         }
         for (let c = 0; c < run.n; c++) run.forecast[run.steps * run.n + c] = rollout.observation[c];
         run.gates.set(rollout.weights, run.steps * run.J);
+        for (const weight of rollout.weights) if (weight > run.largest) run.largest = weight;
         run.steps += 1;
       }
       now = performance.now();
@@ -208,7 +209,7 @@
     running = true;
     clock = null;
     ui.setRunning(true);
-    say(still() ? "Computing; the forecast is drawn when it is finished." : "The forecast runs.");
+    say(still() ? "Computing; the forecast is drawn as a whole." : "The forecast runs.");
     next();
   }
 
@@ -248,11 +249,12 @@
 
   const span = () => (ui.series.clientWidth < 480 ? 400 : 800);
 
-  /** Keep the head of the forecast in view. */
+  /** Keep the head of the forecast in view; where it begins, once it is finished. */
   function follow() {
     const total = run ? run.horizon : 0, context = run ? run.T : 0;
     const first = -Math.min(context, Math.round(0.25 * span()));
-    const from = run ? Math.max(first, run.steps - Math.round(0.8 * span())) : 0;
+    const done = !run || run.steps >= run.horizon;
+    const from = done ? first : Math.max(first, run.steps - Math.round(0.8 * span()));
     ui.from.min = -context;
     ui.from.max = Math.max(first, total - span());
     ui.from.value = from;
@@ -261,7 +263,7 @@
   function show() {
     run.forecastSpectrum.extend(run.forecast, run.steps);
     follow();
-    ui.lamps(run.steps ? run.gates.subarray((run.steps - 1) * run.J, run.steps * run.J) : new Float64Array(run.J));
+    ui.lamps(run.gates.subarray(Math.max(0, run.steps - 1) * run.J, Math.max(1, run.steps) * run.J), run.largest);
     progress();
     redraw();
   }
@@ -304,7 +306,10 @@
     ui.contextNote.textContent = run && run.period
       ? `${run.n === 1 ? "One column" : "Two columns"}: the missing ${run.n === 1 ? "two are sines" : "one is a sine"} ` +
         `of the context's dominant period, ${run.period} steps.` : "";
-    ui.setPlanes(run ? run.n : 3, run && run.n === 1 ? run.delay : 0);
+    if (run) {
+      attractor.view.plane = ui.chosenPlane;
+      ui.setPlanes(Draw.axisNames(run));
+    }
     const what = series ? series.title : "no data";
     ui.attractor.setAttribute("aria-label", `Attractor of ${what}: context and forecast. Arrow keys turn it, plus and minus zoom.`);
     ui.series.setAttribute("aria-label", `Time series of ${what}: context, forecast and, where known, the true continuation.`);

@@ -11,6 +11,10 @@ window.DynaMixDraw = (function () {
   const LEFT = 34; // room for labels, the same in all pictures over time
   const FONT = "12px system-ui, sans-serif";
   const FORECAST_DASH = [7, 2];
+  const TRAIL = 40; // latest steps of the attractor, drawn thicker
+
+  /** A whole number as text, with a minus sign that is as wide as a plus. */
+  const format = (number) => Math.round(number).toLocaleString("en").replace("-", "−");
 
   /** The style sheet's colours, as they are in the present theme. */
   function palette(element) {
@@ -52,7 +56,7 @@ window.DynaMixDraw = (function () {
     constructor(canvas) {
       this.canvas = canvas;
       this.layer = document.createElement("canvas");
-      this.view = { plane: "3d", turn: 40, tilt: 20, zoom: 1 };
+      this.view = { plane: "3d", turn: -60, tilt: 15, zoom: 1 };
       this.key = "";
       this.drawn = 0;
     }
@@ -114,20 +118,24 @@ window.DynaMixDraw = (function () {
         layer.lineJoin = "round";
         this.axes(layer, run, colours, width, height);
         layer.strokeStyle = colours.context;
-        layer.globalAlpha = 0.65;
-        layer.lineWidth = 0.9;
+        layer.globalAlpha = 0.8;
+        layer.lineWidth = 1.1;
         const lost = run.n === 1 ? 2 * run.delay : 0; // delays reach back
         this.path(layer, run, lost - run.T, 0, width, height);
         this.drawn = 0;
       }
       if (run.steps > this.drawn) {
         layer.strokeStyle = colours.forecast;
-        layer.globalAlpha = 0.9;
-        layer.lineWidth = 1;
+        layer.globalAlpha = 0.6; // so that the context shows through
+        layer.lineWidth = 0.8;
         this.path(layer, run, this.drawn - 1, run.steps, width, height);
         this.drawn = run.steps;
       }
       pen.drawImage(this.layer, 0, 0, width, height);
+      pen.strokeStyle = colours.forecast;
+      pen.lineWidth = 2.2;
+      pen.lineJoin = "round";
+      if (run.steps) this.path(pen, run, Math.max(-1, run.steps - TRAIL), run.steps, width, height);
       const p = [0, 0, 0];
       if (run.steps && run.looksAt !== null) { // the context step that the gate attends to most
         const [x, y] = this.project(this.point(run, run.looksAt - run.T, p), run, width, height);
@@ -145,7 +153,7 @@ window.DynaMixDraw = (function () {
     }
 
     axes(pen, run, colours, width, height) {
-      const names = run.n === 1 ? ["x(t)", `x(t − ${run.delay})`, `x(t − ${2 * run.delay})`] : run.names;
+      const names = axisNames(run);
       const flat = run.n === 2 ? "01" : this.view.plane;
       pen.font = FONT;
       pen.globalAlpha = 1;
@@ -181,6 +189,11 @@ window.DynaMixDraw = (function () {
           Math.min(Math.max(y + (i === 2 ? -10 : 10), 8), height - 8));
       }
     }
+  }
+
+  /** What the attractor's axes show. */
+  function axisNames(run) {
+    return run.n === 1 ? ["x(t)", `x(t − ${run.delay})`, `x(t − ${2 * run.delay})`] : run.names;
   }
 
   // ---- pictures over time ----
@@ -243,9 +256,9 @@ window.DynaMixDraw = (function () {
     for (let t = Math.ceil(from / step) * step; t < from + span; t += step) {
       pen.moveTo(xOf(t), 0);
       pen.lineTo(xOf(t), bottom + 3);
-      const half = pen.measureText(t.toLocaleString("en")).width / 2;
+      const half = pen.measureText(format(t)).width / 2;
       pen.textAlign = "center";
-      pen.fillText(t.toLocaleString("en"), Math.min(Math.max(xOf(t), half), width - half), bottom + 12);
+      pen.fillText(format(t), Math.min(Math.max(xOf(t), half), width - half), bottom + 12);
     }
     pen.stroke();
     if (from <= 0 && from + span > 0) {
@@ -257,7 +270,7 @@ window.DynaMixDraw = (function () {
     }
   }
 
-  /** Weight of every expert over the same window: the darker (in the dark: brighter), the more. */
+  /** Weight of every expert over the same window: full colour is the largest weight so far. */
   function experts(canvas, run, colours, from, span) {
     const { pen, width, height } = fit(canvas);
     pen.clearRect(0, 0, width, height);
@@ -273,8 +286,8 @@ window.DynaMixDraw = (function () {
       pen.fillRect(LEFT, (j + 1) * row - 1, width - LEFT, 1);
       pen.fillStyle = colours.glow;
       for (let t = Math.max(from, 0); t < Math.min(from + span, run.steps); t++) {
-        const weight = run.gates[t * run.J + j];
-        if (weight < 0.02) continue;
+        const weight = run.gates[t * run.J + j] / run.largest;
+        if (weight < 0.01) continue;
         pen.globalAlpha = weight;
         pen.fillRect(LEFT + (t - from) * step, j * row + 1, Math.max(step, 1), row - 2);
       }
@@ -284,5 +297,5 @@ window.DynaMixDraw = (function () {
 
   const short = (name) => (name.length > 5 ? `${name.slice(0, 4)}…` : name);
 
-  return { Attractor, series, experts, palette, fit, ranges, short, FONT, FORECAST_DASH };
+  return { Attractor, axisNames, series, experts, palette, fit, format, ranges, FORECAST_DASH };
 })();

@@ -26,14 +26,13 @@ window.DynaMixForm = (function () {
   /** A slider whose output says its value. */
   function slider(label, attributes, describe) {
     const input = make("input", { type: "range", ...attributes });
-    const output = make("output");
+    const output = make("span", { class: "dynamix-value" });
     const update = () => {
       output.textContent = describe(Number(input.value));
       input.setAttribute("aria-valuetext", output.textContent);
     };
     input.addEventListener("input", update);
     const block = field(label, input, output);
-    output.setAttribute("for", input.id);
     update();
     return { input, block, update, output };
   }
@@ -42,10 +41,6 @@ window.DynaMixForm = (function () {
     make("option", { value, selected: value === chosen }, text)));
 
   const swatch = (kind, text) => make("span", { class: "dynamix-key" }, make("i", { class: `dynamix-${kind}`, "aria-hidden": "true" }), text);
-
-  const PLANES = { 3: [["3d", "in three dimensions"], ["01", "first and second"], ["02", "first and third"], ["12", "second and third"]] };
-  PLANES[1] = PLANES[3];
-  PLANES[2] = [["01", "first and second"]];
 
   function build(root, examples) {
     const steps = (value) => `${value.toLocaleString("en")} steps`;
@@ -65,8 +60,7 @@ window.DynaMixForm = (function () {
     const noise = make("input", { type: "checkbox", checked: true });
     const width = slider("Width of the gate's noise", { min: 0, max: 4, step: 0.25, value: 1 }, (value) => `${value} × learned`);
     const seed = make("input", { type: "number", min: 0, max: 999999, step: 1, value: 0, inputmode: "numeric" });
-    const speed = select([["100", "100 steps a second"], ["1000", "1,000 steps a second"], ["0", "as fast as it goes"],
-      ["still", "no animation: drawn when finished"]], calm ? "still" : "1000");
+    const speed = select([["100", "100 steps/s"], ["1000", "1,000 steps/s"], ["0", "fastest"], ["still", "no animation"]], calm ? "still" : "1000");
     const start = make("button", { type: "button", class: "dynamix-primary" }, "Start");
     const reset = make("button", { type: "button" }, "Reset");
     const save = make("button", { type: "button", disabled: true }, "Save as CSV");
@@ -78,18 +72,19 @@ window.DynaMixForm = (function () {
     const canvas = (kind, attributes = {}) => make("canvas", { class: `dynamix-canvas dynamix-${kind}`, role: "img", ...attributes });
     const attractor = canvas("attractor", { tabindex: 0 });
     const series = canvas("series"), strip = canvas("strip"), spectrum = canvas("spectrum");
-    const plane = select(PLANES[3], "3d");
-    const turn = slider("Turn", { min: -180, max: 180, step: 5, value: 40 }, (value) => `${value}°`);
-    const tilt = slider("Tilt", { min: -90, max: 90, step: 5, value: 20 }, (value) => `${value}°`);
+    const plane = select([["3d", "3-d"]], "3d");
+    const turn = slider("Turn", { min: -180, max: 180, step: 5, value: -60 }, (value) => `${window.DynaMixDraw.format(value)}°`);
+    const tilt = slider("Tilt", { min: -90, max: 90, step: 5, value: 15 }, (value) => `${window.DynaMixDraw.format(value)}°`);
     const from = slider("Steps shown from", { min: 0, max: 1, step: 1, value: 0 }, () => "");
     from.input.removeAttribute("aria-valuetext");
     const lampRow = make("div", { class: "dynamix-lamps", "aria-hidden": "true" });
+    const brightest = make("p", { class: "dynamix-small" });
 
     const panel = (title, ...children) => make("section", { class: "dynamix-panel", "aria-label": title },
       make("p", { class: "dynamix-title" }, title), ...children);
     root.replaceChildren(
       make("form", { class: "dynamix-form", "aria-label": "Settings of the demo" },
-        make("fieldset", {}, make("legend", {}, "What the model is shown"), field("Series", source), own, length.block, contextNote),
+        make("fieldset", {}, make("legend", {}, "What the model is shown"), field("Series", source), own, length.block, contextNote, about),
         make("fieldset", {}, make("legend", {}, "How it goes on"), horizon.block,
           make("div", { class: "dynamix-check" }, noise), width.block, make("div", { class: "dynamix-row" }, field("Seed", seed), field("Speed", speed)))),
       problem,
@@ -98,12 +93,11 @@ window.DynaMixForm = (function () {
       make("p", { class: "dynamix-legend" }, swatch("context", "context"), swatch("forecast", "forecast"),
         swatch("truth", "what really follows"), swatch("ring", "context step the gate looks at")),
       make("div", { class: "dynamix-views" },
-        panel("Attractor", attractor, make("div", { class: "dynamix-row" }, field("View", plane), turn.block, tilt.block)),
-        panel("Expert weights", lampRow, strip, make("p", { class: "dynamix-small" },
-          "Now (squares) and over the steps of the time series beside or below.")),
-        panel("Time series", series, from.block),
-        panel("Power spectrum", spectrum)),
-      about);
+        panel("Attractor", attractor,
+          make("div", { class: "dynamix-row dynamix-narrow" }, field("View", plane), turn.block, tilt.block)),
+        panel("Expert weights now", lampRow, brightest),
+        panel("Time series, and the experts that made it", series, strip, from.block),
+        panel("Power spectrum", spectrum)));
     // a checkbox stands before its label
     const box = root.querySelector(".dynamix-check");
     noise.id = `dynamix-${++number}`;
@@ -139,22 +133,25 @@ window.DynaMixForm = (function () {
           ...table.notes.map((note) => make("p", { class: "dynamix-small" }, note)));
         for (const tick of ui.ticks) tick.addEventListener("change", onChange);
       },
-      /** Light up the experts. */
-      lamps(weights) {
-        const count = weights ? weights.length : 0;
-        if (lampRow.children.length !== count) {
-          lampRow.replaceChildren(...Array.from({ length: count }, (_, j) => make("span", {}, make("i"), String(j + 1))));
+      /** Light up the experts: a lamp and a bar each, full at the largest weight so far. */
+      lamps(weights, largest) {
+        if (lampRow.children.length !== weights.length) {
+          lampRow.replaceChildren(...Array.from(weights, (_, j) => make("div", {}, String(j + 1), make("i"), make("b"))));
         }
-        for (let j = 0; j < count; j++) lampRow.children[j].style.setProperty("--weight", weights[j].toFixed(3));
+        weights.forEach((weight, j) => {
+          lampRow.children[j].style.setProperty("--weight", (largest ? weight / largest : 0).toFixed(3));
+        });
+        brightest.textContent = largest ? `Full: ${Math.round(100 * largest)} %, the largest weight so far.` : "";
       },
-      /** Which views there are: two columns only have their plane. */
-      setPlanes(n) {
-        const flat = n === 2;
-        plane.replaceChildren(...PLANES[n].map(([value, name]) => make("option", { value }, name)));
-        plane.value = flat ? "01" : PLANES[n].some(([value]) => value === ui.plane3d) ? ui.plane3d : "3d";
+      /** The views that there are for axes of these names: two only have their plane. */
+      setPlanes(names) {
+        const pairs = names.length === 2 ? ["01"] : ["3d", "01", "02", "12"];
+        plane.replaceChildren(...pairs.map((pair) => make("option", { value: pair },
+          pair === "3d" ? "3-d" : `${names[pair[0]]} and ${names[pair[1]]}`)));
+        plane.value = names.length === 2 ? "01" : ui.chosenPlane;
         ui.showAngles();
       },
-      plane3d: "3d",
+      chosenPlane: "3d", // of three axes
       showAngles() {
         turn.input.disabled = tilt.input.disabled = plane.value !== "3d";
       },
@@ -162,7 +159,7 @@ window.DynaMixForm = (function () {
     return ui;
   }
 
-  /** Turn, tilt and zoom the attractor by slider, pointer, wheel-free keys. */
+  /** Turn, tilt and zoom the attractor by sliders, pointer and keys. */
   function connectView(ui, view, redraw) {
     const { turn, tilt, plane, attractor } = ui;
     const apply = () => {
@@ -187,7 +184,7 @@ window.DynaMixForm = (function () {
       redraw();
     });
     plane.addEventListener("change", () => {
-      view.plane = ui.plane3d = plane.value;
+      view.plane = ui.chosenPlane = plane.value;
       ui.showAngles();
       redraw();
     });

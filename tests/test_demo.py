@@ -336,7 +336,7 @@ def test_broken_columns_are_left_out_aloud_and_columns_can_be_chosen(visit):
     page = visit()
     paste(page, "date,gaps,a,b,c,d\r\n" + "\r\n".join(rows))
     told = page.locator(".dynamix-columns").inner_text()
-    assert "Left out: in “gaps” the value of line 9 is missing" in told
+    assert "Left out: in “gaps” the value of line 9 is empty" in told
     assert "Not numbers, so left out: “date”" in told
     ticked = {name: page.get_by_label(name, exact=True).is_checked() for name in "abcd"}
     assert ticked == {"a": True, "b": True, "c": True, "d": False}
@@ -495,6 +495,15 @@ def test_changing_the_context_while_it_runs_starts_anew(visit):
     assert page.get_by_role("button", name="Pause").is_visible()
     page.get_by_role("button", name="Pause").click()
     assert "Paused" in page.locator(".dynamix-status").inner_text()
+
+
+def test_a_forecast_that_leaves_the_numbers_is_stopped_and_said(visit):
+    page = visit()
+    page.evaluate("DynaMixDemo.model.A.fill(30)")
+    page.get_by_label("Speed").select_option("0")
+    page.get_by_role("button", name="Start").click()
+    page.locator(".dynamix-status", has_text="left the numbers at step").wait_for()
+    assert page.get_by_role("button", name="Start").is_enabled()
 
 
 def test_without_scripts_there_is_a_picture_and_a_way_on(visit):

@@ -303,6 +303,7 @@
   }
 
   function describeContext() {
+    ui.truthKey.hidden = !run || !run.truth.length;
     ui.contextNote.textContent = run && run.period
       ? `${run.n === 1 ? "One column" : "Two columns"}: the missing ${run.n === 1 ? "two are sines" : "one is a sine"} ` +
         `of the context's dominant period, ${run.period} steps.` : "";
@@ -377,8 +378,10 @@
     }
   });
   window.DynaMixForm.connectView(ui, attractor.view, redraw);
+  let lastSpan = span();
   new ResizeObserver(() => {
-    follow();
+    if (span() !== lastSpan) follow();
+    lastSpan = span();
     redraw();
   }).observe(ui.series);
   new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });

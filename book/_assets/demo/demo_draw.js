@@ -38,6 +38,16 @@ window.DynaMixDraw = (function () {
     return { pen, width, height, ratio };
   }
 
+  /** Text along a vertical axis, squeezed into `room`. */
+  function upright(pen, text, x, y, room) {
+    pen.save();
+    pen.translate(x, y);
+    pen.rotate(-Math.PI / 2);
+    pen.textAlign = "center";
+    pen.fillText(text, 0, 0, room);
+    pen.restore();
+  }
+
   /** Lowest and highest value of each column. */
   function ranges(rows, n) {
     const low = new Float64Array(n).fill(Infinity), high = new Float64Array(n).fill(-Infinity);
@@ -106,7 +116,7 @@ window.DynaMixDraw = (function () {
     draw(run, colours) {
       const { pen, width, height, ratio } = fit(this.canvas);
       pen.clearRect(0, 0, width, height);
-      if (!run) return;
+      if (!run || !width || !height) return; // not laid out yet, or hidden
       // what is drawn already is kept on a layer, and only what is new is added
       const key = JSON.stringify([this.view, width, height, ratio, colours, run.id]);
       const layer = this.layer.getContext("2d");
@@ -163,11 +173,7 @@ window.DynaMixDraw = (function () {
       if (flat !== "3d") {
         pen.textAlign = "center";
         pen.fillText(names[flat[0]], width / 2, height - 10);
-        pen.save();
-        pen.translate(10, height / 2);
-        pen.rotate(-Math.PI / 2);
-        pen.fillText(names[flat[1]], 0, 0);
-        pen.restore();
+        upright(pen, names[flat[1]], 10, height / 2, height);
         return;
       }
       // the edges of the box that meet in its lower corner
@@ -220,8 +226,7 @@ window.DynaMixDraw = (function () {
       const low = run.range.low[i], high = run.range.high[i], room = 0.12 * row;
       const yOf = (value) => i * row + room + ((high - value) / (high - low)) * (row - 2 * room);
       pen.fillStyle = colours.ink;
-      pen.textAlign = "left";
-      pen.fillText(short(run.names[i]), 0, (i + 0.5) * row);
+      upright(pen, run.names[i], 8, (i + 0.5) * row, row);
       pen.save();
       pen.beginPath();
       pen.rect(LEFT, i * row, width - LEFT, row);
@@ -294,8 +299,6 @@ window.DynaMixDraw = (function () {
     }
     pen.globalAlpha = 1;
   }
-
-  const short = (name) => (name.length > 5 ? `${name.slice(0, 4)}…` : name);
 
   return { Attractor, axisNames, series, experts, palette, fit, format, ranges, FORECAST_DASH };
 })();

@@ -78,6 +78,7 @@ window.DynaMixForm = (function () {
     const from = slider("Steps shown from", { min: 0, max: 1, step: 1, value: 0 }, () => "");
     from.input.removeAttribute("aria-valuetext");
     const lampRow = make("div", { class: "dynamix-lamps", "aria-hidden": "true" });
+    const truthKey = swatch("truth", "what really follows");
     const brightest = make("p", { class: "dynamix-small" });
 
     const panel = (title, ...children) => make("section", { class: "dynamix-panel", "aria-label": title },
@@ -91,7 +92,7 @@ window.DynaMixForm = (function () {
       make("div", { class: "dynamix-row dynamix-buttons" }, start, reset, save, progress),
       status,
       make("p", { class: "dynamix-legend" }, swatch("context", "context"), swatch("forecast", "forecast"),
-        swatch("truth", "what really follows"), swatch("ring", "context step the gate looks at")),
+        truthKey, swatch("ring", "context step the gate looks at")),
       make("div", { class: "dynamix-views" },
         panel("Attractor", attractor,
           make("div", { class: "dynamix-row dynamix-narrow" }, field("View", plane), turn.block, tilt.block)),
@@ -106,7 +107,7 @@ window.DynaMixForm = (function () {
 
     const ui = {
       source, own, text, file, read, length: length.input, horizon: horizon.input, noise, width: width.input, seed, speed,
-      start, reset, save, progress, status, problem, about, contextNote, attractor, series, strip, spectrum, plane,
+      start, reset, save, progress, status, problem, about, contextNote, attractor, series, strip, spectrum, plane, truthKey,
       turn, tilt, from: from.input, fromValue: from.output, ticks: [],
       /** Bounds of the context length; keeps the present one if it may. */
       setLengths(least, most, keep) {

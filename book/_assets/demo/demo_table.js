@@ -124,7 +124,8 @@ window.DynaMixTable = (function () {
   /** Why a column with an entry that is no number cannot be used. */
   function gap(name, row, i, count) {
     const cell = row.cells[i];
-    const what = MISSING.has(cell.toLowerCase()) ? `is missing (${quoted(cell)})` : `is ${quoted(cell)}`;
+    const missing = cell === "" ? "is empty" : `is missing (${quoted(cell)})`;
+    const what = MISSING.has(cell.toLowerCase()) ? missing : `is ${quoted(cell)}`;
     return `in ${quoted(name)} the value of line ${row.number} ${what}, not a number ` +
       `(${count} such ${count === 1 ? "entry" : "entries"} in that column).`;
   }

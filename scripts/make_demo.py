@@ -23,6 +23,11 @@ from dynamix.config import BUNDLED_MODEL
 OUTPUT = Path(__file__).parents[1] / "book" / "_assets" / "demo" / "demo_weights.js"
 CONTEXT = 2000  # steps that the page can show the model
 TRUTH = 1000  # further steps, to compare the forecast with
+# settings that the page's engine knows; of all others it only knows the default
+COMPUTED = {
+    *("observed_dims", "latent_dims", "experts", "relu_units", "hidden_units"),
+    *("attention_sharpness", "quiet_steps"),
+}
 # held out of training, all of them; the last is one that learned experts find hard
 SYSTEMS = {
     "Lorenz": "Lorenz: two wings",
@@ -48,14 +53,19 @@ def weights(name: str = BUNDLED_MODEL) -> dict[str, Any]:
         If the model has parts that the page's engine does not compute.
     """
     model = DynaMix.from_pretrained(name)
-    config = model.config
-    if config.expert_kind != "alrnn" or config.probabilistic or config.local_neighbours:
+    config = dataclasses.asdict(model.config)
+    foreign = {
+        field.name: config[field.name]
+        for field in dataclasses.fields(model.config)
+        if field.name not in COMPUTED and config[field.name] != field.default
+    }
+    if foreign:
         raise InputError(
-            f"the demo computes AL-RNN experts without noise of their own and without local ones, "
-            f"found {config}. Extend book/_assets/demo/demo_engine.js first."
+            f"the demo's page does not compute what {name!r} asks for: {foreign}. Extend "
+            "book/_assets/demo/demo_engine.js first, then COMPUTED in this script."
         )
     tensors = {key: packed(value.numpy()) for key, value in model.state_dict().items()}
-    return {"model": name, "config": dataclasses.asdict(config), "tensors": tensors}
+    return {"model": name, "config": config, "tensors": tensors}
 
 
 def sine() -> np.ndarray:

@@ -71,6 +71,17 @@ def test_broken_columns_are_left_out_aloud_and_columns_can_be_chosen(visit):
     assert list(run_to_the_end(page).columns) == ["c"]
 
 
+def test_rows_can_be_held_back_to_compare(visit):
+    page = visit()
+    paste(page, csv(np.tile(GOOD, (3, 1)), ["a", "b"]))
+    assert not page.get_by_text("what really follows").is_visible()
+    page.get_by_label("Rows held back, to compare").fill("60")
+    assert page.get_by_label("Context length", exact=True).input_value() == "120"
+    run_to_the_end(page)
+    assert page.get_by_text("what really follows").is_visible()
+    assert painted(page, "series", "truth") > 100
+
+
 def test_files_can_be_chosen_and_dropped(visit, tmp_path):
     page = visit()
     file = tmp_path / "wave.csv"
@@ -130,6 +141,13 @@ def test_everything_can_be_done_by_keyboard(visit):
     assert page.get_by_label("Turn", exact=True).input_value() == "-70"
     assert page.get_by_label("Tilt", exact=True).input_value() == "20"
     page.keyboard.press("+")
+    box = page.locator(".dynamix-attractor").bounding_box()
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 150, box["y"] + 100)
+    page.mouse.up()
+    page.mouse.move(box["x"] + 250, box["y"] + 100)  # no longer held
+    assert page.get_by_label("Turn", exact=True).input_value() == "-40"
     page.get_by_role("button", name="Reset").focus()
     page.keyboard.press("Enter")
     playwright.expect(page.locator(".dynamix-progress")).to_have_text("step 0 of 5,000")

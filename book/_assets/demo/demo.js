@@ -48,9 +48,13 @@
   function fromTable() {
     const chosen = own.columns.filter((_, i) => ui.ticks[i].checked);
     if (!chosen.length || chosen.length > model.N) Table.check(chosen, model.N, 0);
-    const n = chosen.length, T = chosen[0].values.length, rows = new Float64Array(T * n);
-    chosen.forEach(({ values }, i) => values.forEach((value, t) => (rows[t * n + i] = value)));
-    return { title: "your table", names: chosen.map((c) => c.name), n, T, rows, truth: new Float64Array(0), chosen };
+    const n = chosen.length, total = chosen[0].values.length, T = total - Number(ui.hold.value);
+    const all = new Float64Array(total * n);
+    chosen.forEach(({ values }, i) => values.forEach((value, t) => (all[t * n + i] = value)));
+    return {
+      title: "your table", names: chosen.map((c) => c.name), n, T, rows: all.subarray(0, T * n), truth: all.subarray(T * n),
+      chosen: chosen.map(({ name, values }) => ({ name, values: values.subarray(0, T) })),
+    };
   }
 
   /** Take the picked series; without a usable one there is nothing to run, and a reason on the page. */
@@ -79,9 +83,11 @@
       own = Table.parse(text);
       report("");
       ui.showColumns(own, model.N, () => pick(true));
+      ui.setHold(own.columns[0].values.length, Table.FEWEST_ROWS);
     } catch (error) {
       report(error.message);
       ui.showColumns({ columns: [], notes: [] }, model.N);
+      ui.setHold(0, 0);
     }
     pick(false);
     if (run) {
@@ -351,6 +357,7 @@
       start();
     }
   });
+  ui.hold.addEventListener("input", () => pick(true));
   ui.start.addEventListener("click", () => (running ? pause() : start()));
   ui.reset.addEventListener("click", () => {
     reset();

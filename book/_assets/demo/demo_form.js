@@ -52,9 +52,11 @@ window.DynaMixForm = (function () {
     const columns = make("fieldset", { class: "dynamix-columns", hidden: true });
     const problem = make("p", { class: "dynamix-problem", role: "alert", id: "dynamix-problem" });
     text.setAttribute("aria-describedby", "dynamix-problem");
+    const hold = slider("Rows held back, to compare", { min: 0, max: 0, step: 1, value: 0 }, (value) => `${value} rows`);
     const own = make("div", { class: "dynamix-own", hidden: true },
       field("One row per time step, one column per variable (or drop a file anywhere on the demo)", text),
-      make("div", { class: "dynamix-row" }, read, field("or a file", file)), columns);
+      make("div", { class: "dynamix-row" }, read, field("or a file", file)), columns, hold.block);
+    hold.block.hidden = true;
     const length = slider("Context length", { min: 50, max: 2000, step: 1, value: 2000 }, steps);
     const horizon = slider("Horizon", { min: 500, max: 20000, step: 500, value: 5000 }, steps);
     const noise = make("input", { type: "checkbox", checked: true });
@@ -106,7 +108,7 @@ window.DynaMixForm = (function () {
     root.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
 
     const ui = {
-      source, own, text, file, read, length: length.input, horizon: horizon.input, noise, width: width.input, seed, speed,
+      source, own, text, file, read, hold: hold.input, length: length.input, horizon: horizon.input, noise, width: width.input, seed, speed,
       start, reset, save, progress, status, problem, about, contextNote, attractor, series, strip, spectrum, plane, truthKey,
       turn, tilt, from: from.input, fromValue: from.output, ticks: [],
       /** Bounds of the context length; keeps the present one if it may. */
@@ -115,6 +117,13 @@ window.DynaMixForm = (function () {
         length.input.max = most;
         length.input.value = keep ? Math.min(Number(length.input.value), most) : most;
         length.update();
+      },
+      /** How much of a table of so many rows may be held back; at first nothing is. */
+      setHold(rows, least) {
+        hold.input.max = Math.max(0, Math.min(Math.floor(rows / 2), rows - least));
+        hold.input.value = 0;
+        hold.update();
+        hold.block.hidden = rows === 0;
       },
       setReady(ready) {
         start.disabled = reset.disabled = !ready;

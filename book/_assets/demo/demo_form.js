@@ -138,7 +138,7 @@ window.DynaMixForm = (function () {
         ui.ticks = table.columns.map((column) =>
           make("input", { type: "checkbox", checked: (column.usual || !some) && left-- > 0 }));
         columns.hidden = !table.columns.length;
-        columns.replaceChildren(make("legend", {}, `Columns to forecast, up to ${most} together`),
+        columns.replaceChildren(make("legend", {}, `Columns, up to ${most} together`),
           ...table.columns.map((column, i) => make("label", {}, ui.ticks[i], ` ${column.name}`)),
           ...table.notes.map((note) => make("p", { class: "dynamix-small" }, note)));
         for (const tick of ui.ticks) tick.addEventListener("change", onChange);

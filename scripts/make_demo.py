@@ -26,7 +26,7 @@ TRUTH = 1000  # further steps, to compare the forecast with
 # settings that the page's engine knows; of all others it only knows the default
 COMPUTED = {
     *("observed_dims", "latent_dims", "experts", "relu_units", "hidden_units"),
-    *("attention_sharpness", "quiet_steps"),
+    *("attention_sharpness", "quiet_steps", "reference_spacing"),
 }
 # held out of training, all of them; the last is one that learned experts find hard
 SYSTEMS = {

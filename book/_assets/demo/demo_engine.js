@@ -128,6 +128,57 @@ window.DynaMixEngine = (function () {
     return { points, T, n, N, scalers, period };
   }
 
+  // ---- a context's spacing (src/dynamix/spacing.py) ----
+
+  const ASKED = 128; // states whose nearest neighbours are looked for
+  const HALF_OCTAVES = [-2, 4]; // factors lie between 1/2 and 4
+
+  /** First lag whose autocorrelation is below 1/e, the longest over a context's columns. */
+  function decorrelationTime(context) {
+    let longest = 1;
+    for (let i = 0; i < context.N; i++) {
+      const column = Float64Array.from({ length: context.T }, (_, t) => context.points[t * context.N + i]);
+      const acf = autocorrelation(column);
+      const half = Math.floor(context.T / 2);
+      for (let lag = 0; lag < half; lag++) {
+        if (acf[lag] < 1 / Math.E) {
+          longest = Math.max(longest, lag);
+          break;
+        }
+      }
+    }
+    return longest;
+  }
+
+  /** Median distance from a state to the nearest of another passage; 0 where there is none. */
+  function spacing(context) {
+    const { points, T, N } = context, near = decorrelationTime(context), nearest = [];
+    const asked = new Set();
+    for (let i = 0; i < ASKED; i++) asked.add(i === ASKED - 1 ? T - 1 : Math.floor(i * ((T - 1) / (ASKED - 1))));
+    for (const k of asked) {
+      let least = Infinity;
+      for (let t = 0; t < T; t++) {
+        if (Math.abs(t - k) <= near) continue;
+        let distance = 0;
+        for (let i = 0; i < N; i++) distance += Math.abs(points[t * N + i] - points[k * N + i]);
+        if (distance < least) least = distance;
+      }
+      if (least < Infinity) nearest.push(least);
+    }
+    if (!nearest.length) return 0;
+    nearest.sort((a, b) => a - b);
+    const half = nearest.length >> 1;
+    return nearest.length % 2 ? nearest[half] : (nearest[half - 1] + nearest[half]) / 2;
+  }
+
+  /** By how much the gate's widths follow a context's spacing: a power of the root of 2. */
+  function widening(context, reference) {
+    const found = reference > 0 ? spacing(context) : 0;
+    if (!(found > 0)) return 1;
+    const steps = Math.round(2 * Math.log2(found / reference));
+    return Math.pow(2, Math.min(Math.max(steps, HALF_OCTAVES[0]), HALF_OCTAVES[1]) / 2);
+  }
+
   // ---- the gate's noise ----
 
   /** Standard normal numbers from a seed: sfc32 (Doty-Humphrey's PractRand), then Box-Muller. */
@@ -166,6 +217,7 @@ window.DynaMixEngine = (function () {
       quietSteps: choices.quietSteps ?? config.quiet_steps,
       gateNoise: choices.gateNoise ?? true,
       noiseWidth: choices.noiseWidth ?? 1, // in the learned width
+      widening: widening(context, choices.referenceSpacing ?? config.reference_spacing),
       seed: choices.seed ?? 0,
     };
   }
@@ -179,7 +231,7 @@ window.DynaMixEngine = (function () {
       this.model = model;
       this.context = context;
       this.settings = settingsFor(model, context, choices);
-      this.tau = Math.abs(Math.fround(model.tauAttention / this.settings.sharpness));
+      this.tau = Math.abs(Math.fround((model.tauAttention / this.settings.sharpness) * this.settings.widening));
       this.draw = normals(this.settings.seed);
       this.steps = 0;
       this.encodings = encode(model, context);
@@ -236,7 +288,7 @@ window.DynaMixEngine = (function () {
         let sum = 0;
         for (let m = 0; m < M; m++) sum += D[i * M + m] * z[m];
         const noise = settings.gateNoise ? this.draw() : 0; // drawn in quiet steps too
-        query[i] = sum + (this.steps < settings.quietSteps ? 0 : settings.noiseWidth * model.sigma[i] * noise);
+        query[i] = sum + (this.steps < settings.quietSteps ? 0 : settings.noiseWidth * settings.widening * model.sigma[i] * noise);
       }
       // attention over the context: softmax of minus the distances
       const points = context.points;
@@ -308,5 +360,5 @@ window.DynaMixEngine = (function () {
     return { rows, gates };
   }
 
-  return { unpack, loadModel, prepare, dominantPeriod, normals, Rollout, forecast };
+  return { unpack, loadModel, prepare, dominantPeriod, spacing, widening, normals, Rollout, forecast };
 })();

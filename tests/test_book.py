@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 
 import nbformat
 import pytest
@@ -25,7 +26,11 @@ PARAMETERS = {
 
 def test_the_chapters_are_those_of_the_table_of_contents():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    files = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
+    files = [toc["root"]]
+    for chapter in (c for part in toc["parts"] for c in part["chapters"]):
+        pattern = chapter.get("glob")
+        files += [p.stem for p in NOTEBOOKS if fnmatch(p.stem, pattern)] if pattern else []
+        files += [chapter["file"]] if "file" in chapter else []
     for name in files:
         assert (BOOK / f"{name}.ipynb").is_file() or (BOOK / f"{name}.md").is_file(), name
     assert {path.stem for path in NOTEBOOKS} <= set(files)

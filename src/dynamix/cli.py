@@ -59,7 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; the book's reference page is made from it."""
+    """The parser of all commands; every flag of a config comes from its dataclass.
+
+    Examples
+    --------
+    >>> build_parser().parse_args(["forecast", "data.csv", "--horizon", "500"]).horizon
+    500
+    """
     parser = argparse.ArgumentParser(
         prog="dynamix",
         description="Zero-shot reconstruction of dynamical systems: show DynaMix a short stretch "

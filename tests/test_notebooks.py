@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import sys
+from pathlib import Path
 
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -274,6 +278,46 @@ def test_a_module_passed_on_as_a_whole_counts_as_a_whole(library):
     notebook = stamped(root, "from dynamix import three as t", "f = t\nf.side(1)")
     edit("three", "def side(x):\n    return x", "def side(x):\n    return 7 * x")
     assert stamps.reasons(notebook, root=root) == ["src: dynamix.three changed"]
+
+
+def test_a_registry_leads_to_what_it_names(library):
+    root, edit = library
+    edit("one", "def unused():\n    return 1", 'TABLE = {"side": "three:side", "no": "a:b"}')
+    notebook = stamped(root, "from dynamix import one", 'one.TABLE["side"]')
+    assert stamps.reasons(notebook, root=root) == []
+    edit("three", "def bottom(x):\n    return x", "def bottom(x):\n    return 7 * x")
+    assert stamps.reasons(notebook, root=root) == []
+    edit("three", "def side(x):\n    return x", "def side(x):\n    return 7 * x")
+    assert stamps.reasons(notebook, root=root) == ["src: dynamix.three changed"]
+
+
+def test_whatever_runs_was_reached(tmp_path, monkeypatch):
+    """The graph of names against what Python really calls."""
+    monkeypatch.setenv("DYNAMIX_CACHE", str(tmp_path))
+    code = (
+        "import numpy as np\nfrom dynamix import benchmark, forecast, metrics, plotting, systems\n"
+        "x = np.sin(np.arange(900.0)[:, None] / [5.0, 7.0, 9.0])\n"
+        'y = forecast(x[:400], horizon=500, engine="torch", gate_noise=False)\n'
+        "metrics.mase(forecast=y, truth=x[400:])\nplotting.spectra(forecast=y, truth=x[400:])\n"
+        "systems.split()\nbenchmark.measure(y, x[400:], config=benchmark.BenchmarkConfig())\n"
+    )
+    source, called = ROOT / "src" / "dynamix", set()
+
+    def hear(frame, event, _):
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and path.parent == source:
+            called.add((f"dynamix.{path.stem}", frame.f_code.co_qualname.split(".")[0]))
+
+    exec(code, {})  # what runs at import is not asked for
+    sys.setprofile(hear)
+    try:
+        exec(code, {})
+    finally:
+        sys.setprofile(None)
+    library = stamps._Library(source)
+    library.visit(stamps._Module("", ast.parse(code)), whole=True)
+    assert len(called) > 20
+    assert {call for call in called if call[0] != "dynamix.__init__"} <= library.seen
 
 
 def test_the_runner_stamps_with_the_files_that_were_opened(library):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -217,6 +218,11 @@ class _Library:
             if chain is not None and chain[0] in module.imports:
                 self._resolve(*module.imports[chain[0]], chain[1:])
                 return
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            # "module:function", as registries name what they import when it is asked for
+            named = re.fullmatch(r"(\w+):(\w+)", node.value)
+            if named is not None:
+                self._resolve(f"{PACKAGE}.{named[1]}", named[2], [])
         if isinstance(node, ast.Name):
             if module.name and node.id in module.definitions:
                 self._visit_nodes(module, node.id)

@@ -357,7 +357,13 @@ def identity(model: DynaMix | str) -> str:
 
 
 def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | None = None) -> str:
-    """The command line that repeats a run; the model by its file's name."""
+    """The command line that repeats a run; the model by its file's name.
+
+    Examples
+    --------
+    >>> command("dynamix-3d", BenchmarkConfig(context=512))
+    'dynamix benchmark --model dynamix-3d --context 512'
+    """
     flags = [
         f"--{field.name.replace('_', '-')} {getattr(config, field.name)}"
         for field in dataclasses.fields(config)

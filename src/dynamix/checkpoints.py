@@ -53,7 +53,13 @@ _ZERO = ("gating_network.mlp_layer1.bias", "gating_network.mlp_layer2.bias")
 
 
 def bundled() -> dict[str, Path]:
-    """Names and files of the checkpoints that come with the package."""
+    """Names and files of the checkpoints that come with the package.
+
+    Examples
+    --------
+    >>> "dynamix-3d" in bundled()
+    True
+    """
     folder = Path(str(resources.files("dynamix") / "data" / "models"))
     return {path.name.removesuffix(_SUFFIX): path for path in sorted(folder.glob(f"*{_SUFFIX}"))}
 

@@ -1,4 +1,4 @@
-"""The command line: ``dynamix forecast``, ``dynamix train``, ``dynamix benchmark``.
+"""The command line: ``dynamix forecast``, ``train``, ``benchmark``, ``run`` and ``sweep``.
 
 Every field of the config dataclasses is a flag, so the command line knows no default of its own.
 Input that cannot be used ends with one message and exit code 2.
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from . import __version__
+from . import __version__, cli_notebooks
 from .config import BUNDLED_MODEL, BenchmarkConfig, ForecastConfig, ModelConfig, TrainingConfig
 from .errors import InputError
 
@@ -33,6 +33,8 @@ _EPILOG = """examples:
   dynamix train --output runs/mine --epochs 200 --resume
   dynamix benchmark --model dynamix-3d --context 2000 --output mine.csv --workers 2
   dynamix benchmark --compare mine.csv others.csv
+  dynamix run book/03_architecture.ipynb mine.ipynb -p system Rossler
+  dynamix sweep book/05_zero_shot.ipynb -p context_length 512,1000,2000
 
 Each command explains its options: dynamix forecast --help"""
 
@@ -57,7 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; the book's reference page is made from it."""
+    """The parser of all commands; every flag of a config comes from its dataclass.
+
+    Examples
+    --------
+    >>> build_parser().parse_args(["forecast", "data.csv", "--horizon", "500"]).horizon
+    500
+    """
     parser = argparse.ArgumentParser(
         prog="dynamix",
         description="Zero-shot reconstruction of dynamical systems: show DynaMix a short stretch "
@@ -123,6 +131,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     benchmark.add_argument("--plot", help="picture of the distribution over systems")
     _add_fields(benchmark, BenchmarkConfig)
+    cli_notebooks.add_commands(commands, _command)
     return parser
 
 

@@ -165,7 +165,13 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class ForecastConfig:
-    """Defaults of :func:`dynamix.forecast` (design of the pipeline: paper, section 3.3)."""
+    """Defaults of :func:`dynamix.forecast` (design of the pipeline: paper, section 3.3).
+
+    Examples
+    --------
+    >>> ForecastConfig().standardize, ForecastConfig(seed=3).seed
+    (True, 3)
+    """
 
     embedding: Embedding | None = _described(
         None,
@@ -189,6 +195,11 @@ class TrainingConfig:
 
     Steps are sampling steps. ``window`` counts the points of the training window: ``window - 1``
     predictions, the first ``overlap`` points of which still lie inside the context.
+
+    Examples
+    --------
+    >>> TrainingConfig().sequence_length
+    550
     """
 
     epochs: int = _described(2000, "epochs")
@@ -362,7 +373,13 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """The zero-shot protocol "dysts-3d": what is shown, and how far it is continued."""
+    """The zero-shot protocol "dysts-3d": what is shown, and how far it is continued.
+
+    Examples
+    --------
+    >>> BenchmarkConfig(context=512).horizon
+    10000
+    """
 
     context: int = _described(2000, "context steps shown")
     horizon: int = _described(10_000, "steps forecast")

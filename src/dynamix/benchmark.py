@@ -151,9 +151,13 @@ def run(
     cases = [(name, start) for name in chosen for start in range(config.starts)]
     # a batch holds all starts of its systems, and the same systems however the work is shared
     together = max(1, _BATCH // config.starts)
+    alike: dict[int, list[str]] = {}
+    for name in chosen:  # series side by side have equally many channels
+        alike.setdefault(len(systems.system_facts(name)["initial_conditions"]), []).append(name)
     batches = [
         batch
-        for batch in (chosen[i : i + together] for i in range(0, len(chosen), together))
+        for same_dims in alike.values()
+        for batch in (same_dims[i : i + together] for i in range(0, len(same_dims), together))
         if not all((name, s) in done for name in batch for s in range(config.starts))
     ]
     left = {name for batch in batches for name in batch}
@@ -256,7 +260,8 @@ def _exponents(
             detrend=False,
             box_cox=False,
         )
-        seen.append(embed(scaled, dims=N, embedding=model.config.embedding, seed=config.seed))
+        kind = model.config.embedding_of(scaled.shape[1])
+        seen.append(embed(scaled, dims=N, embedding=kind, seed=config.seed))
     eps = gate_noise_stream(
         _TRANSIENT + config.lyapunov_steps,
         N,

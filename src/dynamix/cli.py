@@ -110,6 +110,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model(benchmark, more=", or a rival: parrot, mean, naive, ceiling")
     benchmark.add_argument("--systems", help="systems, separated by commas (default: all held out)")
     benchmark.add_argument(
+        "--dims",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="all flows of dysts with so many dimensions, 4 to 6, instead of the held-out ones",
+    )
+    benchmark.add_argument(
         "--output", help="CSV file for the results, a row per system and start; grows with the run"
     )
     benchmark.add_argument(
@@ -266,7 +273,7 @@ def _run_benchmark(options: argparse.Namespace) -> None:
     table = benchmark.run(
         options.model,
         config=_config(options, BenchmarkConfig),
-        names=_split(_option(options, "systems")) or None,
+        names=_benchmark_systems(options),
         **{name: value for name, value in given.items() if value is not None},
     )
     sys.stdout.write(f"{benchmark.summary(table).round(3).to_string()}\n\n")
@@ -276,6 +283,22 @@ def _run_benchmark(options: argparse.Namespace) -> None:
         from . import plotting
 
         plotting.save(plotting.benchmark_boxes({str(options.model): table}), options.plot)
+
+
+def _benchmark_systems(options: argparse.Namespace) -> list[str] | None:
+    """The systems asked for by name or by their dimensions; None: those that the split holds out."""
+    from . import systems
+
+    named, dims = _split(_option(options, "systems")), _option(options, "dims") or []
+    if named and dims:
+        raise InputError("--systems and --dims both say what to run on. Leave one of them out.")
+    low, high = systems.DIMENSION + 1, systems.MOST_DIMS
+    if any(not low <= n <= high for n in dims):
+        raise InputError(
+            f"--dims takes numbers from {low} to {high}, found {dims}. The three-dimensional "
+            "systems are divided by the split: name them with --systems."
+        )
+    return named or (systems.catalogue(dims=dims) if dims else None)
 
 
 def _compared(paths: Sequence[str]) -> str:

@@ -88,6 +88,11 @@ class ModelConfig:
     embedding: Embedding = _described(
         "pos", "how forecasts make up missing dimensions, unless they are told"
     )
+    complete_from: int = _described(
+        0,
+        "with so many channels a system counts as wholly observed, and missing dimensions are "
+        "zeros; 0 for never",
+    )
     reference_spacing: float = _described(
         0.0,
         "forecasts widen the gate's attention and noise by a context's spacing over this one; 0 "
@@ -102,6 +107,7 @@ class ModelConfig:
             ("relu_units", 0),
             ("hidden_units", 1),
             ("quiet_steps", 0),
+            ("complete_from", 0),
         ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -150,6 +156,11 @@ class ModelConfig:
                 f"relu_units (P = {self.relu_units}) must not exceed latent_dims "
                 f"(M = {self.latent_dims})."
             )
+
+    def embedding_of(self, channels: int) -> Embedding:
+        """How forecasts of so many channels make up missing dimensions, unless they are told."""
+        complete = self.complete_from and channels >= self.complete_from
+        return "zero" if complete else self.embedding
 
     @property
     def all_experts(self) -> int:

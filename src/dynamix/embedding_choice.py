@@ -129,7 +129,9 @@ def choose_embedding(
     """What ``embedding="auto"`` chooses for each series of a context, with every score.
 
     How the choice is made stands at the head of this module. The parameters are those of
-    :func:`dynamix.forecast`. With more channels than the model's N there is a choice for each.
+    :func:`dynamix.forecast`. With more channels than the model's N there is a choice for each. It
+    takes about a second for a series of 2000 steps with the compiled engine, much longer with
+    torch.
 
     Raises
     ------

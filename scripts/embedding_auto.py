@@ -38,6 +38,7 @@ PIPELINE = Pipeline.of(
     None,
     attention_sharpness=None,
     quiet_steps=None,
+    reference_spacing=None,
     **{
         name: getattr(ForecastConfig(), name)
         for name in ("standardize", "detrend", "box_cox", "gate_noise", "engine")

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from demo_page import address, browser, visit  # noqa: F401 - fixtures
 from hypothesis import settings
 
 from dynamix import DynaMix, ModelConfig

@@ -38,6 +38,7 @@ def test_the_forecast_is_that_of_the_chosen_embedding(n):
         MODEL,
         attention_sharpness=None,
         quiet_steps=None,
+        reference_spacing=None,
         standardize=False,
         detrend=False,
         box_cox=False,

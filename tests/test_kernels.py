@@ -248,6 +248,16 @@ def test_gradients_equal_autograd(sizes, forcing):
     assert_gradients_equal(model, gradient)
 
 
+@pytest.mark.parametrize("S", [1, 3, 4])
+def test_gradients_of_the_logarithmic_loss_equal_autograd(S):
+    model = make_model(3, 30, 10, 2)
+    config = TrainingConfig(loss="logarithmic", loss_scale=0.1)
+    batch = make_batch(3, S=S)
+    loss, gradient = autograd(model, batch, config)
+    assert loss_and_gradient(model, batch, config)[0] == pytest.approx(loss, rel=1e-5)
+    assert_gradients_equal(model, gradient)
+
+
 @pytest.mark.parametrize("tau", [0.02, 0.06, -0.06, 1.0, 50.0])
 @pytest.mark.parametrize("T_C", [2, 9, 500])
 def test_gradients_equal_autograd_at_any_temperature(tau, T_C):

@@ -262,3 +262,52 @@ def test_unusable_files(name, content, message, tmp_path):
 
 def test_lyapunov_times():
     assert systems.lyapunov_time("Lorenz") == pytest.approx(50 / (1.5008 * 0.8917), rel=1e-3)
+
+
+# --- more than three dimensions, and fewer than a model has ---------------------------------------
+
+
+def test_larger_flows_are_in_the_catalogue_but_not_in_the_split():
+    larger = systems.catalogue(dims=(4, 5, 6))
+    assert len(larger) == 24
+    assert not set(larger) & {row["system"] for row in systems.split_table()}
+    assert set(systems.catalogue(dims=(4,))) < set(larger)
+
+
+def test_a_four_dimensional_trajectory_obeys_its_equations(cache):
+    import dysts.flows
+
+    system = dysts.flows.HyperLorenz()
+    x = systems.trajectory("HyperLorenz", n=200, points_per_period=2000).astype(np.float64)
+    dt = system.period / 2000
+    slope = (x[2:] - x[:-2]) / (2 * dt)
+    expected = np.array([system.rhs(state, 0.0) for state in x[1:-1]])
+    assert x.shape == (200, 4)
+    assert np.abs(slope - expected).max() < 2e-3 * np.abs(expected).max()
+
+
+def test_lower_dimensional_sequences_get_zeros():
+    data = [wave(90, 3), wave(90, 2, seed=1), wave(90, 4, seed=2)]
+    sampler = WindowSampler(data, length=40, dims=5)
+    drawn = sampler.draw(60, rng=np.random.default_rng(0))
+    still = (drawn == 0).all(axis=0).sum(axis=1)
+    assert set(still) == {1, 2, 3}
+    moving = drawn.std(axis=0, ddof=1)
+    np.testing.assert_allclose(moving[moving > 0], 1.0, rtol=1e-4)
+    for s in range(60):  # the channels that move come first
+        assert (moving[s, : 5 - still[s]] > 0).all()
+
+
+def test_rotations_take_every_second_one_into_all_dims():
+    sampler = WindowSampler([wave(90, 2)], length=60, dims=4, rotations=True)
+    drawn = sampler.draw(200, rng=np.random.default_rng(0))
+    moving = (drawn.std(axis=0) > 0).sum(axis=1)
+    assert set(moving) == {2, 4}
+    assert 70 < (moving == 4).sum() < 130
+    for s in range(200):  # still a plane, wherever it lies
+        assert np.linalg.matrix_rank(drawn[:, s], tol=1e-2) == 2
+
+
+def test_wider_trajectories_than_the_model_are_refused():
+    with pytest.raises(InputError, match="has 4 channels"):
+        WindowSampler([wave(90, 4)], length=40, dims=3)

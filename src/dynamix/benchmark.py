@@ -32,13 +32,14 @@ from tqdm import tqdm
 from . import baselines, lyapunov, metrics, results, systems
 from .benchmark_statistics import LABELS, MEASURES, per_system, shares, summary, win_rates
 from .config import BUNDLED_MODEL, BenchmarkConfig, Engine, ForecastConfig
-from .errors import InputError, one_of, whole_number
+from .errors import InputError, whole_number
 from .forecasting import forecast, sharpened
 from .kernels_runtime import EngineUnavailable
 from .model import DynaMix
 from .parallel import spread
 from .preprocessing import embed, fit_transforms
 from .rollout import gate_noise_stream
+from .spacing import widened, widening
 
 __all__ = [
     "COLUMNS",
@@ -124,7 +125,7 @@ def run(
     workers = whole_number("workers", workers)
     chosen = list(dict.fromkeys(systems.split()["test"] if names is None else names))
     for name in chosen:
-        one_of("system", name, systems.catalogue())
+        systems.system_facts(name)  # raises where there is none
     if not chosen:
         raise InputError("there is no system to run the benchmark on.")
     if resume and output is None:
@@ -255,34 +256,35 @@ def _exponents(
             detrend=False,
             box_cox=False,
         )
-        seen.append(embed(scaled, dims=N, embedding=ForecastConfig.embedding, seed=config.seed))
-    series = torch.from_numpy(np.stack(seen, axis=1))
+        seen.append(embed(scaled, dims=N, embedding=model.config.embedding, seed=config.seed))
     eps = gate_noise_stream(
         _TRANSIENT + config.lyapunov_steps,
         N,
         seed=config.seed,
         quiet_steps=model.config.quiet_steps,
     )
+    factors = np.array([widening(x, reference=model.config.reference_spacing) for x in seen])
+    found = {key: np.empty(S) for key in keys}
     try:
-        with_noise, without = (
-            lyapunov.largest_exponents(
-                sharpened(model),
-                series,
-                steps=config.lyapunov_steps,
-                transient=_TRANSIENT,
-                noise=noise,
-            )
-            for noise in (eps, None)
-        )
+        for factor in np.unique(factors):
+            members = np.flatnonzero(factors == factor)
+            for key, noise in zip(keys, (eps, None), strict=True):
+                found[key][members] = lyapunov.largest_exponents(
+                    widened(sharpened(model), float(factor)),
+                    torch.from_numpy(np.stack([seen[s] for s in members], axis=1)),
+                    steps=config.lyapunov_steps,
+                    transient=_TRANSIENT,
+                    noise=noise,
+                )
     except EngineUnavailable as error:
         raise InputError(
             f"Lyapunov exponents are computed by a compiled kernel, which is not to be had here "
             f"({error}). Leave them out with lyapunov_steps=0."
         ) from error
-    return dict(zip(keys, (with_noise, without), strict=True))
+    return found
 
 
-def stretches(name: str, config: BenchmarkConfig) -> list[Float[ndarray, "n 3"]]:
+def stretches(name: str, config: BenchmarkConfig) -> list[Float[ndarray, "n N"]]:
     """Per start: the context, the truth behind it, and a horizon more for the ceiling.
 
     Views of one trajectory, a context and a horizon apart; a start's ceiling thus reaches into the

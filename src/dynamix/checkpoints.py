@@ -34,7 +34,7 @@ _PUBLISHED = {
     "probabilistic": "probabilistic_expert",
 }
 # ours alone; the published files lack them
-_FORECAST = ("attention_sharpness", "quiet_steps")
+_FORECAST = ("attention_sharpness", "quiet_steps", "reference_spacing", "embedding")
 _LOCAL = ("local_neighbours", "local_ridge", "local_pull", "local_choice")
 _PUBLISHED_KINDS = {"almost_linear_rnn": "alrnn", "clipped_shallow_plrnn": "clipped_shallow_plrnn"}
 # our parameter -> the published tensor, outside the experts

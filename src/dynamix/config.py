@@ -18,12 +18,16 @@ ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
 Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
 Engine = Literal["auto", "compiled", "torch"]
 Forcing = Literal["sparse", "generalised"]
+Loss = Literal["squared", "logarithmic"]
+FirstWeights = Literal["random", "analogue"]
 LocalChoice = Literal["gate", "context"]
 
 EXPERT_KINDS: tuple[str, ...] = get_args(ExpertKind)
 EMBEDDINGS: tuple[str, ...] = get_args(Embedding)
 ENGINES: tuple[str, ...] = get_args(Engine)
 FORCINGS: tuple[str, ...] = get_args(Forcing)
+LOSSES: tuple[str, ...] = get_args(Loss)
+FIRST_WEIGHTS: tuple[str, ...] = get_args(FirstWeights)
 LOCAL_CHOICES: tuple[str, ...] = get_args(LocalChoice)
 
 BUNDLED_MODEL = "dynamix-3d"
@@ -81,6 +85,14 @@ class ModelConfig:
     quiet_steps: int = _described(
         0, "forecasts draw no gate noise in this many first steps; training does"
     )
+    embedding: Embedding = _described(
+        "pos", "how forecasts make up missing dimensions, unless they are told"
+    )
+    reference_spacing: float = _described(
+        0.0,
+        "forecasts widen the gate's attention and noise by a context's spacing over this one; 0 "
+        "for not at all",
+    )
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -95,6 +107,7 @@ class ModelConfig:
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"{name} must be an integer of at least {least}, found {value!r}.")
         one_of("expert_kind", self.expert_kind, EXPERT_KINDS)
+        one_of("embedding", self.embedding, EMBEDDINGS)
         if any(count < self.observed_dims + 2 for count in self.local_neighbours):
             raise InputError(
                 f"local_neighbours must all be at least observed_dims + 2 = "
@@ -121,6 +134,10 @@ class ModelConfig:
         if not self.attention_sharpness > 0:
             raise InputError(
                 f"attention_sharpness must be positive, found {self.attention_sharpness!r}."
+            )
+        if not self.reference_spacing >= 0:
+            raise InputError(
+                f"reference_spacing must be 0 or more, found {self.reference_spacing!r}."
             )
         if self.latent_dims < self.observed_dims:
             raise InputError(
@@ -150,8 +167,10 @@ class ModelConfig:
 class ForecastConfig:
     """Defaults of :func:`dynamix.forecast` (design of the pipeline: paper, section 3.3)."""
 
-    embedding: Embedding = _described(
-        "pos", "how missing dimensions are made up when the data has fewer than the model"
+    embedding: Embedding | None = _described(
+        None,
+        "how missing dimensions are made up when the data has fewer than the model; by default as "
+        "the checkpoint says",
     )
     standardize: bool = _described(True, "scale each channel by the context's mean and deviation")
     detrend: bool = _described(False, "remove a power-law trend before, add it back after")
@@ -216,6 +235,14 @@ class TrainingConfig:
     start_from: str = _described(
         "", "checkpoint whose weights training starts from, with its model's settings; fine-tuning"
     )
+    first_weights: FirstWeights = _described(
+        "random",
+        "the paper's random weights, or those of an analogue forecaster, which training improves",
+    )
+    analogue_pull: float = _described(
+        0.05, "analogue start: share of the distance to the analogues that a step closes"
+    )
+    analogue_noise: float = _described(0.05, "analogue start: width of the gate's noise, sigma")
     attention_temperature: float = _described(
         0.1, "first value of the gate's tau_att, unless training starts from a checkpoint"
     )
@@ -230,6 +257,12 @@ class TrainingConfig:
     forcing: Forcing = _described("sparse", "teacher forcing: sparse or generalised")
     forcing_interval: int = _described(10, "sparse forcing: steps between two overwritings, tau")
     forcing_strength: float = _described(0.1, "generalised forcing: weight alpha of the data")
+    loss: Loss = _described(
+        "squared",
+        "mean squared error, or the mean over sequences of log(1 + squared error / loss_scale), in "
+        "which a well predicted sequence counts as much as a badly predicted one",
+    )
+    loss_scale: float = _described(1e-4, "logarithmic loss: squared error that counts as small")
     input_noise: float = _described(0.05, "standard deviation of the noise added to the inputs")
     gate_noise_penalty: float = _described(0.1, "weight of the loss term that keeps sigma open")
     gate_noise_scale: float = _described(0.01, "scale of that term")
@@ -262,6 +295,15 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         one_of("forcing", self.forcing, FORCINGS)
         one_of("engine", self.engine, ENGINES)
+        one_of("loss", self.loss, LOSSES)
+        one_of("first_weights", self.first_weights, FIRST_WEIGHTS)
+        if self.first_weights != "random" and self.start_from:
+            raise InputError(
+                f"first_weights={self.first_weights!r} and start_from={self.start_from!r} both say "
+                "where training starts. Leave one of them out."
+            )
+        if not self.loss_scale > 0:
+            raise InputError(f"loss_scale must be positive, found {self.loss_scale!r}.")
         if not self.points_per_period or min(self.points_per_period) < 2:
             raise InputError(
                 "points_per_period must be one or more numbers of at least 2, found "

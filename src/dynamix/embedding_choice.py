@@ -125,6 +125,7 @@ def choose_embedding(
     engine: Engine = _DEFAULTS.engine,
     attention_sharpness: float | None = None,
     quiet_steps: int | None = None,
+    reference_spacing: float | None = None,
 ) -> list[EmbeddingChoice]:
     """What ``embedding="auto"`` chooses for each series of a context, with every score.
 
@@ -152,6 +153,7 @@ def choose_embedding(
         model,
         attention_sharpness=attention_sharpness,
         quiet_steps=quiet_steps,
+        reference_spacing=reference_spacing,
         standardize=standardize,
         detrend=detrend,
         box_cox=box_cox,

@@ -31,7 +31,7 @@ def forecast(
     *,
     horizon: int,
     model: DynaMix | str | Path | None = None,
-    embedding: Embedding = _DEFAULTS.embedding,
+    embedding: Embedding | None = _DEFAULTS.embedding,
     standardize: bool = _DEFAULTS.standardize,
     detrend: bool = _DEFAULTS.detrend,
     box_cox: bool = _DEFAULTS.box_cox,
@@ -41,6 +41,7 @@ def forecast(
     engine: Engine = _DEFAULTS.engine,
     attention_sharpness: float | None = None,
     quiet_steps: int | None = None,
+    reference_spacing: float | None = None,
     return_gates: bool = False,
     n_samples: int | None = _DEFAULTS.n_samples,
 ) -> Any:
@@ -60,7 +61,8 @@ def forecast(
     embedding
         ``"pos"``, ``"delay"``, ``"delay_random"``, ``"pecuzal"`` or ``"zero"``; see
         :func:`dynamix.preprocessing.embed`. ``"auto"`` tries them on the context's own end and
-        takes the best, for each series; see :func:`choose_embedding`.
+        takes the best, for each series; see :func:`choose_embedding`. None: as the checkpoint's
+        config says (``"pos"`` for the published weights and for ``dynamix-3d``).
     standardize, detrend, box_cox
         Transforms fitted to the context and undone on the forecast; see
         :func:`dynamix.preprocessing.fit_transforms`.
@@ -73,9 +75,11 @@ def forecast(
     engine
         ``"torch"`` runs the reference step by step, ``"compiled"`` the compiled kernels, ``"auto"``
         the faster one that this machine and model allow.
-    attention_sharpness, quiet_steps
-        What the attention's temperature is divided by, and how many first steps go without gate
-        noise; None: as the checkpoint's config says (1 and 0 for the published weights).
+    attention_sharpness, quiet_steps, reference_spacing
+        What the attention's temperature is divided by, how many first steps go without gate noise,
+        and at which spacing of a context the gate's widths are as they were trained, see
+        :mod:`dynamix.spacing` (0 leaves them alone); None: as the checkpoint's config says (1, 0
+        and 0 for the published weights).
     return_gates
         Also return the expert weights, ``(horizon, S, J)``; ``S`` is omitted for a single series.
         With more channels than N there is one series of weights per channel.
@@ -107,7 +111,8 @@ def forecast(
     seed = whole_number("seed", seed, least=0)
     if n_samples is not None:
         n_samples = whole_number("n_samples", n_samples)
-    one_of("embedding", embedding, EMBEDDINGS)
+    if embedding is not None:
+        one_of("embedding", embedding, EMBEDDINGS)
     one_of("engine", engine, ENGINES)
     values, restore = unpack(context)
     check_values(values)
@@ -122,6 +127,7 @@ def forecast(
         model,
         attention_sharpness=attention_sharpness,
         quiet_steps=quiet_steps,
+        reference_spacing=reference_spacing,
         standardize=standardize,
         detrend=detrend,
         box_cox=box_cox,
@@ -129,6 +135,8 @@ def forecast(
         engine=engine,
     )
     N = pipeline.dims
+    if embedding is None:
+        embedding = pipeline.model.config.embedding
 
     singly = n > N
     if singly:  # (T_C, S, n) -> (T_C, S n, 1): every channel a series of its own

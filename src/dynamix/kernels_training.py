@@ -126,7 +126,8 @@ def attend_back(  # type: ignore[no-untyped-def]
 def train(  # type: ignore[no-untyped-def]
     first, last, sizes, forward, backward, diagonal, offset, query_hidden, hidden_back, U_summary,
     V_forward, V_backward, floor, conv, sigma, L_map, tau_att, tau_gate, cutoff, local, ridge, pull,
-    context, inputs, targets, noise, interval, strength, dW, dG, dA, dL, scalars, version,
+    context, inputs, targets, noise, interval, strength, log_scale, dW, dG, dA, dL, scalars,
+    version,
 ):  # fmt: skip
     """Forward and back for the pairs of series ``first .. last - 1``; results by pair."""
     N, M, J, P, T, S, K = sizes
@@ -171,10 +172,11 @@ def train(  # type: ignore[no-untyped-def]
     mixed, distance = np.zeros(2 * H, np.float32), np.zeros(vectors * 8, np.float32)
     summary, pair_grad = np.zeros(N, np.float32), np.zeros(D, np.float32)
     dlogit, dhidden = np.zeros(Jp, np.float32), np.zeros(2 * Jp, np.float32)
-    dq = np.zeros(N, np.float32)
+    dq, squares = np.zeros(N, np.float32), np.zeros(2)
     for pair_index in range(first, last):
         loss, d_tau_att, d_tau_gate = 0.0, 0.0, 0.0
         for m in range(2):
+            squares[m] = 0.0
             s = min(2 * pair_index + m, S - 1)
             for n in range(N):
                 state[m * Z + n] = inputs[0, s, n]
@@ -287,11 +289,20 @@ def train(  # type: ignore[no-untyped-def]
                     store(state, m * Z + c, x)
                 for n in range(N):
                     x = state[m * Z + n] - targets[t, s, n]
-                    if 2 * pair_index + m < S:
-                        loss += np.float64(x) * np.float64(x)
-                        error[i * N + n] = np.float32(2.0 / (T * S * N)) * x
-                    else:  # the odd series' companion: its twin, without a share in the loss
-                        error[i * N + n] = zero
+                    squares[m] += np.float64(x) * np.float64(x)
+                    error[i * N + n] = x
+        for m in range(2):
+            # the odd series' companion is its twin, without a share in the loss
+            share_of_loss = 1.0 / S if 2 * pair_index + m < S else 0.0
+            mse = squares[m] / (T * N)
+            slope_of_loss = share_of_loss * 2.0 / (T * N)
+            if log_scale > 0.0:
+                loss += share_of_loss * np.log1p(mse / log_scale)
+                slope_of_loss /= mse + log_scale
+            else:
+                loss += share_of_loss * mse
+            for i in range(m * T * N, (m + 1) * T * N):
+                error[i] *= np.float32(slope_of_loss)
         for i in range(2 * Z):
             grad[i] = zero
         for t in range(T - 1, -1, -1):
@@ -467,7 +478,8 @@ def loss_and_gradient(
             V_forward.ravel(), V_backward.ravel(), floor, conv, sigma, value["L"], tau_att,
             tau_gate, cutoff, local, c.local_ridge, pull, context.reshape(S, -1),
             as_array(batch.inputs), as_array(batch.targets), as_array(batch.gate_noise),
-            config.forcing_interval if sparse else 0, np.float32(config.forcing_strength), dW, dG,
+            config.forcing_interval if sparse else 0, np.float32(config.forcing_strength),
+            config.loss_scale if config.loss == "logarithmic" else 0.0, dW, dG,
             dA.reshape(-1), dL, scalars, VERSION,
         )  # fmt: skip
 
@@ -507,4 +519,4 @@ def loss_and_gradient(
         parameter.grad.copy_(torch.from_numpy(np.ascontiguousarray(gradient[name])))
         flat = np.asarray(gradient[name], np.float64).ravel()
         squares += float(flat @ flat)
-    return float(loss / (T * S * N) + penalty * closed.sum()), math.sqrt(squares)
+    return float(loss + penalty * closed.sum()), math.sqrt(squares)

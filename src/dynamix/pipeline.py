@@ -47,6 +47,7 @@ class Pipeline:
     box_cox: bool
     gate_noise: bool
     quiet_steps: int
+    reference_spacing: float
     engine: Engine
 
     @classmethod
@@ -56,6 +57,7 @@ class Pipeline:
         *,
         attention_sharpness: float | None,
         quiet_steps: int | None,
+        reference_spacing: float | None,
         standardize: bool,
         detrend: bool,
         box_cox: bool,
@@ -67,8 +69,13 @@ class Pipeline:
         if quiet_steps is None:
             quiet_steps = found.config.quiet_steps
         quiet_steps = whole_number("quiet_steps", quiet_steps, least=0)
+        spacing = found.config.reference_spacing
+        if reference_spacing is not None:
+            spacing = reference_spacing
+        if isinstance(spacing, bool) or not 0 <= spacing < np.inf:
+            raise InputError(f"reference_spacing must be 0 or more, found {spacing!r}.")
         found = sharpened(found, attention_sharpness)
-        return cls(found, standardize, detrend, box_cox, gate_noise, quiet_steps, engine)
+        return cls(found, standardize, detrend, box_cox, gate_noise, quiet_steps, spacing, engine)
 
     @property
     def dims(self) -> int:
@@ -117,12 +124,13 @@ class Pipeline:
     ) -> tuple[list[Series], ndarray | None]:
         """Forecasts of all series, ``(horizon, n)``, and the expert weights.
 
-        In the data's units, or with ``back=False`` in those of the transformed series. Series of
-        equal context length run side by side.
+        In the data's units, or with ``back=False`` in those of the transformed series. Series alike
+        in context length and spacing run side by side.
         """
         import torch
 
         from .choice import chosen_rollout
+        from .spacing import widened, widening
 
         model, config = self.model, self.model.config
         dtype = {torch.float64: np.float64}.get(model.gate.D.dtype, np.float32)
@@ -130,10 +138,11 @@ class Pipeline:
         gates = None
         if return_gates:
             gates = np.empty((horizon, len(prepared), config.all_experts), dtype=dtype)
-        lengths: dict[int, list[int]] = {}
+        alike: dict[tuple[int, float], list[int]] = {}
         for s, item in enumerate(prepared):  # delay embeddings shorten each by its own delay
-            lengths.setdefault(len(item.context), []).append(s)
-        for members in lengths.values():
+            factor = widening(item.context, reference=self.reference_spacing)
+            alike.setdefault((len(item.context), factor), []).append(s)
+        for (_, factor), members in alike.items():
             contexts = np.stack([prepared[s].context for s in members], axis=1)
             starts = None
             if prepared[members[0]].initial is not None:
@@ -142,7 +151,7 @@ class Pipeline:
             if config.local_choice == "context":
                 run = functools.partial(chosen_rollout, run)
             result = run(
-                model,
+                widened(model, factor),
                 torch.from_numpy(contexts),
                 horizon=horizon,
                 initial_x=starts,

@@ -1,4 +1,4 @@
-"""The data corpus: three-dimensional flows of dysts, the split, trajectories.
+"""The data corpus: flows of dysts, the split of the three-dimensional ones, trajectories.
 
 Trajectories come from ``dysts`` (Gilpin, NeurIPS Datasets & Benchmarks 2021): its equations, its
 parameters, its initial conditions, which lie on the attractors. They are sampled at a number of
@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib import metadata, resources
@@ -29,7 +29,8 @@ from .errors import InputError, one_of, whole_number
 
 logger = logging.getLogger(__name__)
 
-DIMENSION = 3
+DIMENSION = 3  # of the corpus that the split divides
+MOST_DIMS = 6  # of a flow; larger ones in dysts are delay equations
 TOLERANCE = 1e-9  # relative and absolute, of the integrator
 _MAX_STEPS = 100_000  # integrator steps between two samples before it gives up
 _MOST_VARIANTS = 6  # draws of parameters before the unperturbed system is taken
@@ -51,18 +52,28 @@ def _catalogue_entries() -> dict[str, dict[str, Any]]:
     return {
         name: entry
         for name, entry in sorted(entries.items())
-        if np.shape(entry["initial_conditions"]) == (DIMENSION,)
+        if DIMENSION <= len(entry["initial_conditions"]) <= MOST_DIMS
     }
 
 
-def catalogue() -> list[str]:
-    """Names of the 104 three-dimensional flows of dysts, in alphabetical order.
+def catalogue(*, dims: Collection[int] = (DIMENSION,)) -> list[str]:
+    """Names of the flows of dysts with so many ``dims``, 3 to 6, in alphabetical order.
+
+    By default the 104 three-dimensional ones, which the split divides; nothing here is trained on
+    the 24 larger ones.
 
     Examples
     --------
     >>> len(catalogue()), "Lorenz" in catalogue()
     (104, True)
+    >>> len(catalogue(dims=(4, 5, 6)))
+    24
     """
+    entries = _catalogue_entries().items()
+    return [name for name, entry in entries if len(entry["initial_conditions"]) in dims]
+
+
+def _known() -> list[str]:
     return list(_catalogue_entries())
 
 
@@ -101,9 +112,9 @@ def system_facts(name: str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If dysts has no three-dimensional flow of that name.
+        If dysts has no flow of that name with 3 to 6 dimensions.
     """
-    one_of("system", name, catalogue())
+    one_of("system", name, _known())
     return dict(_catalogue_entries()[name])
 
 
@@ -127,13 +138,13 @@ def trajectory(
     transient: int = 0,
     initial_condition: Sequence[float] | None = None,
     parameters: Mapping[str, float] | None = None,
-) -> Float[ndarray, "n 3"]:
-    """A trajectory ``(n, 3)``, float32, in the system's own units, from the cache if it is there.
+) -> Float[ndarray, "n N"]:
+    """A trajectory ``(n, N)``, float32, in the system's own units, from the cache if it is there.
 
     Parameters
     ----------
     name
-        A name of :func:`catalogue`.
+        A name of :func:`catalogue`, of any dimension.
     n
         Samples.
     points_per_period
@@ -156,7 +167,7 @@ def trajectory(
     Integrated with LSODA at tolerance 1e-9. Angles that grow without bound are mapped by dysts' own
     rule (to their cosine, say). A damaged or interrupted cache file is noticed and made anew.
     """
-    one_of("system", name, catalogue())
+    one_of("system", name, _known())
     n = whole_number("n", n)
     points_per_period = whole_number("points_per_period", points_per_period, least=2)
     transient = whole_number("transient", transient, least=0)
@@ -166,9 +177,10 @@ def trajectory(
         else initial_condition,
         dtype=np.float64,
     )
-    if start.shape != (DIMENSION,) or not np.isfinite(start).all():
+    dims = len(system_facts(name)["initial_conditions"])
+    if start.shape != (dims,) or not np.isfinite(start).all():
         raise InputError(
-            f"initial_condition must be {DIMENSION} finite numbers, found {initial_condition!r}."
+            f"initial_condition must be {dims} finite numbers, found {initial_condition!r}."
         )
     given = dict(parameters or {})
     for key in given:
@@ -194,11 +206,11 @@ def trajectory(
 
 def _integrate(
     name: str,
-    start: Float[ndarray, " 3"],
+    start: Float[ndarray, " N"],
     n: int,
     points_per_period: int,
     parameters: Mapping[str, float],
-) -> Float[ndarray, "n 3"]:
+) -> Float[ndarray, "n N"]:
     import warnings
 
     import dysts.flows
@@ -219,7 +231,7 @@ def _integrate(
         equations, values_of = type(system)._rhs, [np.asarray(p)[()] for p in system.param_list]
 
         def flow(state: ndarray, t: float) -> Any:
-            return equations(state[0], state[1], state[2], t, *values_of)
+            return equations(*state, t, *values_of)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ODEintWarning)  # told as an error below
@@ -243,7 +255,7 @@ def _integrate(
     return values.astype(np.float32)
 
 
-def _read_cache(path: Path, recipe: str) -> Float[ndarray, "n 3"] | None:
+def _read_cache(path: Path, recipe: str) -> Float[ndarray, "n N"] | None:
     """The cached values, or None where the file is absent, damaged or of another recipe."""
     if not path.is_file():
         return None
@@ -252,7 +264,8 @@ def _read_cache(path: Path, recipe: str) -> Float[ndarray, "n 3"] | None:
             if str(file["recipe"]) != recipe:
                 raise ValueError("made by another recipe")
             values = file["values"]
-        if values.shape != (json.loads(recipe)["n"], DIMENSION) or not np.isfinite(values).all():
+        told = json.loads(recipe)
+        if values.shape != (told["n"], len(told["start"])) or not np.isfinite(values).all():
             raise ValueError(f"holds {values.shape}, or values that are not finite")
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         logger.warning("the cached trajectory %s is damaged (%s); making it anew", path.name, error)
@@ -260,7 +273,7 @@ def _read_cache(path: Path, recipe: str) -> Float[ndarray, "n 3"] | None:
     return values
 
 
-def _write_cache(path: Path, recipe: str, values: Float[ndarray, "n 3"]) -> None:
+def _write_cache(path: Path, recipe: str, values: Float[ndarray, "n N"]) -> None:
     """Write whole or not at all; a cache that cannot be written costs time, not the result."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -276,7 +289,7 @@ def _write_cache(path: Path, recipe: str, values: Float[ndarray, "n 3"]) -> None
 
 def variant(
     name: str, *, n: int, points_per_period: int, jitter: float, seed: int
-) -> Float[ndarray, "n 3"]:
+) -> Float[ndarray, "n N"]:
     """A trajectory of the system with its parameters perturbed, on the attractor that results.
 
     Every scalar parameter is multiplied by a number drawn evenly from ``1 - jitter`` to

@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import checkpoints, kernels_runtime, kernels_training, systems, windows
+from .analogue import start_as_analogue
 from .config import BenchmarkConfig, ModelConfig, TrainingConfig, from_dict
 from .errors import InputError, one_of
 from .model import DynaMix
@@ -47,7 +48,7 @@ class Trainer:
         *,
         model: ModelConfig | None = None,
         training: TrainingConfig | None = None,
-        trajectories: Sequence[Float[ndarray, "_ N"]] | None = None,
+        trajectories: Sequence[Float[ndarray, "_ _"]] | None = None,
     ) -> None:
         self.output = Path(output)
         self.config = training or TrainingConfig()
@@ -61,6 +62,13 @@ class Trainer:
             self.model = self._started(model)
         else:
             self.model.gate.tau_att.data.fill_(self.config.attention_temperature)
+        if self.config.first_weights == "analogue":
+            start_as_analogue(
+                self.model,
+                pull=self.config.analogue_pull,
+                temperature=self.config.attention_temperature,
+                noise=self.config.analogue_noise,
+            )
         for name in self.config.frozen:
             one_of("frozen parameter", name, dict(self.model.named_parameters()))
             self.model.get_parameter(name).requires_grad_(False)
@@ -115,6 +123,7 @@ class Trainer:
         sampler = WindowSampler(
             self._trajectories(),
             length=config.sequence_length,
+            dims=self.model.config.observed_dims,
             signed_permutations=config.signed_permutations,
             rotations=config.rotations,
             warp=config.warp,
@@ -228,10 +237,16 @@ class Trainer:
         if self._given is not None:
             own = [np.asarray(values, dtype=np.float32) for values in self._given]
             for i, values in enumerate(own):
-                if values.ndim != 2 or values.shape[1] != dims or not np.isfinite(values).all():
+                if values.ndim != 2 or values.shape[1] > dims or not np.isfinite(values).all():
                     raise InputError(
-                        f"trajectory {i} must be finite and of shape (T, {dims}), found "
-                        f"{values.shape}."
+                        f"trajectory {i} must be finite and of shape (T, {dims}), or with fewer "
+                        f"channels, found {values.shape}."
+                    )
+                if self.config.validate_every and values.shape[1] < dims:
+                    raise InputError(
+                        f"trajectory {i} must be of shape (T, {dims}) to be validated on, found "
+                        f"{values.shape}. To train on fewer channels set validate_every=0 and "
+                        "measure the model afterwards."
                     )
             return own
         if config.data:

@@ -71,7 +71,10 @@ class WindowSampler:
     Parameters
     ----------
     trajectories
-        Arrays ``(T, N)``.
+        Arrays ``(T, n)``. Those with fewer channels than ``dims`` get zeros for the others; with
+        ``rotations`` every second of them is rotated into all dims, the others within their own.
+    dims
+        Channels of a sequence, N; None: as many as the trajectories have.
     length
         Points of a sequence.
     signed_permutations, rotations
@@ -85,14 +88,16 @@ class WindowSampler:
     Raises
     ------
     InputError
-        If a trajectory is shorter than a sequence, or nearly always still.
+        If a trajectory is shorter than a sequence, nearly always still, or has more than ``dims``
+        channels.
     """
 
     def __init__(
         self,
-        trajectories: Sequence[Float[ndarray, "_ N"]],
+        trajectories: Sequence[Float[ndarray, "_ _"]],
         *,
         length: int,
+        dims: int | None = None,
         signed_permutations: bool = False,
         rotations: bool = False,
         warp: float = 0.0,
@@ -111,25 +116,40 @@ class WindowSampler:
         self.rotations = rotations
         self.warp = warp
         self._lengths = np.array([len(values) for values in self.trajectories])
-        self._usual = np.stack([values.std(axis=0) for values in self.trajectories])
+        self._own = np.array([values.shape[1] for values in self.trajectories])
+        self.dims = int(self._own.max()) if dims is None else dims
+        if self._own.max() > self.dims:
+            raise InputError(
+                f"trajectory {int(self._own.argmax())} has {self._own.max()} channels, but a "
+                f"training sequence {self.dims}. Leave some out, or raise the model's "
+                "observed_dims."
+            )
+        self._usual = np.zeros((len(self.trajectories), self.dims))
+        for usual, values in zip(self._usual, self.trajectories, strict=True):
+            usual[: values.shape[1]] = values.std(axis=0)
 
     def draw(
         self, count: int, *, rng: np.random.Generator, length: int | None = None
     ) -> Float[ndarray, "length {count} N"]:
         """``count`` sequences, time first; shorter than the sampler's own ``length`` on request."""
         length = self.length if length is None else length
-        windows = np.empty((length, count, self._usual.shape[1]), dtype=np.float32)
+        windows = np.zeros((length, count, self.dims), dtype=np.float32)
+        own = np.empty(count, dtype=np.int64)
         missing = np.arange(count)
         for _ in range(_MOST_REDRAWS):
             chosen = rng.integers(len(self.trajectories), size=len(missing))
             starts = rng.integers(self._lengths[chosen] - length + 1)
             for column, i, start in zip(missing, chosen, starts, strict=True):
-                windows[:, column] = self.trajectories[i][start : start + length]
+                windows[:, column] = 0.0
+                windows[:, column, : self._own[i]] = self.trajectories[i][start : start + length]
             part = windows[:, missing]
             part -= part.mean(axis=0)
             scale = _deviation(part)
-            moving = ((scale > _SMALLEST_SPREAD * self._usual[chosen]) & (scale > 0)).all(axis=1)
-            windows[:, missing[moving]] = part[:, moving] / scale[moving]
+            own[missing] = self._own[chosen]
+            absent = np.arange(self.dims) >= own[missing][:, None]
+            alive = (scale > _SMALLEST_SPREAD * self._usual[chosen]) & (scale > 0)
+            moving = (alive | absent).all(axis=1)
+            windows[:, missing[moving]] = part[:, moving] / np.where(absent, 1.0, scale)[moving]
             missing = missing[~moving]
             if not len(missing):
                 break
@@ -138,10 +158,10 @@ class WindowSampler:
                 f"{_MOST_REDRAWS} random sequences in a row had a channel that stands still. Drop "
                 "constant channels from the training data."
             )
-        return self._reframed(windows, rng)
+        return self._reframed(windows, own, rng)
 
     def _reframed(
-        self, windows: Float[ndarray, "length count N"], rng: np.random.Generator
+        self, windows: Float[ndarray, "length count N"], own: ndarray, rng: np.random.Generator
     ) -> Float[ndarray, "length count N"]:
         """The sequences in other coordinates, each in its own."""
         _, count, n = windows.shape
@@ -153,11 +173,14 @@ class WindowSampler:
             turned = turned + slope * np.tanh(turned - place)
             windows = (turned @ turn.transpose(0, 2, 1)).transpose(1, 0, 2)
             windows = windows - windows.mean(axis=0)
-            windows = windows / _deviation(windows)
+            windows = _rescaled(windows)
         if self.rotations:
             turn = _random_rotations(rng, count, n)
-            windows = (windows.transpose(1, 0, 2) @ turn).transpose(1, 0, 2)
-            windows = windows / _deviation(windows)
+            for s in np.flatnonzero(own < n):  # every second one stays within its own dims
+                if rng.random() < 0.5:
+                    turn[s] = np.eye(n)
+                    turn[s, : own[s], : own[s]] = _random_rotations(rng, 1, int(own[s]))[0]
+            windows = _rescaled((windows.transpose(1, 0, 2) @ turn).transpose(1, 0, 2))
         if self.signed_permutations:
             order = rng.permuted(np.tile(np.arange(n), (count, 1)), axis=1)
             windows = np.take_along_axis(windows, order[None], axis=2)
@@ -172,6 +195,13 @@ def _random_rotations(
     # QR of a normal matrix, its signs fixed
     q, r = np.linalg.qr(rng.standard_normal((count, n, n)))
     return (q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]).astype(np.float32)
+
+
+def _rescaled(windows: Float[ndarray, "length count N"]) -> Float[ndarray, "length count N"]:
+    """Every channel that moves at deviation 1."""
+    scale = _deviation(windows)
+    # a turned channel of zeros holds the rounding of a rotation, or nothing
+    return windows / np.where(scale > _SMALLEST_SPREAD, scale, 1.0)
 
 
 def _deviation(windows: Float[ndarray, "length count N"]) -> Float[ndarray, "count N"]:

@@ -28,7 +28,8 @@ _TIME_NAMES = {"time", "t", "index", "step", "date", "datetime", "timestamp", "u
 
 _EPILOG = """examples:
   dynamix forecast data.csv --horizon 500 --output forecast.csv --plot forecast.png
-  dynamix forecast data.csv --columns price --embedding delay --horizon 100
+  dynamix forecast data.csv --columns price --embedding auto --horizon 100
+  dynamix forecast data.csv --horizon 100 --n-samples 50 --output samples.csv --plot fan.png
   dynamix train --output runs/mine --epochs 200
   dynamix train --output runs/mine --epochs 200 --resume
   dynamix benchmark --model dynamix-3d --context 2000 --output mine.csv --workers 2

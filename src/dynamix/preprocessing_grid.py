@@ -261,7 +261,10 @@ def _positions(index: pd.Index, step: Any) -> tuple[pd.Index, Float[ndarray, " T
         )
     grid = pd.date_range(index[0], periods=len(whole) + 1, freq=step, name=index.name)
     grid = grid.as_unit(index.unit)
-    at, points = ((times.asi8 - index.asi8[0]).astype(np.float64) for times in (index, grid))
+    # nanoseconds since the beginning overflow after 292 years, microseconds do not
+    fine = "us" if index[-1].year - index[0].year > 250 else "ns"
+    start = index[:1].as_unit(fine).asi8[0]
+    at, points = ((times.as_unit(fine).asi8 - start).astype(np.float64) for times in (index, grid))
     position = np.interp(at, points, np.arange(len(grid)))
     return grid, position
 

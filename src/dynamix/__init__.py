@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         baselines,
         benchmark,
         checkpoints,
+        classical,
         cli,
         config,
         datasets,
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
         plotting,
         preprocessing,
         results,
+        rolling,
         systems,
         trainer,
         training,
         windows,
     )
-    from .config import BenchmarkConfig, ForecastConfig, ModelConfig, TrainingConfig
+    from .config import BenchmarkConfig, ForecastConfig, ModelConfig, RollingConfig, TrainingConfig
     from .errors import InputError
     from .forecasting import forecast
     from .model import DynaMix
@@ -40,6 +42,7 @@ _MODULES = (
     "baselines",
     "benchmark",
     "checkpoints",
+    "classical",
     "cli",
     "config",
     "datasets",
@@ -50,6 +53,7 @@ _MODULES = (
     "plotting",
     "preprocessing",
     "results",
+    "rolling",
     "systems",
     "trainer",
     "training",
@@ -61,6 +65,7 @@ _NAMES = {
     "ForecastConfig": "config",
     "InputError": "errors",
     "ModelConfig": "config",
+    "RollingConfig": "config",
     "TrainingConfig": "config",
     "forecast": "forecasting",
 }
@@ -71,11 +76,13 @@ __all__ = [
     "ForecastConfig",
     "InputError",
     "ModelConfig",
+    "RollingConfig",
     "TrainingConfig",
     "__version__",
     "baselines",
     "benchmark",
     "checkpoints",
+    "classical",
     "cli",
     "config",
     "datasets",
@@ -87,6 +94,7 @@ __all__ = [
     "plotting",
     "preprocessing",
     "results",
+    "rolling",
     "systems",
     "trainer",
     "training",

@@ -23,7 +23,6 @@ from numpy import ndarray
 
 from .errors import InputError, one_of
 from .forecasters import DISTRIBUTION, FURTHEST, Baseline
-from .preprocessing import dominant_period
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,23 +84,22 @@ def naive(
 
 
 def seasonal_naive(
-    context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0, season: int | None = None
+    context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0
 ) -> Float[ndarray, "horizon N"]:
-    """Each channel's last season, over and over.
+    """Each channel's last season, over and over: :func:`dynamix.classical.seasonal_naive`.
 
-    ``season`` is its length in steps; None takes each channel's own
-    :func:`dynamix.preprocessing.dominant_period`, which may be a multiple of the shortest period.
+    A channel's season is its own :func:`dynamix.preprocessing.dominant_period`, which may be a
+    multiple of its shortest period.
     """
-    if season is not None and not 1 <= season <= len(context):
-        raise InputError(
-            f"season must lie between 1 and the context's length {len(context)}, found {season}."
-        )
+    from . import classical
+    from .preprocessing import dominant_period
+
     channels = []
-    for channel in context.T:
-        still = channel.std() <= 1e-12 * max(abs(channel[0]), 1e-300)
-        steps = season or (1 if still else dominant_period(channel[:, None]))
-        channels.append(np.resize(channel[-steps:], horizon))
-    return np.stack(channels, axis=1).astype(context.dtype)
+    for channel in np.split(context, context.shape[1], axis=1):
+        still = channel.std() <= 1e-12 * abs(channel[0, 0])
+        season = 1 if still else dominant_period(channel)
+        channels.append(classical.seasonal_naive(channel, horizon, season=season))
+    return np.concatenate(channels, axis=1)
 
 
 def _entries() -> Iterator[Baseline]:

@@ -261,9 +261,9 @@ def table() -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("name")
 
 
-def versions(name: str) -> dict[str, str]:
-    """Versions of the packages behind a forecaster, for the record of a result."""
-    if name not in BASELINES and not is_rival(name):
+def versions(name: object) -> dict[str, str]:
+    """Versions of the packages behind a rival, for the record of a result; none for a model."""
+    if not isinstance(name, str) or not is_rival(name):
         return {}
     distributions = metadata.packages_distributions()
     found = [distributions.get(package, [package])[0] for package in baseline(name).packages]

@@ -130,8 +130,10 @@ def run(
     if resume and output is None:
         raise InputError("resume goes on with the run in output, but no output is given.")
     told = model if isinstance(model, str | Path) else type(model).__name__
-    if not isinstance(model, DynaMix) and model != CEILING and not baselines.is_rival(model):
-        model = DynaMix.from_pretrained(model)
+    if not isinstance(model, DynaMix):
+        model = str(model)
+        if model != CEILING and not baselines.is_rival(model):
+            model = DynaMix.from_pretrained(model)
     if isinstance(model, DynaMix) and config.lyapunov_steps and not lyapunov.supports(model):
         logger.warning(
             "no Lyapunov exponents: the compiled ones lack a part of this model; "
@@ -144,7 +146,7 @@ def run(
             command(told, config, names), dataclasses.asdict(config), seconds=0.0
         )
         record |= {"model": identity(model), "engine": engine, "systems": ", ".join(chosen)}
-        record["versions"] |= baselines.versions(told)
+        record["versions"] |= baselines.versions(model)
         same = ("model", "settings", "engine", "systems", "versions")
         journal = results.Journal(output, columns=COLUMNS, record=record, same=same, resume=resume)
     done = {} if journal is None else {(r["system"], r["start"]): r for r in journal.rows}

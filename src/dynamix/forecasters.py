@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module, util
-from typing import Any, Protocol
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -25,12 +25,7 @@ DISTRIBUTION = "dynamix-companion"
 FURTHEST = 1e6  # context deviations
 _SHORTEST = 3
 
-
-class Forecaster(Protocol):
-    """What every rival is."""
-
-    def __call__(self, context: Any, horizon: int, *, seed: int = 0) -> Any:
-        """Continue ``context (T_C, N)`` by ``horizon`` steps."""
+Forecaster = Callable[..., Float[ndarray, "horizon N"]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +72,7 @@ class Baseline:
                 f"Install it with: pip install '{DISTRIBUTION}[{self.extra}]'"
             )
         module, function = self.function.split(":")
-        return getattr(import_module(f".{module}", __package__), function)
+        return cast(Forecaster, getattr(import_module(f".{module}", __package__), function))
 
 
 def bounded(

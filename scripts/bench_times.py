@@ -103,7 +103,7 @@ def chronos_rows(skip_large: bool) -> list[dict[str, Any]]:
         from chronos.chronos_bolt import ChronosBoltModelForForecasting, ChronosBoltPipeline
         from transformers import T5Config, T5ForConditionalGeneration
     except ImportError:
-        logger.warning("chronos-forecasting is not installed: pip install -e '.[bench]'")
+        logger.warning("chronos-forecasting is not installed: pip install -e '.[foundation]'")
         return []
     x = series(512)[:, 0, 0]
     rows = []

@@ -56,31 +56,31 @@ class SINDyConfig:
 
 @dataclass(frozen=True)
 class ContextTrainingConfig:
-    """Recurrent networks trained on the single context, by gradient descent."""
+    """Recurrent networks trained on the single context, by gradient descent (Adam)."""
 
-    updates: int = 1000
-    batch_size: int = 16
-    window: int = 51  # points of a training window, at most half of the context
+    updates: int = 800
+    batch_size: int = 64
+    window: int = 31  # points of a training window, at most half of the context
     forcing_interval: int = 10  # of sparse teacher forcing; plain teacher forcing is 1
     input_noise: float = 0.02
-    learning_rate: float = 5e-3
-    final_learning_rate: float = 1e-4
+    learning_rate: float = 1e-2
+    final_learning_rate: float = 3e-4
     gradient_clip: float = 1.0
-    latent_dims: int = 20  # of the AL-RNN, at least twice the channels
-    relu_units: int = 5  # of the AL-RNN
+    latent_dims: int = 30  # of the AL-RNN, at least twice the channels
+    relu_units: int = 15  # of the AL-RNN
     hidden_units: int = 32  # of the LSTM
     warm_up: int = 100  # context steps before the forecast that set the latent state
 
 
 @dataclass(frozen=True)
 class NeuralODEConfig:
-    """A neural ordinary differential equation trained on the single context."""
+    """A neural ordinary differential equation trained on the single context (Adam)."""
 
-    updates: int = 1000
-    batch_size: int = 32
+    updates: int = 600
+    batch_size: int = 64
     window: int = 11  # points of a training window
     hidden_units: int = 64  # of each of two hidden layers
     input_noise: float = 0.01
-    learning_rate: float = 5e-3
-    final_learning_rate: float = 1e-4
+    learning_rate: float = 1e-2
+    final_learning_rate: float = 3e-4
     gradient_clip: float = 1.0

@@ -89,11 +89,10 @@ def alrnn_stf(
     horizon: int,
     *,
     seed: int = 0,
-    config: ContextTrainingConfig = _DEFAULTS,
+    config: ContextTrainingConfig | None = None,
 ) -> Float[ndarray, "horizon N"]:
     """AL-RNN (Brenner et al. 2024) trained on the context by sparse teacher forcing."""
-    interval = config.forcing_interval
-    return _recurrent(SingleALRNN, context, horizon, seed=seed, config=config, interval=interval)
+    return _recurrent(SingleALRNN, context, horizon, seed=seed, config=config, sparse=True)
 
 
 def alrnn_tf(
@@ -101,10 +100,10 @@ def alrnn_tf(
     horizon: int,
     *,
     seed: int = 0,
-    config: ContextTrainingConfig = _DEFAULTS,
+    config: ContextTrainingConfig | None = None,
 ) -> Float[ndarray, "horizon N"]:
     """The same AL-RNN, trained by teacher forcing at every step."""
-    return _recurrent(SingleALRNN, context, horizon, seed=seed, config=config, interval=1)
+    return _recurrent(SingleALRNN, context, horizon, seed=seed, config=config, sparse=False)
 
 
 def lstm_stf(
@@ -112,11 +111,10 @@ def lstm_stf(
     horizon: int,
     *,
     seed: int = 0,
-    config: ContextTrainingConfig = _DEFAULTS,
+    config: ContextTrainingConfig | None = None,
 ) -> Float[ndarray, "horizon N"]:
     """LSTM (Hochreiter & Schmidhuber 1997) trained on the context by sparse teacher forcing."""
-    interval = config.forcing_interval
-    return _recurrent(SingleLSTM, context, horizon, seed=seed, config=config, interval=interval)
+    return _recurrent(SingleLSTM, context, horizon, seed=seed, config=config, sparse=True)
 
 
 def lstm_tf(
@@ -124,10 +122,10 @@ def lstm_tf(
     horizon: int,
     *,
     seed: int = 0,
-    config: ContextTrainingConfig = _DEFAULTS,
+    config: ContextTrainingConfig | None = None,
 ) -> Float[ndarray, "horizon N"]:
     """The same LSTM, trained by teacher forcing at every step."""
-    return _recurrent(SingleLSTM, context, horizon, seed=seed, config=config, interval=1)
+    return _recurrent(SingleLSTM, context, horizon, seed=seed, config=config, sparse=False)
 
 
 def neural_ode(
@@ -135,7 +133,7 @@ def neural_ode(
     horizon: int,
     *,
     seed: int = 0,
-    config: NeuralODEConfig = _NEURAL_ODE,
+    config: NeuralODEConfig | None = None,
 ) -> Float[ndarray, "horizon N"]:
     """Neural ODE (Chen et al. 2018; torchdiffeq) trained on short windows of the context.
 
@@ -146,6 +144,7 @@ def neural_ode(
     """
     from torchdiffeq import odeint
 
+    config = config or _NEURAL_ODE
     scaling = Standardize.fit(context)
     x = state_space(scaling.apply(context))
     generator = torch.Generator().manual_seed(seed)
@@ -178,10 +177,12 @@ def _recurrent(
     horizon: int,
     *,
     seed: int,
-    config: ContextTrainingConfig,
-    interval: int,
+    config: ContextTrainingConfig | None,
+    sparse: bool,
 ) -> Float[ndarray, "horizon N"]:
     """Train, read the context's end under forcing, and run freely from its last state."""
+    config = config or _DEFAULTS
+    interval = config.forcing_interval if sparse else 1
     scaling = Standardize.fit(context)
     x = scaling.apply(context)
     N = x.shape[1]
@@ -238,7 +239,7 @@ def _train(
         )
     rng = np.random.default_rng(seed)
     series = x.astype(np.float32)
-    optimiser = torch.optim.RAdam(net.parameters(), lr=config.learning_rate)
+    optimiser = torch.optim.Adam(net.parameters(), lr=config.learning_rate)
     decay = (config.final_learning_rate / config.learning_rate) ** (1.0 / config.updates)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, decay)
     for _ in tqdm(range(config.updates), desc="training", leave=False, disable=None):

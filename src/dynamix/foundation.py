@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -142,7 +143,8 @@ def forecast(
     folder = _folder(name)
     predict = _load(str(folder), None) if folder is not None else _load(name, MODELS[name].hub)
     series = torch.tensor(context.T, dtype=torch.float32)  # (N, T_C)
-    together = [series] if entry(name).joint else list(series[:, None])
+    # a copy of each channel: where it lay in memory would show in the last digit
+    together = [series] if entry(name).joint else [channel[None].clone() for channel in series]
     result = []
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         for channels in together:
@@ -192,9 +194,10 @@ def _load(name: str, hub: str | None) -> Callable[[Any, int], Any]:
     """``predict(channels (n, T), horizon) -> (n, horizon)`` of a folder or a hub model."""
     kind = MODELS[name].kind if hub is not None else kind_of(Path(name))
     try:
-        if kind == "timesfm-2.5":
-            return _timesfm(hub or name)
-        return _chronos(hub or name, joint=kind == "chronos-2")
+        with _no_bar():
+            if kind == "timesfm-2.5":
+                return _timesfm(hub or name)
+            return _chronos(hub or name, joint=kind == "chronos-2")
     except Exception as error:  # the packages raise whatever their own parts do
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         if hub is None:
@@ -207,6 +210,20 @@ def _load(name: str, hub: str | None) -> Callable[[Any, int], Any]:
             f"of {hub} (config.json, model.safetensors) into a folder {name!r} inside the "
             f"folder that the environment variable {WEIGHTS} names."
         ) from error
+
+
+@contextmanager
+def _no_bar() -> Iterator[None]:
+    """Without the bar that transformers draws while it reads a file; downloads keep theirs."""
+    from transformers.utils import logging
+
+    enabled = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if enabled:
+            logging.enable_progress_bar()
 
 
 def _chronos(source: str, *, joint: bool) -> Callable[[Any, int], Any]:

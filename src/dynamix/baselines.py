@@ -221,7 +221,7 @@ def baseline(name: str | Path) -> Baseline:
     if foundation.knows(text):
         return foundation.entry(text)
     if text not in checkpoints.bundled() and not ("/" in text or Path(text).suffix):
-        one_of("baseline", text, [*BASELINES, *foundation.MODELS, *checkpoints.bundled()])
+        one_of("model", text, [*BASELINES, *foundation.MODELS, *checkpoints.bundled()])
     return _dynamix(text)
 
 
@@ -265,9 +265,11 @@ def versions(name: object) -> dict[str, str]:
     """Versions of the packages behind a rival, for the record of a result; none for a model."""
     if not isinstance(name, str) or not is_rival(name):
         return {}
-    distributions = metadata.packages_distributions()
-    found = [distributions.get(package, [package])[0] for package in baseline(name).packages]
-    return {package: metadata.version(package) for package in found}
+    known = metadata.packages_distributions()
+    return {
+        package: metadata.version(known.get(package, [package])[0])
+        for package in baseline(name).packages
+    }
 
 
 def _dynamix(name: str) -> Baseline:

@@ -133,6 +133,7 @@ def run(
     if not isinstance(model, DynaMix):
         model = str(model)
         if model != CEILING and not baselines.is_rival(model):
+            baselines.baseline(model)  # a mistyped name is told all names, not checkpoints alone
             model = DynaMix.from_pretrained(model)
     if isinstance(model, DynaMix) and config.lyapunov_steps and not lyapunov.supports(model):
         logger.warning(

@@ -62,8 +62,8 @@ def complete(name: str, command: tuple[str, ...]) -> tuple[str, ...]:
         words += [] if "--output" in words else ["--output", table]
     if words[:2] != ["dynamix", "train"] and "--output" in words:
         at = words.index("--output") + 1
-        if words[at].endswith(".csv"):
-            words[at] = table
+        # beside the tables some write weights, which replace nothing by themselves
+        words[at] = table if words[at].endswith(".csv") else f"runs/{Path(words[at]).name}"
     return tuple(words)
 
 
@@ -98,6 +98,7 @@ def run(recipe: Recipe, known: dict[str, Path]) -> int:
     ]
     if words[0] == "python":
         words[0] = sys.executable
+    RUNS.mkdir(exist_ok=True)
     environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
     code = subprocess.run(words, cwd=ROOT, env=environment, check=False).returncode
     if code == 0 and recipe.training:

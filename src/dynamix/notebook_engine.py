@@ -13,6 +13,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
 _NAME = "dynamix"
+_STAMPS = "__import__('dynamix.stamps', fromlist=['stamps'])"
 _SECONDS = 120.0  # for the kernel to answer a question of ours
 
 
@@ -29,20 +30,24 @@ class _Client(PapermillNotebookClient):
         self._root, self._found = root, opened
 
     def papermill_execute_cells(self) -> None:
+        # a busy machine or an empty cache makes the kernels say so, which no page should show
+        self._quietly(
+            "__import__('logging').getLogger('dynamix.kernels_runtime').setLevel('ERROR')"
+        )
         if self._root is None:
             super().papermill_execute_cells()
             return
-        self._quietly(f"watch({self._root!r})")
+        self._quietly(f"{_STAMPS}.watch({self._root!r})")
         super().papermill_execute_cells()
         with tempfile.TemporaryDirectory() as folder:
             answer = Path(folder) / "opened.json"
-            self._quietly(f"tell({self._root!r}, {str(answer)!r})")
+            self._quietly(f"{_STAMPS}.tell({self._root!r}, {str(answer)!r})")
             if answer.is_file():
                 self._found += json.loads(answer.read_text(encoding="utf-8"))
 
-    def _quietly(self, call: str) -> None:
+    def _quietly(self, code: str) -> None:
         run_sync(self.kc.execute_interactive)(
-            f"__import__('dynamix.stamps', fromlist=['stamps']).{call}",
+            code,
             silent=True,
             store_history=False,
             allow_stdin=False,

@@ -11,6 +11,7 @@ import ast
 import json
 import math
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -124,6 +125,11 @@ def parameters(path: str | Path) -> dict[str, Parameter]:
                     ) from error
                 found[target.id] = Parameter(target.id, default, annotation)
     return found
+
+
+def count_cells(path: str | Path) -> int:
+    """How many cells a notebook has, text included."""
+    return len(_read(path).cells)
 
 
 def check(path: str | Path, values: Mapping[str, Any]) -> None:
@@ -260,11 +266,13 @@ def record(name: str, value: Any) -> None:
             f"record({name!r}, ...) keeps one number or text, found {type(value).__name__}. Record "
             "its parts under a name each."
         )
+    if "IPython" not in sys.modules:  # nor is it installed with the library alone
+        return
     from IPython.core.getipython import get_ipython
+    from IPython.display import display
 
     if get_ipython() is None:
         return
-    from IPython.display import display
 
     finite = not isinstance(value, float) or math.isfinite(value)
     display(

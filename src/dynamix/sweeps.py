@@ -65,14 +65,21 @@ def run_all(
     # a fresh process each: kernels and their threads do not survive a fork of a threaded parent
     spawn = multiprocessing.get_context("spawn")
     outcomes: dict[int, Outcome] = {}
+    counts = {i: (0, notebooks.count_cells(job.path)) for i, job in enumerate(jobs)}
     with (
         spawn.Manager() as manager,
         tqdm(total=len(jobs), desc="notebooks", unit="notebook", position=0, disable=None) as bar,
-        tqdm(desc="cells", unit="cell", position=1, leave=False, disable=None) as cells,
+        tqdm(
+            total=sum(n for _, n in counts.values()),
+            desc="cells",
+            unit="cell",
+            position=1,
+            leave=False,
+            disable=None,
+        ) as cells,
         ProcessPoolExecutor(min(workers, len(jobs)), mp_context=spawn) as pool,
     ):
         told = manager.Queue()
-        counts = {}
         running: dict[Future[tuple[float, str | None]], int] = {
             pool.submit(_run, job, i, told): i for i, job in enumerate(jobs)
         }
@@ -81,7 +88,7 @@ def run_all(
             finished, pending = wait(pending, timeout=_EVERY)
             for i, cell, total, section in _drain(told):
                 counts[i] = (cell, total)
-                cells.total = max(sum(n for _, n in counts.values()), cells.total or 0)
+                cells.total = sum(n for _, n in counts.values())
                 cells.n = sum(n for n, _ in counts.values())
                 cells.set_description(f"{jobs[i].path.stem}: {section[:40]}", refresh=True)
             for future in finished:

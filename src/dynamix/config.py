@@ -333,23 +333,34 @@ class TransformerConfig:
     feed_forward: int = _described(256, "width of the feed-forward layers")
     temperature: float = _described(1.0, "temperature of sampling")
     top_k: int = _described(50, "tokens that sampling chooses from")
-    steps: int = _described(8500, "optimiser steps")
+    steps: int = _described(6400, "optimiser steps")
+    stop_after: int = _described(
+        0, "stop after so many steps already, the learning rate brought to 0; 0: after all"
+    )
+    cool_down: int = _described(600, "steps before such a stop over which the rate falls to 0")
     batch_size: int = _described(16, "windows in a batch, one channel of each")
     training_contexts: tuple[int, ...] = _described(
-        (128, 256, 512), "context lengths of training, one drawn for each batch"
+        (128, 128, 256, 512), "context lengths of training, one drawn for each batch"
     )
-    learning_rate: float = _described(1e-3, "highest learning rate, which decays linearly to 0")
-    warm_up: int = _described(300, "steps over which it rises")
+    learning_rate: float = _described(4e-3, "highest learning rate, which decays linearly to 0")
+    warm_up: int = _described(200, "steps over which it rises")
     gradient_clip: float = _described(1.0, "largest gradient norm applied")
     bfloat16: bool = _described(True, "multiply in bfloat16 while training")
     log_every: int = _described(50, "steps between two lines of the log")
-    validate_every: int = _described(2000, "steps between two validations; 0 for never")
+    validate_every: int = _described(3200, "steps between two validations; 0 for never")
     validation_horizon: int = _described(2000, "horizon of a validation forecast")
     checkpoint_every: int = _described(250, "steps between two checkpoints")
     seed: int = _described(0, "seed of initial weights, batches and validation")
 
     def __post_init__(self) -> None:
-        whole = {"validate_every": 0, "warm_up": 0, "seed": 0, "tokens": 8, "context_length": 2}
+        whole = {
+            "validate_every": 0,
+            "warm_up": 0,
+            "seed": 0,
+            "stop_after": 0,
+            "tokens": 8,
+            "context_length": 2,
+        }
         for f in dataclasses.fields(self):
             if isinstance(f.default, int) and not isinstance(f.default, bool):
                 whole_number(f.name, getattr(self, f.name), least=whole.get(f.name, 1))
@@ -367,6 +378,11 @@ class TransformerConfig:
                 f"training_contexts must lie between 2 and context_length = {self.context_length}, "
                 f"found {self.training_contexts}."
             )
+
+    @property
+    def last_step(self) -> int:
+        """Steps that training takes."""
+        return min(self.stop_after or self.steps, self.steps)
 
 
 @dataclass(frozen=True)

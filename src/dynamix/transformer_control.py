@@ -38,7 +38,9 @@ BUNDLED = "transformer-control"
 _PAD, _END = 0, 1  # the tokeniser's special tokens, as in Chronos
 _WEIGHTS, _CONFIG = "model.safetensors", "config.json"
 _MOST_SEQUENCES = 256  # decoded side by side; bounds the memory of their keys and values
-_INITIAL_FACTOR = 0.05  # Chronos' training script; T5's own 1.0 is too large for this use
+# T5's own. Chronos' training script has 0.05; on a budget this small the larger one learns faster
+# (training loss after 400 steps at context 128: 4.03 against 4.28)
+_INITIAL_FACTOR = 1.0
 
 
 class TransformerControl:

@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import checkpoints, metrics, systems
-from .config import TrainingConfig, TransformerConfig
+from .config import TrainingConfig, TransformerConfig, from_dict
 from .errors import InputError
 from .trainer import corpus, read_log
 from .training import draw_batch, training_loss, validation_systems
@@ -69,7 +69,7 @@ def train(
     data
         Whose corpus and augmentation to use: the settings that a DynaMix was trained with.
     trajectories
-        Own trajectories instead of the corpus; then there is no validation.
+        Own trajectories instead of the corpus.
     resume
         Go on from the folder's checkpoint; ends as if it had never stopped.
 
@@ -103,9 +103,9 @@ def train(
     counts = {length: flops(model, length) for length in config.training_contexts}
     losses: list[float] = []
     began, before = time.process_time(), state["cpu_seconds"]
-    bar = tqdm(total=config.steps, initial=state["step"], desc="training", disable=None)
+    bar = tqdm(total=config.last_step, initial=state["step"], desc="training", disable=None)
     with bar:
-        while state["step"] < config.steps:
+        while state["step"] < config.last_step:
             context, future = draw(sampler, config, step=state["step"])
             network.train()
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
@@ -124,7 +124,7 @@ def train(
             state["windows"] += config.batch_size
             state["flops"] += counts[context.shape[1]]
             state["cpu_seconds"] = before + time.process_time() - began
-            step, last = state["step"], state["step"] == config.steps
+            step, last = state["step"], state["step"] == config.last_step
             bar.update()
             bar.set_postfix(loss=f"{losses[-1]:.3f}")
             record: dict[str, Any] = {}
@@ -132,7 +132,7 @@ def train(
                 record = {"loss": float(np.mean(losses)), "learning_rate": rate}
                 losses.clear()
             every = config.validate_every
-            if every and trajectories is None and (step % every == 0 or last):
+            if every and (step % every == 0 or last):
                 began_validation = time.process_time()
                 record |= validate(model, data)
                 began += time.process_time() - began_validation  # no part of the training
@@ -148,10 +148,13 @@ def train(
 
 
 def _rate(config: TransformerConfig, step: int) -> float:
-    """Linear warm-up, then linear decay to 0."""
+    """Linear warm-up, linear decay to 0 at ``steps``; down to 0 earlier where training stops."""
     rising = min(1.0, (step + 1) / max(config.warm_up, 1))
     falling = (config.steps - step) / max(config.steps - config.warm_up, 1)
-    return config.learning_rate * min(rising, falling)
+    rate = config.learning_rate * min(rising, falling)
+    if config.last_step < config.steps:
+        rate *= min(1.0, (config.last_step - step) / config.cool_down)
+    return rate
 
 
 def validate(model: TransformerControl, data: TrainingConfig) -> dict[str, Any]:
@@ -245,7 +248,19 @@ def _resume(
         return None
     tensors, metadata = checkpoints.read_tensors(path)
     header = json.loads(metadata["state"])
-    if header["settings"] != json.loads(json.dumps(settings)):
+    made = {
+        "transformer": dataclasses.asdict(
+            from_dict(TransformerConfig, header["settings"]["transformer"], source=path.name)
+        ),
+        "data": dataclasses.asdict(
+            from_dict(TrainingConfig, header["settings"]["data"], source=path.name)
+        ),
+    }
+    now = json.loads(json.dumps(settings))  # tuples as JSON has them
+    made = json.loads(json.dumps(made))
+    for both in (made, now):
+        both["transformer"].pop("stop_after")  # a run may be told to stop where it has come to
+    if made != now:
         raise InputError(
             f"cannot resume {str(output)!r} with other settings. Repeat the settings of the first "
             f"call ({path.with_name('config.json').name} lists them), or choose another folder."

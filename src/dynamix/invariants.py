@@ -8,8 +8,9 @@ function and the same number of points.
 
 Sources: Rosenstein et al. (1993) for the exponent; Grassberger & Procaccia (1983) with the window
 of Theiler (1986) for the correlation dimension; Kaplan & Yorke (1979); Eckmann et al. (1987) for
-recurrence plots. The neighbour searches are SciPy's; ``nolds``, the package for these measures,
-takes one-dimensional series only and compares all pairs in Python.
+recurrence plots. The neighbour searches are SciPy's: ``nolds``, the package for these measures,
+takes one-dimensional series only, compares all pairs in Python loops, and its last release does not
+import under every Python 3.11.
 """
 
 from __future__ import annotations
@@ -225,8 +226,7 @@ def correlation_dimension(
     >>> round(correlation_dimension(circle), 1)
     1.0
     """
-    y = np.asarray(x, dtype=np.float64)
-    if np.ptp(y, axis=0).max() <= _NOTHING * max(float(np.abs(y).max()), 1e-300):
+    if not _standardised(x).any():
         return 0.0
     radius, share = correlation_sum(x, window=window, references=references, seed=seed)
     inside = (share >= _LOW) & (share <= _HIGH)
@@ -262,8 +262,8 @@ def recurrence_matrix(x: Any, *, rate: float = 0.05, longest: int = 1000) -> Boo
 
     Parameters
     ----------
-    x
-        ``(T,)`` or ``(T, N)``; thinned evenly to at most ``longest`` states.
+    x, longest
+        ``(T,)`` or ``(T, N)``, thinned evenly to at most ``longest`` states.
     rate
         Share of pairs that count as near, which fixes the radius: plots of different series then
         have equally much ink.
@@ -297,15 +297,15 @@ def determinism(recurrences: Bool[ndarray, "T T"], *, shortest: int = 5) -> floa
 
 
 def _standardised(x: Any) -> Points:
-    """``(T, N)``, finite, each channel of deviation 1; a constant one is 0."""
+    """``(T, N)``, finite, each channel of deviation 1; 0 where it stands still but for rounding."""
     y = np.asarray(x, dtype=np.float64)
     y = y[:, None] if y.ndim == 1 else y
     if y.ndim != 2 or len(y) < 4:
         raise InputError(f"expected at least 4 steps of shape (T,) or (T, N), found {y.shape}.")
     if not np.isfinite(y).all():
         raise InputError("the series holds NaN or infinity; it has no invariants.")
+    size = np.abs(y).max(axis=0)
     y = y - y.mean(axis=0)
     deviation = y.std(axis=0)
-    return y / np.where(
-        deviation > _NOTHING * np.maximum(np.abs(y).max(axis=0), 1e-300), deviation, 1.0
-    )
+    moves = deviation > _NOTHING * size
+    return np.where(moves, y / np.where(moves, deviation, 1.0), 0.0)

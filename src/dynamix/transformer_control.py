@@ -13,6 +13,7 @@ Like Chronos it is univariate and looks at no more than 512 steps: every channel
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 from importlib import resources
@@ -218,6 +219,8 @@ class TransformerControl:
 
         Parameters
         ----------
+        context, horizon, seed
+            As of every baseline; the seed draws the tokens.
         samples
             1: one path is drawn, and goes on from itself. More: that many are drawn for each
             stretch, and their median is reported and fed back, as Chronos' own pipeline does.
@@ -277,7 +280,8 @@ class TransformerControl:
             rng = np.random.default_rng([seed, block])
             uniform = torch.from_numpy(rng.random((length, channels, samples), dtype=np.float32))
             uniform = uniform.repeat(1, len(series) // channels, 1)
-            ids, mask, scale = self.tokenizer.context_input_transform(series)
+            seen = series[:, -self.config.context_length :].contiguous()
+            ids, mask, scale = self.tokenizer.context_input_transform(seen)
             tokens = self._sample(ids, mask, uniform, cache)
             drawn = self.tokenizer.output_transform(tokens, scale)
             series = torch.cat([series, drawn.median(dim=1).values], dim=1)
@@ -339,10 +343,18 @@ def _transformers() -> tuple[Any, Any]:
 
 
 def forecaster(name: str | Path = BUNDLED, *, samples: int = 1) -> Any:
-    """``f(context, horizon, *, seed)`` of the model of that name, as in :mod:`dynamix.baselines`."""
+    """``f(context, horizon, *, seed)`` of the model of that name, as :mod:`dynamix.baselines` has.
+
+    It takes several series at once, too (``together``), and tells its weights (``identity``).
+    """
     model = TransformerControl.from_pretrained(name)
+    digest = hashlib.sha256(json.dumps(dataclasses.asdict(model.config)).encode())
+    for _, value in sorted(model.network.named_parameters()):
+        digest.update(value.detach().contiguous().numpy().tobytes())
 
     def call(context: ndarray, horizon: int, *, seed: int = 0) -> ndarray:
         return model.forecast(context, horizon, seed=seed, samples=samples)
 
+    call.together = True  # type: ignore[attr-defined]
+    call.identity = f"sha256:{digest.hexdigest()[:32]}"  # type: ignore[attr-defined]
     return call

@@ -47,7 +47,7 @@ def draw(
     windows = sampler.draw(config.batch_size, rng=rng, length=T_C + config.prediction_length)
     channel = rng.integers(windows.shape[2], size=config.batch_size)
     series = torch.from_numpy(windows[:, np.arange(config.batch_size), channel].T.copy())
-    return series[:, :T_C], series[:, T_C:]
+    return series[:, :T_C].contiguous(), series[:, T_C:].contiguous()
 
 
 def train(

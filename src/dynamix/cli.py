@@ -99,7 +99,10 @@ def build_parser() -> argparse.ArgumentParser:
     benchmark = _command(
         commands, "benchmark", _run_benchmark, "measure a model on the systems it never saw"
     )
-    _add_model(benchmark, more=", or a rival: parrot, mean, naive, ceiling")
+    _add_model(
+        benchmark,
+        more=", or a rival: ceiling, parrot, sindy, chronos-2, ... (table() of dynamix.baselines)",
+    )
     benchmark.add_argument("--systems", help="systems, separated by commas (default: all held out)")
     benchmark.add_argument(
         "--output", help="CSV file for the results, a row per system and start; grows with the run"

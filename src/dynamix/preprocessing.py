@@ -20,6 +20,23 @@ from scipy import optimize, signal, special, stats
 
 from .config import EMBEDDINGS, Embedding
 from .errors import InputError, one_of
+from .preprocessing_grid import ResampleReport, resample
+
+__all__ = [
+    "BoxCox",
+    "PowerLawTrend",
+    "ResampleReport",
+    "Series",
+    "Standardize",
+    "Transform",
+    "autocorrelation",
+    "decorrelation_time",
+    "dominant_period",
+    "embed",
+    "fit_transforms",
+    "invert_transforms",
+    "resample",
+]
 
 Series = Float[ndarray, "T n"]
 

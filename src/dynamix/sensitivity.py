@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from . import baselines, benchmark, checkpoints, systems, transformer_control
+from . import baselines, benchmark, checkpoints, foundation, systems, transformer_control
 from .config import BenchmarkConfig
 from .errors import one_of
 
@@ -28,9 +28,9 @@ def forecaster(name: str) -> Callable[..., ndarray]:
     Parameters
     ----------
     name
-        A bundled DynaMix, a checkpoint's file or hub name, a name of
-        :data:`dynamix.baselines.BASELINES`, ``"transformer-control"`` or
-        ``"transformer-control-median"``.
+        A bundled DynaMix, a checkpoint's file or hub name; ``"transformer-control"`` or
+        ``"transformer-control-median"``; whatever :func:`dynamix.baselines.baseline` knows, among
+        it pretrained models such as ``"chronos-bolt-small"``.
 
     Returns
     -------
@@ -42,12 +42,13 @@ def forecaster(name: str) -> Callable[..., ndarray]:
     InputError
         If there is none of that name.
     """
-    if name in baselines.BASELINES:
-        return baselines.baseline(name)
     if name in (TRANSFORMER, MEDIAN):
         return transformer_control.forecaster(samples=_SAMPLES if name == MEDIAN else 1)
+    if baselines.is_rival(name):
+        return baselines.baseline(name)
     if "/" not in name and "." not in name:
-        one_of("model", name, [*checkpoints.bundled(), TRANSFORMER, MEDIAN, *baselines.BASELINES])
+        known = [*checkpoints.bundled(), TRANSFORMER, MEDIAN, *baselines.BASELINES]
+        one_of("model", name, [*known, *foundation.MODELS])
     from .forecasting import forecast
 
     model = checkpoints.load(name)

@@ -337,7 +337,7 @@ def _transformers() -> tuple[Any, Any]:
     except ImportError as error:
         raise InputError(
             "the transformer needs chronos-forecasting, which is not installed here. Use pip "
-            f"install 'dynamix-companion[bench]' ({error})."
+            f"install 'dynamix-companion[foundation]' ({error})."
         ) from error
     return T5Config, T5ForConditionalGeneration
 

@@ -23,14 +23,23 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dynamix import baselines, benchmark, failures, results, sensitivity, systems
+from dynamix import benchmark, failures, results, sensitivity, systems
 from dynamix.config import BenchmarkConfig, FailureConfig
 
 PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
-MODELS = ("dynamix-3d", "dynamix-3d-plus", "published", sensitivity.TRANSFORMER)
+# on all held-out systems; on the subset alone, for they train or search on every context
+MODELS = (
+    "dynamix-3d", "dynamix-3d-plus", "published", sensitivity.TRANSFORMER, "parrot", "mean",
+    "seasonal_naive", "echo_state", "dmd", "edmd", "sindy",
+)  # fmt: skip
+EXPENSIVE = ("auto_arima", "alrnn_stf", sensitivity.MEDIAN)
+VARIED_MODELS = (
+    "dynamix-3d", "dynamix-3d-plus", "published", sensitivity.TRANSFORMER, "parrot", "echo_state",
+    "sindy",
+)  # fmt: skip
 CONTEXT, HORIZON = 512, 4000  # what a transformer of Chronos' class sees, and can afford
 RATES, CONTEXTS, NOISE = (25, 50, 100), (256, 512, 1000, 2000), (0.0, 0.02, 0.05, 0.1)
-# those for which a table is cheap, one family each; the slowest models are shown these alone
+# fixed before any model ran on them: well-known ones, forced and quasiperiodic ones among them
 SUBSET = (
     "Lorenz", "Chua", "SprottM", "Rossler", "Aizawa", "Blasius", "RayleighBenard", "Thomas",
     "SprottTorus", "Bouali", "HastingsPowell", "ForcedBrusselator",
@@ -75,20 +84,21 @@ def journal(
     columns: dict[str, Any],
     settings: dict[str, Any],
     calls: dict[str, Any],
-    resume: bool,
+    flags: Any,
 ) -> results.Journal:
     """The table so far, without rows of models whose weights are others now."""
     identities = {name: getattr(call, "identity", name) for name, call in calls.items()}
     record = results.provenance("python scripts/failure_rates.py", settings, seconds=0.0)
     before: dict[str, str] = {}
     beside = output.with_suffix(".json")
-    if resume and beside.is_file():
+    if flags.resume and beside.is_file():
         before = json.loads(beside.read_text(encoding="utf-8")).get("identities", {})
     record["identities"] = before | identities
     made = results.Journal(
-        output, columns=columns, record=record, same=("settings",), resume=resume
+        output, columns=columns, record=record, same=("settings",), resume=flags.resume
     )
     changed = {name for name, identity in identities.items() if before.get(name) != identity}
+    changed |= set(flags.again)
     made.rows = [row for row in made.rows if row["model"] not in changed]
     return made
 
@@ -98,36 +108,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=None, help="names; default: all")
     parser.add_argument("--systems", nargs="+", default=None, help="default: all held-out ones")
-    parser.add_argument("--subset", nargs="*", default=[], help="models shown the subset only")
+    parser.add_argument("--again", nargs="*", default=[], help="models whose rows are made anew")
     parser.add_argument("--output", default="results", help="folder of the tables")
     parser.add_argument("--resume", action="store_true", help="keep the rows that are there")
     parser.add_argument("--only", choices=("failures", "sensitivity"), help="one table only")
     flags = parser.parse_args()
     torch.set_num_threads(1)
-    models = flags.models or [*MODELS, *(n for n in baselines.BASELINES if n != "naive")]
+    models = flags.models or [*MODELS, *EXPENSIVE]
     if "published" in models and not Path(named("published")).is_file():
         models.remove("published")
         print("the published weights are not to be had: set DYNAMIX_UPSTREAM")
     calls = {model: sensitivity.forecaster(named(model)) for model in models}
     everything = flags.systems or systems.split()["test"]
     shown = {
-        model: [n for n in everything if model not in flags.subset or n in SUBSET]
-        for model in models
+        model: [n for n in everything if model not in EXPENSIVE or n in SUBSET] for model in models
     }
     output = Path(flags.output)
     if flags.only != "sensitivity":
-        rates(output / "failures.csv", calls, shown, flags.resume)
+        rates(output / "failures.csv", calls, shown, flags)
     if flags.only != "failures":
-        reactions(output / "sensitivity.csv", calls, flags.resume)
+        chosen = flags.models or VARIED_MODELS
+        varied = {name: call for name, call in calls.items() if name in chosen}
+        reactions(output / "sensitivity.csv", varied, flags)
 
 
-def rates(path: Path, calls: dict[str, Any], shown: dict[str, list[str]], resume: bool) -> None:
+def rates(path: Path, calls: dict[str, Any], shown: dict[str, list[str]], flags: Any) -> None:
     """A row per model and system: every measure, and the verdicts."""
     began = time.perf_counter()
     config = BenchmarkConfig(context=CONTEXT, horizon=HORIZON, starts=1)
     limits = FailureConfig()
     settings = {"benchmark": dataclasses.asdict(config), "failures": dataclasses.asdict(limits)}
-    made = journal(path, COLUMNS, settings, calls, resume)
+    made = journal(path, COLUMNS, settings, calls, flags)
     rows = list(made.rows)
     done = {(row["model"], row["system"]) for row in rows}
     todo = {m: [n for n in shown[m] if (m, n) not in done] for m in calls}
@@ -161,7 +172,7 @@ def rates(path: Path, calls: dict[str, Any], shown: dict[str, list[str]], resume
     finish(made, rows, list(COLUMNS), ["model", "system"])
 
 
-def reactions(path: Path, calls: dict[str, Any], resume: bool) -> None:
+def reactions(path: Path, calls: dict[str, Any], flags: Any) -> None:
     """A row per model, condition and system of the subset."""
     began = time.perf_counter()
     config = BenchmarkConfig(context=CONTEXT, horizon=2000, starts=1)
@@ -172,7 +183,7 @@ def reactions(path: Path, calls: dict[str, Any], resume: bool) -> None:
         "contexts": list(CONTEXTS),
         "noise": list(NOISE),
     }
-    made = journal(path, VARIED, settings, calls, resume)
+    made = journal(path, VARIED, settings, calls, flags)
     rows = list(made.rows)
     done = {row["model"] for row in rows}
     for model, call in tqdm(calls.items(), desc="sensitivity", unit="model", disable=None):

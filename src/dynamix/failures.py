@@ -99,8 +99,20 @@ def parroting_index(
     return float(np.clip((score - truths) / (1.0 - truths), 0.0, 1.0))
 
 
+def copy_distance(
+    *, forecast: Any, context: Any, stretch: int = _DEFAULT.stretch
+) -> Float[ndarray, " T"]:
+    """Per step the distance, in the context's deviations, of the best copy of a window through it.
+
+    0 where a forecast copies its context; see :func:`parroting_index`.
+    """
+    f, c = _points(forecast, "forecast"), _points(context, "context")
+    deviation = c.std(axis=0)
+    scale = np.where(deviation > 0, deviation, 1.0)
+    return _copy_distance(f / scale, c / scale, stretch)
+
+
 def _copy_distance(y: Points, context: Points, stretch: int) -> Float[ndarray, " T"]:
-    """Per step of ``y`` the distance of the best copy of a window through it."""
     middle = context.mean(axis=0)  # centred, so that little is lost in the difference of squares
     past, ahead = (
         np.lib.stride_tricks.sliding_window_view(v - middle, stretch, axis=0).reshape(

@@ -259,7 +259,8 @@ def _resume(
     now = json.loads(json.dumps(settings))  # tuples as JSON has them
     made = json.loads(json.dumps(made))
     for both in (made, now):
-        both["transformer"].pop("stop_after")  # a run may be told to stop where it has come to
+        for name in ("stop_after", "cool_down"):  # a run may be told to stop where it has come to
+            both["transformer"].pop(name)
     if made != now:
         raise InputError(
             f"cannot resume {str(output)!r} with other settings. Repeat the settings of the first "

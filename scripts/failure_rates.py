@@ -24,7 +24,8 @@ import torch
 from tqdm import tqdm
 
 from dynamix import benchmark, failures, results, sensitivity, systems
-from dynamix.config import BenchmarkConfig, FailureConfig
+from dynamix.config import BenchmarkConfig
+from dynamix.failures_config import FailureConfig
 
 PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
 # on all held-out systems; on the subset alone, for they train or search on every context

@@ -19,7 +19,8 @@ import torch
 
 from dynamix import results
 from dynamix.checkpoints import write_text
-from dynamix.config import TrainingConfig, TransformerConfig, from_dict
+from dynamix.config import TrainingConfig, from_dict
+from dynamix.failures_config import TransformerConfig
 from dynamix.transformer_training import dynamix_flops, train
 
 RECORD = Path("results/training_transformer")

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamix import BenchmarkConfig, baselines, failures, sensitivity, systems
-from dynamix.config import FailureConfig
 from dynamix.errors import InputError
+from dynamix.failures_config import FailureConfig
 
 T_C, T = 512, 2000
 SCALES = st.floats(0.01, 100) | st.floats(-100, -0.01)

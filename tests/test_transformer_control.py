@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from dynamix.config import TrainingConfig, TransformerConfig
+from dynamix.config import TrainingConfig
 from dynamix.errors import InputError
+from dynamix.failures_config import TransformerConfig
 
 pytest.importorskip("chronos", reason="chronos-forecasting is not installed")
 

@@ -22,8 +22,8 @@ from numpy import ndarray
 from scipy.ndimage import minimum_filter1d
 
 from . import invariants, metrics
-from .config import FailureConfig
 from .errors import InputError
+from .failures_config import FailureConfig
 
 Points = Float[ndarray, "T N"]
 

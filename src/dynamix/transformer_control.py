@@ -27,8 +27,8 @@ from numpy import ndarray
 from torch import Tensor
 from tqdm import tqdm
 
-from .config import TransformerConfig
 from .errors import InputError, whole_number
+from .failures_config import TransformerConfig
 
 if TYPE_CHECKING:
     from transformers import T5ForConditionalGeneration

@@ -23,8 +23,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import checkpoints, metrics, systems
-from .config import TrainingConfig, TransformerConfig, from_dict
+from .config import TrainingConfig, from_dict
 from .errors import InputError
+from .failures_config import TransformerConfig
 from .trainer import corpus, read_log
 from .training import draw_batch, training_loss, validation_systems
 from .transformer_control import TransformerControl

@@ -21,6 +21,7 @@ from dynamix import results
 from dynamix.checkpoints import write_text
 from dynamix.config import TrainingConfig, from_dict
 from dynamix.failures_config import TransformerConfig
+from dynamix.transformer_control import TransformerControl
 from dynamix.transformer_training import dynamix_flops, train
 
 RECORD = Path("results/training_transformer")
@@ -53,15 +54,24 @@ def main() -> None:
         if hasattr(flags, field.name)
     }
     config = TransformerConfig(**given)
-    model = train(flags.output, config=config, data=data, resume=flags.resume)
-    if flags.no_install:
-        return
-    log = Path(flags.output) / "log.jsonl"
+    train(flags.output, config=config, data=data, resume=flags.resume)
+    if not flags.no_install:
+        install(Path(flags.output), config, data, seconds=record["seconds"])
+
+
+def install(run: Path, config: TransformerConfig, data: TrainingConfig, *, seconds: float) -> None:
+    """Put a finished run's log, record and weights in their places.
+
+    ``seconds`` is how long the DynaMix run took whose corpus this is.
+    """
+    model = TransformerControl.from_pretrained(run / "model")
+    log = run / "log.jsonl"
     last = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
+    usual = dataclasses.asdict(TransformerConfig())
     changed = [
         f"--{name.replace('_', '-')} {value}"
-        for name, value in given.items()
-        if value != getattr(TransformerConfig(), name)
+        for name, value in dataclasses.asdict(config).items()
+        if value != usual[name]
     ]
     made = results.provenance(
         " ".join(["python scripts/train_transformer.py --output runs/transformer", *changed]),
@@ -75,7 +85,7 @@ def main() -> None:
         "windows": last["windows"],
         "flops": last["flops"],
         "dynamix": {
-            "cpu_seconds": record["seconds"] * data.threads,
+            "cpu_seconds": round(seconds * data.threads, 1),
             "windows": steps * data.batch_size,
             "flops": steps * dynamix_flops(data),
         },

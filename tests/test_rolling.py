@@ -82,7 +82,7 @@ def test_the_seasonal_scale_and_the_shape_measures_by_hand():
     x = wave(400, 1)
     config = RollingConfig(contexts=(100,), horizons=(90,), origins=3, season=7)
     table = evaluate(x, forecasters={"parrot": baselines.parrot}, config=config)
-    delays = rolling.delays_of(x, config)
+    delays = rolling.delays_of(x, 90, config)
     for _, row in table.iterrows():
         at = row["start"]
         made, truth = baselines.parrot(x[at - 100 : at], 90), x[at : at + 90]
@@ -98,8 +98,8 @@ def test_delay_vectors():
     x = np.arange(10.0)[:, None]
     np.testing.assert_array_equal(delayed(x, [2, 4])[[0, -1]], [[4, 2, 0], [9, 7, 5]])
     assert delayed(x, []).shape == (10, 1)
-    assert rolling.delays_of(wave(300, 2), CONFIG) == []
-    tau, twice = rolling.delays_of(wave(300, 1), CONFIG)
+    assert rolling.delays_of(wave(300, 2), 80, CONFIG) == []
+    tau, twice = rolling.delays_of(wave(300, 1), 80, CONFIG)
     assert twice == 2 * tau <= 80 // 4
 
 
@@ -179,6 +179,14 @@ def test_bad_forecasters_and_settings():
     for wrong in ({"origins": 0}, {"contexts": ()}, {"horizons": (1,)}, {"contexts": (2.5,)}):
         with pytest.raises(InputError):
             RollingConfig(**wrong)
+
+
+def test_some_contexts_have_the_origins_of_all():
+    x = wave(400, 1)
+    both = evaluate(x, forecasters={"parrot": baselines.parrot}, config=CONFIG)
+    one = evaluate(x, forecasters={"parrot": baselines.parrot}, config=CONFIG, contexts=(60,))
+    same = both[both["context"] == 60]
+    pd.testing.assert_frame_equal(one.drop(columns="seconds"), same.drop(columns="seconds"))
 
 
 def test_frames_are_taken():

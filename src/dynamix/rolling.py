@@ -108,6 +108,7 @@ def evaluate(
     *,
     forecasters: Mapping[str, Forecaster],
     config: RollingConfig | None = None,
+    contexts: Sequence[int] | None = None,
     label: str = "forecasts",
 ) -> pd.DataFrame:
     """Every forecaster from every origin at every context, measured over every horizon.
@@ -120,6 +121,9 @@ def evaluate(
         ``f(context, horizon, *, seed) -> forecast`` by name.
     config
         Contexts, horizons, origins and how things are measured.
+    contexts
+        Those of the config to run now; None: all. The origins are always those that leave room for
+        the longest.
     label
         What the progress bar says.
 
@@ -130,8 +134,8 @@ def evaluate(
     averaged; with the default of 1 that is the one-step change of :func:`dynamix.metrics.mase`,
     taken over the whole series so that every origin divides by the same number. ``mae``: the same
     error in the data's units, averaged over channels. ``d_stsp``: :func:`state_space_divergence` of
-    the delay embedding of a single channel (``config.dims`` dimensions, the delay chosen once from
-    the whole series), of the channels themselves where there are several. ``d_h``:
+    the delay embedding of a single channel (``config.dims`` dimensions, the delay chosen from the
+    whole series), of the channels themselves where there are several. ``d_h``:
     :func:`spectral_hellinger` of the channels; a delayed copy has the same spectrum. Both are NaN
     below 50 steps, where they say nothing. ``seconds``: of the whole forecast. ``failure``: the
     message of a forecaster that gave up, or ``"not finite"``; its errors are infinite.
@@ -164,9 +168,9 @@ def evaluate(
         raise InputError(
             f"every channel must change at a lag of {config.season} steps, found scales {scale}."
         )
-    delays = delays_of(x, config)
+    delays = {horizon: delays_of(x, horizon, config) for horizon in config.horizons}
     rows = []
-    jobs = [(name, context) for context in config.contexts for name in forecasters]
+    jobs = [(name, context) for context in contexts or config.contexts for name in forecasters]
     with tqdm(total=len(jobs) * len(starts), desc=label, disable=None) as bar:
         for name, context in jobs:
             for k, start in enumerate(starts):
@@ -179,7 +183,7 @@ def evaluate(
                             made[:horizon],
                             truth[:horizon],
                             scale=scale,
-                            delays=delays,
+                            delays=delays[horizon],
                             config=config,
                         )
                     rows.append(
@@ -242,15 +246,15 @@ def measure(
     return found | shape
 
 
-def delays_of(x: Float[ndarray, "T N"], config: RollingConfig) -> list[int]:
+def delays_of(x: Float[ndarray, "T N"], horizon: int, config: RollingConfig) -> list[int]:
     """Delays of the embedding that geometry is measured in; none for several channels.
 
-    Multiples of the series' decorrelation time, shortened so that the longest horizon keeps three
-    quarters of its points.
+    Multiples of the series' decorrelation time, shortened so that the horizon keeps three quarters
+    of its points.
     """
     if x.shape[1] > 1:
         return []
-    most = max(1, max(config.horizons) // (4 * max(config.dims - 1, 1)))
+    most = max(1, horizon // (4 * max(config.dims - 1, 1)))
     delay = min(decorrelation_time(x), most)
     return [delay * i for i in range(1, config.dims)]
 

@@ -131,7 +131,9 @@ def main() -> None:
     }
     command = f"python scripts/real_world.py --output results/{options.output.name}"
     record = results.provenance(command, settings, seconds=0.0)
-    record["versions"] |= {name: metadata.version(name) for name in ("statsforecast", "statsmodels")}
+    record["versions"] |= {
+        name: metadata.version(name) for name in ("statsforecast", "statsmodels")
+    }
     journal = results.Journal(
         options.output, columns=COLUMNS, record=record, same=("settings",), resume=True
     )

@@ -199,13 +199,13 @@ def test_engines_agree_and_refuse_what_they_cannot_run():
 
 
 def test_where_compiling_fails_torch_does_the_work_and_says_so_once(monkeypatch, caplog):
-    from dynamix import forecasting, kernels, kernels_runtime
+    from dynamix import engines, kernels, kernels_runtime
 
     def broken(*_, **__):
         raise kernels_runtime.EngineUnavailable("no compiler")
 
     monkeypatch.setattr(kernels, "rollout", broken)
-    forecasting._warn_once.cache_clear()
+    engines.warn_once.cache_clear()
     x = wave(60)
     for _ in range(2):
         np.testing.assert_array_equal(run(x), run(x, engine="torch"))

@@ -11,6 +11,8 @@ from conftest import wave
 from dynamix import InputError, plotting
 
 X, Y = wave(300), wave(300, seed=1)
+SAMPLES = np.stack([X[:, 0], Y[:, 0], X[:, 1]])
+SAMPLES[0, 50:], SAMPLES[:, 90:] = np.nan, np.inf
 TABLE = pd.DataFrame(
     {
         "system": ["Lorenz", "Chua", "Rossler"],
@@ -48,6 +50,10 @@ FIGURES = {
     "dates": lambda: plotting.time_series(
         context=X[:, 0], forecast=Y[:, 0], times=pd.date_range("2024", periods=600).to_numpy()
     ),
+    "fan": lambda: plotting.fan(context=X, samples=np.stack([X, Y, X + Y]), truth=Y, shown=100),
+    "fan of dates": lambda: plotting.fan(
+        context=X[:, 0], samples=SAMPLES, times=pd.date_range("2024", periods=600).to_numpy()
+    ),
     "spectra": lambda: plotting.spectra(forecast=Y, truth=X),
     "occupancy": lambda: plotting.occupancy(forecast=Y, truth=X),
     "gate_use": lambda: plotting.gate_use(np.full((50, 4), 0.25), observation=X),
@@ -67,6 +73,21 @@ def test_figures_draw(name, tmp_path):
     path = plotting.save(figure, tmp_path / "figure.png")
     assert path.stat().st_size > 2000
     assert all(ax.get_xlabel() or ax.get_ylabel() or not ax.get_visible() for ax in figure.axes[:1])
+
+
+def test_a_fan_shows_quantiles_of_the_finite_samples():
+    samples = np.random.default_rng(0).normal(size=(200, 30, 2))
+    samples[0, 10], samples[:, 20:] = np.nan, np.inf
+    ax = plotting.fan(context=X[:, :2], samples=samples).axes[1]
+    middle = next(line for line in ax.lines if line.get_label() == "median").get_ydata()
+    np.testing.assert_allclose(middle[:10], np.median(samples[:, :10, 1], axis=0))
+    np.testing.assert_allclose(middle[10], np.median(samples[1:, 10, 1]))
+    assert np.isnan(middle[20:]).all()
+    wide = ax.collections[0].get_paths()[0].vertices
+    for level in (0.05, 0.95):
+        assert np.isclose(wide[:, 1], np.quantile(samples[:, 5, 1], level)).any()
+    with pytest.raises(InputError, match=r"2 channels, found \(200, 30, 3\)"):
+        plotting.fan(context=X[:, :2], samples=np.zeros((200, 30, 3)))
 
 
 def test_failures_are_written_into_the_box_plot():

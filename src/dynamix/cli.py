@@ -151,6 +151,8 @@ def _add_fields(parser: Any, config: type[Any]) -> None:
     kinds = typing.get_type_hints(config)
     for field in dataclasses.fields(config):
         kind = kinds[field.name]
+        if get_origin(kind) is types.UnionType:  # int | None: the flag may be left out
+            (kind,) = (part for part in get_args(kind) if part is not type(None))
         given: dict[str, Any] = {
             "dest": f"{config.__name__}.{field.name}",
             "default": field.default,
@@ -197,11 +199,14 @@ def _run_forecast(options: argparse.Namespace) -> None:
     result = forecast(
         frame, horizon=options.horizon, model=options.model, **dataclasses.asdict(config)
     )
+    table = result
+    if config.n_samples is not None:  # a CSV has one row of names: x[0], y[0], x[1], y[1], ...
+        table = result.set_axis([f"{name}[{i}]" for i, name in result.columns], axis=1)
     output = _option(options, "output")
     if output is None:
-        result.to_csv(sys.stdout)
+        table.to_csv(sys.stdout)
     else:
-        result.to_csv(output)
+        table.to_csv(output)
         sys.stderr.write(
             f"{len(frame)} steps of {', '.join(map(str, frame.columns))} continued by "
             f"{len(result)} in {output}\n"
@@ -210,14 +215,18 @@ def _run_forecast(options: argparse.Namespace) -> None:
         from . import plotting
 
         times = frame.index.append(result.index)
-        figure = plotting.time_series(
-            context=frame.to_numpy(),
-            forecast=result.to_numpy(),
-            names=[str(column) for column in frame.columns],
-            shown=max(4 * len(result), 200),  # a long context would hide the forecast
-            times=times.to_timestamp() if hasattr(times, "to_timestamp") else times,
-            time_label=str(frame.index.name or "step"),
-        )
+        given: dict[str, Any] = {
+            "context": frame.to_numpy(),
+            "names": [str(column) for column in frame.columns],
+            "shown": max(4 * len(result), 200),  # a long context would hide the forecast
+            "times": times.to_timestamp() if hasattr(times, "to_timestamp") else times,
+            "time_label": str(frame.index.name or "step"),
+        }
+        if config.n_samples is None:
+            figure = plotting.time_series(forecast=result.to_numpy(), **given)
+        else:
+            samples = [result[i].to_numpy() for i in range(config.n_samples)]
+            figure = plotting.fan(samples=samples, **given)
         plotting.save(figure, options.plot)
         sys.stderr.write(f"picture in {options.plot}\n")
 

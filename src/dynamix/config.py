@@ -159,6 +159,9 @@ class ForecastConfig:
     gate_noise: bool = _described(True, "draw the gate's noise; off makes the model deterministic")
     seed: int = _described(0, "seed of every random draw")
     engine: Engine = _described("auto", "what computes the rollout")
+    n_samples: int | None = _described(
+        None, "forecasts with different draws of the gate's noise, as an ensemble"
+    )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ has. Nothing here knows the model.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -86,10 +87,14 @@ def _unpack_pandas(context: Any) -> tuple[Float[ndarray, "T_C S n"], Callable[[n
     values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     float32 = all(dtype == np.float32 for dtype in frame.dtypes)
 
+    @cache  # an ensemble asks for each sample
+    def later(steps: int) -> Any:
+        return continue_index(frame.index, steps)
+
     def restore(out: ndarray) -> Any:
         result = pd.DataFrame(
             out[:, 0].astype(np.float32 if float32 else np.float64),
-            index=continue_index(frame.index, len(out)),
+            index=later(len(out)),
             columns=frame.columns,
         )
         if isinstance(context, pd.Series):

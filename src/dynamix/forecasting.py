@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import logging
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,16 +19,12 @@ from numpy import ndarray
 
 from .config import BUNDLED_MODEL, EMBEDDINGS, ENGINES, Embedding, Engine, ForecastConfig
 from .containers import check_initial, check_values, like, unpack
+from .engines import run_engine, warn_once
 from .errors import InputError, one_of, whole_number
 from .preprocessing import Series, Transform, embed, fit_transforms, invert_transforms
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from .model import DynaMix
-    from .rollout import Rollout
-
-logger = logging.getLogger(__name__)
 
 _DEFAULTS = ForecastConfig()
 
@@ -50,6 +45,7 @@ def forecast(
     attention_sharpness: float | None = None,
     quiet_steps: int | None = None,
     return_gates: bool = False,
+    n_samples: int | None = _DEFAULTS.n_samples,
 ) -> Any:
     """Continue a context for ``horizon`` steps.
 
@@ -85,11 +81,17 @@ def forecast(
     return_gates
         Also return the expert weights, ``(horizon, S, J)``; ``S`` is omitted for a single series.
         With more channels than N there is one series of weights per channel.
+    n_samples
+        Forecasts with different draws of the gate's noise. Sample i is, bit for bit, the forecast
+        with the seed ``dynamix.ensembles.sample_seed(seed, i)``; sample 0 thus is the plain one.
+        None: a single forecast and no ensemble.
 
     Returns
     -------
     The forecast, of the context's kind and dtype, ``horizon`` long, with a pandas index continued;
-    with ``return_gates`` a pair of it and the weights (NumPy, or torch for a tensor context).
+    with ``return_gates`` a pair of it and the weights (NumPy, or torch for a tensor context). With
+    ``n_samples`` a first axis is added to both, ``(n_samples, horizon, ...)``; a DataFrame gets a
+    first column level ``sample``, a pandas Series becomes a DataFrame with a column per sample.
 
     Raises
     ------
@@ -105,6 +107,8 @@ def forecast(
     """
     horizon = whole_number("horizon", horizon)
     seed = whole_number("seed", seed, least=0)
+    if n_samples is not None:
+        n_samples = whole_number("n_samples", n_samples)
     one_of("embedding", embedding, EMBEDDINGS)
     one_of("engine", engine, ENGINES)
     values, restore = unpack(context)
@@ -128,39 +132,62 @@ def forecast(
         values = values.reshape(T_C, S * n, 1)
         start = None if start is None else start.reshape(S * n, 1)
 
-    prepared = [
-        _prepare(
-            np.ascontiguousarray(values[:, s]),  # sums round the same whatever lies beside it
-            None if start is None else start[s],
-            dims=N,
-            embedding=embedding,
-            standardize=standardize,
-            detrend=detrend,
-            box_cox=box_cox,
+    def prepare(seed: int) -> list[_Prepared]:
+        return [
+            _prepare(
+                np.ascontiguousarray(values[:, s]),  # sums round the same whatever lies beside it
+                None if start is None else start[s],
+                dims=N,
+                embedding=embedding,
+                standardize=standardize,
+                detrend=detrend,
+                box_cox=box_cox,
+                seed=seed,
+            )
+            for s in range(values.shape[1])
+        ]
+
+    random_embedding = embedding == "delay_random" and values.shape[2] < N
+    prepared = [] if random_embedding else prepare(seed)
+
+    def sample(seed: int) -> tuple[Any, Any]:
+        items = prepare(seed) if random_embedding else prepared
+        observations, gates = _roll_out(
+            network,
+            items,
+            horizon=horizon,
+            gate_noise=gate_noise,
             seed=seed,
+            quiet_steps=quiet_steps,
+            engine=engine,
+            return_gates=return_gates,
         )
-        for s in range(values.shape[1])
-    ]
-    observations, gates = _roll_out(
-        network,
-        prepared,
-        horizon=horizon,
-        gate_noise=gate_noise,
-        seed=seed,
-        quiet_steps=quiet_steps,
-        engine=engine,
-        return_gates=return_gates,
-    )
-    out = np.empty((horizon, values.shape[1], values.shape[2]))
-    for s, item in enumerate(prepared):
-        kept = observations[:, s, : values.shape[2]].astype(np.float64)
-        out[:, s] = invert_transforms(kept, item.transforms, start=T_C + 1)
-    result = restore(out.reshape(horizon, S, n))
-    if not return_gates:
-        return result
-    assert gates is not None
-    one_series = np.ndim(context) < 3 and not singly
-    return result, like(context, gates[:, 0] if one_series else gates)
+        out = np.empty((horizon, values.shape[1], values.shape[2]))
+        for s, item in enumerate(items):
+            kept = observations[:, s, : values.shape[2]].astype(np.float64)
+            out[:, s] = invert_transforms(kept, item.transforms, start=T_C + 1)
+        if gates is not None:
+            one_series = np.ndim(context) < 3 and not singly
+            gates = like(context, gates[:, 0] if one_series else gates)
+        return restore(out.reshape(horizon, S, n)), gates
+
+    if n_samples is None:
+        result, gates = sample(seed)
+        return (result, gates) if return_gates else result
+    from .ensembles import draw, sample_seed, stack
+
+    noisy = gate_noise and quiet_steps < horizon and bool((network.gate.sigma != 0).any())
+    if noisy or network.config.probabilistic or random_embedding:
+        samples = draw(sample, [sample_seed(seed, i) for i in range(n_samples)])
+    else:
+        if n_samples > 1:
+            warn_once(
+                "every sample of the ensemble is the same: the gate's noise is switched off, "
+                "has no width, or begins behind the horizon"
+            )
+        samples = [sample(seed)] * n_samples
+    forecasts, weights = zip(*samples, strict=True)
+    return (stack(forecasts), stack(weights)) if return_gates else stack(forecasts)
 
 
 def sharpened(model: DynaMix, sharpness: float | None = None) -> DynaMix:
@@ -242,7 +269,7 @@ def _roll_out(
         starts = None
         if prepared[members[0]].initial is not None:
             starts = torch.from_numpy(np.stack([prepared[s].initial for s in members]))  # type: ignore[misc]
-        run = functools.partial(_run_engine, engine)
+        run = functools.partial(run_engine, engine)
         if config.local_choice == "context":
             run = functools.partial(chosen_rollout, run)
         result = run(
@@ -259,50 +286,6 @@ def _roll_out(
         if gates is not None and result.gates is not None:
             gates[:, members] = result.gates.cpu().numpy()
     return observations, gates
-
-
-def _run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any) -> Rollout:
-    """The rollout by the engine asked for; ``"auto"`` compiles where it can.
-
-    The compiled engine computes in single precision on the CPU, so a model elsewhere or in double
-    precision stays with torch.
-    """
-    import torch
-
-    from .rollout import rollout
-
-    if engine == "torch":
-        return rollout(model, context, **options)
-    from . import kernels, kernels_local, kernels_runtime
-
-    compiled = kernels_local if kernels_local.supports(model.config) else kernels
-    weights = model.gate.D
-    reason = None
-    if not compiled.supports(model.config):
-        reason = "probabilistic experts or local beside learned ones"
-    elif weights.device.type != "cpu":
-        reason = f"a model on the device {weights.device}"
-    elif weights.dtype != torch.float32:
-        reason = f"a model in {weights.dtype}"
-    if reason is None:
-        try:
-            return compiled.rollout(model, context, **options)
-        except kernels_runtime.EngineUnavailable as error:
-            if engine == "compiled":
-                raise InputError(
-                    f"the compiled engine is not to be had here ({error}). Use engine='torch'."
-                ) from error
-            _warn_once(str(error))
-    elif engine == "compiled":
-        raise InputError(
-            f"the compiled engine does not run {reason}. Use engine='auto' or engine='torch'."
-        )
-    return rollout(model, context, **options)
-
-
-@lru_cache(maxsize=1)
-def _warn_once(reason: str) -> None:
-    logger.warning("compiling failed (%s); torch does the work, some 100 times slower", reason)
 
 
 @lru_cache(maxsize=4)

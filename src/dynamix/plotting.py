@@ -6,52 +6,25 @@ Roles keep their look throughout: context grey, truth blue and solid, forecast v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import wraps
-from importlib import resources
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy import ndarray
 
 from . import benchmark, metrics
 from .errors import InputError
+from .plotting_forecasts import fan as fan
+from .plotting_style import CONTEXT, FORECAST, TRUTH, Points, style
+from .plotting_style import columns as _columns
+from .plotting_style import in_style as _figure
 
-Points = Float[ndarray, "_ n"]
-P = ParamSpec("P")
-
-CONTEXT = {"color": "0.45", "linewidth": 0.9, "linestyle": "-"}
-TRUTH = {"color": "#0072B2", "linewidth": 1.0, "linestyle": "-"}
-FORECAST = {"color": "#D55E00", "linewidth": 1.0, "linestyle": (0, (5, 1.2))}
 _HIGHEST_FREQUENCY = 0.12  # per step: six times the dominant frequency at 50 points a period
 _MAX_DRAWN = 6000  # points of an attractor drawn; more only blackens the picture
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """The library's figure style, for the time of a ``with`` block."""
-    with plt.style.context(str(resources.files("dynamix") / "data" / "dynamix.mplstyle")):
-        yield
-
-
-def _figure(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in the style, and take the figure from pyplot so that a notebook shows it once."""
-
-    @wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with style():
-            figure = draw(*args, **kwargs)
-            plt.close(figure)
-            return figure
-
-    return styled
 
 
 def save(figure: Figure, path: str | Path) -> Path:
@@ -72,11 +45,6 @@ def save(figure: Figure, path: str | Path) -> Path:
     with style():
         figure.savefig(path)
     return path
-
-
-def _columns(x: Any) -> Points:
-    values = np.asarray(x, dtype=np.float64)
-    return values[:, None] if values.ndim == 1 else values
 
 
 def _draw_attractor(

@@ -1,0 +1,66 @@
+"""Ensembles: one context, several draws of the gate's noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from .errors import whole_number
+
+Drawn = TypeVar("Drawn")
+
+_PATIENCE = 2.0  # seconds without a progress bar
+
+
+def sample_seed(seed: int, i: int) -> int:
+    """The seed of an ensemble's sample ``i``: of sample 0 the seed itself, else a hash of both.
+
+    A longer ensemble thus begins with the shorter one, and ensembles of neighbouring seeds have no
+    sample in common.
+
+    Examples
+    --------
+    >>> sample_seed(7, 0)
+    7
+    >>> sample_seed(7, 1) == sample_seed(8, 0)
+    False
+    """
+    seed, i = whole_number("seed", seed, least=0), whole_number("i", i, least=0)
+    if i == 0:
+        return seed
+    # 63 bits: the noise's generator takes signed numbers
+    return int(np.random.SeedSequence([seed, i]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def draw(sample: Callable[[int], Drawn], seeds: Sequence[int]) -> list[Drawn]:
+    """``sample`` of every seed, side by side on this machine's cores, in the seeds' order.
+
+    Threads suffice: the compiled kernels do not hold the interpreter's lock.
+    """
+    from .kernels_runtime import available_cores
+
+    with ThreadPoolExecutor(min(available_cores(), len(seeds))) as threads:
+        parts = threads.map(sample, seeds)
+        return list(tqdm(parts, total=len(seeds), desc="samples", disable=None, delay=_PATIENCE))
+
+
+def stack(samples: Sequence[Any]) -> Any:
+    """Forecasts of one context as an ensemble, in their own kind.
+
+    Arrays and tensors get a first axis. Frames get a first column level ``sample``; pandas series
+    become a frame with a column for each sample. In every case ``ensemble[i]`` is sample i.
+    """
+    module = type(samples[0]).__module__.split(".")[0]
+    if module == "torch":
+        import torch
+
+        return torch.stack(list(samples))
+    if module == "pandas":
+        import pandas as pd
+
+        return pd.concat(list(samples), axis=1, keys=range(len(samples)), names=["sample"])
+    return np.stack(samples)

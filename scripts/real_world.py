@@ -47,7 +47,7 @@ PROTOCOL: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # contexts, ho
 }
 MODELS = ("dynamix-3d", "dynamix-3d-plus")
 TRANSFORMS = {"detrend": (True, False), "box_cox": (False, True), "both": (True, True)}
-LONGEST_AUTO = 400
+LONGEST_AUTO = 700
 NUMBERS = [f"{error}{end}" for error in rolling.ERRORS for end in ("", "_low", "_high")]
 COLUMNS: dict[str, Callable[[str], Any]] = {
     "dataset": str,

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, get_args
 from .errors import InputError, one_of, whole_number
 
 ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
-Embedding = Literal["pos", "delay", "delay_random", "zero"]
+Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
 Engine = Literal["auto", "compiled", "torch"]
 Forcing = Literal["sparse", "generalised"]
 LocalChoice = Literal["gate", "context"]

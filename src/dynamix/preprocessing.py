@@ -6,11 +6,13 @@ make up the dimensions that a series lacks. Both work on one series at a time, `
 float64, so that a forecast never depends on the series beside it.
 
 Source: Hemmer & Durstewitz (2025), section 3.3 and appendix; Box & Cox (1964); delay embedding
-after Takens (1981).
+after Takens (1981), PECUZAL after Kraemer et al. (2021).
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import optimize, signal, special, stats
 
+from . import pecuzal
 from .config import EMBEDDINGS, Embedding
 from .errors import InputError, one_of
 from .preprocessing_grid import ResampleReport, resample
@@ -37,6 +40,8 @@ __all__ = [
     "invert_transforms",
     "resample",
 ]
+
+logger = logging.getLogger(__name__)
 
 Series = Float[ndarray, "T n"]
 
@@ -239,7 +244,12 @@ def decorrelation_time(x: Series) -> int:
 
 
 def embed(
-    x: Series, *, dims: int, embedding: Embedding = "pos", seed: int = 0
+    x: Series,
+    *,
+    dims: int,
+    embedding: Embedding = "pos",
+    seed: int = 0,
+    delays: Sequence[int] | None = None,
 ) -> Float[ndarray, "_ {dims}"]:
     """Append columns until the series has ``dims``; the original channels come first.
 
@@ -252,16 +262,20 @@ def embed(
     embedding
         ``"pos"``: sines of the dominant period; ``"delay"``: the last channel, delayed by multiples
         of its decorrelation time (the first rows are dropped); ``"delay_random"``: the first
-        channel at random delays of 3 to 10 steps; ``"zero"``: zeros.
+        channel at random delays of 3 to 10 steps; ``"pecuzal"``: the last channel at the delays
+        that PECUZAL finds for it (:func:`dynamix.pecuzal.past_delays`), and where it finds none, as
+        for noise, those of ``"delay"``; ``"zero"``: zeros.
     seed
         Of the random delays.
+    delays
+        A delay for each missing dimension, in the place of those that a delay embedding would find.
 
     Raises
     ------
     InputError
         If the embedding is unknown or the series too short for it.
     """
-    one_of("embedding", embedding, EMBEDDINGS)
+    one_of("embedding", embedding, [name for name in EMBEDDINGS if name != "auto"])
     T_C, n = x.shape
     k = dims - n
     if k < 0:
@@ -279,16 +293,11 @@ def embed(
         phases = np.linspace(0.0, np.pi / 2, k) if k > 1 else np.zeros(1)
         t = np.arange(1.0, T_C + 1.0)[:, None]
         return np.concatenate([x, np.sin(2 * np.pi * t / dominant_period(x) + phases)], axis=1)
-    if embedding == "delay":
-        delay = decorrelation_time(x)
-        if k * delay >= T_C:
-            delay = max(1, T_C // (k + 1))
-        column, delays = x[:, -1], [delay * (i + 1) for i in range(k)]
-    else:
-        low, high = _RANDOM_DELAYS
-        draws = np.random.default_rng(seed).integers(low, high, size=k, endpoint=True)
-        column, delays = x[:, 0], [int(draw) for draw in draws]
-    longest = max(delays)
+    if delays is None:
+        delays = find_delays(x, count=k, embedding=embedding, seed=seed)
+    if len(delays) != k:
+        raise InputError(f"{k} missing dimensions need {k} delays, found {len(delays)}.")
+    column, longest = x[:, 0 if embedding == "delay_random" else -1], max(delays)
     if T_C - longest < 2:
         raise InputError(
             f"the {embedding!r} embedding delays by up to {longest} steps and must keep 2, so the "
@@ -297,3 +306,19 @@ def embed(
         )
     delayed = [column[longest - d : T_C - d] for d in delays]
     return np.column_stack([x[longest:], *delayed])
+
+
+def find_delays(x: Series, *, count: int, embedding: Embedding, seed: int = 0) -> tuple[int, ...]:
+    """The delays of a delay embedding, by its own rule; see :func:`embed`."""
+    if embedding == "pecuzal":
+        delays = pecuzal.past_delays(x[:, -1], count)
+        if delays:
+            return delays
+        logger.info("PECUZAL finds no delay that helps; the delays are those of 'delay'")
+    if embedding == "delay_random":
+        draws = np.random.default_rng(seed).integers(*_RANDOM_DELAYS, size=count, endpoint=True)
+        return tuple(int(draw) for draw in draws)
+    delay = decorrelation_time(x)
+    if count * delay >= len(x):
+        delay = max(1, len(x) // (count + 1))
+    return tuple(delay * (i + 1) for i in range(count))

@@ -1,0 +1,193 @@
+"""The steps of a forecast: prepare a series, run the model behind it, undo what was prepared.
+
+:func:`dynamix.forecast` and the trials of :mod:`dynamix.embedding_choice` are made of these.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from .config import BUNDLED_MODEL, Embedding, Engine
+from .engines import run_engine
+from .errors import InputError, whole_number
+from .preprocessing import Series, Transform, embed, fit_transforms, invert_transforms
+
+if TYPE_CHECKING:
+    from .model import DynaMix
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One series as the model sees it, ``n`` of its dims observed, ``T_C`` steps long at first."""
+
+    context: Series
+    initial: Float[ndarray, " N"] | None
+    transforms: list[Transform]
+    n: int
+    T_C: int
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A model and the settings of its forecasts; the fields are parameters of ``forecast``."""
+
+    model: DynaMix
+    standardize: bool
+    detrend: bool
+    box_cox: bool
+    gate_noise: bool
+    quiet_steps: int
+    engine: Engine
+
+    @classmethod
+    def of(
+        cls,
+        model: DynaMix | str | Path | None,
+        *,
+        attention_sharpness: float | None,
+        quiet_steps: int | None,
+        standardize: bool,
+        detrend: bool,
+        box_cox: bool,
+        gate_noise: bool,
+        engine: Engine,
+    ) -> Pipeline:
+        """With the model found by its name, and what is None as its checkpoint says."""
+        found = _resolve_model(model)
+        if quiet_steps is None:
+            quiet_steps = found.config.quiet_steps
+        quiet_steps = whole_number("quiet_steps", quiet_steps, least=0)
+        found = sharpened(found, attention_sharpness)
+        return cls(found, standardize, detrend, box_cox, gate_noise, quiet_steps, engine)
+
+    @property
+    def dims(self) -> int:
+        """The model's N."""
+        return self.model.config.observed_dims
+
+    def transform(self, x: Series) -> tuple[Series, list[Transform]]:
+        """The series as the model's own units want it, and the way back."""
+        return fit_transforms(
+            x, standardize=self.standardize, detrend=self.detrend, box_cox=self.box_cox
+        )
+
+    def prepare(
+        self,
+        x: Series,
+        embedding: Embedding,
+        *,
+        delays: Sequence[int] | None = None,
+        start: Float[ndarray, " n"] | None = None,
+        seed: int = 0,
+    ) -> Prepared:
+        """Transform and embed one series, and complete its starting point."""
+        embedded, transforms = self.transform(x)
+        T_C, n = x.shape
+        if n < self.dims:
+            embedded = embed(
+                embedded, dims=self.dims, embedding=embedding, seed=seed, delays=delays
+            )
+        if start is None:
+            return Prepared(embedded, None, transforms, n, T_C)
+        given = start[None]
+        for transform in transforms:
+            given = transform.apply(given)
+        # the dims that start lacks are those of the context state nearest in the dims it has
+        nearest = embedded[np.argmin(((embedded[:, :n] - given) ** 2).sum(axis=1))]
+        return Prepared(embedded, np.concatenate([given[0], nearest[n:]]), transforms, n, T_C)
+
+    def run(
+        self, prepared: Sequence[Prepared], *, horizon: int, seed: int, return_gates: bool = False
+    ) -> tuple[list[Series], ndarray | None]:
+        """Forecasts of all series, ``(horizon, n)`` in the data's units, and the expert weights.
+
+        Series of equal context length run side by side.
+        """
+        import torch
+
+        from .choice import chosen_rollout
+
+        model, config = self.model, self.model.config
+        dtype = {torch.float64: np.float64}.get(model.gate.D.dtype, np.float32)
+        forecasts: dict[int, Series] = {}
+        gates = None
+        if return_gates:
+            gates = np.empty((horizon, len(prepared), config.all_experts), dtype=dtype)
+        lengths: dict[int, list[int]] = {}
+        for s, item in enumerate(prepared):  # delay embeddings shorten each by its own delay
+            lengths.setdefault(len(item.context), []).append(s)
+        for members in lengths.values():
+            contexts = np.stack([prepared[s].context for s in members], axis=1)
+            starts = None
+            if prepared[members[0]].initial is not None:
+                starts = torch.from_numpy(np.stack([prepared[s].initial for s in members]))  # type: ignore[misc]
+            run = functools.partial(run_engine, self.engine)
+            if config.local_choice == "context":
+                run = functools.partial(chosen_rollout, run)
+            result = run(
+                model,
+                torch.from_numpy(contexts),
+                horizon=horizon,
+                initial_x=starts,
+                gate_noise=self.gate_noise,
+                seed=seed,
+                quiet_steps=self.quiet_steps,
+                return_gates=return_gates,
+            )
+            observations = result.observations.cpu().numpy()
+            for i, s in enumerate(members):
+                item = prepared[s]
+                kept = observations[:, i, : item.n].astype(np.float64)
+                forecasts[s] = invert_transforms(kept, item.transforms, start=item.T_C + 1)
+            if gates is not None and result.gates is not None:
+                gates[:, members] = result.gates.cpu().numpy()
+        return [forecasts[s] for s in range(len(prepared))], gates
+
+
+def sharpened(model: DynaMix, sharpness: float | None = None) -> DynaMix:
+    """The model as forecasts use it: the attention's temperature divided by ``sharpness``.
+
+    None takes the model's own, from its config. With 1 the model itself comes back.
+    """
+    factor = model.config.attention_sharpness if sharpness is None else sharpness
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:
+        raise InputError(f"attention_sharpness must be a positive number, found {factor!r}.")
+    if factor == 1:
+        return model
+    copied = copy.deepcopy(model)
+    copied.gate.tau_att.data /= factor
+    return copied
+
+
+@lru_cache(maxsize=4)
+def _cached_model(name: str) -> DynaMix:
+    from .checkpoints import load
+
+    return load(name)
+
+
+def _resolve_model(model: DynaMix | str | Path | None) -> DynaMix:
+    """The model itself, or the checkpoint of that name; bundled ones are read once."""
+    from . import checkpoints
+    from .model import DynaMix
+
+    if isinstance(model, DynaMix):
+        return model
+    if model is None or str(model) in checkpoints.bundled():
+        return _cached_model(str(model or BUNDLED_MODEL))
+    if isinstance(model, str | Path):
+        return checkpoints.load(model)
+    raise InputError(
+        f"model must be a DynaMix, a checkpoint's name or path, or None, found "
+        f"{type(model).__name__}."
+    )

@@ -30,10 +30,7 @@ from dynamix.config import EMBEDDINGS
 PROTOCOL: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # contexts, horizons
     "nyc_taxi": ((336, 1344), (48, 336)),
     "occupancy_6005": ((192, 384), (24, 192)),
-    "occupancy_t4013": ((192, 384), (24, 192)),
-    "speed_6005": ((192, 384), (24, 192)),
     "melbourne_min": ((365, 1095), (30, 365)),
-    "melbourne_max": ((365, 1095), (30, 365)),
     "beijing_weather": ((240, 720), (24, 240)),
     "etth1": ((168, 672), (24, 168)),
     "cloud_requests": ((288, 864), (48, 288)),
@@ -44,10 +41,13 @@ PROTOCOL: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # contexts, ho
     "co2": ((260, 1040), (52, 260)),
     "el_nino": ((120, 360), (12, 60)),
     "sunspots_yearly": ((77, 154), (11, 55)),
+    "occupancy_t4013": ((192, 384), (24, 192)),
+    "speed_6005": ((192, 384), (24, 192)),
+    "melbourne_max": ((365, 1095), (30, 365)),
 }
 MODELS = ("dynamix-3d", "dynamix-3d-plus")
 TRANSFORMS = {"detrend": (True, False), "box_cox": (False, True), "both": (True, True)}
-LONGEST_AUTO = 700
+LONGEST_AUTO = 200
 NUMBERS = [f"{error}{end}" for error in rolling.ERRORS for end in ("", "_low", "_high")]
 COLUMNS: dict[str, Callable[[str], Any]] = {
     "dataset": str,

@@ -47,7 +47,7 @@ PROTOCOL: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # contexts, ho
 }
 MODELS = ("dynamix-3d", "dynamix-3d-plus")
 TRANSFORMS = {"detrend": (True, False), "box_cox": (False, True), "both": (True, True)}
-LONGEST_AUTO = 200
+LONGEST_PECUZAL, LONGEST_AUTO_PLUS = 700, 200  # context steps
 NUMBERS = [f"{error}{end}" for error in rolling.ERRORS for end in ("", "_low", "_high")]
 COLUMNS: dict[str, Callable[[str], Any]] = {
     "dataset": str,
@@ -91,12 +91,15 @@ def forecasters(name: str) -> dict[Key, rolling.Forecaster]:
 
 
 def too_long(key: Key, context: int) -> bool:
-    """Whether a forecaster is left out at a context, since it would take minutes a forecast.
+    """Whether a forecaster is left out at a context, so that the whole table takes minutes.
 
-    "auto" makes 64 trial forecasts, each of which makes the model with local experts try all eight
-    of them over two context lengths.
+    PECUZAL's cost grows with the square of the context's length. "auto" includes it, and makes 64
+    trial forecasts; the model with local experts tries all eight in each of these.
     """
-    return key[:2] == ("dynamix-3d-plus", "auto") and context > LONGEST_AUTO
+    forecaster, embedding, _ = key
+    if forecaster == "dynamix-3d-plus" and embedding == "auto":
+        return context > LONGEST_AUTO_PLUS
+    return embedding in ("auto", "pecuzal") and context > LONGEST_PECUZAL
 
 
 def rows_of(name: str, context: int, key: Key, config: RollingConfig) -> list[dict[str, Any]]:

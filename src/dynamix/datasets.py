@@ -29,12 +29,14 @@ __all__ = [
     "CARRIED",
     "REGISTRY",
     "Dataset",
+    "UnreachableError",
     "catalogue",
     "fetch",
     "find",
     "folder",
     "is_at_hand",
     "load",
+    "reachable",
     "target",
 ]
 
@@ -42,6 +44,10 @@ logger = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "DYNAMIX_DATA"
 _TIMEOUT = 30  # seconds without an answer from the source
+
+
+class UnreachableError(InputError):
+    """A dataset's file is not here and could not be fetched."""
 
 
 def load(name: str) -> pd.DataFrame:
@@ -96,6 +102,27 @@ def find(name: str) -> Dataset:
     """
     one_of("dataset", name, REGISTRY)
     return REGISTRY[name]
+
+
+def reachable(name: str) -> tuple[str, str]:
+    """The name itself where its series can be had, else one that statsmodels carries, and a note.
+
+    For pages that should run on any machine: the note, empty where all is well, says what is shown
+    instead and why.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown, or what came is not the expected file: that must not pass in
+        silence.
+    """
+    entry = find(name)
+    try:
+        if entry.url:
+            fetch(name)
+    except UnreachableError as error:
+        return CARRIED[0], f"{CARRIED[0]!r} stands in for {name!r}: {error}"
+    return name, ""
 
 
 def target(name: str) -> pd.DataFrame:
@@ -180,7 +207,7 @@ def fetch(name: str) -> Path:
         raise
     # requests' errors are OSErrors, some ValueErrors as well; a wrong hash is pooch's ValueError
     except OSError as error:
-        raise InputError(
+        raise UnreachableError(
             f"could not fetch {name!r} ({type(error).__name__}). Without a network, put "
             f"{entry.file!r} ({entry.url}) into a folder and name that in the environment variable "
             f"{FOLDER_VARIABLE}, or use what statsmodels carries: {', '.join(CARRIED)}."

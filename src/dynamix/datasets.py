@@ -36,6 +36,7 @@ __all__ = [
     "folder",
     "is_at_hand",
     "load",
+    "raw",
     "reachable",
     "target",
 ]
@@ -72,9 +73,7 @@ def load(name: str) -> pd.DataFrame:
     >>> frame.shape, frame.attrs["unit"], frame.attrs["gaps"]
     ((309, 1), 'sunspots', '309 steps of YS-JAN, none missing; nothing was changed')
     """
-    entry = find(name)
-    raw = _read(entry, fetch(name)) if entry.url else _from_statsmodels(entry)
-    table = raw[list(entry.columns)].rename(columns=entry.columns).astype(np.float64)
+    entry, table = find(name), raw(name)
     if entry.step is None:
         gaps = f"{len(table)} steps; the file has no times, so gaps cannot be told"
     else:
@@ -90,6 +89,19 @@ def load(name: str) -> pd.DataFrame:
         "gaps": gaps,
     }
     return table
+
+
+def raw(name: str) -> pd.DataFrame:
+    """The columns of :func:`load` as the source has them: at its times, with its gaps.
+
+    Raises
+    ------
+    InputError
+        As :func:`load`.
+    """
+    entry = find(name)
+    table = _read(entry, fetch(name)) if entry.url else _from_statsmodels(entry)
+    return table[list(entry.columns)].rename(columns=entry.columns).astype(np.float64)
 
 
 def find(name: str) -> Dataset:

@@ -311,3 +311,50 @@ def summary(table: pd.DataFrame, *, against: str | None = None) -> pd.DataFrame:
         row["failures"] = int((part["failure"] != "").sum())
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def phase_lags(
+    *, forecast: Any, truth: Any, season: int, longest: int | None = None
+) -> Int[ndarray, " K"]:
+    """By how many steps a forecast is late, season by season: 0 where its clock is right.
+
+    For each whole season of the horizon, the shift that brings the forecast nearest to the truth in
+    the mean absolute error, at most ``longest`` steps either way (None: half a season).
+
+    Parameters
+    ----------
+    forecast, truth
+        ``(T,)`` or ``(T, N)``, equally long.
+    season
+        Steps of the period.
+    longest
+        Largest shift tried.
+
+    Raises
+    ------
+    InputError
+        If the horizon does not hold two seasons: one must lie within reach of a shift.
+
+    Examples
+    --------
+    >>> t = np.arange(100)
+    >>> phase_lags(forecast=np.sin((t - 2) / 20 * 6.283), truth=np.sin(t / 20 * 6.283), season=20)
+    array([2, 2, 2, 2])
+    """
+    made, real = (np.asarray(x, dtype=np.float64).reshape(len(x), -1) for x in (forecast, truth))
+    longest = season // 2 if longest is None else longest
+    if made.shape != real.shape or len(real) < 2 * season or longest < 1:
+        raise InputError(
+            f"phase lags need forecast and truth of the same shape and two seasons of {season} "
+            f"steps, found {made.shape} and {real.shape}."
+        )
+    lags = []
+    # each season starts late enough and ends early enough to be shifted either way
+    for start in range(longest, len(real) - season - longest + 1, season):
+        part = real[start : start + season]
+        errors = {
+            lag: np.abs(made[start + lag : start + lag + season] - part).mean()
+            for lag in sorted(range(-longest, longest + 1), key=abs)
+        }
+        lags.append(min(errors, key=errors.__getitem__))
+    return np.array(lags)

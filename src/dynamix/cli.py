@@ -225,8 +225,7 @@ def _run_forecast(options: argparse.Namespace) -> None:
         if config.n_samples is None:
             figure = plotting.time_series(forecast=result.to_numpy(), **given)
         else:
-            samples = [result[i].to_numpy() for i in range(config.n_samples)]
-            figure = plotting.fan(samples=samples, **given)
+            figure = plotting.fan(samples=result, **given)
         plotting.save(figure, options.plot)
         sys.stderr.write(f"picture in {options.plot}\n")
 

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 from tqdm import tqdm
 
 from .errors import whole_number
@@ -64,3 +66,15 @@ def stack(samples: Sequence[Any]) -> Any:
 
         return pd.concat(list(samples), axis=1, keys=range(len(samples)), names=["sample"])
     return np.stack(samples)
+
+
+def samples_array(samples: Any) -> Float[ndarray, "K T *rest"]:
+    """An ensemble of any kind that :func:`stack` makes, as an array with the samples first."""
+    if hasattr(samples, "detach"):
+        samples = samples.detach().cpu().numpy()
+    if type(samples).__module__.split(".")[0] == "pandas":
+        if samples.columns.nlevels == 1:
+            samples = samples.to_numpy().T
+        else:
+            samples = [samples[i].to_numpy() for i in samples.columns.unique(level=0)]
+    return np.asarray(samples, dtype=np.float64)

@@ -22,6 +22,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from .config import BenchmarkConfig
 from .errors import InputError, whole_number
+from .metrics_ensemble import coverage as coverage
+from .metrics_ensemble import crps as crps
 
 if TYPE_CHECKING:
     from .model import DynaMix

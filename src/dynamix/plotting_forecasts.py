@@ -11,6 +11,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy import ndarray
 
+from .ensembles import samples_array
 from .errors import InputError
 from .plotting_style import CONTEXT, FORECAST, TRUTH, columns, in_style
 
@@ -49,7 +50,7 @@ def fan(
         If samples and context do not have the same channels.
     """
     past = columns(context)
-    drawn = np.stack([columns(sample) for sample in samples])
+    drawn = np.stack([columns(sample) for sample in samples_array(samples)])
     if drawn.shape[2] != past.shape[1]:
         raise InputError(
             f"samples must have shape (samples, horizon, {past.shape[1]}) behind a context of "

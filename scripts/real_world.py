@@ -109,21 +109,28 @@ def left_out(name: str, key: Key, context: int) -> bool:
     return embedding in ("auto", "pecuzal") and context > LONGEST_PECUZAL
 
 
-def rows_of(name: str, context: int, key: Key, config: RollingConfig) -> list[dict[str, Any]]:
-    """A forecaster's rows, one for each horizon."""
+def rows_of(
+    name: str, context: int, keys: list[Key], config: RollingConfig
+) -> list[dict[str, Any]]:
+    """The rows of these forecasters on a dataset at one context, one for each horizon."""
     known = forecasters(name)
+    reference = (REFERENCE, "", "")
     table = rolling.evaluate(
         datasets.target(name),
-        forecasters={REFERENCE: known[REFERENCE, "", ""], "it": known[key]},
+        forecasters={" | ".join(key): known[key] for key in dict.fromkeys([reference, *keys])},
         config=config,
         contexts=(context,),
+        label=f"{name} {context}",
     )
-    rows = rolling.summary(table, against=REFERENCE)
-    rows = rows[rows["forecaster"] == "it"].drop(columns="forecaster")
-    forecaster, embedding, transforms = (part or None for part in key)
-    told = {"dataset": name, "forecaster": forecaster}
-    told |= {"embedding": embedding, "transforms": transforms}
-    return [told | {k: _short(v) for k, v in row.items()} for row in rows.to_dict("records")]
+    summed = rolling.summary(table, against=" | ".join(reference))
+    rows = []
+    for key in keys:
+        forecaster, embedding, transforms = (part or None for part in key)
+        told = {"dataset": name, "forecaster": forecaster}
+        told |= {"embedding": embedding, "transforms": transforms}
+        part = summed[summed["forecaster"] == " | ".join(key)].drop(columns="forecaster")
+        rows += [told | {k: _short(v) for k, v in row.items()} for row in part.to_dict("records")]
+    return rows
 
 
 def _short(value: Any) -> Any:
@@ -164,11 +171,12 @@ def main() -> None:
         for key in forecasters(name)
         if not left_out(name, key, context)
     ]
-    left = [job for job in everything if job not in done]
-    if options.only:
-        left = [job for job in left if job[0] in options.only]
-    for name, context, key in tqdm(left, desc="forecasters", disable=None):
-        new = rows_of(name, context, key, configs[name])
+    left: dict[tuple[str, int], list[Key]] = {}
+    for job in everything:
+        if job not in done and (not options.only or job[0] in options.only):
+            left.setdefault(job[:2], []).append(job[2])
+    for (name, context), keys in tqdm(left.items(), desc="datasets", disable=None):
+        new = rows_of(name, context, keys, configs[name])
         journal.append(new, seconds=time.perf_counter() - began)
         rows += new
     done = {(row["dataset"], row["context"], _key(row)) for row in rows}

@@ -124,10 +124,10 @@ def _each_channel(
 def _forecast(
     name: str, series: Float[ndarray, " T_C"], horizon: int, seasons: Sequence[int]
 ) -> Float[ndarray, " horizon"]:
-    model = _model(name, shown_twice(seasons, len(series)), len(series))
     with warnings.catch_warnings():
         # of optimisers that stopped early while orders were compared; the best one is kept anyway
         warnings.simplefilter("ignore")
+        model = _model(name, shown_twice(seasons, len(series)), len(series))
         try:
             return np.asarray(model.forecast(y=series, h=horizon)["mean"], dtype=np.float64)
         except Exception as error:  # its models raise whatever numpy, scipy or C++ raise below

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -189,7 +190,9 @@ def fetch(name: str) -> Path:
     InputError
         See :func:`load`.
     """
-    import pooch
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its bars ask for widgets where a notebook has none
+        import pooch
 
     entry = find(name)
     path = folder() / entry.file

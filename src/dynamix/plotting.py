@@ -412,6 +412,8 @@ def lines(
         ax.set_xscale("log")
     if log_y:
         ax.set_yscale("log")
+    if np.issubdtype(np.asarray(x).dtype, np.datetime64):
+        figure.autofmt_xdate()
     if len(curves) > 1:
         ax.legend()
     return figure

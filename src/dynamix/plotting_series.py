@@ -138,7 +138,6 @@ def relative_errors(table: pd.DataFrame, *, label: str) -> Figure:
             alpha=0.9,
             label=name,
         )
-    ax.hlines(rows, *ax.get_xlim(), color="0.9", linewidth=0.6, zorder=0)
     ax.set_xscale("log")
     ticks = [0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -146,7 +145,7 @@ def relative_errors(table: pd.DataFrame, *, label: str) -> Figure:
     low, high = float(np.nanmin(table)), float(np.nanmax(table))
     ax.set_xlim(low / 1.1, high * 1.1)
     ax.set_yticks(rows, table.index)
-    ax.invert_yaxis()
+    ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.set_xlabel(label)
     figure.legend(loc="outside upper center", ncols=4, fontsize=8)
     return figure

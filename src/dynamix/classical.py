@@ -6,9 +6,10 @@ choose their own orders by information criteria, which is what "Auto" stands for
 
 Long seasons need care. ETS stops at 24 steps in this implementation, and the search for a seasonal
 ARIMA takes long beyond a dozen, minutes beyond a hundred. So where there are several seasons, or
-one beyond these limits, they are taken out first by MSTL (Bandara, Hyndman & Bergmeir 2021), repeated,
-and the model forecasts what remains: the usual advice (Hyndman & Athanasopoulos 2021, 12.1). A
-season that the context does not show twice is left out, since it cannot be told from a trend.
+one beyond these limits, they are taken out first by MSTL (Bandara, Hyndman & Bergmeir 2021),
+repeated, and the model forecasts what remains: the usual advice (Hyndman & Athanasopoulos 2021,
+12.1). A season that the context does not show twice is left out, since it cannot be told from a
+trend.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ PROTOCOL: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # contexts, ho
 }
 MODELS = ("dynamix-3d", "dynamix-3d-plus")
 TRANSFORMS = {"detrend": (True, False), "box_cox": (False, True), "both": (True, True)}
-# what grows is detrended, what is positive and skewed is Box-Cox transformed, by looking at it; taxi
+# what grows is detrended, what is positive and skewed is Box-Cox transformed, judged by eye; taxi
 # rides get everything, to see what it costs where it does not belong
 BELONGING = dict.fromkeys(
     ("occupancy_6005", "occupancy_t4013", "cloud_requests", "sunspots_monthly"), ("box_cox",)

@@ -21,6 +21,7 @@ PARAMETERS = {
     "03_architecture": {"system", "context_length"},
     "04_stf_training": {"tau", "epochs", "systems", "seed"},
     "05_zero_shot": {"checkpoint", "context_length", "horizon", "systems"},
+    "06_real_world": {"dataset", "embedding", "context_length", "horizon"},
     "07_failure_modes": {"models", "system", "horizon"},
 }
 

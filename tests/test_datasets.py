@@ -139,6 +139,23 @@ def test_offline_and_without_a_cache_the_message_helps(empty, offline):
     assert not list(empty.glob("*"))
 
 
+def test_pages_fall_back_on_what_statsmodels_carries(empty, offline):
+    name, note = datasets.reachable("nyc_taxi")
+    assert name in datasets.CARRIED
+    assert "'co2' stands in for 'nyc_taxi'" in note
+    assert "DYNAMIX_DATA" in note
+    assert datasets.reachable("el_nino") == ("el_nino", "")
+    with pytest.raises(InputError, match="unknown dataset"):
+        datasets.reachable("taxi_in_london")
+
+
+def test_a_wrong_file_does_not_pass_for_no_network(tmp_path, monkeypatch, offline):
+    monkeypatch.setenv(datasets.FOLDER_VARIABLE, str(tmp_path))
+    (tmp_path / "nyc_taxi.csv").write_bytes(CSV)
+    with pytest.raises(InputError, match="SHA-256"):
+        datasets.reachable("nyc_taxi")
+
+
 def test_a_wrong_file_in_the_users_folder_is_left_alone(tmp_path, monkeypatch, offline):
     monkeypatch.setenv(datasets.FOLDER_VARIABLE, str(tmp_path))
     mine = tmp_path / "nyc_taxi.csv"
@@ -249,5 +266,5 @@ def test_a_folder_that_cannot_be_written(tmp_path, server, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv(datasets.FOLDER_VARIABLE, str(tmp_path / "file" / "below"))
     serve(monkeypatch, server, "good")
-    with pytest.raises(InputError, match="could not fetch"):
+    with pytest.raises(datasets.UnreachableError, match="could not fetch"):
         datasets.load("nyc_taxi")

@@ -82,7 +82,7 @@ def test_the_seasonal_scale_and_the_shape_measures_by_hand():
     x = wave(400, 1)
     config = RollingConfig(contexts=(100,), horizons=(90,), origins=3, season=7)
     table = evaluate(x, forecasters={"parrot": baselines.parrot}, config=config)
-    delays = rolling.delays_of(x, config)
+    delays = rolling.delays_of(x, 90, config)
     for _, row in table.iterrows():
         at = row["start"]
         made, truth = baselines.parrot(x[at - 100 : at], 90), x[at : at + 90]
@@ -98,8 +98,8 @@ def test_delay_vectors():
     x = np.arange(10.0)[:, None]
     np.testing.assert_array_equal(delayed(x, [2, 4])[[0, -1]], [[4, 2, 0], [9, 7, 5]])
     assert delayed(x, []).shape == (10, 1)
-    assert rolling.delays_of(wave(300, 2), CONFIG) == []
-    tau, twice = rolling.delays_of(wave(300, 1), CONFIG)
+    assert rolling.delays_of(wave(300, 2), 80, CONFIG) == []
+    tau, twice = rolling.delays_of(wave(300, 1), 80, CONFIG)
     assert twice == 2 * tau <= 80 // 4
 
 
@@ -155,6 +155,28 @@ def test_dynamix_behind_the_signature():
     assert np.isfinite(table.loc[table["horizon"] == 5, ["mase", "mae", "seconds"]]).all(axis=None)
 
 
+@given(st.integers(-9, 9), st.integers(20, 40), st.integers(0, 99))
+def test_a_shifted_forecast_has_its_shift_as_lag(shift, season, seed):
+    cycle = np.random.default_rng(seed).normal(size=season)
+    t = np.arange(5 * season)
+    found = rolling.phase_lags(
+        forecast=cycle[(t - shift) % season], truth=cycle[t % season], season=season, longest=9
+    )
+    assert len(found) >= 4
+    assert (found == shift).all()
+
+
+def test_a_slow_clock_falls_behind():
+    t = np.arange(400)
+    found = rolling.phase_lags(
+        forecast=np.sin(2 * np.pi * t / 40.8), truth=np.sin(2 * np.pi * t / 40), season=40
+    )
+    assert (np.diff(found) >= 0).all()
+    assert found[-1] == pytest.approx(0.02 * 380, abs=1.5)
+    with pytest.raises(InputError, match="two seasons of 40 steps"):
+        rolling.phase_lags(forecast=t[:79], truth=t[:79], season=40)
+
+
 @pytest.mark.parametrize(
     ("x", "told"),
     [
@@ -179,6 +201,14 @@ def test_bad_forecasters_and_settings():
     for wrong in ({"origins": 0}, {"contexts": ()}, {"horizons": (1,)}, {"contexts": (2.5,)}):
         with pytest.raises(InputError):
             RollingConfig(**wrong)
+
+
+def test_some_contexts_have_the_origins_of_all():
+    x = wave(400, 1)
+    both = evaluate(x, forecasters={"parrot": baselines.parrot}, config=CONFIG)
+    one = evaluate(x, forecasters={"parrot": baselines.parrot}, config=CONFIG, contexts=(60,))
+    same = both[both["context"] == 60]
+    pd.testing.assert_frame_equal(one.drop(columns="seconds"), same.drop(columns="seconds"))
 
 
 def test_frames_are_taken():

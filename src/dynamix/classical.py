@@ -4,11 +4,12 @@ Each is ``f(context, horizon, *, seed) -> forecast`` once its ``seasons`` are fi
 ``(T, N)``; every channel is forecast alone. They are fitted to the context and nothing else, and
 choose their own orders by information criteria, which is what "Auto" stands for.
 
-Long seasons need care. ETS stops at 24 steps in this implementation, and a seasonal ARIMA with a
-season of hundreds of steps takes minutes and is seldom good. So where there are several seasons, or
-one beyond 24 steps, they are taken out first by MSTL (Bandara, Hyndman & Bergmeir 2021), repeated,
-and the model forecasts what remains: the usual advice (Hyndman & Athanasopoulos 2021, 12.1). A
-season that the context does not show twice is left out, since it cannot be told from a trend.
+Long seasons need care. ETS stops at 24 steps in this implementation, and the search for a seasonal
+ARIMA takes long beyond a dozen, minutes beyond a hundred. So where there are several seasons, or
+one beyond these limits, they are taken out first by MSTL (Bandara, Hyndman & Bergmeir 2021),
+repeated, and the model forecasts what remains: the usual advice (Hyndman & Athanasopoulos 2021,
+12.1). A season that the context does not show twice is left out, since it cannot be told from a
+trend.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from .errors import InputError, one_of, whole_number
 
 logger = logging.getLogger(__name__)
 
-LONGEST_SEASON = 24  # of a seasonal ARIMA or ETS model; longer ones are taken out by MSTL
+# steps of a season that the models themselves take; longer ones are taken out by MSTL
+LONGEST_SEASON = {"AutoARIMA": 12, "AutoETS": 24}
 _SHORTEST = 4  # steps of a context that these models can be fitted to
 _APPROXIMATE = 150  # steps beyond which ARIMA orders are compared by an approximation, as R does
 
@@ -124,10 +126,10 @@ def _each_channel(
 def _forecast(
     name: str, series: Float[ndarray, " T_C"], horizon: int, seasons: Sequence[int]
 ) -> Float[ndarray, " horizon"]:
-    model = _model(name, shown_twice(seasons, len(series)), len(series))
     with warnings.catch_warnings():
         # of optimisers that stopped early while orders were compared; the best one is kept anyway
         warnings.simplefilter("ignore")
+        model = _model(name, shown_twice(seasons, len(series)), len(series))
         try:
             return np.asarray(model.forecast(y=series, h=horizon)["mean"], dtype=np.float64)
         except Exception as error:  # its models raise whatever numpy, scipy or C++ raise below
@@ -148,10 +150,10 @@ def _model(name: str, seasons: list[int], length: int) -> Any:
         ) from error
     if name == "AutoTheta":
         return AutoTheta(season_length=seasons[0] if seasons else 1)
-    apart = len(seasons) > 1 or (bool(seasons) and seasons[0] > LONGEST_SEASON)
+    apart = len(seasons) > 1 or (bool(seasons) and seasons[0] > LONGEST_SEASON[name])
     season = 1 if apart or not seasons else seasons[0]
     if name == "AutoARIMA":
-        quick = length > _APPROXIMATE or season > 12
+        quick = length > _APPROXIMATE
         model: Any = AutoARIMA(season_length=season, approximation=quick)
     else:
         model = AutoETS(season_length=season, model="ZZN" if apart else "ZZZ")

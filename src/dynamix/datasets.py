@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,12 +30,15 @@ __all__ = [
     "CARRIED",
     "REGISTRY",
     "Dataset",
+    "UnreachableError",
     "catalogue",
     "fetch",
     "find",
     "folder",
     "is_at_hand",
     "load",
+    "raw",
+    "reachable",
     "target",
 ]
 
@@ -42,6 +46,10 @@ logger = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "DYNAMIX_DATA"
 _TIMEOUT = 30  # seconds without an answer from the source
+
+
+class UnreachableError(InputError):
+    """A dataset's file is not here and could not be fetched."""
 
 
 def load(name: str) -> pd.DataFrame:
@@ -66,9 +74,7 @@ def load(name: str) -> pd.DataFrame:
     >>> frame.shape, frame.attrs["unit"], frame.attrs["gaps"]
     ((309, 1), 'sunspots', '309 steps of YS-JAN, none missing; nothing was changed')
     """
-    entry = find(name)
-    raw = _read(entry, fetch(name)) if entry.url else _from_statsmodels(entry)
-    table = raw[list(entry.columns)].rename(columns=entry.columns).astype(np.float64)
+    entry, table = find(name), raw(name)
     if entry.step is None:
         gaps = f"{len(table)} steps; the file has no times, so gaps cannot be told"
     else:
@@ -86,6 +92,19 @@ def load(name: str) -> pd.DataFrame:
     return table
 
 
+def raw(name: str) -> pd.DataFrame:
+    """The columns of :func:`load` as the source has them: at its times, with its gaps.
+
+    Raises
+    ------
+    InputError
+        As :func:`load`.
+    """
+    entry = find(name)
+    table = _read(entry, fetch(name)) if entry.url else _from_statsmodels(entry)
+    return table[list(entry.columns)].rename(columns=entry.columns).astype(np.float64)
+
+
 def find(name: str) -> Dataset:
     """The registry's entry of that name.
 
@@ -96,6 +115,27 @@ def find(name: str) -> Dataset:
     """
     one_of("dataset", name, REGISTRY)
     return REGISTRY[name]
+
+
+def reachable(name: str) -> tuple[str, str]:
+    """The name itself where its series can be had, else one that statsmodels carries, and a note.
+
+    For pages that should run on any machine: the note, empty where all is well, says what is shown
+    instead and why.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown, or what came is not the expected file: that must not pass in
+        silence.
+    """
+    entry = find(name)
+    try:
+        if entry.url:
+            fetch(name)
+    except UnreachableError as error:
+        return CARRIED[0], f"{CARRIED[0]!r} stands in for {name!r}: {error}"
+    return name, ""
 
 
 def target(name: str) -> pd.DataFrame:
@@ -150,7 +190,9 @@ def fetch(name: str) -> Path:
     InputError
         See :func:`load`.
     """
-    import pooch
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its bars ask for widgets where a notebook has none
+        import pooch
 
     entry = find(name)
     path = folder() / entry.file
@@ -180,7 +222,7 @@ def fetch(name: str) -> Path:
         raise
     # requests' errors are OSErrors, some ValueErrors as well; a wrong hash is pooch's ValueError
     except OSError as error:
-        raise InputError(
+        raise UnreachableError(
             f"could not fetch {name!r} ({type(error).__name__}). Without a network, put "
             f"{entry.file!r} ({entry.url}) into a folder and name that in the environment variable "
             f"{FOLDER_VARIABLE}, or use what statsmodels carries: {', '.join(CARRIED)}."

@@ -23,23 +23,8 @@ from scipy import optimize, signal, special, stats
 from . import pecuzal
 from .config import EMBEDDINGS, Embedding
 from .errors import InputError, one_of
-from .preprocessing_grid import ResampleReport, resample
-
-__all__ = [
-    "BoxCox",
-    "PowerLawTrend",
-    "ResampleReport",
-    "Series",
-    "Standardize",
-    "Transform",
-    "autocorrelation",
-    "decorrelation_time",
-    "dominant_period",
-    "embed",
-    "fit_transforms",
-    "invert_transforms",
-    "resample",
-]
+from .preprocessing_grid import ResampleReport as ResampleReport
+from .preprocessing_grid import resample as resample
 
 logger = logging.getLogger(__name__)
 

@@ -108,6 +108,7 @@ def evaluate(
     *,
     forecasters: Mapping[str, Forecaster],
     config: RollingConfig | None = None,
+    contexts: Sequence[int] | None = None,
     label: str = "forecasts",
 ) -> pd.DataFrame:
     """Every forecaster from every origin at every context, measured over every horizon.
@@ -120,6 +121,9 @@ def evaluate(
         ``f(context, horizon, *, seed) -> forecast`` by name.
     config
         Contexts, horizons, origins and how things are measured.
+    contexts
+        Those of the config to run now; None: all. The origins are always those that leave room for
+        the longest.
     label
         What the progress bar says.
 
@@ -130,10 +134,11 @@ def evaluate(
     averaged; with the default of 1 that is the one-step change of :func:`dynamix.metrics.mase`,
     taken over the whole series so that every origin divides by the same number. ``mae``: the same
     error in the data's units, averaged over channels. ``d_stsp``: :func:`state_space_divergence` of
-    the delay embedding of a single channel (``config.dims`` dimensions, the delay chosen once from
-    the whole series), of the channels themselves where there are several. ``d_h``:
+    the delay embedding of a single channel (``config.dims`` dimensions, the delay chosen from the
+    whole series), of the channels themselves where there are several. ``d_h``:
     :func:`spectral_hellinger` of the channels; a delayed copy has the same spectrum. Both are NaN
-    below 50 steps, where they say nothing. ``seconds``: of the whole forecast. ``failure``: the
+    below 50 steps, where they say nothing. ``seconds``: CPU time of the
+    whole forecast, which other work on the machine disturbs less than the clock's. ``failure``: the
     message of a forecaster that gave up, or ``"not finite"``; its errors are infinite.
 
     Raises
@@ -164,9 +169,9 @@ def evaluate(
         raise InputError(
             f"every channel must change at a lag of {config.season} steps, found scales {scale}."
         )
-    delays = delays_of(x, config)
+    delays = {horizon: delays_of(x, horizon, config) for horizon in config.horizons}
     rows = []
-    jobs = [(name, context) for context in config.contexts for name in forecasters]
+    jobs = [(name, context) for context in contexts or config.contexts for name in forecasters]
     with tqdm(total=len(jobs) * len(starts), desc=label, disable=None) as bar:
         for name, context in jobs:
             for k, start in enumerate(starts):
@@ -179,7 +184,7 @@ def evaluate(
                             made[:horizon],
                             truth[:horizon],
                             scale=scale,
-                            delays=delays,
+                            delays=delays[horizon],
                             config=config,
                         )
                     rows.append(
@@ -202,12 +207,12 @@ def _ask(
     forecaster: Forecaster, context: Float[ndarray, "T_C N"], horizon: int, seed: int
 ) -> tuple[Float[ndarray, "horizon N"] | None, float, str]:
     """The forecast, its seconds, and why there is none."""
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         made = np.asarray(forecaster(context, horizon, seed=seed), dtype=np.float64)
     except InputError as error:
-        return None, time.perf_counter() - began, str(error)
-    seconds = time.perf_counter() - began
+        return None, time.process_time() - began, str(error)
+    seconds = time.process_time() - began
     if made.shape != (horizon, context.shape[1]):
         raise InputError(
             f"a forecaster must return {(horizon, context.shape[1])}, found {made.shape}."
@@ -242,15 +247,15 @@ def measure(
     return found | shape
 
 
-def delays_of(x: Float[ndarray, "T N"], config: RollingConfig) -> list[int]:
+def delays_of(x: Float[ndarray, "T N"], horizon: int, config: RollingConfig) -> list[int]:
     """Delays of the embedding that geometry is measured in; none for several channels.
 
-    Multiples of the series' decorrelation time, shortened so that the longest horizon keeps three
-    quarters of its points.
+    Multiples of the series' decorrelation time, shortened so that the horizon keeps three quarters
+    of its points.
     """
     if x.shape[1] > 1:
         return []
-    most = max(1, max(config.horizons) // (4 * max(config.dims - 1, 1)))
+    most = max(1, horizon // (4 * max(config.dims - 1, 1)))
     delay = min(decorrelation_time(x), most)
     return [delay * i for i in range(1, config.dims)]
 
@@ -306,3 +311,50 @@ def summary(table: pd.DataFrame, *, against: str | None = None) -> pd.DataFrame:
         row["failures"] = int((part["failure"] != "").sum())
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def phase_lags(
+    *, forecast: Any, truth: Any, season: int, longest: int | None = None
+) -> Int[ndarray, " K"]:
+    """By how many steps a forecast is late, season by season: 0 where its clock is right.
+
+    For each whole season of the horizon, the shift that brings the forecast nearest to the truth in
+    the mean absolute error, at most ``longest`` steps either way (None: half a season).
+
+    Parameters
+    ----------
+    forecast, truth
+        ``(T,)`` or ``(T, N)``, equally long.
+    season
+        Steps of the period.
+    longest
+        Largest shift tried.
+
+    Raises
+    ------
+    InputError
+        If the horizon does not hold two seasons: one must lie within reach of a shift.
+
+    Examples
+    --------
+    >>> t = np.arange(100)
+    >>> phase_lags(forecast=np.sin((t - 2) / 20 * 6.283), truth=np.sin(t / 20 * 6.283), season=20)
+    array([2, 2, 2, 2])
+    """
+    made, real = (np.asarray(x, dtype=np.float64).reshape(len(x), -1) for x in (forecast, truth))
+    longest = season // 2 if longest is None else longest
+    if made.shape != real.shape or len(real) < 2 * season or longest < 1:
+        raise InputError(
+            f"phase lags need forecast and truth of the same shape and two seasons of {season} "
+            f"steps, found {made.shape} and {real.shape}."
+        )
+    lags = []
+    # each season starts late enough and ends early enough to be shifted either way
+    for start in range(longest, len(real) - season - longest + 1, season):
+        part = real[start : start + season]
+        errors = {
+            lag: np.abs(made[start + lag : start + lag + season] - part).mean()
+            for lag in sorted(range(-longest, longest + 1), key=abs)
+        }
+        lags.append(min(errors, key=errors.__getitem__))
+    return np.array(lags)

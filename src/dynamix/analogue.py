@@ -10,8 +10,8 @@ linear*: the experts of :mod:`dynamix.local`). The second one is a point in Dyna
 on the N observed entries. The convolution makes ``e_k = c_{k+1} - (1 - pull) c_k``; the gate's
 hidden layer takes ``v = s - pull z`` apart into ``relu(v)`` and ``relu(-v)``; and 2 N experts
 ``z +- R e_i`` are mixed so that their mean is ``z + v``. The softmax makes that exact to third
-order in its logits ``v J / (2 R)``; ``R`` grows with ``J``. The other experts and latent entries start at random and unheard, free to be
-trained.
+order in its logits ``v J / (2 R)``; ``R`` grows with ``J``. The other experts and latent entries
+start at random and unheard, free to be trained.
 """
 
 from __future__ import annotations

@@ -290,7 +290,7 @@ def _run_benchmark(options: argparse.Namespace) -> None:
 
 
 def _benchmark_systems(options: argparse.Namespace) -> list[str] | None:
-    """The systems asked for by name or by their dimensions; None: those that the split holds out."""
+    """The systems asked for by name or dimensions; None: those that the split holds out."""
     from . import systems
 
     named, dims = _split(_option(options, "systems")), _option(options, "dims") or []

@@ -143,7 +143,6 @@ def sensitivities(
                 ax.set_ylabel(label)
             if row == len(measures) - 1:
                 ax.set_xlabel(varied)
-    axes[0, 0].legend(
-        loc="lower left", bbox_to_anchor=(0.0, 1.02), ncol=min(len(names), 4), borderaxespad=0
-    )
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncol=min(len(names), 4))
     return figure

@@ -57,11 +57,11 @@ class TransformerControl:
 
     def __init__(self, config: TransformerConfig | None = None, *, seed: int | None = None) -> None:
         self.config = config or TransformerConfig()
-        T5Config, T5ForConditionalGeneration = _transformers()
+        config_class, network_class = _transformers()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed if seed is None else seed)
-            self.network: T5ForConditionalGeneration = T5ForConditionalGeneration._from_config(
-                T5Config(**self._architecture()), attn_implementation="sdpa"
+            self.network: T5ForConditionalGeneration = network_class._from_config(
+                config_class(**self._architecture()), attn_implementation="sdpa"
             ).eval()
         self.tokenizer = self._tokenizer()
 

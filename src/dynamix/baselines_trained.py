@@ -68,7 +68,8 @@ class SingleLSTM(nn.Module):
     def __init__(self, N: int, config: ContextTrainingConfig, generator: torch.Generator) -> None:
         super().__init__()
         self.H = H = config.hidden_units
-        self.cell, self.readout = nn.LSTMCell(N, H), nn.Linear(H, N)
+        with torch.random.fork_rng(devices=[]):  # layers draw first values, which go unused
+            self.cell, self.readout = nn.LSTMCell(N, H), nn.Linear(H, N)
         for parameter in self.parameters():  # PyTorch's own default, from an explicit generator
             nn.init.uniform_(parameter, -(H**-0.5), H**-0.5, generator=generator)
 
@@ -149,7 +150,8 @@ def neural_ode(
     x = state_space(scaling.apply(context))
     generator = torch.Generator().manual_seed(seed)
     H, N = config.hidden_units, x.shape[1]
-    net = nn.Sequential(nn.Linear(N, H), nn.Tanh(), nn.Linear(H, H), nn.Tanh(), nn.Linear(H, N))
+    with torch.random.fork_rng(devices=[]):  # layers draw first values, which go unused
+        net = nn.Sequential(nn.Linear(N, H), nn.Tanh(), nn.Linear(H, H), nn.Tanh(), nn.Linear(H, N))
     for parameter in net.parameters():  # uniform within 1 / sqrt(width), the biases too
         nn.init.uniform_(parameter, -(H**-0.5), H**-0.5, generator=generator)
     rate = float(np.sqrt((np.diff(x, axis=0) ** 2).mean()))

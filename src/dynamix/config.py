@@ -388,6 +388,44 @@ class BenchmarkConfig:
             )
 
 
+@dataclass(frozen=True)
+class ResampleConfig:
+    """What :func:`dynamix.preprocessing.resample` mends, and where it refuses."""
+
+    longest_gap: int = _described(6, "steps without an observation that are still interpolated")
+    most_filled: float = _described(0.2, "largest share of interpolated steps")
+    holes: str = _described("refuse", "longer gaps: refuse, or cut to the longest stretch without")
+
+    def __post_init__(self) -> None:
+        whole_number("longest_gap", self.longest_gap, least=0)
+        if not 0.0 <= self.most_filled < 1.0:
+            raise InputError(f"most_filled must lie in [0, 1), found {self.most_filled!r}.")
+
+
+@dataclass(frozen=True)
+class RollingConfig:
+    """Forecasts from many origins of one series, and how they are measured."""
+
+    contexts: tuple[int, ...] = _described((512,), "context steps shown")
+    horizons: tuple[int, ...] = _described((10, 336), "steps over which errors are averaged")
+    origins: int = _described(20, "starting points, spread evenly over what the contexts leave")
+    season: int = _described(1, "lag of the change that MASE divides by; 1: the one-step change")
+    dims: int = _described(3, "dimensions of the delay embedding that D_stsp is measured in")
+    bins: int = _described(8, "histogram bins per dimension of D_stsp")
+    smoothing: int = _described(2, "width in frequency bins of the spectra's smoothing")
+    seed: int = _described(0, "seed handed to every forecaster")
+
+    def __post_init__(self) -> None:
+        least = {"bins": 2, "smoothing": 0, "seed": 0}
+        for name in ("origins", "season", "dims", "bins", "smoothing", "seed"):
+            whole_number(name, getattr(self, name), least=least.get(name, 1))
+        for name, fewest in (("contexts", 2), ("horizons", 2)):
+            if not getattr(self, name):
+                raise InputError(f"{name} must name at least one length.")
+            for value in getattr(self, name):
+                whole_number(name, value, least=fewest)
+
+
 ConfigT = TypeVar("ConfigT")
 
 

@@ -23,6 +23,8 @@ from scipy import optimize, signal, special, stats
 from . import pecuzal
 from .config import EMBEDDINGS, Embedding
 from .errors import InputError, one_of
+from .preprocessing_grid import ResampleReport as ResampleReport
+from .preprocessing_grid import resample as resample
 
 logger = logging.getLogger(__name__)
 

@@ -21,6 +21,8 @@ PARAMETERS = {
     "03_architecture": {"system", "context_length"},
     "04_stf_training": {"tau", "epochs", "systems", "seed"},
     "05_zero_shot": {"checkpoint", "context_length", "horizon", "systems"},
+    "09_your_data": {"csv", "column", "time_column", "context_length", "horizon", "embedding"}
+    | {"n_samples", "seed", "checkpoint"},
 }
 
 

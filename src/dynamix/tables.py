@@ -113,7 +113,9 @@ def _parse(path: Path) -> pd.DataFrame:
         logger.info("the first line of %s holds numbers only and is read as data", path.name)
     frame = pd.read_csv(path, **given)
     if separator != ",":
-        for name in frame.columns[frame.dtypes == object]:
+        for name in frame.columns:
+            if pd.api.types.is_numeric_dtype(frame[name]):
+                continue
             seen = frame[name].dropna().astype(str)
             if len(seen) and seen.str.fullmatch(_DECIMAL_COMMA).mean() > 0.5:
                 dots = seen.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamix import InputError, report, report_checks, tables
+from dynamix import InputError, notebooks, report, report_checks, tables
 from dynamix.report_checks import CHECKS, Finding
 
 T = 1200
@@ -312,3 +314,21 @@ def test_the_verdict_follows_from_its_parts():
     assert head(own=0.6, coverage=0.1).startswith("Do not rely")
     assert head(own=float("nan")).startswith("Use this forecast with care")
     assert "10% of the true values" in head(coverage=0.1)
+
+
+@pytest.mark.slow
+def test_the_chapter_runs_on_an_ugly_file_of_the_callers(tmp_path, monkeypatch):
+    path = ugly(tmp_path)
+    monkeypatch.setenv("PWD", str(tmp_path))
+    values = {"csv": path.name, "context_length": 300, "horizon": 20, "n_samples": 3}
+    output = notebooks.run(
+        ROOT / "book" / "09_your_data.ipynb",
+        tmp_path / "out.ipynb",
+        values=values | {"embedding": "delay"},
+    )
+    cells = nbformat.read(output, as_version=4).cells
+    text = "".join(out.get("text", "") for cell in cells for out in cell.get("outputs", []))
+    assert f"read from {path}" in text.replace("\n", "")
+    assert "passed over: counter (a counter), constant (constant)" in " ".join(text.split())
+    figures = [o for c in cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
+    assert len(figures) == 4

@@ -227,7 +227,7 @@ def check_outliers(x: Channel) -> Finding:
         "outliers",
         graded(share, *_LIMITS.outliers) if share > 0 else "fine",
         share,
-        f"{int(far.sum())} values stand alone, far from those around them",
+        f"{int(far.sum())} of {len(x)} values stand alone, far from those around them",
         "an outlier stretches the scale and is a state that the system was never in",
         "replace wrong values by missing ones; leave spikes that belong to the system",
     )

@@ -132,7 +132,7 @@ def load(
                 "another column or a longer context."
             )
     notes.append(f"the context goes from {mended.index[0]} to {mended.index[-1]}")
-    return Loaded(mended.astype(float), path.name, tuple(notes), tuple(findings))
+    return Loaded(mended.astype(float), str(path), tuple(notes), tuple(findings))
 
 
 def _times(what: ResampleReport, *, behind: int) -> list[Finding]:

@@ -137,7 +137,7 @@ def test_a_long_hole_leaves_the_longest_stretch_and_says_what_came_later(tmp_pat
     assert len(loaded.frame) == 900
     (gaps,) = (finding for finding in loaded.findings if finding.check == "gaps")
     assert gaps.severity == "warning"
-    assert "200 rows of them later" in gaps.found
+    assert "200 rows come after" in gaps.found
 
 
 def test_rows_out_of_order_come_back_in_order(tmp_path):

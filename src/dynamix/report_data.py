@@ -140,12 +140,14 @@ def _times(what: ResampleReport, *, behind: int) -> list[Finding]:
     filled = what.filled / what.steps
     moved = (what.moved + what.repeated) / what.observations
     gaps, grid = graded(filled, *_LIMITS.missing), graded(moved, *_LIMITS.off_grid)
-    least: Severity = "warning" if behind else "note" if what.cut else "fine"
+    least: Severity = "note" if what.cut else "fine"
+    if behind > _LIMITS.longest_gap:
+        least = "warning"
     found = f"{what.filled} of {what.steps} steps interpolated, at most {what.longest_gap} in a row"
     if what.cut:
         found += f"; {what.cut} steps lie beyond longer holes and are not used"
     if behind:
-        found += f", {behind} rows of them later than the context"
+        found += f"; {behind} rows come after the context's end"
     return [
         Finding(
             "gaps",

@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book html test lint format bench constraints clean
+.PHONY: help setup book book-full book-quick html pdf zip results test lint format bench constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,17 +23,32 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY) ## create .venv with everything
 
-book: $(READY) ## run every notebook, then build the book
-	$(BIN)/python scripts/run_notebooks.py
+book: $(READY) ## run every notebook, then build and check the book
+	$(BIN)/python scripts/run_notebooks.py --jobs $(JOBS)
 	@$(MAKE) --no-print-directory html
 
-html: $(READY) ## build the book from the stored outputs
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jb build book --path-output . \
-	  --config "$(CURDIR)/_config.yml" --toc "$(CURDIR)/_toc.yml" --all -W -n --keep-going --quiet
-	@echo "The book: file://$(CURDIR)/_build/html/index.html"
+book-full: $(READY) ## recompute the stored results too (hours), then make book
+	$(BIN)/python scripts/recompute.py
+	@$(MAKE) --no-print-directory results book
 
-test: $(READY) lint ## lint, check types, run the tests
+book-quick: $(READY) ## run every notebook on small parameters, into _build/quick
+	$(BIN)/python scripts/run_notebooks.py --profile quick --jobs $(JOBS)
+
+html: $(READY) ## build the book from the stored outputs, and check it
+	$(BIN)/python scripts/build_book.py html --repository '$(REPOSITORY)'
+
+pdf: $(READY) ## the whole book as one PDF (needs a Chromium)
+	$(BIN)/python scripts/build_book.py pdf --repository '$(REPOSITORY)'
+
+zip: html ## the pages in one file, to carry along
+	$(BIN)/python scripts/build_book.py zip
+
+results: $(READY) ## write the page of stored results anew
+	$(BIN)/python scripts/results_page.py
+
+test: $(READY) lint html ## lint, check types, build the pages, run the tests and every notebook
 	$(BIN)/python -m pytest --numprocesses $(JOBS)
+	@$(MAKE) --no-print-directory book-quick
 
 bench: $(READY) ## measure the engine (a quarter of an hour; keep the machine quiet)
 	$(BIN)/python scripts/bench.py --json results/bench.json

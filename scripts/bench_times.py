@@ -4,8 +4,8 @@
 
 DynaMix on both engines, one core; Chronos-T5 small and large and Chronos-Bolt base at their
 published sizes with random weights (speed does not depend on the values), through their own package
-(the extra ``bench``; left out, and said so, where it is not installed). ``--skip-large`` leaves the
-710-million-parameter model out.
+(the extra ``foundation``; left out, and said so, where it is not installed). ``--skip-large``
+leaves the 710-million-parameter model out.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def chronos_rows(skip_large: bool) -> list[dict[str, Any]]:
         from chronos.chronos_bolt import ChronosBoltModelForForecasting, ChronosBoltPipeline
         from transformers import T5Config, T5ForConditionalGeneration
     except ImportError:
-        logger.warning("chronos-forecasting is not installed: pip install -e '.[bench]'")
+        logger.warning("chronos-forecasting is not installed: pip install -e '.[foundation]'")
         return []
     x = series(512)[:, 0, 0]
     rows = []

@@ -23,19 +23,26 @@ from dynamix import ModelConfig, TrainingConfig, coupled, flows, systems, traini
 from dynamix.errors import InputError
 
 MODEL = ModelConfig(
-    observed_dims=6, latent_dims=36, experts=16, quiet_steps=20, reference_spacing=0.07
+    observed_dims=6,
+    latent_dims=36,
+    experts=16,
+    quiet_steps=20,
+    reference_spacing=0.07,
+    embedding="delay",
+    complete_from=3,
 )
 TRAINING = TrainingConfig(
-    epochs=1000,
+    epochs=400,
     first_weights="analogue",
     attention_temperature=0.01,
     frozen=("gate.tau_att", "gate.sigma"),
     loss="logarithmic",
     overlap=1,
     input_noise=0.02,
-    longer_contexts=(1000, 2000),
+    longer_contexts=(1000,),
     rotations=True,
-    averaging=0.999,
+    averaging=0.998,
+    gradient_clip=1000.0,
     validate_every=0,
 )
 RATES = (50, 25, 40, 80, 130)

@@ -111,6 +111,24 @@ def test_rivals_have_fates_but_no_exponents():
     assert set(benchmark.run("mean", config=SHORT, names=["Rossler"])["fate"]) == {"fixed point"}
 
 
+def test_every_forecaster_is_a_rival_and_divergence_counts_as_a_failure(tmp_path, monkeypatch):
+    pytest.importorskip("pydmd")
+    table = benchmark.run("dmd", config=SHORT, names=["Rossler"], output=tmp_path / "dmd.csv")
+    assert table["mase"].notna().all()
+    _, record = benchmark.read(tmp_path / "dmd.csv")
+    assert record["model"] == "dmd"
+    assert "pydmd" in record["versions"]
+    assert record["command"].startswith("dynamix benchmark --model dmd ")
+
+    def explode(context, horizon, *, seed):
+        return np.repeat(context[-1:], horizon, axis=0) * np.exp(np.arange(horizon))[:, None]
+
+    monkeypatch.setattr("dynamix.baselines_regression.dmd", explode)
+    table = benchmark.run("dmd", config=SHORT, names=["Rossler"])
+    assert table[["d_h"]].isna().all(axis=None)
+    assert set(table["fate"]) == {"escape"}
+
+
 def test_the_ceiling_is_near_perfect_and_the_mean_is_not():
     ceiling, mean = (
         benchmark.summary(benchmark.run(rival, config=SHORT, names=["Rossler", "Lorenz"]))
@@ -126,7 +144,7 @@ def test_unusable_input(tmp_path):
         benchmark.run("parrot", names=["Lorens"])
     with pytest.raises(InputError, match="no system"):
         benchmark.run("parrot", names=[])
-    with pytest.raises(InputError, match="unknown checkpoint"):
+    with pytest.raises(InputError, match=r"unknown model 'dynamix-9d'.*dynamix-3d"):
         benchmark.run("dynamix-9d", names=["Lorenz"])
     with pytest.raises(InputError, match="no output"):
         benchmark.run("parrot", names=["Lorenz"], resume=True)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from conftest import small_model, wave
 
-from dynamix import ForecastConfig, ModelConfig, TrainingConfig, cli
+from dynamix import ForecastConfig, InputError, ModelConfig, TrainingConfig, cli, systems
 
 
 @pytest.fixture
@@ -179,3 +179,21 @@ def test_train_on_own_data_then_resume_and_forecast(tmp_path, data, capsys):
 def test_train_refuses_contradictions(tmp_path, capsys):
     assert cli.main([*TRAIN, "--output", str(tmp_path / "r"), "--relu-units", "9"]) == 2
     assert "relu_units" in capsys.readouterr().err
+
+
+def test_benchmark_runs_on_larger_flows_by_their_dimensions(monkeypatch, capsys):
+    asked = {}
+
+    def run(model, **options):
+        asked.update(options)
+        raise InputError("seen")
+
+    monkeypatch.setattr("dynamix.benchmark.run", run)
+    assert cli.main(["benchmark", "--dims", "5", "6"]) == 2
+    assert asked["names"] == systems.catalogue(dims=(5, 6))
+    for wrong, told in (
+        (["--dims", "3"], "takes numbers from 4 to 6"),
+        (["--dims", "4", "--systems", "Lorenz"], "both say what to run on"),
+    ):
+        assert cli.main(["benchmark", *wrong]) == 2
+        assert told in capsys.readouterr().err

@@ -10,7 +10,14 @@ import pytest
 from conftest import small_model, wave
 
 from dynamix import InputError, cli, embedding_choice, forecast, preprocessing
-from dynamix.embedding_choice import Candidate, candidates, choose_embedding, score, trials
+from dynamix.embedding_choice import (
+    Candidate,
+    bounded_error,
+    candidates,
+    choose_embedding,
+    comparison,
+    trials,
+)
 from dynamix.ensembles import sample_seed
 from dynamix.pipeline import Pipeline
 
@@ -51,7 +58,8 @@ def test_a_series_is_chosen_for_on_its_own_and_whatever_the_seed():
     for s in range(2):
         (alone,) = choose_embedding(x[:, s], model=MODEL)
         assert alone.chosen == together[s].chosen
-        assert alone.scores == pytest.approx(together[s].scores)
+        for candidate, score in alone.scores.items():
+            assert score.error == pytest.approx(together[s].scores[candidate].error, rel=1e-4)
         np.testing.assert_allclose(y[:, s], run(x[:, s]), atol=2e-6)
     np.testing.assert_array_equal(y, run(x))
     samples = run(x, seed=4, n_samples=2)
@@ -88,10 +96,11 @@ def test_no_candidate_sees_what_it_has_to_forecast(monkeypatch):
     monkeypatch.setattr(embedding_choice, "candidates", lambda x, dims: fixed)
     for series in (x, changed):
         choose_embedding(series, model=MODEL)
+    trial, other = seen[0][0], seen[2][0]  # between them the free runs
     for c in range(3):
         first = c * len(origins)
-        np.testing.assert_array_equal(seen[0][0][first], seen[1][0][first])
-        assert not np.allclose(seen[0][0][first + 1], seen[1][0][first + 1])
+        np.testing.assert_array_equal(trial[first], other[first])
+        assert not np.allclose(trial[first + 1], other[first + 1])
 
 
 @pytest.mark.parametrize("T_C", [2, 3, 10, 50, 500, 2000])
@@ -100,19 +109,19 @@ def test_trials_lie_in_the_contexts_end(T_C):
     assert origins[0] >= 0.7 * T_C - 1
     assert origins[-1] + steps == T_C
     assert list(origins) == sorted(set(origins))
-    assert 1 <= steps <= 50
+    assert 1 <= steps <= 25
 
 
-def test_scores_are_bounded_errors():
+def test_errors_are_bounded():
     rng = np.random.default_rng(0)
     made, real, unit = rng.normal(size=(20, 2)), rng.normal(size=(20, 2)), np.array([2.0, 0.5])
     by_hand = np.mean(
         [[min(abs(made[t, i] - real[t, i]) / unit[i], 2.0) for i in range(2)] for t in range(20)]
     )
-    assert score(made, real, unit) == pytest.approx(by_hand)
+    assert bounded_error(made, real, unit) == pytest.approx(by_hand)
     made[3] = np.nan, np.inf
     worst = np.where(np.arange(20)[:, None] == 3, 2.0, np.minimum(np.abs(made - real) / unit, 2))
-    assert score(made, real, unit) == pytest.approx(worst.mean())
+    assert bounded_error(made, real, unit) == pytest.approx(worst.mean())
 
 
 def test_candidates_hold_the_plain_embeddings_and_several_delays():
@@ -128,10 +137,36 @@ def test_candidates_hold_the_plain_embeddings_and_several_delays():
     assert all(c.delays is None or len(c.delays) == 1 for c in two)
 
 
+def test_the_score_is_error_times_unlikeness_and_comes_as_a_table():
+    x = wave(150, 1)
+    (choice,) = choose_embedding(x, model=MODEL)
+    table = choice.table()
+    assert list(table.columns) == ["embedding", "delays", "error", "unlikeness", "score"]
+    np.testing.assert_allclose(table["score"], table["error"] * table["unlikeness"])
+    assert table["score"].is_monotonic_increasing
+    assert table["embedding"][0] == choice.chosen.embedding
+    by_hand = []
+    for origin in choice.origins:
+        y = run(x[:origin], embedding="zero", horizon=choice.steps)
+        unit = np.abs(x - np.median(x)).mean()
+        by_hand.append(np.minimum(np.abs(y - x[origin : origin + choice.steps]) / unit, 2).mean())
+    assert choice.scores[Candidate("zero")].error == pytest.approx(np.mean(by_hand), rel=1e-5)
+
+
+def test_a_run_like_the_context_is_less_unlike_than_others():
+    x = np.sin(2 * np.pi * np.arange(1200) / 37)[:, None]
+    looks = comparison(x[:400], dims=3)
+    same, faster, still = x[400:], np.sin(2 * np.pi * np.arange(800) / 20)[:, None], 0 * x[400:]
+    assert looks(same) < 0.2 < looks(faster) < looks(still + 1e-3 * faster)
+    assert looks(np.full((800, 1), np.nan)) == np.inf
+
+
 @pytest.mark.parametrize("T", [6, 12, 30])
 def test_short_contexts_leave_out_what_they_are_too_short_for(T):
     (choice,) = choose_embedding(wave(T, 1), model=MODEL)
-    assert choice.scores[choice.chosen] == min(choice.scores.values())
+    totals = [score.total for score in choice.scores.values()]
+    assert totals == sorted(totals)
+    assert choice.scores[choice.chosen].total == totals[0] < np.inf
     assert np.isfinite(run(wave(T, 1))).all()
 
 

@@ -88,3 +88,34 @@ def test_none_of_it_for_published_weights():
 def test_a_wrong_reference_is_refused(wrong):
     with pytest.raises(InputError, match="reference_spacing must be 0 or more"):
         forecast(wave(100), horizon=5, model=small_model(), reference_spacing=wrong)
+
+
+# --- the checkpoint's own embedding --------------------------------------------------------------
+
+
+def test_a_checkpoint_says_how_missing_dimensions_are_made_up():
+    model = small_model(observed_dims=4, latent_dims=8)
+    own = DynaMix(dataclasses.replace(model.config, embedding="delay", complete_from=3))
+    own.load_state_dict(model.state_dict())
+    for n, embedding in ((1, "delay"), (2, "delay"), (3, "zero")):
+        x = wave(120, n)
+        np.testing.assert_array_equal(
+            forecast(x, horizon=8, model=own),
+            forecast(x, horizon=8, model=model, embedding=embedding),
+        )
+        np.testing.assert_array_equal(  # what is asked for goes first
+            forecast(x, horizon=8, model=own, embedding="pos"), forecast(x, horizon=8, model=model)
+        )
+    wide = wave(120, 6)  # each channel alone
+    np.testing.assert_array_equal(
+        forecast(wide, horizon=8, model=own),
+        forecast(wide, horizon=8, model=model, embedding="delay"),
+    )
+
+
+def test_it_is_kept_with_the_checkpoint(tmp_path):
+    config = dataclasses.replace(
+        small_model().config, embedding="delay", complete_from=2, reference_spacing=0.1
+    )
+    path = DynaMix(config).save_pretrained(tmp_path / "m.safetensors")
+    assert DynaMix.from_pretrained(path).config == config

@@ -10,8 +10,8 @@ linear*: the experts of :mod:`dynamix.local`). The second one is a point in Dyna
 on the N observed entries. The convolution makes ``e_k = c_{k+1} - (1 - pull) c_k``; the gate's
 hidden layer takes ``v = s - pull z`` apart into ``relu(v)`` and ``relu(-v)``; and 2 N experts
 ``z +- R e_i`` are mixed so that their mean is ``z + v``. The softmax makes that exact to third
-order in ``v N J / R``. The other experts and latent entries start at random and unheard, free to be
-trained.
+order in its logits ``v J / (2 R)``; ``R`` grows with ``J``. The other experts and latent entries
+start at random and unheard, free to be trained.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from .errors import InputError
 from .model import ALRNNExperts, DynaMix
 
-REACH = 8.0  # R: far outside standardised data, where the mixture is linear in its logits
+REACH = 0.8  # R / J: far outside standardised data the mixture is linear in its logits
 
 
 def start_as_analogue(model: DynaMix, *, pull: float, temperature: float, noise: float) -> None:
@@ -70,7 +70,8 @@ def start_as_analogue(model: DynaMix, *, pull: float, temperature: float, noise:
         )
     assert gate.conv.bias is not None
     eye = torch.eye(N)
-    gain = J / (2.0 * REACH)  # logits +-gain v make a mean of +-R e_i that is v
+    R = REACH * J
+    gain = J / (2.0 * R)  # logits +-gain v make a mean of +-R e_i that is v
     with torch.no_grad():
         experts.A[:, :N] = 1.0
         experts.W[:, :N] = 0.0
@@ -86,7 +87,7 @@ def start_as_analogue(model: DynaMix, *, pull: float, temperature: float, noise:
         gate.V.zero_()
         for i in range(N):
             for j, sign in ((2 * i, 1.0), (2 * i + 1, -1.0)):
-                experts.h[j, i] = sign * REACH
+                experts.h[j, i] = sign * R
                 gate.U[j, i] = sign  # s
                 gate.U[j, N + i] = -sign * pull  # z
                 gate.V[2 * i, j] = -sign * gain  # the weights are softmax(-V r)

@@ -1,19 +1,45 @@
 """Forecasters that a foundation model must be measured against, behind one call signature.
 
-Each is ``f(context, horizon, *, seed) -> forecast`` with arrays ``(T, N)``.
+Each is ``f(context, horizon, *, seed) -> forecast`` with arrays ``(T, N)``. :func:`table` lists
+them, :func:`baseline` finds one by name. Here are the registry and the ones that need no fitting;
+:mod:`dynamix.baselines_regression` fits by linear algebra, :mod:`dynamix.baselines_trained` by
+gradient descent, :mod:`dynamix.classical` holds the statisticians' own, and
+:mod:`dynamix.foundation` loads pretrained ones.
+
+A forecast that diverges is a result, not an error: from the first step at which any channel lies
+:data:`FURTHEST` context deviations from the context's mean, or is not finite, all channels are NaN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from importlib import metadata, util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from .errors import InputError, one_of
+from .forecasters import DISTRIBUTION, FURTHEST, Baseline
 
-Forecaster = Callable[..., Float[ndarray, "horizon N"]]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "BASELINES",
+    "FURTHEST",
+    "Baseline",
+    "baseline",
+    "is_rival",
+    "mean",
+    "naive",
+    "parrot",
+    "seasonal_naive",
+    "table",
+    "versions",
+]
 
 _MATCH_LENGTH = 10
 
@@ -57,16 +83,211 @@ def naive(
     return np.tile(context[-1], (horizon, 1))
 
 
-BASELINES: dict[str, Forecaster] = {"parrot": parrot, "mean": mean, "naive": naive}
+def seasonal_naive(
+    context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0
+) -> Float[ndarray, "horizon N"]:
+    """Each channel's last season, over and over: :func:`dynamix.classical.seasonal_naive`.
+
+    A channel's season is its own :func:`dynamix.preprocessing.dominant_period`, which may be a
+    multiple of its shortest period.
+    """
+    from . import classical
+    from .preprocessing import dominant_period
+
+    channels = []
+    for channel in np.split(context, context.shape[1], axis=1):
+        still = channel.std() <= 1e-12 * abs(channel[0, 0])
+        season = 1 if still else dominant_period(channel)
+        channels.append(classical.seasonal_naive(channel, horizon, season=season))
+    return np.concatenate(channels, axis=1)
 
 
-def baseline(name: str) -> Forecaster:
+def _entries() -> Iterator[Baseline]:
+    def entry(name: str, what: str, source: str, function: str, **more: Any) -> Baseline:
+        more = {"trained": False, "joint": False} | more
+        if more.get("packages"):
+            more.setdefault("extra", "baselines")
+        return Baseline(name, what, source, function, **more)
+
+    here, fits, trains = "baselines:", "baselines_regression:", "baselines_trained:"
+    both = {"trained": True, "joint": True}
+    yield entry(
+        "parrot",
+        "the past most like the present, and what followed it, copied over and over",
+        "Zhang & Gilpin (2025)",
+        f"{here}parrot",
+        joint=True,
+    )
+    yield entry("mean", "the context's mean", "", f"{here}mean")
+    yield entry("naive", "the context's last state", "", f"{here}naive")
+    yield entry(
+        "seasonal_naive",
+        "each channel's last season, over and over",
+        "Hyndman & Athanasopoulos (2021)",
+        f"{here}seasonal_naive",
+    )
+    for name, what, source in (
+        ("auto_arima", "ARIMA of the order that AICc picks", "Hyndman & Khandakar (2008)"),
+        ("auto_ets", "exponential smoothing of the kind that AICc picks", "Hyndman et al. (2002)"),
+        ("auto_theta", "the best of four Theta models", "Fiorucci et al. (2016)"),
+    ):
+        yield entry(
+            name, what, source, f"classical:{name}", trained=True, packages=("statsforecast",)
+        )
+    yield entry(
+        "echo_state",
+        "echo-state network: random reservoir, ridge-regression readout",
+        "Jaeger & Haas (2004)",
+        f"{fits}echo_state",
+        packages=("reservoirpy",),
+        **both,
+    )
+    yield entry(
+        "dmd",
+        "dynamic mode decomposition of delayed copies: one linear map",
+        "Schmid (2010); Arbabi & Mezic (2017)",
+        f"{fits}dmd",
+        packages=("pydmd",),
+        **both,
+    )
+    yield entry(
+        "edmd",
+        "Koopman operator on polynomials of the state (extended DMD)",
+        "Williams, Kevrekidis & Rowley (2015)",
+        f"{fits}edmd",
+        packages=("pydmd",),
+        **both,
+    )
+    yield entry(
+        "sindy",
+        "sparse polynomial differential equation, identified and integrated",
+        "Brunton, Proctor & Kutz (2016)",
+        f"{fits}sindy",
+        packages=("pysindy",),
+        **both,
+    )
+    for kind, what, source in (
+        ("alrnn", "almost-linear RNN", "Brenner et al. (2024)"),
+        ("lstm", "LSTM", "Hochreiter & Schmidhuber (1997)"),
+    ):
+        yield entry(
+            f"{kind}_stf",
+            f"{what} trained on the context by sparse teacher forcing",
+            f"{source}; Mikhaeil et al. (2022)",
+            f"{trains}{kind}_stf",
+            **both,
+        )
+        yield entry(
+            f"{kind}_tf",
+            f"{what} trained on the context by teacher forcing at every step",
+            source,
+            f"{trains}{kind}_tf",
+            **both,
+        )
+    yield entry(
+        "neural_ode",
+        "differential equation with a neural right-hand side, trained on the context",
+        "Chen et al. (2018)",
+        f"{trains}neural_ode",
+        packages=("torchdiffeq",),
+        **both,
+    )
+
+
+# those that need no weights; what is pretrained is found by `baseline` too, and listed by `table`
+BASELINES: dict[str, Baseline] = {item.name: item for item in _entries()}
+
+
+def baseline(name: str | Path) -> Baseline:
     """The forecaster of that name.
+
+    Parameters
+    ----------
+    name
+        One of :data:`BASELINES`; a pretrained model that :mod:`dynamix.foundation` knows, such as
+        ``"chronos-bolt-small"``, or the folder of one; or what
+        :meth:`dynamix.DynaMix.from_pretrained` takes.
 
     Raises
     ------
     InputError
         If there is none; the message lists them.
     """
-    one_of("baseline", name, BASELINES)
-    return BASELINES[name]
+    from . import checkpoints, foundation
+
+    text = str(name)
+    if text in BASELINES:
+        return BASELINES[text]
+    if foundation.knows(text):
+        return foundation.entry(text)
+    if text not in checkpoints.bundled() and not ("/" in text or Path(text).suffix):
+        one_of("model", text, [*BASELINES, *foundation.MODELS, *checkpoints.bundled()])
+    return _dynamix(text)
+
+
+def is_rival(name: object) -> bool:
+    """Whether the name is that of a forecaster other than DynaMix."""
+    from . import foundation
+
+    return isinstance(name, str) and (name in BASELINES or foundation.knows(name))
+
+
+def table() -> pd.DataFrame:
+    """All forecasters, pretrained ones included: a row each, indexed by name.
+
+    Columns: ``what`` it is, its ``source``, ``fitted`` (to the context: yes or no), ``channels``
+    (together or each alone), ``needs`` (what pip installs beyond this package), and ``here``,
+    whether its packages and, for a pretrained one, its weights are on this machine.
+    """
+    import pandas as pd
+
+    from . import checkpoints, foundation
+
+    pretrained = [*map(foundation.entry, foundation.MODELS)]
+    bundled = [*map(_dynamix, checkpoints.bundled())]
+    rows = [
+        {
+            "name": item.name,
+            "what": item.what,
+            "source": item.source,
+            "fitted": "yes" if item.trained else "no",
+            "channels": "together" if item.joint else "each alone",
+            "needs": f"{DISTRIBUTION}[{item.extra}]" if item.extra else "",
+            "here": all(util.find_spec(name) is not None for name in item.packages)
+            and (item not in pretrained or foundation.here(item.name)),
+        }
+        for item in (*BASELINES.values(), *pretrained, *bundled)
+    ]
+    return pd.DataFrame(rows).set_index("name")
+
+
+def versions(name: object) -> dict[str, str]:
+    """Versions of the packages behind a rival, for the record of a result; none for a model."""
+    if not isinstance(name, str) or not is_rival(name):
+        return {}
+    known = metadata.packages_distributions()
+    return {
+        package: metadata.version(known.get(package, [package])[0])
+        for package in baseline(name).packages
+    }
+
+
+def _dynamix(name: str) -> Baseline:
+    return Baseline(
+        name,
+        "DynaMix: mixture of almost-linear RNNs, shown the context and not trained on it",
+        "Hemmer & Durstewitz (2025)",
+        "baselines:dynamix",
+        trained=False,
+        joint=True,
+        argument=name,
+    )
+
+
+def dynamix(
+    model: str, context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0
+) -> Float[ndarray, "horizon N"]:
+    """:func:`dynamix.forecast` by the checkpoint of that name, behind the rivals' signature."""
+    from .forecasting import forecast
+
+    return forecast(context, horizon=horizon, model=model, seed=seed)

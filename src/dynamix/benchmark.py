@@ -2,9 +2,9 @@
 
 A row is one system from one start: its context goes in, ``horizon`` steps come out, and every
 measure compares them with the true continuation. Failures stay in the table as NaN and count as
-worst in :mod:`dynamix.benchmark_statistics`. Rivals of a model: ``"parrot"``, ``"mean"``,
-``"naive"``, and ``"ceiling"``, the true system continued from elsewhere, which is as good as a
-reconstruction can look.
+worst in :mod:`dynamix.benchmark_statistics`. Rivals of a model: whatever
+:func:`dynamix.baselines.baseline` finds, and ``"ceiling"``, the true system continued from
+elsewhere, which is as good as a reconstruction can look.
 
 A row depends on its system, its start, the model and the protocol, and on nothing else: not on the
 rows beside it, nor on how many processes share the work.
@@ -57,7 +57,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-RIVALS = ("ceiling", *baselines.BASELINES)
+CEILING = "ceiling"
 COLUMNS: dict[str, Callable[[str], Any]] = {
     "system": str,
     "start": int,
@@ -131,8 +131,11 @@ def run(
     if resume and output is None:
         raise InputError("resume goes on with the run in output, but no output is given.")
     told = model if isinstance(model, str | Path) else type(model).__name__
-    if not (isinstance(model, str) and model in RIVALS) and not isinstance(model, DynaMix):
-        model = DynaMix.from_pretrained(model)
+    if not isinstance(model, DynaMix):
+        model = str(model)
+        if model != CEILING and not baselines.is_rival(model):
+            baselines.baseline(model)  # a mistyped name is told all names, not checkpoints alone
+            model = DynaMix.from_pretrained(model)
     if isinstance(model, DynaMix) and config.lyapunov_steps and not lyapunov.supports(model):
         logger.warning(
             "no Lyapunov exponents: the compiled ones lack a part of this model; "
@@ -145,15 +148,20 @@ def run(
             command(told, config, names), dataclasses.asdict(config), seconds=0.0
         )
         record |= {"model": identity(model), "engine": engine, "systems": ", ".join(chosen)}
+        record["versions"] |= baselines.versions(model)
         same = ("model", "settings", "engine", "systems", "versions")
         journal = results.Journal(output, columns=COLUMNS, record=record, same=same, resume=resume)
     done = {} if journal is None else {(r["system"], r["start"]): r for r in journal.rows}
     cases = [(name, start) for name in chosen for start in range(config.starts)]
     # a batch holds all starts of its systems, and the same systems however the work is shared
     together = max(1, _BATCH // config.starts)
+    alike: dict[int, list[str]] = {}
+    for name in chosen:  # series side by side have equally many channels
+        alike.setdefault(len(systems.system_facts(name)["initial_conditions"]), []).append(name)
     batches = [
         batch
-        for batch in (chosen[i : i + together] for i in range(0, len(chosen), together))
+        for same_dims in alike.values()
+        for batch in (same_dims[i : i + together] for i in range(0, len(same_dims), together))
         if not all((name, s) in done for name in batch for s in range(config.starts))
     ]
     left = {name for batch in batches for name in batch}
@@ -200,7 +208,7 @@ def _rows(
     exponents = {"lyapunov": nothing, "quiet_lyapunov": nothing}
     quiet_fates: list[str | None] = [None] * len(cases)
     began = time.perf_counter()
-    if model == "ceiling":
+    if model == CEILING:
         y = np.stack([x[config.context + config.horizon :] for *_, x in cases], axis=1)
     elif isinstance(model, str):
         call = baselines.baseline(model)
@@ -256,7 +264,8 @@ def _exponents(
             detrend=False,
             box_cox=False,
         )
-        seen.append(embed(scaled, dims=N, embedding=model.config.embedding, seed=config.seed))
+        kind = model.config.embedding_of(scaled.shape[1])
+        seen.append(embed(scaled, dims=N, embedding=kind, seed=config.seed))
     eps = gate_noise_stream(
         _TRANSIENT + config.lyapunov_steps,
         N,
@@ -345,9 +354,12 @@ def measure(
 
 
 def identity(model: DynaMix | str) -> str:
-    """What makes a model this one: a digest of its config and weights; a rival's name."""
+    """What makes a model this one: a digest of its config and weights; a rival's name.
+
+    A folder of a pretrained rival counts by its own name, whatever it lies in.
+    """
     if isinstance(model, str):
-        return model
+        return Path(model).name
     digest = hashlib.sha256()
     digest.update(json.dumps(dataclasses.asdict(model.config), sort_keys=True).encode())
     for name, value in sorted(model.state_dict().items()):
@@ -357,7 +369,13 @@ def identity(model: DynaMix | str) -> str:
 
 
 def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | None = None) -> str:
-    """The command line that repeats a run; the model by its file's name."""
+    """The command line that repeats a run; the model by its file's name.
+
+    Examples
+    --------
+    >>> command("dynamix-3d", BenchmarkConfig(context=512))
+    'dynamix benchmark --model dynamix-3d --context 512'
+    """
     flags = [
         f"--{field.name.replace('_', '-')} {getattr(config, field.name)}"
         for field in dataclasses.fields(config)

@@ -34,7 +34,13 @@ _PUBLISHED = {
     "probabilistic": "probabilistic_expert",
 }
 # ours alone; the published files lack them
-_FORECAST = ("attention_sharpness", "quiet_steps", "reference_spacing", "embedding")
+_FORECAST = (
+    "attention_sharpness",
+    "quiet_steps",
+    "reference_spacing",
+    "embedding",
+    "complete_from",
+)
 _LOCAL = ("local_neighbours", "local_ridge", "local_pull", "local_choice")
 _PUBLISHED_KINDS = {"almost_linear_rnn": "alrnn", "clipped_shallow_plrnn": "clipped_shallow_plrnn"}
 # our parameter -> the published tensor, outside the experts
@@ -53,7 +59,13 @@ _ZERO = ("gating_network.mlp_layer1.bias", "gating_network.mlp_layer2.bias")
 
 
 def bundled() -> dict[str, Path]:
-    """Names and files of the checkpoints that come with the package."""
+    """Names and files of the checkpoints that come with the package.
+
+    Examples
+    --------
+    >>> "dynamix-3d" in bundled()
+    True
+    """
     folder = Path(str(resources.files("dynamix") / "data" / "models"))
     return {path.name.removesuffix(_SUFFIX): path for path in sorted(folder.glob(f"*{_SUFFIX}"))}
 

@@ -1,4 +1,4 @@
-"""The command line: ``dynamix forecast``, ``dynamix train``, ``dynamix benchmark``.
+"""The command line: ``dynamix forecast``, ``train``, ``benchmark``, ``run`` and ``sweep``.
 
 Every field of the config dataclasses is a flag, so the command line knows no default of its own.
 Input that cannot be used ends with one message and exit code 2.
@@ -16,18 +16,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from . import __version__
+from . import __version__, cli_notebooks
 from .config import BUNDLED_MODEL, BenchmarkConfig, ForecastConfig, ModelConfig, TrainingConfig
 from .errors import InputError
 from .tables import read_csv
 
 _EPILOG = """examples:
   dynamix forecast data.csv --horizon 500 --output forecast.csv --plot forecast.png
-  dynamix forecast data.csv --columns price --embedding delay --horizon 100
+  dynamix forecast data.csv --columns price --embedding auto --horizon 100
+  dynamix forecast data.csv --horizon 100 --n-samples 50 --output samples.csv --plot fan.png
   dynamix train --output runs/mine --epochs 200
   dynamix train --output runs/mine --epochs 200 --resume
   dynamix benchmark --model dynamix-3d --context 2000 --output mine.csv --workers 2
   dynamix benchmark --compare mine.csv others.csv
+  dynamix run book/03_architecture.ipynb mine.ipynb -p system Rossler
+  dynamix sweep book/05_zero_shot.ipynb -p context_length 512,1000,2000
 
 Each command explains its options: dynamix forecast --help"""
 
@@ -52,7 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; the book's reference page is made from it."""
+    """The parser of all commands; every flag of a config comes from its dataclass.
+
+    Examples
+    --------
+    >>> build_parser().parse_args(["forecast", "data.csv", "--horizon", "500"]).horizon
+    500
+    """
     parser = argparse.ArgumentParser(
         prog="dynamix",
         description="Zero-shot reconstruction of dynamical systems: show DynaMix a short stretch "
@@ -94,8 +103,18 @@ def build_parser() -> argparse.ArgumentParser:
     benchmark = _command(
         commands, "benchmark", _run_benchmark, "measure a model on the systems it never saw"
     )
-    _add_model(benchmark, more=", or a rival: parrot, mean, naive, ceiling")
+    _add_model(
+        benchmark,
+        more=", or a rival: ceiling, parrot, sindy, chronos-2, ... (table() of dynamix.baselines)",
+    )
     benchmark.add_argument("--systems", help="systems, separated by commas (default: all held out)")
+    benchmark.add_argument(
+        "--dims",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="all flows of dysts with so many dimensions, 4 to 6, instead of the held-out ones",
+    )
     benchmark.add_argument(
         "--output", help="CSV file for the results, a row per system and start; grows with the run"
     )
@@ -118,6 +137,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     benchmark.add_argument("--plot", help="picture of the distribution over systems")
     _add_fields(benchmark, BenchmarkConfig)
+    cli_notebooks.add_commands(commands, _command)
     return parser
 
 
@@ -252,7 +272,7 @@ def _run_benchmark(options: argparse.Namespace) -> None:
     table = benchmark.run(
         options.model,
         config=_config(options, BenchmarkConfig),
-        names=_split(_option(options, "systems")) or None,
+        names=_benchmark_systems(options),
         **{name: value for name, value in given.items() if value is not None},
     )
     sys.stdout.write(f"{benchmark.summary(table).round(3).to_string()}\n\n")
@@ -262,6 +282,22 @@ def _run_benchmark(options: argparse.Namespace) -> None:
         from . import plotting
 
         plotting.save(plotting.benchmark_boxes({str(options.model): table}), options.plot)
+
+
+def _benchmark_systems(options: argparse.Namespace) -> list[str] | None:
+    """The systems asked for by name or dimensions; None: those that the split holds out."""
+    from . import systems
+
+    named, dims = _split(_option(options, "systems")), _option(options, "dims") or []
+    if named and dims:
+        raise InputError("--systems and --dims both say what to run on. Leave one of them out.")
+    low, high = systems.DIMENSION + 1, systems.MOST_DIMS
+    if any(not low <= n <= high for n in dims):
+        raise InputError(
+            f"--dims takes numbers from {low} to {high}, found {dims}. The three-dimensional "
+            "systems are divided by the split: name them with --systems."
+        )
+    return named or (systems.catalogue(dims=dims) if dims else None)
 
 
 def _compared(paths: Sequence[str]) -> str:

@@ -88,6 +88,11 @@ class ModelConfig:
     embedding: Embedding = _described(
         "pos", "how forecasts make up missing dimensions, unless they are told"
     )
+    complete_from: int = _described(
+        0,
+        "with so many channels a system counts as wholly observed, and missing dimensions are "
+        "zeros; 0 for never",
+    )
     reference_spacing: float = _described(
         0.0,
         "forecasts widen the gate's attention and noise by a context's spacing over this one; 0 "
@@ -102,6 +107,7 @@ class ModelConfig:
             ("relu_units", 0),
             ("hidden_units", 1),
             ("quiet_steps", 0),
+            ("complete_from", 0),
         ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -151,6 +157,11 @@ class ModelConfig:
                 f"(M = {self.latent_dims})."
             )
 
+    def embedding_of(self, channels: int) -> Embedding:
+        """How forecasts of so many channels make up missing dimensions, unless they are told."""
+        complete = self.complete_from and channels >= self.complete_from
+        return "zero" if complete else self.embedding
+
     @property
     def all_experts(self) -> int:
         """Learned and local experts: the gate's weights."""
@@ -165,7 +176,13 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class ForecastConfig:
-    """Defaults of :func:`dynamix.forecast` (design of the pipeline: paper, section 3.3)."""
+    """Defaults of :func:`dynamix.forecast` (design of the pipeline: paper, section 3.3).
+
+    Examples
+    --------
+    >>> ForecastConfig().standardize, ForecastConfig(seed=3).seed
+    (True, 3)
+    """
 
     embedding: Embedding | None = _described(
         None,
@@ -189,6 +206,11 @@ class TrainingConfig:
 
     Steps are sampling steps. ``window`` counts the points of the training window: ``window - 1``
     predictions, the first ``overlap`` points of which still lie inside the context.
+
+    Examples
+    --------
+    >>> TrainingConfig().sequence_length
+    550
     """
 
     epochs: int = _described(2000, "epochs")
@@ -362,7 +384,13 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """The zero-shot protocol "dysts-3d": what is shown, and how far it is continued."""
+    """The zero-shot protocol "dysts-3d": what is shown, and how far it is continued.
+
+    Examples
+    --------
+    >>> BenchmarkConfig(context=512).horizon
+    10000
+    """
 
     context: int = _described(2000, "context steps shown")
     horizon: int = _described(10_000, "steps forecast")

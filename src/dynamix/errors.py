@@ -9,7 +9,13 @@ import numpy as np
 
 
 class InputError(ValueError):
-    """Input that cannot be used. A ``ValueError``, so that callers need not know this class."""
+    """Input that cannot be used. A ``ValueError``, so that callers need not know this class.
+
+    Examples
+    --------
+    >>> issubclass(InputError, ValueError)
+    True
+    """
 
 
 def one_of(what: str, value: object, known: Iterable[str]) -> None:

@@ -135,10 +135,9 @@ def forecast(
         engine=engine,
     )
     N = pipeline.dims
-    if embedding is None:
-        embedding = pipeline.model.config.embedding
-
     singly = n > N
+    if embedding is None:
+        embedding = pipeline.model.config.embedding_of(1 if singly else n)
     if singly:  # (T_C, S, n) -> (T_C, S n, 1): every channel a series of its own
         values = values.reshape(T_C, S * n, 1)
         start = None if start is None else start.reshape(S * n, 1)

@@ -279,9 +279,9 @@ def fate(*, forecast: Any, context: Any) -> str | ndarray:
 def closest_return(x: Points, *, least_deviation: float | Float[ndarray, " N"] = 0.0) -> float:
     """How closely a series comes back to itself, at the best single lag: 0 for a cycle.
 
-    ``min_L sqrt(mean_t,i ((x_i(t + L) - x_i(t)) / std(x_i))^2)``, over lags from the first at which
-    this exceeds 1, for at short lags any smooth series is near itself, up to half the length.
-    Unrelated stretches give 1.41. Infinite where it never exceeds 1.
+    The least of :func:`returns` over lags from the first at which it exceeds 1, for at short lags
+    any smooth series is near itself, up to half the length. Unrelated stretches give 1.41. Infinite
+    where it never exceeds 1.
 
     Parameters
     ----------
@@ -289,6 +289,18 @@ def closest_return(x: Points, *, least_deviation: float | Float[ndarray, " N"] =
         ``(T, N)``.
     least_deviation
         Channels that deviate less are scaled by this instead, so that rounding does not count.
+    """
+    error = returns(x, least_deviation=least_deviation)
+    away = np.flatnonzero(error > 1.0)
+    return float(error[away[0] :].min()) if len(away) else float("inf")
+
+
+def returns(
+    x: Points, *, least_deviation: float | Float[ndarray, " N"] = 0.0
+) -> Float[ndarray, " lags"]:
+    """``sqrt(mean_t,i ((x_i(t + L) - x_i(t)) / std(x_i))^2)`` for lags ``L = 0 .. T // 2``.
+
+    Parameters as of :func:`closest_return`.
     """
     n = len(x)
     deviation = np.maximum(x.std(axis=0), least_deviation)
@@ -300,8 +312,7 @@ def closest_return(x: Points, *, least_deviation: float | Float[ndarray, " N"] =
     # sum_t (y(t + L) - y(t))^2: the squares of the first n - L and of the last n - L, less the rest
     squares = np.concatenate([[0.0], np.cumsum((y**2).mean(axis=1))])
     error = (squares[n - lags] + squares[n] - squares[lags] - 2 * products) / (n - lags)
-    away = np.flatnonzero(error > 1.0)
-    return float(np.sqrt(max(error[away[0] :].min(), 0.0))) if len(away) else float("inf")
+    return np.sqrt(np.maximum(error, 0.0))
 
 
 def lyapunov_spectrum(

@@ -1,32 +1,164 @@
 """Running the book's notebooks with papermill, and keeping them clean.
 
 A committed notebook carries the outputs of its default parameters. Running it again gives the same
-file byte for byte: papermill's timings, cell ids and machine paths are dropped.
+file byte for byte: papermill's timings, cell ids and machine paths are dropped. What it was made
+from stands in its stamp (:mod:`dynamix.stamps`), what it found in its records (:func:`record`).
 """
 
 from __future__ import annotations
 
-import difflib
+import ast
+import json
+import math
 import re
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+from . import stamps
+from .errors import InputError, one_of
 
 _KERNEL = "python3"
 _PATHS = re.compile(r"/home/|/Users/|[A-Z]:\\\\")  # beside those of the machine at hand
+_KINDS = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
+_MIME = "application/papermill.record/"  # what the book's pages know how to leave out, or to glue
+
+Progress = Callable[[int, int, str], None]
 
 
-def parameters(path: str | Path) -> dict[str, str]:
-    """Names and default values (as written) of a notebook's parameters cell."""
-    import papermill as pm
-
-    return {name: entry["default"] for name, entry in pm.inspect_notebook(str(path)).items()}
+class NotebookError(RuntimeError):
+    """A cell failed. Says in which chapter and cell, and where what ran is kept."""
 
 
-def run(path: str | Path, output: str | Path, *, values: Mapping[str, Any] | None = None) -> Path:
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a notebook's parameters cell: its default, and its annotation if it has one."""
+
+    name: str
+    default: Any
+    annotation: str | None = None
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a value is of the default's type, or of one that the annotation names."""
+        if self.annotation is not None:
+            names = [name.split("[")[0].strip() for name in self.annotation.split("|")]
+            if set(names) <= {*_KINDS, "tuple", "None"}:
+                return any(_is(value, name) for name in names)
+        return self.default is None or _alike(value, self.default)
+
+    def describe(self) -> str:
+        """The type and an example, for messages."""
+        return f"{self.annotation or type(self.default).__name__}, such as {self.default!r}"
+
+    def parse(self, text: str) -> Any:
+        """A value from the command line: by the default's type, tuples separated by commas.
+
+        Examples
+        --------
+        >>> Parameter("systems", ("Lorenz",)).parse("Chua,Rossler"), Parameter("n", 3).parse("12")
+        (('Chua', 'Rossler'), 12)
+        """
+        if isinstance(self.default, str):
+            return text
+        if isinstance(self.default, tuple | list) and not text.strip().startswith(("(", "[")):
+            inner = Parameter(self.name, self.default[0] if self.default else None)
+            return tuple(inner.parse(part.strip()) for part in text.split(",") if part.strip())
+        if isinstance(self.default, bool) and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        try:
+            return ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError):
+            return text
+
+
+def _is(value: Any, name: str) -> bool:
+    if name == "None":
+        return value is None
+    if name in ("list", "tuple"):
+        return isinstance(value, list | tuple)
+    if name == "float":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if name == "int":
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, _KINDS[name])
+
+
+def _alike(value: Any, default: Any) -> bool:
+    if isinstance(default, list | tuple):
+        return isinstance(value, list | tuple) and all(
+            not default or any(_alike(item, example) for example in default) for item in value
+        )
+    return _is(value, type(default).__name__)
+
+
+def parameters(path: str | Path) -> dict[str, Parameter]:
+    """A notebook's parameters by name, in the order of its cell tagged ``parameters``.
+
+    Read from the cell's syntax tree: papermill's own inspection keeps the defaults as text.
+
+    Raises
+    ------
+    InputError
+        If the file is no notebook, or a default is not a plain value.
+    """
+    found = {}
+    for cell in _read(path).cells:
+        if cell.cell_type != "code" or "parameters" not in cell.metadata.get("tags", []):
+            continue
+        for statement in ast.parse(cell.source).body:
+            if isinstance(statement, ast.Assign):
+                target, annotation = statement.targets[0], None
+            elif isinstance(statement, ast.AnnAssign):
+                target, annotation = statement.target, ast.unparse(statement.annotation)
+            else:
+                continue
+            if isinstance(target, ast.Name) and statement.value is not None:
+                try:
+                    default = ast.literal_eval(statement.value)
+                except ValueError as error:
+                    raise InputError(
+                        f"{Path(path).name}: the default of {target.id!r} must be a plain value, "
+                        f"found {ast.unparse(statement.value)}."
+                    ) from error
+                found[target.id] = Parameter(target.id, default, annotation)
+    return found
+
+
+def count_cells(path: str | Path) -> int:
+    """How many cells a notebook has, text included."""
+    return len(_read(path).cells)
+
+
+def check(path: str | Path, values: Mapping[str, Any]) -> None:
+    """Raise unless the notebook has every parameter named, and each value is of its type.
+
+    Papermill itself would accept an unknown name and change nothing.
+
+    Raises
+    ------
+    InputError
+        Naming the parameter, what was expected and what was found.
+    """
+    known = parameters(path)
+    for name, value in values.items():
+        one_of(f"parameter of {Path(path).name}", name, known)
+        if not known[name].accepts(value):
+            raise InputError(
+                f"parameter {name!r} of {Path(path).name} must be {known[name].describe()}; found "
+                f"{value!r} ({type(value).__name__})."
+            )
+
+
+def run(
+    path: str | Path,
+    output: str | Path,
+    *,
+    values: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Path:
     """Execute a notebook with papermill from its own folder and write the cleaned result.
 
     Parameters
@@ -37,46 +169,74 @@ def run(path: str | Path, output: str | Path, *, values: Mapping[str, Any] | Non
         Where the result goes; on failure it holds what ran, with the error in place.
     values
         Parameters that differ from their defaults.
+    progress
+        Called after each cell with the number done, the number of all, and the section's heading.
 
     Raises
     ------
     InputError
-        If a parameter is unknown: papermill itself would accept it and change nothing.
-    papermill.PapermillExecutionError
-        If a cell fails.
+        If the file is no notebook, a parameter unknown or a value of the wrong type.
+    NotebookError
+        If a cell fails or the kernel dies.
     """
-    import nbformat
     import papermill as pm
+    from nbclient.exceptions import DeadKernelError
 
-    path, output = Path(path), Path(output)
-    known = parameters(path)
-    for name in values or {}:
-        if name not in known:
-            near = difflib.get_close_matches(name, list(known), n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise InputError(
-                f"{path.name} has no parameter {name!r}; it has {', '.join(known)}.{hint}"
-            )
-    pm.execute_notebook(
-        str(path),
-        str(output),
-        parameters=dict(values or {}),
-        kernel_name=_KERNEL,
-        cwd=str(path.parent),
-        progress_bar=False,
-        log_output=False,
-    )
-    notebook = nbformat.read(output, as_version=4)
-    nbformat.write(clean(notebook), output)
+    from . import notebook_engine
+
+    path, output, values = Path(path), Path(output), dict(values or {})
+    check(path, values)
+    root = stamps.project(path)
+    place = {"cell": 0, "section": ""}
+
+    def step(done: int, total: int, section: str) -> None:
+        place.update(cell=done, section=section)
+        if progress is not None:
+            progress(done, total, section)
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    opened: list[str] = []
+    try:
+        pm.execute_notebook(
+            str(path),
+            str(output),
+            # papermill writes a tuple as a string
+            parameters={k: list(v) if isinstance(v, tuple) else v for k, v in values.items()},
+            engine_name=notebook_engine.register(),
+            kernel_name=_KERNEL,
+            cwd=str(path.parent),
+            progress_bar=False,
+            log_output=False,
+            step=step,
+            root=None if root is None else str(root),
+            opened=opened,
+        )
+    except (pm.PapermillExecutionError, DeadKernelError) as error:
+        why = (
+            "the kernel died"
+            if isinstance(error, DeadKernelError)
+            else f"{error.ename}: {error.evalue}"
+        )
+        raise NotebookError(
+            f"chapter {_title(path)!r} ({path.name}) failed in cell {place['cell']} of the "
+            f"notebook, section {place['section']!r}: {why}\nWhat ran until there is kept in "
+            f"{output}"
+        ) from error
+    notebook = clean(_read(output))
+    if root is not None and not values:
+        notebook.metadata[stamps.PACKAGE] = {
+            "stamp": stamps.make(notebook, root=root, files=opened)
+        }
+    _write(notebook, output)
     return output
 
 
 def clean(notebook: Any) -> Any:
     """Drop what differs between two runs: timings, run-dependent ids, the language's version."""
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": _KERNEL},
-        "language_info": {"name": "python"},
-    }
+    notebook.metadata = type(notebook.metadata)(
+        kernelspec={"display_name": "Python 3", "language": "python", "name": _KERNEL},
+        language_info={"name": "python"},
+    )
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{i:03d}"
         for key in ("papermill", "execution"):
@@ -84,12 +244,77 @@ def clean(notebook: Any) -> Any:
     return notebook
 
 
+def record(name: str, value: Any) -> None:
+    """Keep a number under a name in the running notebook, for sweeps and for the book's text.
+
+    It is stored in the cell's output, invisibly; ``dynamix sweep`` collects it into a table, and a
+    page can show it by ``{glue:text}``. Outside of a notebook nothing happens.
+
+    Raises
+    ------
+    InputError
+        If the value is neither a number nor a text, a truth value or None.
+
+    Examples
+    --------
+    >>> record("d_stsp", 1.5)
+    """
+    if hasattr(value, "item") and getattr(value, "size", 1) == 1:
+        value = value.item()  # of NumPy, pandas, torch
+    if not isinstance(value, str | bool | int | float | None):
+        raise InputError(
+            f"record({name!r}, ...) keeps one number or text, found {type(value).__name__}. Record "
+            "its parts under a name each."
+        )
+    if "IPython" not in sys.modules:  # nor is it installed with the library alone
+        return
+    from IPython.core.getipython import get_ipython
+    from IPython.display import display
+
+    if get_ipython() is None:
+        return
+
+    finite = not isinstance(value, float) or math.isfinite(value)
+    display(
+        {f"{_MIME}text/plain": repr(value)},
+        raw=True,
+        metadata={
+            "scrapbook": {"name": name, "mime_prefix": _MIME},
+            stamps.PACKAGE: {"record": name, "value": value if finite else str(value)},
+        },
+    )
+
+
+def recorded(path: str | Path) -> dict[str, Any]:
+    """What a notebook kept by :func:`record`, by name; the last value where a name came twice."""
+    found = {}
+    for cell in _read(path).cells:
+        for output in cell.get("outputs", []):
+            kept = output.get("metadata", {}).get(stamps.PACKAGE)
+            if kept:
+                value = kept["value"]
+                found[kept["record"]] = float(value) if value in ("nan", "inf", "-inf") else value
+    return found
+
+
+def stale(path: str | Path) -> list[str]:
+    """Why a committed notebook's outputs are stale, a sentence each, with the command that helps.
+
+    None for a fresh one, or outside of the project.
+    """
+    path = Path(path)
+    root = stamps.project(path)
+    if root is None:
+        return []
+    found = stamps.reasons(_read(path), root=root)
+    remedy = f"python scripts/run_notebooks.py {path.stem}"
+    return [f"{path.name} is stale: {reason}. Run: {remedy}" for reason in found]
+
+
 def problems(path: str | Path) -> list[str]:
     """What is wrong with a committed notebook, a sentence each; none for a clean one."""
-    import nbformat
-
     path = Path(path)
-    notebook = nbformat.read(path, as_version=4)
+    notebook = _read(path)
     here = (str(Path.home()), tempfile.gettempdir(), str(path.resolve().parents[1]))
     found = []
     tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
@@ -107,6 +332,8 @@ def problems(path: str | Path) -> list[str]:
                 found.append(f"cell {number} wrote to standard error: {output.text[:120]!r}")
             data = output.get("data", {})
             text = output.get("text", "") + data.get("text/plain", "") + data.get("text/html", "")
+            if re.search(r"\b\w*Warning: ", text):
+                found.append(f"cell {number} shows a warning")
             if _PATHS.search(text) or any(f"{place}/" in text for place in here):
                 found.append(f"cell {number} shows a path of the machine it ran on")
             if "image/png" in data and not _alternative_text(cell):
@@ -117,3 +344,29 @@ def problems(path: str | Path) -> list[str]:
 def _alternative_text(cell: Any) -> str:
     """The text that stands in for a cell's figure, from its ``mystnb`` metadata."""
     return str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""))
+
+
+def _title(path: Path) -> str:
+    for cell in _read(path).cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("# "):
+            return str(cell.source.splitlines()[0][2:].strip())
+    return path.stem
+
+
+def _read(path: str | Path) -> Any:
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except FileNotFoundError as error:
+        raise InputError(f"no notebook {str(path)!r} here. Name a file that ends in .ipynb.") from (
+            error
+        )
+    except (nbformat.reader.NotJSONError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{str(path)!r} is not a notebook: expected the JSON of one.") from error
+
+
+def _write(notebook: Any, path: Path) -> None:
+    import nbformat
+
+    nbformat.write(notebook, path)

@@ -114,11 +114,18 @@ class Pipeline:
         return Prepared(embedded, np.concatenate([given[0], nearest[n:]]), transforms, n, T_C)
 
     def run(
-        self, prepared: Sequence[Prepared], *, horizon: int, seed: int, return_gates: bool = False
+        self,
+        prepared: Sequence[Prepared],
+        *,
+        horizon: int,
+        seed: int,
+        return_gates: bool = False,
+        back: bool = True,
     ) -> tuple[list[Series], ndarray | None]:
-        """Forecasts of all series, ``(horizon, n)`` in the data's units, and the expert weights.
+        """Forecasts of all series, ``(horizon, n)``, and the expert weights.
 
-        Series alike in context length and spacing run side by side.
+        In the data's units, or with ``back=False`` in those of the transformed series. Series alike
+        in context length and spacing run side by side.
         """
         import torch
 
@@ -157,7 +164,8 @@ class Pipeline:
             for i, s in enumerate(members):
                 item = prepared[s]
                 kept = observations[:, i, : item.n].astype(np.float64)
-                forecasts[s] = invert_transforms(kept, item.transforms, start=item.T_C + 1)
+                undone = item.transforms if back else []
+                forecasts[s] = invert_transforms(kept, undone, start=item.T_C + 1)
             if gates is not None and result.gates is not None:
                 gates[:, members] = result.gates.cpu().numpy()
         return [forecasts[s] for s in range(len(prepared))], gates

@@ -19,6 +19,10 @@ from matplotlib.figure import Figure
 from . import benchmark, metrics
 from .errors import InputError
 from .plotting_forecasts import fan as fan
+from .plotting_series import errors_by_forecaster as errors_by_forecaster
+from .plotting_series import mended as mended
+from .plotting_series import relative_errors as relative_errors
+from .plotting_series import series_panels as series_panels
 from .plotting_style import CONTEXT, FORECAST, TRUTH, Points, style
 from .plotting_style import columns as _columns
 from .plotting_style import in_style as _figure
@@ -417,6 +421,8 @@ def lines(
         ax.set_xscale("log")
     if log_y:
         ax.set_yscale("log")
+    if np.issubdtype(np.asarray(x).dtype, np.datetime64):
+        figure.autofmt_xdate()
     if len(curves) > 1:
         ax.legend()
     return figure

@@ -256,27 +256,7 @@ class Trainer:
                 f"the dysts corpus has {systems.DIMENSION} dimensions, the model {dims}. Set "
                 f"observed_dims={systems.DIMENSION}, or give own trajectories as data."
             )
-        names = tqdm(training_systems(config), desc="corpus", unit="system", disable=None)
-        found = []
-        for name in names:
-            found += [
-                systems.trajectory(name, n=config.trajectory_length, points_per_period=rate)
-                for rate in config.points_per_period
-            ]
-            low, high = min(config.points_per_period), max(config.points_per_period)
-            for i in range(config.variants):
-                rng = np.random.default_rng([config.seed, i, *name.encode()])
-                rate = round(low * (high / low) ** rng.uniform())  # evenly in its logarithm
-                found.append(
-                    systems.variant(
-                        name,
-                        n=config.variant_length,
-                        points_per_period=rate,
-                        jitter=config.variant_jitter,
-                        seed=config.seed + i,
-                    )
-                )
-        return found
+        return corpus(config)
 
     def _validation_set(self) -> list[tuple[str, ndarray, ndarray]]:
         """``(name, context, truth)``: the catalogue's systems, or the ends of own trajectories."""
@@ -458,6 +438,31 @@ class Trainer:
         done = [record for record in read_log(self.output) if record["epoch"] <= self.epoch]
         text = "\n".join(json.dumps(record) for record in done)
         checkpoints.write_text(self.output / _LOG, text) if done else None
+
+
+def corpus(config: TrainingConfig) -> list[Float[ndarray, "_ 3"]]:
+    """The dysts trajectories that these settings train on: every rate, and the variants."""
+    names = tqdm(training_systems(config), desc="corpus", unit="system", disable=None)
+    found = []
+    for name in names:
+        found += [
+            systems.trajectory(name, n=config.trajectory_length, points_per_period=rate)
+            for rate in config.points_per_period
+        ]
+        low, high = min(config.points_per_period), max(config.points_per_period)
+        for i in range(config.variants):
+            rng = np.random.default_rng([config.seed, i, *name.encode()])
+            rate = round(low * (high / low) ** rng.uniform())  # evenly in its logarithm
+            found.append(
+                systems.variant(
+                    name,
+                    n=config.variant_length,
+                    points_per_period=rate,
+                    jitter=config.variant_jitter,
+                    seed=config.seed + i,
+                )
+            )
+    return found
 
 
 def read_log(output: str | Path) -> Iterator[dict[str, Any]]:

@@ -90,6 +90,12 @@ class WindowSampler:
     InputError
         If a trajectory is shorter than a sequence, nearly always still, or has more than ``dims``
         channels.
+
+    Examples
+    --------
+    >>> walk = np.random.default_rng(0).standard_normal((100, 3)).cumsum(axis=0)
+    >>> WindowSampler([walk], length=20).draw(4, rng=np.random.default_rng(1)).shape
+    (20, 4, 3)
     """
 
     def __init__(

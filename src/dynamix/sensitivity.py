@@ -1,0 +1,136 @@
+"""One call for every model of chapter 7, and how each reacts to what it is shown.
+
+A name becomes ``f(context, horizon, *, seed) -> forecast``: a DynaMix checkpoint, the controlled
+transformer, or a baseline. Then sampling rate, context length and noise are varied, one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy import ndarray
+
+from . import baselines, benchmark, checkpoints, foundation, systems, transformer_control
+from .config import BenchmarkConfig
+from .errors import one_of
+
+TRANSFORMER = transformer_control.BUNDLED
+MEDIAN = f"{TRANSFORMER}-median"  # the median of sampled paths, fed back, as Chronos' pipeline does
+_SAMPLES = 20  # Chronos' own number
+
+
+def forecaster(name: str) -> Callable[..., ndarray]:
+    """The model or baseline of that name as ``f(context, horizon, *, seed)``.
+
+    Parameters
+    ----------
+    name
+        A bundled DynaMix, a checkpoint's file or hub name; ``"transformer-control"`` or
+        ``"transformer-control-median"``; whatever :func:`dynamix.baselines.baseline` knows, among
+        it pretrained models such as ``"chronos-bolt-small"``.
+
+    Returns
+    -------
+    A function. Its attribute ``together`` is True where it takes several series at once,
+    ``(T_C, S, N)``; ``identity`` tells one version of a model from another.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name in (TRANSFORMER, MEDIAN):
+        return transformer_control.forecaster(samples=_SAMPLES if name == MEDIAN else 1)
+    if baselines.is_rival(name):
+        return baselines.baseline(name)
+    if "/" not in name and "." not in name:
+        known = [*checkpoints.bundled(), TRANSFORMER, MEDIAN, *baselines.BASELINES]
+        one_of("model", name, [*known, *foundation.MODELS])
+    from .forecasting import forecast
+
+    model = checkpoints.load(name)
+
+    def call(context: ndarray, horizon: int, *, seed: int = 0) -> ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):  # one that explodes is a result
+            return forecast(context, horizon=horizon, model=model, seed=seed)
+
+    call.together = True  # type: ignore[attr-defined]
+    call.identity = benchmark.identity(model)  # type: ignore[attr-defined]
+    return call
+
+
+def sensitivity(
+    forecaster: Callable[..., ndarray],
+    *,
+    names: Sequence[str],
+    config: BenchmarkConfig,
+    points_per_period: Sequence[int] = (),
+    contexts: Sequence[int] = (),
+    noise: Sequence[float] = (),
+    start: int = 0,
+) -> pd.DataFrame:
+    """The benchmark's measures while one condition changes and the others stay ``config``'s.
+
+    Parameters
+    ----------
+    forecaster
+        ``f(context, horizon, *, seed)``; where it has ``together = True`` it gets all systems at
+        once, ``(T_C, S, N)``.
+    names
+        Systems.
+    config
+        The protocol that is varied.
+    points_per_period, contexts
+        Sampling rates, and context lengths in steps.
+    noise
+        Standard deviations of Gaussian noise on the context, in the context's own. The truth stays
+        clean, and the same draws are scaled for every level.
+    start
+        Which of the benchmark's starts.
+
+    Returns
+    -------
+    A row per condition and system: ``varied``, ``value``, ``system``, then the measures.
+    """
+    conditions: list[tuple[str, float]] = [
+        *(("points per period", v) for v in points_per_period),
+        *(("context", v) for v in contexts),
+        *(("noise", v) for v in noise),
+    ]
+    for name in names:
+        one_of("system", name, systems.catalogue())
+    rows: list[dict[str, Any]] = []
+    for varied, value in conditions:
+        changed: Mapping[str, Any] = {
+            "points per period": {"points_per_period": value},
+            "context": {"context": value},
+        }.get(varied, {})
+        here = BenchmarkConfig(**{**vars(config), **changed})
+        # contexts of every length end, and truths begin, at the same place
+        longest = BenchmarkConfig(**{**vars(here), "context": max([here.context, *contexts])})
+        stretches = [benchmark.stretches(name, longest)[start] for name in names]
+        shown = []
+        for name, x in zip(names, stretches, strict=True):
+            context = x[longest.context - here.context : longest.context].astype(np.float64)
+            rng = np.random.default_rng([config.seed, *name.encode()])
+            level = value if varied == "noise" else 0.0
+            kick = level * context.std(axis=0) * rng.standard_normal(context.shape)
+            shown.append((context + kick).astype(np.float32))
+        answers = together(forecaster, shown, here.horizon, seed=here.seed)
+        for name, x, context, y in zip(names, stretches, shown, answers, strict=True):
+            truth = x[longest.context : longest.context + here.horizon]
+            measured = benchmark.measure(y, truth, config=here, name=name, context=context)
+            rows.append({"varied": varied, "value": value, "system": name, **measured})
+    return pd.DataFrame(rows)
+
+
+def together(
+    forecaster: Callable[..., ndarray], contexts: Sequence[ndarray], horizon: int, *, seed: int
+) -> list[ndarray]:
+    """Forecasts of contexts of one length: at once where the forecaster can, else in turn."""
+    if getattr(forecaster, "together", False):
+        return list(np.swapaxes(forecaster(np.stack(contexts, axis=1), horizon, seed=seed), 0, 1))
+    return [forecaster(context, horizon, seed=seed) for context in contexts]

@@ -1,0 +1,49 @@
+"""The page of stored results is what the files say, and shows all of them."""
+
+from __future__ import annotations
+
+import fnmatch
+
+import pytest
+import yaml
+from conftest import script
+
+from dynamix import benchmark, results
+
+results_page = script("results_page")
+
+
+def test_the_page_is_fresh():
+    written = results_page.PAGE.read_text(encoding="utf-8")
+    assert written == results_page.page(), "book/results.md is stale. Write it anew: make results"
+
+
+def test_every_stored_result_is_on_the_page_with_a_headline():
+    text = results_page.PAGE.read_text(encoding="utf-8")
+    for name, record in results_page.stored().items():
+        assert text.count(f"| `{name}` |") == 2
+        assert results_page.headline(name, record)
+        made = record.get("provenance", record)
+        assert {"command", "settings", "versions", "machine", "date", "seconds"} <= set(made)
+
+
+def test_claims_rest_on_results_that_exist_and_numbers_are_filled_in():
+    names = list(results_page.stored())
+    for claim in yaml.safe_load(results_page.CLAIMS.read_text(encoding="utf-8")):
+        assert claim["verdict"] in ("supported", "in part", "contradicted", "not settled here")
+        for pattern in claim["results"]:
+            assert fnmatch.filter(names, pattern), pattern
+        assert claim["results"] or claim["verdict"] == "not settled here"
+    assert "{bench" not in results_page.page()
+
+
+def test_headlines_are_the_medians_of_the_benchmark():
+    name = "benchmark_dynamix-3d_512"
+    table, record = results.read(name, make="dynamix benchmark")
+    median = benchmark.summary(table).loc["d_stsp", "median"]
+    found = {name: results_page.headline(name, record)}
+    assert found[name]["d_stsp"] == median
+    assert results_page.fill(f"a {{{name}:d_stsp:3}}.", found) == f"a {median:,.3f}."
+    with pytest.raises(KeyError):
+        results_page.fill("{nothing:d_stsp}", found)
+    assert results_page.headline("x", {"headline": {"coverage": 0.9}}) == {"coverage": 0.9}

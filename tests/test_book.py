@@ -23,6 +23,8 @@ PARAMETERS = {
     "05_zero_shot": {"checkpoint", "context_length", "horizon", "systems"},
     "06_real_world": {"dataset", "embedding", "context_length", "horizon"},
     "07_failure_modes": {"models", "system", "horizon"},
+    "09_your_data": {"csv", "column", "time_column", "context_length", "horizon", "embedding"}
+    | {"n_samples", "seed", "checkpoint"},
 }
 
 

@@ -12,19 +12,14 @@ import logging
 import sys
 import types
 import typing
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from . import __version__, cli_notebooks
 from .config import BUNDLED_MODEL, BenchmarkConfig, ForecastConfig, ModelConfig, TrainingConfig
 from .errors import InputError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-_TIME_NAMES = {"time", "t", "index", "step", "date", "datetime", "timestamp", "unnamed: 0"}
+from .tables import read_csv
 
 _EPILOG = """examples:
   dynamix forecast data.csv --horizon 500 --output forecast.csv --plot forecast.png
@@ -340,77 +335,6 @@ def _split(text: str | None) -> list[str]:
 def _check_folder(path: str | None) -> None:
     if path is not None and not Path(path).absolute().parent.is_dir():
         raise InputError(f"cannot write {path!r}: its folder does not exist. Create it first.")
-
-
-def read_csv(
-    path: str | Path,
-    *,
-    columns: Sequence[str] = (),
-    time: str | None = None,
-    no_time: bool = False,
-    last: int | None = None,
-) -> pd.DataFrame:
-    """A CSV as a numeric frame with its time as index.
-
-    Parameters
-    ----------
-    path
-        The file.
-    columns
-        Channels to keep; none named: all but time.
-    time
-        Column of dates or times; None: a first column that holds dates, or is named like time.
-    no_time
-        Drop the column of dates or times and number the rows.
-    last
-        Keep only that many rows from the end.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, empty, no CSV, or a named column is not in it.
-    """
-    import pandas as pd
-
-    from .errors import one_of, whole_number
-
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"no file {str(path)!r}. Give a CSV file with a row per time step.")
-    try:
-        frame = pd.read_csv(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{str(path)!r} is not a readable CSV file: {error}".strip()) from error
-    known = [str(column) for column in frame.columns]
-    for name in (*columns, *([time] if time else [])):
-        one_of("column", name, known)
-    if time is None and known:
-        first = frame.columns[0]
-        text = not pd.api.types.is_numeric_dtype(frame[first])
-        if str(first) not in columns and (text or str(first).lower() in _TIME_NAMES):
-            time = str(first)
-    if time is not None:
-        index = frame.pop(time)
-    if time is not None and not no_time:
-        if not pd.api.types.is_numeric_dtype(index):
-            try:
-                with (
-                    warnings.catch_warnings()
-                ):  # of a format it has to guess; failure is told below
-                    warnings.simplefilter("ignore", UserWarning)
-                    index = pd.to_datetime(index)
-            except (ValueError, TypeError) as error:
-                raise InputError(
-                    f"column {time!r} of {str(path)!r} holds neither numbers nor dates, for "
-                    f"example {index.iloc[0]!r}. Name the channels with --columns, or another "
-                    "--time."
-                ) from error
-        frame.index = pd.Index(index, name=None if time.startswith("Unnamed") else time)
-    if columns:
-        frame = frame[list(columns)]
-    if last is not None:
-        frame = frame.iloc[-whole_number("context", last, least=2) :]
-    return frame
 
 
 if __name__ == "__main__":

@@ -152,21 +152,30 @@ def time_series(
 
 @_figure
 def spectra(
-    *, forecast: Any, truth: Any, smoothing: int = 20, names: Sequence[str] | None = None
+    *,
+    forecast: Any,
+    truth: Any,
+    smoothing: int = 20,
+    names: Sequence[str] | None = None,
+    label: str = "truth",
+    highest: float = _HIGHEST_FREQUENCY,
 ) -> Figure:
-    """Smoothed power spectra of truth and forecast, a panel per channel, with each one's D_H."""
+    """Smoothed power spectra of truth and forecast, a panel per channel, with each one's D_H.
+
+    ``label`` names what the forecast is held against, ``highest`` the last frequency drawn.
+    """
     real, made = _columns(truth), _columns(forecast)
     n = real.shape[1]
     figure, axes = plt.subplots(
         1, n, squeeze=False, sharey=True, figsize=(1.4 + 2.2 * n, 2.6), layout="constrained"
     )
     frequency = np.fft.rfftfreq(len(real))
-    drawn = (frequency > 0) & (frequency <= _HIGHEST_FREQUENCY)
+    drawn = (frequency > 0) & (frequency <= highest)
     lowest = 1.0
     for i, ax in enumerate(axes[0]):
-        for x, label, look in ((real, "truth", TRUTH), (made, "forecast", FORECAST)):
+        for x, name, look in ((real, label, TRUTH), (made, "forecast", FORECAST)):
             power = metrics.power_spectrum(x[:, i], smoothing=smoothing)[:, 0]
-            ax.semilogy(frequency[drawn], np.maximum(power[drawn], 1e-9), label=label, **look)
+            ax.semilogy(frequency[drawn], np.maximum(power[drawn], 1e-9), label=name, **look)
             lowest = min(lowest, max(float(power[drawn].min()), 1e-9))
         distance = metrics.spectral_hellinger(
             forecast=made[:, i], truth=real[:, i], smoothing=smoothing

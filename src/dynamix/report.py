@@ -201,7 +201,14 @@ def _season(shown: np.ndarray) -> int:
 def verdict(
     findings: tuple[Finding, ...], backtest: pd.DataFrame, *, coverage: float, expected: float
 ) -> str:
-    """One sentence: how far to trust the forecast, and for which reasons."""
+    """One sentence: how far to trust the forecast, and for which reasons.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"error, all": {"DynaMix": 0.2, "mean": 1.0}})
+    >>> verdict((), table, coverage=0.8, expected=0.81).split(":")[0]
+    'Nothing was found that speaks against this forecast'
+    """
     error = backtest["error, all"]
     rival = error.drop("DynaMix").idxmin()
     beaten = not error["DynaMix"] <= error[rival]

@@ -163,7 +163,7 @@ def backtest(
     steps = int(np.clip(horizon, 2, max(2, int(_LIMITS.held_out * T))))
     origins = np.unique(np.linspace(max(T // 2, 12), T - steps, _LIMITS.origins).astype(int))
     rows: dict[str, list[dict[str, float]]] = {}
-    covered = []
+    covered: list[Any] = []
     for origin in origins:
         shown = frame.iloc[:origin].to_numpy()
         truth = frame.iloc[origin : origin + steps].to_numpy()

@@ -119,3 +119,9 @@ def test_it_is_kept_with_the_checkpoint(tmp_path):
     )
     path = DynaMix(config).save_pretrained(tmp_path / "m.safetensors")
     assert DynaMix.from_pretrained(path).config == config
+
+
+def test_channels_of_zeros_do_not_matter():
+    x = wave(300)
+    assert spacing(np.hstack([x, np.zeros((300, 3))])) == spacing(x)
+    assert spacing(np.zeros((50, 2))) == 0.0

@@ -432,7 +432,13 @@ class ResampleConfig:
 
 @dataclass(frozen=True)
 class RollingConfig:
-    """Forecasts from many origins of one series, and how they are measured."""
+    """Forecasts from many origins of one series, and how they are measured.
+
+    Examples
+    --------
+    >>> RollingConfig(contexts=(256, 512)).origins
+    20
+    """
 
     contexts: tuple[int, ...] = _described((512,), "context steps shown")
     horizons: tuple[int, ...] = _described((10, 336), "steps over which errors are averaged")

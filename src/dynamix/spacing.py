@@ -34,7 +34,9 @@ def spacing(context: Float[ndarray, "T_C N"]) -> float:
     >>> round(spacing(np.hstack([np.sin(0.1 * t), np.cos(0.1 * t)])), 2)
     0.0
     """
-    T_C, near = len(context), decorrelation_time(context)
+    T_C = len(context)
+    moving = context[:, np.ptp(context, axis=0) > 0]  # zeros may pad a context
+    near = decorrelation_time(moving) if moving.size else 1
     asked = np.unique(np.linspace(0, T_C - 1, _ASKED).astype(int))
     distance = np.zeros((len(asked), T_C))
     for channel in context.T:

@@ -18,7 +18,7 @@ import json
 import logging
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,9 +29,6 @@ from tqdm import tqdm
 
 from .errors import InputError, whole_number
 from .failures_config import TransformerConfig
-
-if TYPE_CHECKING:
-    from transformers import T5ForConditionalGeneration
 
 logger = logging.getLogger(__name__)
 
@@ -57,11 +54,12 @@ class TransformerControl:
 
     def __init__(self, config: TransformerConfig | None = None, *, seed: int | None = None) -> None:
         self.config = config or TransformerConfig()
-        config_class, network_class = _transformers()
+        T5Config, T5ForConditionalGeneration = _transformers()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed if seed is None else seed)
-            self.network: T5ForConditionalGeneration = network_class._from_config(
-                config_class(**self._architecture()), attn_implementation="sdpa"
+            # untyped: type checkers cannot see into transformers' lazy modules
+            self.network: Any = T5ForConditionalGeneration._from_config(
+                T5Config(**self._architecture()), attn_implementation="sdpa"
             ).eval()
         self.tokenizer = self._tokenizer()
 
@@ -114,7 +112,7 @@ class TransformerControl:
     @property
     def parameters(self) -> int:
         """Learned numbers; the tied embedding counts once."""
-        return sum(p.numel() for p in self.network.parameters())
+        return int(sum(p.numel() for p in self.network.parameters()))
 
     def save(self, folder: str | Path) -> Path:
         """Write weights (half precision, safetensors) and config (JSON); returns the folder."""

@@ -163,7 +163,7 @@ def backtest(
     steps = int(np.clip(horizon, 2, max(2, int(_LIMITS.held_out * T))))
     origins = np.unique(np.linspace(max(T // 2, 12), T - steps, _LIMITS.origins).astype(int))
     rows: dict[str, list[dict[str, float]]] = {}
-    covered = []
+    covered: list[Any] = []
     for origin in origins:
         shown = frame.iloc[:origin].to_numpy()
         truth = frame.iloc[origin : origin + steps].to_numpy()
@@ -201,7 +201,14 @@ def _season(shown: np.ndarray) -> int:
 def verdict(
     findings: tuple[Finding, ...], backtest: pd.DataFrame, *, coverage: float, expected: float
 ) -> str:
-    """One sentence: how far to trust the forecast, and for which reasons."""
+    """One sentence: how far to trust the forecast, and for which reasons.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"error, all": {"DynaMix": 0.2, "mean": 1.0}})
+    >>> verdict((), table, coverage=0.8, expected=0.81).split(":")[0]
+    'Nothing was found that speaks against this forecast'
+    """
     error = backtest["error, all"]
     rival = error.drop("DynaMix").idxmin()
     beaten = not error["DynaMix"] <= error[rival]

@@ -36,7 +36,7 @@ def read_csv(
     no_time: bool = False,
     last: int | None = None,
 ) -> pd.DataFrame:
-    """A CSV as a frame with its time as index.
+    r"""A CSV as a frame with its time as index.
 
     Fields may be separated by commas, semicolons or tabs, and numbers may have decimal commas where
     the fields do not. A first line of numbers only is data: the columns are then x1, x2, ...
@@ -59,6 +59,14 @@ def read_csv(
     ------
     InputError
         If the file is missing, empty, no CSV, or a named column is not in it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.csv"
+    >>> _ = path.write_text("day;load\n31.12.2024;1,5\n01.01.2025;2,5\n")
+    >>> read_csv(path)["load"].tolist()
+    [1.5, 2.5]
     """
     import pandas as pd
 

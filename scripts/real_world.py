@@ -149,6 +149,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("results/real_world.csv"))
     parser.add_argument("--only", nargs="+", choices=PROTOCOL, metavar="NAME", default=[])
+    parser.add_argument(
+        "--forecasters", nargs="+", metavar="NAME", default=[], help="only these; default: all"
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="make the rows of these forecasters anew"
+    )
     parser.add_argument("--origins", type=int, default=RollingConfig.origins)
     options = parser.parse_args()
     began = time.perf_counter()
@@ -168,7 +174,8 @@ def main() -> None:
     journal = results.Journal(
         options.output, columns=COLUMNS, record=record, same=("settings",), resume=True
     )
-    rows = list(journal.rows)
+    named = set(options.forecasters)
+    rows = [r for r in journal.rows if not (options.again and r["forecaster"] in named)]
     done = {(row["dataset"], row["context"], _key(row)) for row in rows}
     everything = [
         (name, context, key)
@@ -180,7 +187,8 @@ def main() -> None:
     ]
     left: dict[tuple[str, int], list[Key]] = {}
     for job in everything:
-        if job not in done and (not options.only or job[0] in options.only):
+        wanted = not options.only or job[0] in options.only
+        if job not in done and wanted and (not named or job[2][0] in named):
             left.setdefault(job[:2], []).append(job[2])
     for (name, context), keys in tqdm(left.items(), desc="datasets", disable=None):
         new = rows_of(name, context, keys, configs[name])

@@ -25,7 +25,7 @@ from . import invariants, metrics
 from .errors import InputError
 from .failures_config import FailureConfig
 
-Points = Float[ndarray, "T N"]
+Points = Float[ndarray, "_ N"]
 
 MODES = {
     "parroting": "copies the context",
@@ -101,7 +101,7 @@ def parroting_index(
 
 def copy_distance(
     *, forecast: Any, context: Any, stretch: int = _DEFAULT.stretch
-) -> Float[ndarray, " T"]:
+) -> Float[ndarray, " _"]:
     """Per step the distance, in the context's deviations, of the best copy of a window through it.
 
     0 where a forecast copies its context; see :func:`parroting_index`.
@@ -112,7 +112,7 @@ def copy_distance(
     return _copy_distance(f / scale, c / scale, stretch)
 
 
-def _copy_distance(y: Points, context: Points, stretch: int) -> Float[ndarray, " T"]:
+def _copy_distance(y: Points, context: Points, stretch: int) -> Float[ndarray, " _"]:
     middle = context.mean(axis=0)  # centred, so that little is lost in the difference of squares
     past, ahead = (
         np.lib.stride_tricks.sliding_window_view(v - middle, stretch, axis=0).reshape(

@@ -16,6 +16,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import warnings
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -330,8 +331,10 @@ def _transformers() -> tuple[Any, Any]:
         If chronos-forecasting, which brings transformers, is not installed.
     """
     try:
-        import chronos  # noqa: F401
-        from transformers import T5Config, T5ForConditionalGeneration
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a notebook's missing progress-bar widget
+            import chronos  # noqa: F401
+            from transformers import T5Config, T5ForConditionalGeneration
     except ImportError as error:
         raise InputError(
             "the transformer needs chronos-forecasting, which is not installed here. Use pip "

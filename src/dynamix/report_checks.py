@@ -69,7 +69,7 @@ def dominant_oscillation(x: Channel) -> float:
 
     Examples
     --------
-    >>> round(dominant_oscillation(np.sin(2 * np.pi * np.arange(600) / 24)), 1)
+    >>> round(float(dominant_oscillation(np.sin(2 * np.pi * np.arange(600) / 24))), 1)
     24.0
     """
     T = len(x)

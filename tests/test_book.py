@@ -21,6 +21,14 @@ PARAMETERS = {
     "03_architecture": {"system", "context_length"},
     "04_stf_training": {"tau", "epochs", "systems", "seed"},
     "05_zero_shot": {"checkpoint", "context_length", "horizon", "systems"},
+    "08_experts": {
+        "checkpoint",
+        "other",
+        "systems",
+        "shown",
+        "context_length",
+        "permutations",
+    },
 }
 
 

@@ -25,6 +25,14 @@ PARAMETERS = {
     "07_failure_modes": {"models", "system", "horizon"},
     "09_your_data": {"csv", "column", "time_column", "context_length", "horizon", "embedding"}
     | {"n_samples", "seed", "checkpoint"},
+    "08_experts": {
+        "checkpoint",
+        "other",
+        "systems",
+        "shown",
+        "context_length",
+        "permutations",
+    },
 }
 
 

@@ -18,6 +18,13 @@ from matplotlib.figure import Figure
 
 from . import benchmark, metrics
 from .errors import InputError
+from .plotting_experts import expert_use as expert_use
+from .plotting_experts import exponents as exponents
+from .plotting_experts import kinship as kinship
+from .plotting_experts import lyapunov_spectra as lyapunov_spectra
+from .plotting_experts import similarity_map as similarity_map
+from .plotting_experts import symbolic_code as symbolic_code
+from .plotting_experts import transition_graphs as transition_graphs
 from .plotting_forecasts import fan as fan
 from .plotting_series import errors_by_forecaster as errors_by_forecaster
 from .plotting_series import mended as mended

@@ -1,0 +1,133 @@
+"""How alike systems are by their use of experts, set against known kinship.
+
+Distances between systems (:func:`use_distances`, :func:`energy_distances`), what they know of the
+systems' families (:func:`kinship`) and of the systems themselves (:func:`recognition`), and a map
+of them (:func:`flat_map`).
+
+Sources: Lin (1991) for the Jensen-Shannon divergence; Szekely & Rizzo (2013) for the energy
+distance; Mantel (1967) for permuting the labels of a distance matrix; Torgerson (1952) for
+classical scaling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.spatial.distance import cdist
+from scipy.stats import rankdata
+
+from .errors import InputError
+
+
+def use_distances(
+    uses: Float[ndarray, "S J"], others: Float[ndarray, "R J"] | None = None
+) -> Float[ndarray, "S R"]:
+    """Jensen-Shannon distances (root of the divergence, nats) between mean expert uses.
+
+    A metric, 0 for equal use, at most ``sqrt(log 2)``; experts may be renumbered.
+    """
+    return cdist(uses, uses if others is None else others, "jensenshannon")
+
+
+def energy_distances(clouds: Sequence[Float[ndarray, "_ n"]]) -> Float[ndarray, "S S"]:
+    """Energy distances between clouds of points: 0 only where two are distributed alike.
+
+    ``sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|)``, means over all pairs of points. Unlike the
+    distance of means it sees how much a cloud moves and where. Takes time quadratic in points.
+    """
+    within = [cdist(cloud, cloud).mean() for cloud in clouds]
+    distances = np.zeros((len(clouds), len(clouds)))
+    for i, j in combinations(range(len(clouds)), 2):
+        squared = 2 * cdist(clouds[i], clouds[j]).mean() - within[i] - within[j]
+        distances[i, j] = distances[j, i] = np.sqrt(max(float(squared), 0.0))
+    return distances
+
+
+@dataclass(frozen=True)
+class Kinship:
+    """Result of :func:`kinship`: ``nearness`` of kin, its one-sided ``p_value``, the null's draws.
+
+    ``by_family`` holds each family's own nearness, ``pairs`` the number of pairs of kin.
+    """
+
+    nearness: float
+    p_value: float
+    null: Float[ndarray, " permutations"]
+    by_family: dict[str, float]
+    pairs: int
+
+
+def kinship(
+    distances: Float[ndarray, "S S"], families: Sequence[str], *, permutations: int, seed: int
+) -> Kinship:
+    """Test whether systems of one family are nearer to each other than chance would have it.
+
+    The *nearness* of a pair is the share of all pairs that are further apart (ties count half); it
+    is averaged over the pairs of a family, then over families, so that a large family does not
+    outvote small ones. Chance gives 1/2 exactly: the mean over all permutations of the labels.
+
+    Parameters
+    ----------
+    distances
+        Symmetric. Only their order matters.
+    families
+        Family of each system; empty for none. Families of one member do not count.
+    permutations, seed
+        Draws of permuted labels; the p value is ``(1 + draws as near) / (1 + draws)``.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, or no family has two members.
+    """
+    S = len(families)
+    if distances.shape != (S, S):
+        raise InputError(
+            f"distances must be ({S}, {S}) for {S} families, found {distances.shape}. Give one "
+            "family for each system, empty for none."
+        )
+    members = {
+        name: [i for i, other in enumerate(families) if other == name]
+        for name in dict.fromkeys(families)
+        if name and list(families).count(name) > 1
+    }
+    if not members:
+        raise InputError("no family has two members here, so there is no kinship to test.")
+    upper = np.triu_indices(S, 1)
+    near = np.zeros((S, S))
+    near[upper] = (len(upper[0]) - rankdata(distances[upper]) + 0.5) / len(upper[0])
+    near += near.T
+    pairs = {name: np.array(list(combinations(who, 2))) for name, who in members.items()}
+
+    def of(labels: ndarray) -> list[float]:
+        return [float(near[labels[p[:, 0]], labels[p[:, 1]]].mean()) for p in pairs.values()]
+
+    rng = np.random.default_rng(seed)
+    found = of(np.arange(S))
+    null = np.array([np.mean(of(rng.permutation(S))) for _ in range(permutations)])
+    as_near = int((null >= np.mean(found) - 1e-12).sum())
+    return Kinship(
+        nearness=float(np.mean(found)),
+        p_value=(1 + as_near) / (1 + permutations),
+        null=null,
+        by_family=dict(zip(members, found, strict=True)),
+        pairs=sum(map(len, pairs.values())),
+    )
+
+
+def recognition(distances: Float[ndarray, "S S"]) -> float:
+    """Share of systems found again: row s, a second record of system s, is nearest to column s."""
+    return float((distances.argmin(axis=1) == np.arange(len(distances))).mean())
+
+
+def flat_map(distances: Float[ndarray, "S S"], *, dims: int) -> Float[ndarray, "S dims"]:
+    """Points whose distances resemble the given ones (classical scaling); exact if they can be."""
+    S = len(distances)
+    centre = np.eye(S) - 1.0 / S
+    values, vectors = np.linalg.eigh(-0.5 * centre @ distances**2 @ centre)
+    return vectors[:, ::-1][:, :dims] * np.sqrt(np.maximum(values[::-1][:dims], 0.0))

@@ -28,14 +28,19 @@ BUILD = ROOT / "_build"
 def warm_up() -> None:
     """Compile the kernels once, here, so that no notebook has to wait and say so in its output."""
     import numpy as np
+    import torch
 
     import dynamix
+    from dynamix import lyapunov
     from dynamix.trainer import Trainer
     from dynamix.training import draw_batch
 
     wave = np.sin(np.arange(700.0)[:, None] / np.array([5.0, 7.0, 9.0]))
     for model in dynamix.checkpoints.bundled():
         dynamix.forecast(wave, horizon=3, model=model)
+    contexts = torch.from_numpy(np.stack([wave, wave], axis=1))
+    model = dynamix.DynaMix.from_pretrained()
+    lyapunov.largest_exponents(model, contexts, steps=2, transient=1, noise=None)
     trainer = Trainer("unused", trajectories=[wave])
     sampler = dynamix.windows.WindowSampler([wave], length=trainer.config.sequence_length)
     trainer.gradient(draw_batch(sampler, trainer.model.config, trainer.config, step=0))

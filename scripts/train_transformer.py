@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--output", default="runs/transformer", help="folder of the run")
     parser.add_argument(
         "--corpus",
-        default="results/training_dynamix-3d/provenance.json",
+        default="results/training_dynamix-3d-scratch/provenance.json",
         help="record of the DynaMix run whose corpus is used",
     )
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")

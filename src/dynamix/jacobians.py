@@ -24,6 +24,13 @@ def jacobians(watched: Watched, *, gate: bool) -> Float[ndarray, "T M M"]:
     ------
     InputError
         If the experts are not almost-linear RNNs.
+
+    Examples
+    --------
+    >>> from dynamix import DynaMix, expert_use
+    >>> wave = np.sin(np.arange(60.0)[:, None] / [5, 7, 9])
+    >>> jacobians(expert_use.watch(wave, steps=4, model=DynaMix()), gate=True).shape
+    (4, 30, 30)
     """
     experts, g = watched.model.experts, watched.model.gate
     if not isinstance(experts, ALRNNExperts):

@@ -30,6 +30,12 @@ def use_distances(
     """Jensen-Shannon distances (root of the divergence, nats) between mean expert uses.
 
     A metric, 0 for equal use, at most ``sqrt(log 2)``; experts may be renumbered.
+
+    Examples
+    --------
+    >>> use_distances(np.array([[1.0, 0.0], [0.0, 1.0]])).round(3)
+    array([[0.   , 0.833],
+           [0.833, 0.   ]])
     """
     return cdist(uses, uses if others is None else others, "jensenshannon")
 

@@ -12,6 +12,7 @@ after Takens (1981), PECUZAL after Kraemer et al. (2021).
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,7 @@ _SMALLEST_BASE = 1e-10  # keeps the inverse power real where a forecast leaves i
 _LARGEST_EXPONENT = 3.0
 _RANDOM_DELAYS = (3, 10)
 _SHORTEST_FOR_POS = 10
+_DECORRELATED = math.exp(-1.0)  # an autocorrelation below it
 _SHORTEST_FOR_TREND = 4
 
 
@@ -222,7 +224,7 @@ def decorrelation_time(x: Series) -> int:
     """
 
     def of_channel(column: ndarray) -> int:
-        below = np.flatnonzero(autocorrelation(column)[: len(column) // 2] < 1.0 / np.e)
+        below = np.flatnonzero(autocorrelation(column)[: len(column) // 2] < _DECORRELATED)
         return int(below[0]) if len(below) else 1
 
     return max(of_channel(column) for column in x.T)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -101,7 +102,9 @@ def here(name: str) -> bool:
     """Whether the weights are on this machine, in a folder or in the hub's cache."""
     if _folder(name) is not None:
         return True
-    from huggingface_hub import try_to_load_from_cache
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a notebook's missing progress-bar widget
+        from huggingface_hub import try_to_load_from_cache
 
     return any(
         isinstance(try_to_load_from_cache(MODELS[name].hub, file), str)

@@ -147,11 +147,41 @@ def trained(
             variant.prepare(first)
         path = first.save_pretrained(folder / "first.safetensors")
         config = dataclasses.replace(config, start_from=str(path))
-    order = np.random.default_rng(0).permutation(sorted(corpus))
-    trajectories = [values for name in order[: variant.systems] for values in corpus[name]]
     return training.train(
-        folder, model=model, training=config, trajectories=trajectories, resume=True
+        folder,
+        model=model,
+        training=config,
+        trajectories=part_of(corpus, variant.systems),
+        resume=True,
     )
+
+
+def whole_corpus(config: TrainingConfig) -> dict[str, list[np.ndarray]]:
+    """Each training system's trajectories, one at each sampling rate."""
+    return {
+        name: [
+            systems.trajectory(name, n=config.trajectory_length, points_per_period=rate)
+            for rate in config.points_per_period
+        ]
+        for name in training.training_systems(config)
+    }
+
+
+def part_of(corpus: dict[str, list[np.ndarray]], count: int | None) -> list[np.ndarray]:
+    """The trajectories of ``count`` systems, always the same ones; None: of all."""
+    order = np.random.default_rng(0).permutation(sorted(corpus))
+    return [values for name in order[:count] for values in corpus[name]]
+
+
+def measured(table: pd.DataFrame) -> dict[str, Any]:
+    """Medians with their intervals, and failures, of a benchmark table."""
+    medians = benchmark.summary(table)["median"]
+    row: dict[str, Any] = {}
+    for measure in MEASURES:
+        found = (medians[measure], *interval(table, measure))
+        for end, value in zip(("", "_low", "_high"), found, strict=True):
+            row[measure + end] = round(float(value), 4)
+    return row | {"failures": int(table[list(MEASURES)].isna().any(axis=1).sum())}
 
 
 def interval(table: pd.DataFrame, measure: str) -> tuple[float, float]:
@@ -171,16 +201,11 @@ def row_of(model: DynaMix, folder: Path, sharpness: float, quiet: int) -> dict[s
         configured(model, sharpness, quiet), config=PROTOCOL, names=systems.split()["validation"]
     )
     table.to_csv(folder / f"benchmark_{sharpness:g}.csv", index=False)
-    medians = benchmark.summary(table)["median"]
-    row: dict[str, Any] = {"sharpness": sharpness}
-    for measure in MEASURES:
-        found = (medians[measure], *interval(table, measure))
-        for end, value in zip(("", "_low", "_high"), found, strict=True):
-            row[measure + end] = round(float(value), 4)
     log = list(trainer.read_log(folder))
-    return row | {
+    return {
+        "sharpness": sharpness,
+        **measured(table),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "failures": int(table[list(MEASURES)].isna().any(axis=1).sum()),
         "loss": round(pd.Series([e["loss"] for e in log[-LAST:]], dtype=float).mean(), 5),
         "skipped": log[-1]["skipped"],
         "seconds": round(log[-1]["seconds"], 1),
@@ -214,13 +239,7 @@ def main() -> None:
     done = {(row["variant"], row["change"]) for row in rows}
     chosen = options.only or [n for n, v in VARIANTS.items() if options.all or not v.slow]
     left = [name for name in chosen if (name, VARIANTS[name].change) not in done]
-    corpus = {
-        name: [
-            systems.trajectory(name, n=config.trajectory_length, points_per_period=rate)
-            for rate in config.points_per_period
-        ]
-        for name in training.training_systems(config)
-    }
+    corpus = whole_corpus(config)
     mine = dataclasses.replace(config, threads=options.threads)
     for name in tqdm(left, desc="variants", disable=None):
         told = {"variant": name, "change": VARIANTS[name].change}

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ablations import MEASURES, interval  # the script beside this one
+from ablations import MEASURES, measured, part_of, whole_corpus  # the script beside this one
 from tqdm import tqdm
 
 from dynamix import (
@@ -133,10 +133,12 @@ def made(
             noise=config.analogue_noise,
         )
         return model
-    order = np.random.default_rng(0).permutation(sorted(corpus))
-    trajectories = [values for name in order[: variant.systems] for values in corpus[name]]
     return training.train(
-        folder, model=sizes, training=config, trajectories=trajectories, resume=True
+        folder,
+        model=sizes,
+        training=config,
+        trajectories=part_of(corpus, variant.systems),
+        resume=True,
     )
 
 
@@ -144,17 +146,8 @@ def row_of(model: DynaMix, context: int) -> dict[str, Any]:
     """How the model forecasts from contexts of that length."""
     protocol = BenchmarkConfig(context=context, lyapunov_steps=0)
     table = benchmark.run(model, config=protocol, names=systems.split()["validation"])
-    medians = benchmark.summary(table)["median"]
-    row: dict[str, Any] = {"context": context}
-    for measure in MEASURES:
-        found = (medians[measure], *interval(table, measure))
-        for end, value in zip(("", "_low", "_high"), found, strict=True):
-            row[measure + end] = round(float(value), 4)
-    failures = int(table[list(MEASURES)].isna().any(axis=1).sum())
-    return row | {
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "failures": failures,
-    }
+    parameters = sum(p.numel() for p in model.parameters())
+    return {"context": context, **measured(table), "parameters": parameters}
 
 
 def main() -> None:
@@ -181,13 +174,7 @@ def main() -> None:
     )
     rows = [row for row in journal.rows if row["variant"] in VARIANTS]
     done = {row["variant"] for row in rows}
-    corpus = {
-        name: [
-            systems.trajectory(name, n=config.trajectory_length, points_per_period=rate)
-            for rate in config.points_per_period
-        ]
-        for name in training.training_systems(config)
-    }
+    corpus = whole_corpus(config)
     mine = dataclasses.replace(config, threads=options.threads)
     left = [name for name in options.only or VARIANTS if name not in done]
     for name in tqdm(left, desc="variants", disable=None):

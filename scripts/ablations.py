@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -230,8 +231,11 @@ def main() -> None:
         "systems": systems.split()["validation"],
         "sharpness and quiet steps": FORECASTS,
     }
-    command = f"python scripts/ablations.py --output results/{options.output.name}"
-    record = results.provenance(f"{command} --epochs {config.epochs}", settings, seconds=0.0)
+    words = ["python", "scripts/ablations.py", "--output", f"results/{options.output.name}"]
+    words += ["--only", *options.only] if options.only else []
+    words += ["--all"] if options.all else []
+    words += ["--epochs", str(config.epochs)]
+    record = results.provenance(shlex.join(words), settings, seconds=0.0)
     journal = results.Journal(
         options.output, columns=COLUMNS, record=record, same=("settings",), resume=True
     )

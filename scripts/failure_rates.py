@@ -33,14 +33,15 @@ MODELS = (
     "dynamix-3d", "dynamix-3d-plus", "published", sensitivity.TRANSFORMER, "parrot", "mean",
     "seasonal_naive", "echo_state", "dmd", "edmd", "sindy",
 )  # fmt: skip
-EXPENSIVE = ("auto_arima", "alrnn_stf", sensitivity.MEDIAN)
+EXPENSIVE = ("auto_arima", "alrnn_stf", "lstm_stf", "neural_ode", sensitivity.MEDIAN)
 VARIED_MODELS = (
     "dynamix-3d", "dynamix-3d-plus", "published", sensitivity.TRANSFORMER, "parrot", "echo_state",
     "sindy",
 )  # fmt: skip
 CONTEXT, HORIZON = 512, 4000  # what a transformer of Chronos' class sees, and can afford
 RATES, CONTEXTS, NOISE = (25, 50, 100), (256, 512, 1000, 2000), (0.0, 0.02, 0.05, 0.1)
-# fixed before any model ran on them: well-known ones, forced and quasiperiodic ones among them
+# well-known ones, forced and quasiperiodic ones among them; the models that cost more than a few
+# seconds a forecast run on these alone, so compare them with others on these alone
 SUBSET = (
     "Lorenz", "Chua", "SprottM", "Rossler", "Aizawa", "Blasius", "RayleighBenard", "Thomas",
     "SprottTorus", "Bouali", "HastingsPowell", "ForcedBrusselator",

@@ -40,10 +40,14 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--no-install", action="store_true", help="leave results and package alone")
     for field in dataclasses.fields(TransformerConfig):
-        kind = type(field.default)
+        kind, flag = type(field.default), f"--{field.name.replace('_', '-')}"
         if kind in (int, float):
-            flag = f"--{field.name.replace('_', '-')}"
             parser.add_argument(flag, type=kind, default=field.default, help=field.metadata["help"])
+        elif kind is bool:
+            switch = argparse.BooleanOptionalAction
+            parser.add_argument(
+                flag, action=switch, default=field.default, help=field.metadata["help"]
+            )
     flags = parser.parse_args()
     torch.set_num_threads(1)
     record = json.loads(Path(flags.corpus).read_text(encoding="utf-8"))
@@ -69,7 +73,8 @@ def install(run: Path, config: TransformerConfig, data: TrainingConfig, *, secon
     last = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
     usual = dataclasses.asdict(TransformerConfig())
     changed = [
-        f"--{name.replace('_', '-')} {value}"
+        f"--{'' if value or not isinstance(value, bool) else 'no-'}{name.replace('_', '-')}"
+        + ("" if isinstance(value, bool) else f" {value}")
         for name, value in dataclasses.asdict(config).items()
         if value != usual[name]
     ]

@@ -61,6 +61,20 @@ def test_training_reduces_the_loss_and_counts_its_compute(trained):
     assert 40 * per_step[0] <= log[-1]["flops"] <= 40 * per_step[1]
 
 
+def test_first_embeddings_of_near_bins_are_alike():
+    """Ordered: the kernel falls with the bins' distance, its diagonal is T5's own variance."""
+    model = TransformerControl(dataclasses.replace(TINY, tokens=258, width=64))
+    E = model.network.shared.weight[2:].detach()
+    kernel = (E @ E.T / E.shape[1]).numpy()
+    at = [np.diagonal(kernel, offset=k).mean() for k in (0, 1, 8, 64)]
+    np.testing.assert_allclose(np.diagonal(kernel), 1.0, rtol=1e-5)  # sin^2 + cos^2
+    assert at == sorted(at, reverse=True)
+    assert at[1] > 0.7 > 0.6 > at[2]
+    random = TransformerControl(dataclasses.replace(TINY, ordered_tokens=False)).network
+    E = random.shared.weight[2:].detach()
+    assert abs(np.diagonal((E @ E.T / E.shape[1]).numpy(), offset=1).mean()) < 0.1
+
+
 def test_the_count_of_operations_is_that_of_its_matrix_products(trained):
     """One layer counted by hand: six operations per weight and token, forward and backward."""
     c, B = TINY, TINY.batch_size

@@ -61,21 +61,25 @@ class TransformerConfig:
     feed_forward: int = _described(256, "width of the feed-forward layers")
     temperature: float = _described(1.0, "temperature of sampling")
     top_k: int = _described(50, "tokens that sampling chooses from")
-    steps: int = _described(6400, "optimiser steps")
+    ordered_tokens: bool = _described(
+        True, "first embeddings are waves of a bin's value, so that neighbours start alike"
+    )
+    steps: int = _described(20_000, "optimiser steps")
     stop_after: int = _described(
         0, "stop after so many steps already, the learning rate brought to 0; 0: after all"
     )
     cool_down: int = _described(600, "steps before such a stop over which the rate falls to 0")
     batch_size: int = _described(16, "windows in a batch, one channel of each")
     training_contexts: tuple[int, ...] = _described(
-        (128, 128, 256, 512), "context lengths of training, one drawn for each batch"
+        (128, 128, 128, 128, 128, 128, 256, 512),
+        "context lengths of training, one drawn for each batch",
     )
-    learning_rate: float = _described(4e-3, "highest learning rate, which decays linearly to 0")
+    learning_rate: float = _described(1.5e-3, "highest learning rate, which decays linearly to 0")
     warm_up: int = _described(200, "steps over which it rises")
     gradient_clip: float = _described(1.0, "largest gradient norm applied")
     bfloat16: bool = _described(True, "multiply in bfloat16 while training")
     log_every: int = _described(50, "steps between two lines of the log")
-    validate_every: int = _described(3200, "steps between two validations; 0 for never")
+    validate_every: int = _described(5000, "steps between two validations; 0 for never")
     validation_horizon: int = _described(2000, "horizon of a validation forecast")
     checkpoint_every: int = _described(250, "steps between two checkpoints")
     seed: int = _described(0, "seed of initial weights, batches and validation")

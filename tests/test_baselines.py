@@ -19,6 +19,14 @@ def test_parroting_continues_a_cycle_exactly():
     np.testing.assert_allclose(baselines.parrot(x[:300], 100), x[300:], atol=1e-9)
 
 
+def test_a_parrot_does_not_take_the_present_for_its_past():
+    """An orbit that ends slowly: one step back is nearest, and would be copied for ever."""
+    t = np.linspace(0, 6, 600)
+    x = np.stack([np.exp(-t), np.exp(-2 * t)], axis=1)
+    y = baselines.parrot(x, 30)
+    np.testing.assert_array_equal(y[:20], np.resize(x[590:], (20, 2)))  # not x[599] alone
+
+
 def test_parroting_copies_what_followed_the_best_match_and_repeats_it():
     x = np.random.default_rng(0).normal(size=(60, 2))
     x[20:30] = x[50:60]

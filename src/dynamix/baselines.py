@@ -55,7 +55,9 @@ def parrot(
 
     The stretch of ``match_length`` states nearest (squared distance, channels standardised) to the
     context's last ones is looked up, and the context from there to its end is copied on, over and
-    over. Zhang & Gilpin (2025) show how far this alone goes.
+    over. Zhang & Gilpin (2025) show how far this alone goes. The two stretches do not overlap: on a
+    slow piece of an orbit the nearest would else be the last one, a step back, and the copy would
+    stand still.
     """
     T_C = len(context)
     length = min(match_length, (T_C - 1) // 2)
@@ -63,7 +65,7 @@ def parrot(
         raise InputError(f"parroting needs a context of at least 3 steps, found {T_C}.")
     scaled = context / np.maximum(context.std(axis=0), 1e-12)
     windows = np.lib.stride_tricks.sliding_window_view(scaled, length, axis=0)
-    distance = ((windows[:-1] - windows[-1]) ** 2).sum(axis=(1, 2))
+    distance = ((windows[:-length] - windows[-1]) ** 2).sum(axis=(1, 2))
     follows = int(np.argmin(distance)) + length  # first step after the best match
     copied = context[follows:]
     return np.resize(copied, (horizon, context.shape[1])).astype(context.dtype)

@@ -88,7 +88,7 @@ def test_every_chapter_has_its_parameters_and_parts(path):
 def test_every_citation_is_in_the_bibliography_and_every_entry_is_cited():
     known = set(re.findall(r"^@\w+\{(\w+),", (BOOK / "references.bib").read_text(), re.MULTILINE))
     cited = set()
-    for path in NOTEBOOKS:
+    for path in [*NOTEBOOKS, *BOOK.glob("*.md")]:
         for group in re.findall(r"\{cite\}`([\w,]+)`", path.read_text()):
             cited |= set(group.split(","))
     assert cited == known

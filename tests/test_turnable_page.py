@@ -186,7 +186,18 @@ def test_every_key_does_what_the_page_says(visit, address):
     assert page.evaluate("document.activeElement.textContent") == TURN
 
 
-def test_mouse_and_buttons_turn_and_nothing_scrolls_away(visit, address):
+def camera_after(page: Any, stage: Any, before: dict[str, Any]) -> dict[str, Any]:
+    """The camera once a gesture has moved it."""
+    page.wait_for_function(
+        "before => document.querySelector('.dynamix-turnable-stage')"
+        ".layout.scene.camera.eye.x !== before",
+        arg=before["eye"]["x"],
+    )
+    return stage.evaluate(CAMERA)
+
+
+@pytest.mark.parametrize("released", ["inside", "outside"])
+def test_mouse_and_buttons_turn_it(visit, address, released):
     page = visit(address)
     figure = page.locator(FIGURE)
     stage = turned(figure)
@@ -197,16 +208,15 @@ def test_mouse_and_buttons_turn_and_nothing_scrolls_away(visit, address):
     page.mouse.move(box["x"] + 200, box["y"] + 200)
     page.mouse.down()
     page.mouse.move(box["x"] + 280, box["y"] + 200, steps=5)
+    if released == "outside":
+        page.mouse.move(box["x"] + 280, box["y"] + box["height"] + 60)
     page.mouse.up()
-    page.wait_for_function(
-        "before => document.querySelector('.dynamix-turnable-stage')"
-        ".layout.scene.camera.eye.x !== before",
-        arg=first["eye"]["x"],
-    )
-    near = distance(stage.evaluate(CAMERA))
+    moved = camera_after(page, stage, first)
     page.mouse.wheel(0, 300)  # belongs to the page
     page.get_by_role("button", name="Closer").click()
-    assert distance(stage.evaluate(CAMERA)) == pytest.approx(near / 1.15, rel=1e-3)
+    closer = stage.evaluate(CAMERA)
+    assert distance(closer) == pytest.approx(distance(moved) / 1.15, rel=1e-3)
+    assert azimuth(closer) == pytest.approx(azimuth(moved))
     page.get_by_role("button", name="Reset the view").click()
     assert stage.evaluate(CAMERA)["eye"] == pytest.approx(first["eye"])
 
@@ -254,20 +264,15 @@ def test_a_phone_turns_by_touch(visit, address):
     first = stage.evaluate(CAMERA)
     box = stage.bounding_box()
     touch = page.context.new_cdp_session(page)
-    x, y = box["x"] + 120, box["y"] + 150
-    for kind, dx in (
-        ("touchStart", 0),
-        *(("touchMove", d) for d in (20, 40, 60)),
-        ("touchEnd", 60),
-    ):
-        points = [] if kind == "touchEnd" else [{"x": x + dx, "y": y}]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    at = {"x": box["x"] + 120, "y": box["y"] + 150}
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [at]})
+    for _ in range(3):
+        at["x"] += 20
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [at]})
         page.wait_for_timeout(50)
-    page.wait_for_function(
-        "before => document.querySelector('.dynamix-turnable-stage')"
-        ".layout.scene.camera.eye.x !== before",
-        arg=first["eye"]["x"],
-    )
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    camera_after(page, stage, first)
+    assert page.evaluate("scrollY") == 0
 
 
 def test_without_scripts_there_is_the_picture_and_no_button(visit, address):

@@ -117,8 +117,8 @@ def turnable(
     Raises
     ------
     InputError
-        If there is nothing to draw, a trajectory is not ``(T, 3)`` with at least two finite points,
-        or the alternative text is empty.
+        If there is nothing to draw, a trajectory is not ``(T, 3)`` with at least two finite points
+        (one, for dots), or the alternative text is empty.
 
     Examples
     --------
@@ -134,7 +134,9 @@ def turnable(
         )
     if not trajectories:
         raise InputError("nothing to draw: give at least one trajectory, {'truth': x}.")
-    paths = {str(label): _checked(x, str(label)) for label, x in trajectories.items()}
+    paths = {
+        str(label): _checked(x, str(label), 2 if lines else 1) for label, x in trajectories.items()
+    }
     frame = np.concatenate([x for k, x in paths.items() if k != "forecast"] or [*paths.values()])
     low, high = frame.min(axis=0), frame.max(axis=0)
     span = np.where(high > low, high - low, np.maximum(np.abs(low), 1.0))
@@ -160,7 +162,7 @@ def turnable(
     return Turnable(figure=_picture(paths, colors, data, title), data=data, alt=alt.strip())
 
 
-def _checked(x: Any, label: str) -> Float[ndarray, "T 3"]:
+def _checked(x: Any, label: str, least: int) -> Float[ndarray, "T 3"]:
     """A trajectory as numbers, or why it is none."""
     try:
         points = np.asarray(x, dtype=np.float64)
@@ -168,10 +170,10 @@ def _checked(x: Any, label: str) -> Float[ndarray, "T 3"]:
         raise InputError(
             f"trajectory {label!r} holds something that is no number: expected an array (T, 3)."
         ) from error
-    if points.ndim != 2 or points.shape[1] != 3 or len(points) < 2:
+    if points.ndim != 2 or points.shape[1] != 3 or len(points) < least:
         raise InputError(
-            f"trajectory {label!r} has the shape {points.shape}: expected (T, 3), T at least 2. Of "
-            "more channels choose three, x[:, [0, 1, 2]]; fewer are drawn by attractors()."
+            f"trajectory {label!r} has the shape {points.shape}: expected (T, 3), T at least "
+            f"{least}. Of more channels choose three, x[:, [0, 1, 2]]; attractors() draws fewer."
         )
     if not np.isfinite(points).all():
         first = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])

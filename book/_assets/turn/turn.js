@@ -169,6 +169,19 @@
         else return;
         event.preventDefault();
       });
+      // plotly writes the camera down when a mouse is released over the drawing: not after a touch,
+      // nor if the mouse has left it, and the next key would turn from where it was before
+      const still = new AbortController();
+      const released = (event) => {
+        const canvas = stage.querySelector("canvas");
+        if (canvas && event.isTrusted && (event.type === "touchend" || event.target !== canvas)) {
+          canvas.dispatchEvent(new MouseEvent("mouseup"));
+        }
+      };
+      stage.addEventListener("touchend", released);
+      stage.addEventListener("mousedown", () => {
+        window.addEventListener("mouseup", released, { once: true, signal: still.signal });
+      });
 
       const swatches = data.traces.map(() => make("span", { className: "dynamix-turnable-swatch" }));
       const boxes = data.traces.map((trace, i) => {
@@ -200,6 +213,7 @@
 
       function close() {
         watch.disconnect();
+        still.abort();
         library.purge(stage);
         turned.remove();
         figure.classList.remove("dynamix-turning");

@@ -57,7 +57,9 @@ def address(tmp_path_factory) -> str:
     """A page with one figure, put together from what the library writes and the book's files."""
     t = np.linspace(0, 40, 1000)
     helix = np.stack([np.cos(t), np.sin(t), t], axis=1)
-    figure = plotting.turnable({"truth": helix, "forecast": -helix}, alt="Two helices.")
+    figure = plotting.turnable(
+        {"truth": helix, "forecast": -helix}, alt="Two helices.", title="A & B"
+    )
     page = tmp_path_factory.mktemp("turn") / "page.html"
     assets = ASSETS.as_uri()
     page.write_text(
@@ -202,6 +204,7 @@ def test_mouse_and_buttons_turn_it(visit, address, released):
     figure = page.locator(FIGURE)
     stage = turned(figure)
     assert not figure.locator("img").is_visible()
+    assert page.get_by_text("A & B", exact=True).is_visible()
     assert stage.locator("a").count() == 0  # no links of the drawing library's
     first = stage.evaluate(CAMERA)
     box = stage.bounding_box()

@@ -104,7 +104,7 @@ def turnable(
     alt
         What the figure shows, for readers who cannot see it.
     title
-        Drawn above the picture.
+        Drawn above.
     lines
         Whether the points of a trajectory are joined. ``False`` draws dots, for sets of states.
 
@@ -155,11 +155,12 @@ def turnable(
         "step": step.tolist(),
         "frame": np.stack([middle - half, middle + half], axis=1).tolist(),
         "view": _VIEW,
+        "title": title,
         "lines": lines,
         "traces": traces,
     }
     colors = [trace["light"] for trace in traces]
-    return Turnable(figure=_picture(paths, colors, data, title), data=data, alt=alt.strip())
+    return Turnable(figure=_picture(paths, colors, data), data=data, alt=alt.strip())
 
 
 def _checked(x: Any, label: str, least: int) -> Float[ndarray, "T 3"]:
@@ -210,7 +211,6 @@ def _picture(
     paths: Mapping[str, Float[ndarray, "_ 3"]],
     colors: list[str],
     data: Mapping[str, Any],
-    title: str,
 ) -> Figure:
     """The picture that stays where nothing can be turned, from all of the points."""
     figure = plt.figure(figsize=(5.0, 4.3))
@@ -224,7 +224,7 @@ def _picture(
         getattr(ax, f"set_{name}label")(f"$x_{i + 1}$", labelpad=-8)
         getattr(ax, f"{name}axis").set_ticklabels([])
     ax.tick_params(pad=-4)
-    ax.set_title(title)
+    ax.set_title(data["title"])
     if len(paths) > 1:
         figure.legend(loc="outside lower center", ncols=len(paths), fontsize=9, markerscale=3)
     return figure

@@ -70,22 +70,24 @@
     });
   }
 
-  function camera(data) {
+  /** Where the picture is seen from; a narrow stage needs more distance for the same width. */
+  function camera(data, stage) {
+    const far = DISTANCE * Math.max(1, (1.1 * stage.clientHeight) / stage.clientWidth);
     const tilt = (data.view.elevation * Math.PI) / 180, turn = (data.view.azimuth * Math.PI) / 180;
     return {
       eye: {
-        x: DISTANCE * Math.cos(tilt) * Math.cos(turn),
-        y: DISTANCE * Math.cos(tilt) * Math.sin(turn),
-        z: DISTANCE * Math.sin(tilt),
+        x: far * Math.cos(tilt) * Math.cos(turn),
+        y: far * Math.cos(tilt) * Math.sin(turn),
+        z: far * Math.sin(tilt),
       },
       center: { x: 0, y: 0, z: -0.05 },
       up: { x: 0, y: 0, z: 1 },
     };
   }
 
-  function layout(data, palette) {
+  function layout(data, palette, stage) {
     const scene = {
-      aspectmode: "manual", aspectratio: ASPECT, camera: camera(data), dragmode: "turntable", hovermode: false,
+      aspectmode: "manual", aspectratio: ASPECT, camera: camera(data, stage), dragmode: "turntable", hovermode: false,
     };
     ["x", "y", "z"].forEach((axis, d) => {
       scene[`${axis}axis`] = {
@@ -161,7 +163,7 @@
       stage.setAttribute("role", "application");
       stage.setAttribute("aria-label", `${picture.alt} A drawing that turns. ${KEYS.replace(" too", "")}`);
       const step = (...by) => library.relayout(stage, { "scene.camera": moved(stage.layout.scene.camera, ...by) });
-      const reset = () => library.relayout(stage, { "scene.camera": camera(data) });
+      const reset = () => library.relayout(stage, { "scene.camera": camera(data, stage) });
       stage.addEventListener("keydown", (event) => {
         if (event.ctrlKey || event.metaKey || event.altKey) return;
         if (event.key === "Home") reset();
@@ -194,9 +196,10 @@
       const hint = make("p", { className: "dynamix-turnable-hint", textContent: `Drag it to turn it. ${KEYS}` });
       const back = button("Back to the picture", "", close);
       const tools = make("div", { className: "dynamix-turnable-bar" }, back,
-        button("Reset the view", "", reset), button("+", "Closer", () => step(...MOVES["+"])),
+        button("Reset", "Reset the view", reset), button("+", "Closer", () => step(...MOVES["+"])),
         button("−", "Further away", () => step(...MOVES["-"])));
-      const turned = make("div", { className: "dynamix-turnable-turned" }, stage, legend, hint, tools);
+      const title = make("p", { className: "dynamix-turnable-title", textContent: data.title });
+      const turned = make("div", { className: "dynamix-turnable-turned" }, title, stage, legend, hint, tools);
       figure.append(turned);
       figure.classList.add("dynamix-turning");
 
@@ -223,7 +226,7 @@
       try {
         const palette = colours(figure, data);
         paint(palette);
-        await library.newPlot(stage, drawn(data, palette), layout(data, palette), CONFIG);
+        await library.newPlot(stage, drawn(data, palette), layout(data, palette, stage), CONFIG);
       } catch (error) {
         close();
         throw error;

@@ -3,13 +3,14 @@
 python scripts/check_book.py [_build/html]
 
 Every link and anchor inside resolves, no page asks another host for anything, the whole stays under
-40 MB and a page under 5, every figure says in words what it shows, and every chapter offers its
-notebook for download.
+40 MB and a page under 5, every figure says in words what it shows, figures that turn carry points
+that can be read and are small, and every chapter offers its notebook for download.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from tqdm import tqdm
 BUILT = Path(__file__).parents[1] / "_build" / "html"
 MEGABYTE = 1_000_000
 LARGEST_PAGE, LARGEST_BOOK = 5 * MEGABYTE, 40 * MEGABYTE
+LARGEST_POINTS = MEGABYTE // 10  # of one figure that turns
+DRAWING = "plotly-gl3d.min.js"  # too heavy for a page to load before a reader asks for it
 
 # attributes through which a page loads something by itself; a plain link does not
 LOADING = {
@@ -149,6 +152,31 @@ def _named(tag: Tag) -> bool:
     )
 
 
+def check_turnable(path: Path, root: Path) -> Iterator[str]:
+    """Figures that turn without a picture, or without points that a script can read."""
+    page = soup(path)
+    figures = page.select(".dynamix-turnable")
+    if figures and not list(root.rglob(DRAWING)):
+        yield f"has a figure that turns, but {DRAWING} is not among the book's files"
+    if any(DRAWING in str(script["src"]) for script in page.find_all("script", src=True)):
+        yield f"loads {DRAWING} before anybody turns a figure"
+    for figure in figures:
+        data = figure.find("script", type="application/json")
+        if figure.find("img") is None or data is None:
+            yield "a figure that turns lacks its picture or its points"
+            continue
+        try:
+            traces = json.loads(data.get_text())["traces"]
+        except (ValueError, KeyError, TypeError):
+            yield "the points of a figure that turns cannot be read"
+            continue
+        lengths = [{len(trace.get(axis, ())) for axis in "xyz"} for trace in traces]
+        if not traces or any(len(found) > 1 or 0 in found for found in lengths):
+            yield "a figure that turns has coordinates missing"
+        if (size := len(data.get_text())) > LARGEST_POINTS:
+            yield f"the points of a figure that turns weigh {size / 1000:.0f} kB, more than 100"
+
+
 def check_download(path: Path, root: Path) -> Iterator[str]:
     """A chapter's page without its notebook."""
     if (root / "_sources" / f"{path.stem}.ipynb").is_file():
@@ -170,6 +198,7 @@ def check(root: Path) -> list[str]:
             *check_links(path, root),
             *check_requests(path, root),
             *check_alternatives(path),
+            *check_turnable(path, root),
             *(check_download(path, root) if path.parent == root else ()),
         ]
         name = path.relative_to(root).as_posix()

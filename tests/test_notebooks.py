@@ -183,6 +183,25 @@ def test_problems_are_found(tmp_path):
         assert expected in found
 
 
+@pytest.mark.parametrize(
+    ("tag", "found"),
+    [
+        ('<img alt="a curve" src="data:image/png;base64,ab/home/cd">', 0),  # no path: a picture
+        ('<img alt="" src="data:image/png;base64,ab">', 1),
+        ('<img src="data:image/png;base64,ab">', 1),
+        ('<img alt="a curve" src="/home/me/a.png">', 1),
+    ],
+)
+def test_pictures_in_html_need_an_alternative_text_of_their_own(tmp_path, tag, found):
+    path = make_notebook(tmp_path / "a.ipynb", "x = 1")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].execution_count = 1
+    both = {"text/html": f"<div>{tag}</div>", "image/png": "abc"}
+    notebook.cells[0].outputs = [nbformat.v4.new_output("display_data", data=both)]
+    nbformat.write(notebook, path)
+    assert len(notebooks.problems(path)) == found
+
+
 # --- stamps ------------------------------------------------------------------------------------
 
 LIBRARY = {

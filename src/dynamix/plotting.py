@@ -33,6 +33,7 @@ from .plotting_series import series_panels as series_panels
 from .plotting_style import CONTEXT, FORECAST, TRUTH, Points, style
 from .plotting_style import columns as _columns
 from .plotting_style import in_style as _figure
+from .plotting_turnable import turnable as turnable
 
 _HIGHEST_FREQUENCY = 0.12  # per step: six times the dominant frequency at 50 points a period
 _MAX_DRAWN = 6000  # points of an attractor drawn; more only blackens the picture

@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book book-full book-quick html pdf zip results test lint format bench constraints clean
+.PHONY: help setup book book-full book-quick solutions html pdf zip results test lint format bench constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ book-full: $(READY) ## recompute the stored results too (hours), then make book
 
 book-quick: $(READY) ## run every notebook on small parameters, into _build/quick
 	$(BIN)/python scripts/run_notebooks.py --profile quick --jobs $(JOBS)
+
+solutions: $(READY) ## run the solutions of all exercises and show what they print
+	$(BIN)/python scripts/run_solutions.py
 
 html: $(READY) ## build the book from the stored outputs, and check it
 	$(BIN)/python scripts/build_book.py html --repository '$(REPOSITORY)'

@@ -161,6 +161,7 @@ def run(
     *,
     values: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    cwd: str | Path | None = None,
 ) -> Path:
     """Execute a notebook with papermill from its own folder and write the cleaned result.
 
@@ -174,6 +175,8 @@ def run(
         Parameters that differ from their defaults.
     progress
         Called after each cell with the number done, the number of all, and the section's heading.
+    cwd
+        Another folder to run in, for a copy that lies elsewhere than its notebook.
 
     Raises
     ------
@@ -207,7 +210,7 @@ def run(
             parameters={k: list(v) if isinstance(v, tuple) else v for k, v in values.items()},
             engine_name=notebook_engine.register(),
             kernel_name=_KERNEL,
-            cwd=str(path.parent),
+            cwd=str(path.parent if cwd is None else cwd),
             progress_bar=False,
             log_output=False,
             step=step,

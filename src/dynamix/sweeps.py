@@ -29,11 +29,15 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Job:
-    """A notebook to run: where its result goes, and the parameters that differ from defaults."""
+    """A notebook to run: where its result goes, and the parameters that differ from defaults.
+
+    It runs in its own folder unless ``cwd`` names another.
+    """
 
     path: Path
     output: Path
     values: Mapping[str, Any] = field(default_factory=dict)
+    cwd: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ def _run(job: Job, number: int, told: Any) -> tuple[float, str | None]:
             job.output,
             values=job.values,
             progress=lambda cell, total, section: told.put((number, cell, total, section)),
+            cwd=job.cwd,
         )
     except (notebooks.NotebookError, InputError) as error:
         return time.perf_counter() - began, str(error)

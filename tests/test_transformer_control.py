@@ -70,9 +70,44 @@ def test_first_embeddings_of_near_bins_are_alike():
     np.testing.assert_allclose(np.diagonal(kernel), 1.0, rtol=1e-5)  # sin^2 + cos^2
     assert at == sorted(at, reverse=True)
     assert at[1] > 0.7 > 0.6 > at[2]
-    random = TransformerControl(dataclasses.replace(TINY, ordered_tokens=False)).network
+    random = TransformerControl(dataclasses.replace(TINY, ordered_start=False)).network
     E = random.shared.weight[2:].detach()
     assert abs(np.diagonal((E @ E.T / E.shape[1]).numpy(), offset=1).mean()) < 0.1
+
+
+def test_without_decay_the_loss_is_transformers_own():
+    """And with it, it is the weighted mean written out; what is missing counts nowhere."""
+    model = TransformerControl(dataclasses.replace(TINY, loss_decay=0.0))
+    series = torch.from_numpy(waves(60).T.copy())
+    context, future = series[:, :48], series[:, 48:].clone()
+    future[1, 5:] = torch.nan
+    ids, mask, scale = model.tokenizer.context_input_transform(context)
+    labels, seen = model.tokenizer.label_input_transform(future, scale)
+    each = model.token_losses(context, future)
+    logits = model.network(input_ids=ids, attention_mask=mask, labels=labels).logits
+    surprise = -logits.log_softmax(dim=2).gather(2, labels[..., None])[..., 0]
+    for t in range(labels.shape[1]):
+        torch.testing.assert_close(each[t], surprise[seen[:, t], t].mean())
+    whole = torch.from_numpy(waves(60).T.copy())[:, 48:]
+    labels, _ = model.tokenizer.label_input_transform(whole, scale)
+    own = model.network(input_ids=ids, attention_mask=mask, labels=labels).loss
+    torch.testing.assert_close(model.loss(context, whole), own)
+    decaying = TransformerControl(dataclasses.replace(TINY, loss_decay=1.0))
+    by_hand = sum(each[t] / (t + 1) for t in range(len(each))) / sum(
+        1 / (t + 1) for t in range(len(each))
+    )
+    torch.testing.assert_close(decaying.weighted(each), by_hand)
+
+
+def test_a_head_of_the_encoder_starts_out_looking_one_step_ahead():
+    model = TransformerControl(TINY)
+    model.network.set_attn_implementation("eager")
+    ids = torch.randint(2, TINY.tokens, (1, 30), generator=torch.Generator().manual_seed(0))
+    attention = model.network.encoder(input_ids=ids, output_attentions=True).attentions[0][0]
+    for head, offset in ((0, 1), (1, -1)):
+        looked = torch.diagonal(attention[head], offset=offset)
+        assert looked.mean() > 0.6
+    assert torch.diagonal(attention[2], offset=1).mean() < 0.3
 
 
 def test_the_count_of_operations_is_that_of_its_matrix_products(trained):

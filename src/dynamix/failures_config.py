@@ -56,15 +56,18 @@ class TransformerConfig:
     tokens: int = _described(1024, "bins of the tokeniser, two special tokens included")
     limit: float = _described(8.0, "outermost bins, in mean absolute values of the context")
     width: int = _described(128, "width of the hidden states")
-    heads: int = _described(2, "attention heads")
+    heads: int = _described(4, "attention heads")
     layers: int = _described(2, "layers of the encoder, and of the decoder")
     feed_forward: int = _described(256, "width of the feed-forward layers")
     temperature: float = _described(1.0, "temperature of sampling")
     top_k: int = _described(50, "tokens that sampling chooses from")
-    ordered_tokens: bool = _described(
-        True, "first embeddings are waves of a bin's value, so that neighbours start alike"
+    ordered_start: bool = _described(
+        True, "first weights know which bin lies beside which, and which step"
     )
-    steps: int = _described(20_000, "optimiser steps")
+    loss_decay: float = _described(
+        1.0, "the t-th token of the future counts t to minus this in the loss; 0: all alike"
+    )
+    steps: int = _described(14_000, "optimiser steps")
     stop_after: int = _described(
         0, "stop after so many steps already, the learning rate brought to 0; 0: after all"
     )
@@ -79,7 +82,7 @@ class TransformerConfig:
     gradient_clip: float = _described(1.0, "largest gradient norm applied")
     bfloat16: bool = _described(True, "multiply in bfloat16 while training")
     log_every: int = _described(50, "steps between two lines of the log")
-    validate_every: int = _described(5000, "steps between two validations; 0 for never")
+    validate_every: int = _described(3500, "steps between two validations; 0 for never")
     validation_horizon: int = _described(2000, "horizon of a validation forecast")
     checkpoint_every: int = _described(250, "steps between two checkpoints")
     seed: int = _described(0, "seed of initial weights, batches and validation")
@@ -103,6 +106,8 @@ class TransformerConfig:
         for name in ("limit", "temperature", "learning_rate", "gradient_clip"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be positive, found {getattr(self, name)!r}.")
+        if not 0 <= self.loss_decay < float("inf"):
+            raise InputError(f"loss_decay must be finite and at least 0, found {self.loss_decay}.")
         if not self.training_contexts or not all(
             2 <= length <= self.context_length for length in self.training_contexts
         ):

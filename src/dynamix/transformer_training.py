@@ -102,7 +102,7 @@ def train(
         warp=data.warp,
     )
     counts = {length: flops(model, length) for length in config.training_contexts}
-    losses: list[float] = []
+    losses: list[tuple[float, float]] = []  # of all tokens alike, and of the first
     began, before = time.process_time(), state["cpu_seconds"]
     bar = tqdm(total=config.last_step, initial=state["step"], desc="training", disable=None)
     with bar:
@@ -110,7 +110,8 @@ def train(
             context, future = draw(sampler, config, step=state["step"])
             network.train()
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
-                loss = model.loss(context, future)
+                each = model.token_losses(context, future)
+                loss = model.weighted(each)
             optimizer.zero_grad()
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
@@ -120,17 +121,19 @@ def train(
             if bool(norm.isfinite()):
                 optimizer.step()
             network.eval()
-            losses.append(loss.item())
+            losses.append((each.detach().mean().item(), each[0].item()))
             state["step"] += 1
             state["windows"] += config.batch_size
             state["flops"] += counts[context.shape[1]]
             state["cpu_seconds"] = before + time.process_time() - began
             step, last = state["step"], state["step"] == config.last_step
             bar.update()
-            bar.set_postfix(loss=f"{losses[-1]:.3f}")
+            bar.set_postfix(loss=f"{losses[-1][0]:.3f}")
             record: dict[str, Any] = {}
             if step % config.log_every == 0 or last:
-                record = {"loss": float(np.mean(losses)), "learning_rate": rate}
+                all_alike, first = np.mean(losses, axis=0)
+                record = {"loss": float(all_alike), "first_token": float(first)}
+                record["learning_rate"] = rate
                 losses.clear()
             every = config.validate_every
             if every and (step % every == 0 or last):

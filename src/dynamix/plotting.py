@@ -217,7 +217,9 @@ def occupancy(*, forecast: Any, truth: Any, dims: Sequence[int] = (0, 2), bins: 
 
 
 @_figure
-def gate_use(gates: Any, *, observation: Any = None, shown: int = 400) -> Figure:
+def gate_use(
+    gates: Any, *, observation: Any = None, shown: int = 400, label: str = "weight $w_j$"
+) -> Figure:
     """Expert weights over time ``(T, J)`` as a map, the observation's first channel above it."""
     weights = np.asarray(gates, dtype=np.float64)[:shown]
     rows = 1 if observation is None else 2
@@ -245,7 +247,7 @@ def gate_use(gates: Any, *, observation: Any = None, shown: int = 400) -> Figure
     ax.set_ylabel("expert")
     ax.set_yticks(range(weights.shape[1]), [str(j + 1) for j in range(weights.shape[1])])
     ax.grid(False)
-    figure.colorbar(image, ax=axes, label="weight $w_j$")
+    figure.colorbar(image, ax=axes, label=label)
     return figure
 
 

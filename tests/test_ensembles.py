@@ -45,6 +45,17 @@ def test_every_engine_gives_the_samples_of_its_own_forecasts(engine, sizes):
         np.testing.assert_array_equal(samples[i], alone)
 
 
+def test_samples_differ_from_the_first_step_unless_told_otherwise():
+    """A checkpoint that begins its forecasts quietly would else be sure of their first steps."""
+    x, model = wave(60), small_model(quiet_steps=5)
+    samples = run(x, model=model, n_samples=3)
+    assert (np.ptp(samples, axis=0)[0] > 0).all()
+    np.testing.assert_array_equal(samples[0], run(x, model=model, quiet_steps=0))
+    asked = run(x, model=model, n_samples=3, quiet_steps=5)
+    np.testing.assert_array_equal(asked[0], run(x, model=model))
+    assert (np.ptp(asked, axis=0)[:5] == 0).all()
+
+
 def test_a_longer_ensemble_begins_with_the_shorter_one():
     x = wave(60)
     np.testing.assert_array_equal(run(x, n_samples=5)[:2], run(x, n_samples=2))

@@ -79,14 +79,16 @@ def forecast(
         What the attention's temperature is divided by, how many first steps go without gate noise,
         and at which spacing of a context the gate's widths are as they were trained, see
         :mod:`dynamix.spacing` (0 leaves them alone); None: as the checkpoint's config says (1, 0
-        and 0 for the published weights).
+        and 0 for the published weights), but for an ensemble's quiet steps, of which there are
+        none: samples that begin alike would be sure of themselves, and wrong together.
     return_gates
         Also return the expert weights, ``(horizon, S, J)``; ``S`` is omitted for a single series.
         With more channels than N there is one series of weights per channel.
     n_samples
         Forecasts with different draws of the gate's noise. Sample i is, bit for bit, the forecast
-        with the seed ``dynamix.ensembles.sample_seed(seed, i)``; sample 0 thus is the plain one.
-        None: a single forecast and no ensemble.
+        with the same quiet steps (none, unless they are given) and the seed
+        ``dynamix.ensembles.sample_seed(seed, i)``, which for sample 0 is ``seed``. None: a single
+        forecast and no ensemble.
 
     Returns
     -------
@@ -111,6 +113,7 @@ def forecast(
     seed = whole_number("seed", seed, least=0)
     if n_samples is not None:
         n_samples = whole_number("n_samples", n_samples)
+        quiet_steps = 0 if quiet_steps is None else quiet_steps
     if embedding is not None:
         one_of("embedding", embedding, EMBEDDINGS)
     one_of("engine", engine, ENGINES)

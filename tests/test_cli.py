@@ -191,6 +191,8 @@ def test_benchmark_runs_on_larger_flows_by_their_dimensions(monkeypatch, capsys)
     monkeypatch.setattr("dynamix.benchmark.run", run)
     assert cli.main(["benchmark", "--dims", "5", "6"]) == 2
     assert asked["names"] == systems.catalogue(dims=(5, 6))
+    assert cli.main(["benchmark", "--systems", "all"]) == 2
+    assert asked["names"] == sorted({*systems.split()["train"], *systems.split()["test"]})
     for wrong, told in (
         (["--dims", "3"], "takes numbers from 4 to 6"),
         (["--dims", "4", "--systems", "Lorenz"], "both say what to run on"),

@@ -382,7 +382,8 @@ def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | N
         if getattr(config, field.name) != field.default
     ]
     if names is not None:
-        flags.append(f"--systems {','.join(names)}")
+        told = "all" if list(names) == systems.everyone() else ",".join(names)
+        flags.append(f"--systems {told}")
     return " ".join(["dynamix benchmark --model", Path(model).name, *flags])
 
 

@@ -107,7 +107,9 @@ def build_parser() -> argparse.ArgumentParser:
         benchmark,
         more=", or a rival: ceiling, parrot, sindy, chronos-2, ... (table() of dynamix.baselines)",
     )
-    benchmark.add_argument("--systems", help="systems, separated by commas (default: all held out)")
+    benchmark.add_argument(
+        "--systems", help="systems, separated by commas, or all (default: held out)"
+    )
     benchmark.add_argument(
         "--dims",
         type=int,
@@ -297,6 +299,8 @@ def _benchmark_systems(options: argparse.Namespace) -> list[str] | None:
             f"--dims takes numbers from {low} to {high}, found {dims}. The three-dimensional "
             "systems are divided by the split: name them with --systems."
         )
+    if named == ["all"]:
+        return systems.everyone()
     return named or (systems.catalogue(dims=dims) if dims else None)
 
 

@@ -106,6 +106,17 @@ def split() -> dict[str, list[str]]:
     return names
 
 
+def everyone() -> list[str]:
+    """Training and held-out systems, in the order of the alphabet.
+
+    Examples
+    --------
+    >>> len(everyone())
+    103
+    """
+    return sorted([*split()["train"], *split()["test"]])
+
+
 def system_facts(name: str) -> dict[str, Any]:
     """What dysts knows of a system: period, parameters, Lyapunov exponents, dimensions, citation.
 

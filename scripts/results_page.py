@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -83,9 +84,15 @@ def headline(name: str, record: dict[str, Any]) -> dict[str, float]:
     if list(table.columns) == list(benchmark.COLUMNS):
         summary = benchmark.summary(table)
         kept = {key: float(summary.loc[key, "median"]) for key in ("d_stsp", "d_h", "mase")}
-        return kept | {"failures": float(summary.loc["d_stsp", "failures"])}
+        escaped = 100 * float(benchmark.shares(table).loc["escape", ("fate", "share")])
+        kept["failures"] = float(summary.loc["d_stsp", "failures"])
+        return kept | {"escaped percent": escaped}
     if {"engine", "parameters", "seconds", "horizon"} <= set(table.columns):
         return _times(table)
+    if {"dataset", "embedding", "transforms"} <= set(table.columns):
+        return _measured_series(table)
+    if {"varied", "value", "fate"} <= set(table.columns):
+        return _noise(table)
     if "rank_sum" in table:
         best = table.loc[table["rank_sum"].idxmin()]
         return {key: float(best[key]) for key in table.columns if key != "rank_sum"}
@@ -111,6 +118,49 @@ def _times(table: pd.DataFrame) -> dict[str, float]:
         "seconds DynaMix torch": float(own[own["engine"] == "torch"]["seconds"].iloc[0]),
         "seconds fastest other": float(other["seconds"].min()),
     }
+
+
+def _noise(table: pd.DataFrame, level: float = 0.02) -> dict[str, float]:
+    """Of the forecasts from contexts with noise: median geometry, and how many escaped."""
+    noisy = table[(table["varied"] == "noise") & (table["value"] == level)]
+    # what failed to be a number is the worst
+    medians = noisy["d_stsp"].fillna(np.inf).groupby(noisy["model"], sort=False).median()
+    found = {f"d_stsp {key}, noise {level}": float(v) for key, v in medians.items()}
+    for key, fates in noisy.groupby("model", sort=False)["fate"]:
+        found[f"escaped {key}, noise {level}"] = float((fates == "escape").sum())
+    return found | {"systems": float(noisy["system"].nunique())}
+
+
+def _measured_series(table: pd.DataFrame) -> dict[str, float]:
+    """DynaMix beside the classics over all measured series, as in the chapter about them.
+
+    At its default embedding, without transforms, at the longest context at which the classics were
+    run. Errors are geometric means of quotients of MASE; the rest counts the series on which
+    DynaMix has the smaller value. The best classic is known in hindsight only.
+    """
+    plain = table[table["transforms"].isna() & table["embedding"].isin([np.nan, "pos", "none"])]
+    classics = ["AutoARIMA", "AutoETS", "AutoTheta", "seasonal naive"]
+    context = plain[plain["forecaster"] == classics[0]].groupby("dataset")["context"].max()
+    plain = plain[plain["context"] == plain["dataset"].map(context)]
+    errors, counts = {}, {"series": float(len(context))}
+    for length, pick in (("short", "min"), ("long", "max")):
+        steps = plain.groupby("dataset")["horizon"].transform(pick)
+        wide = plain[plain["horizon"] == steps].pivot(index="dataset", columns="forecaster")
+        mase = wide["mase"].assign(classic=wide["mase"][classics].min(axis=1))
+        for model in ("dynamix-3d", "dynamix-3d-plus"):
+            for rival in ("seasonal naive", "classic", "context parroting"):
+                name = {"classic": "best classic"}.get(rival, rival)
+                quotient = np.log(mase[model] / mase[rival]).mean()
+                errors[f"mase {model} / {name}, {length}"] = float(np.exp(quotient))
+            ahead = mase[model] < mase["classic"]
+            counts[f"{model} ahead of best classic, {length}"] = float(ahead.sum())
+            for measure in ("d_stsp", "d_h") if length == "long" else ():
+                known = wide[measure].dropna(how="all")
+                counts["series with geometry"] = float(len(known))
+                for rival in ("AutoARIMA", "seasonal naive", "context parroting"):
+                    smaller = (known[model] < known[rival]).sum()
+                    counts[f"{measure} {model} below {rival}"] = float(smaller)
+    return errors | counts
 
 
 def fill(text: str, headlines: dict[str, dict[str, float]]) -> str:

@@ -85,3 +85,34 @@ def test_a_page_fits_a_phone(browser, name):
     page.goto((HTML / name).as_uri(), wait_until="load", timeout=PATIENCE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()
+
+
+# What is wider than its column and cannot be pushed aside: it would be cut off
+CUT = """() => {
+  const bad = [];
+  const looked = 'article table.dataframe, .stream pre, mjx-container';
+  for (const e of document.querySelectorAll(looked)) {
+    let frame = e;
+    while (frame && !['auto', 'scroll'].includes(getComputedStyle(frame).overflowX))
+      frame = frame.parentElement;
+    const right = e.getBoundingClientRect().right;
+    const article = document.querySelector('article').getBoundingClientRect().right;
+    if (!frame && right > article + 1) bad.push(e.innerText.slice(0, 40));
+    if (e.matches('pre') && e.scrollWidth > e.clientWidth + 1) bad.push(e.innerText.slice(0, 40));
+    if (e.matches('.dataframe') && [...e.querySelectorAll('thead th')].some(
+        th => getComputedStyle(th).textAlign !== getComputedStyle(e.querySelector('td')).textAlign))
+      bad.push('headings: ' + e.innerText.slice(0, 40));
+  }
+  return bad;
+}"""
+
+
+@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
+@pytest.mark.parametrize("name", [n for n in PAGES if n[:2].isdigit()] or ["none"])
+def test_outputs_of_a_chapter_are_not_cut_off(browser, name):
+    for width in (390, 1280):
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        page = context.new_page()
+        page.goto((HTML / name).as_uri(), wait_until="load", timeout=PATIENCE)
+        assert page.evaluate(CUT) == []
+        context.close()

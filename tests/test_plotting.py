@@ -95,6 +95,25 @@ def test_failures_are_written_into_the_box_plot():
     assert [t.get_text() for t in figure.axes[0].texts] == ["1 failed"]
 
 
+def test_the_number_of_failures_covers_no_box():
+    figure = plotting.benchmark_boxes(dict.fromkeys(("one", "two", "three"), TABLE))
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    boxes = [patch.get_window_extent() for patch in ax.patches]
+    assert len(boxes) == len(ax.texts) == 3
+    for text in ax.texts:
+        assert not any(text.get_window_extent().overlaps(box) for box in boxes)
+
+
+def test_names_of_curves_stand_beside_them_not_on_them():
+    curves = {f"a rather long name, number {i}": np.sin(X[:, 0] + i) for i in range(5)}
+    figure = plotting.lines(np.arange(len(X)), curves, x_label="x", y_label="y")
+    figure.draw_without_rendering()
+    legend, ax = figure.legends[0].get_window_extent(), figure.axes[0].get_window_extent()
+    assert not legend.overlaps(ax)
+    assert figure.bbox.x0 <= legend.x0 < legend.x1 <= figure.bbox.x1
+
+
 def test_unknown_formats_are_refused(tmp_path):
     with pytest.raises(InputError, match="png"):
         plotting.save(FIGURES["lines"](), tmp_path / "figure.xyz")

@@ -36,6 +36,7 @@ from .plotting_style import in_style as _figure
 from .plotting_turnable import turnable as turnable
 
 _HIGHEST_FREQUENCY = 0.12  # per step: six times the dominant frequency at 50 points a period
+_BOX = 0.6  # height of a box in the box plots, of the distance to the next one
 _MAX_DRAWN = 6000  # points of an attractor drawn; more only blackens the picture
 
 
@@ -107,9 +108,11 @@ def attractors(
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             seen.setdefault(label, handle)
     if len(seen) > 1:
-        figure.legend(
+        legend = figure.legend(
             seen.values(), seen.keys(), loc="outside lower center", ncols=len(seen), fontsize=9
         )
+        for line in legend.get_lines():  # a line this thin shows no colour when it is this short
+            line.set(linewidth=2, alpha=1)
     return figure
 
 
@@ -290,7 +293,7 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame], *, floor: float = 1e-3) 
     """Box plots of the benchmark's measures over systems, a box per model, every system a point.
 
     ``tables`` are results of :func:`dynamix.benchmark.run` by name; a system's starts are first
-    made into their median. Failures are counted at the top edge instead of being left out.
+    made into their median. Failures are counted below their box instead of being left out.
     """
     import seaborn as sns
 
@@ -315,7 +318,7 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame], *, floor: float = 1e-3) 
             "order": names,
         }
         sns.boxplot(
-            **common, hue="model", hue_order=names, palette=palette, showfliers=False, width=0.6
+            **common, hue="model", hue_order=names, palette=palette, showfliers=False, width=_BOX
         )
         rng = np.random.default_rng(0)  # seaborn's strips differ from call to call
         for row, part in enumerate(parts):
@@ -327,13 +330,15 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame], *, floor: float = 1e-3) 
         for row, name in enumerate(names):
             failed = int(tables[name][measure].isna().sum())
             if failed:
-                ax.annotate(
+                ax.annotate(  # between this box and the next, where no point lies either
                     f"{failed} failed",
-                    (1.0, row),
+                    (1.0, row + _BOX / 2),
                     xycoords=("axes fraction", "data"),
+                    xytext=(0, -1),
+                    textcoords="offset points",
                     ha="right",
-                    va="bottom",
-                    fontsize=8,
+                    va="top",
+                    fontsize=7,
                 )
     return figure
 
@@ -421,7 +426,9 @@ def lines(
     log_y: bool = False,
 ) -> Figure:
     """Named curves over one axis, each with its own colour and line style."""
-    figure, ax = plt.subplots(figsize=(6.2, 2.9))
+    across = max(1, min(len(curves), 70 // (6 + max(map(len, curves), default=0))))
+    rows = -(-len(curves) // across)
+    figure, ax = plt.subplots(figsize=(6.2, 2.7 + 0.2 * rows))
     dashes = ["-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1))]
     for i, (name, y) in enumerate(curves.items()):
         ax.plot(x, y, label=name, linestyle=dashes[i % len(dashes)])
@@ -433,6 +440,6 @@ def lines(
         ax.set_yscale("log")
     if np.issubdtype(np.asarray(x).dtype, np.datetime64):
         figure.autofmt_xdate()
-    if len(curves) > 1:
-        ax.legend()
+    if len(curves) > 1:  # above the curves, which may leave no room for names among them
+        figure.legend(loc="outside upper center", ncols=across)
     return figure

@@ -226,5 +226,9 @@ def _picture(
     ax.tick_params(pad=-4)
     ax.set_title(data["title"])
     if len(paths) > 1:
-        figure.legend(loc="outside lower center", ncols=len(paths), fontsize=9, markerscale=3)
+        legend = figure.legend(
+            loc="outside lower center", ncols=len(paths), fontsize=9, markerscale=3
+        )
+        for line in legend.get_lines():
+            line.set(linewidth=2 if data["lines"] else 0, alpha=1)
     return figure

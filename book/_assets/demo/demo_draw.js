@@ -14,7 +14,7 @@ window.DynaMixDraw = (function () {
   const TRAIL = 40; // latest steps of the attractor, drawn thicker
 
   /** A whole number as text, with a minus sign that is as wide as a plus. */
-  const format = (number) => Math.round(number).toLocaleString("en").replace("-", "−");
+  const format = (number) => (Math.round(number) || 0).toLocaleString("en").replace("-", "−");
 
   /** The style sheet's colours, as they are in the present theme. */
   function palette(element) {

@@ -10,6 +10,7 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import dynamix
 from dynamix import InputError, notebooks, report, report_checks, tables
 from dynamix.report_checks import CHECKS, Finding
 
@@ -280,7 +281,11 @@ def test_the_report_of_an_ugly_file_repeats_itself_and_ranks_its_findings(tmp_pa
     assert first.samples.shape == (30, 4)
     assert first.samples.index[0] - loaded.frame.index[-1] == pd.Timedelta("1h")
     assert len(first.free_run) == len(first.gates) == 400
-    np.testing.assert_allclose(first.free_run["load"].to_numpy()[:30], first.samples[0]["load"])
+    options = {"horizon": 30, "embedding": "delay", "seed": 3}
+    plain = dynamix.forecast(loaded.frame, **options)
+    np.testing.assert_allclose(first.free_run[:30], plain)
+    alone = dynamix.forecast(loaded.frame, **options, quiet_steps=0)  # an ensemble has none
+    np.testing.assert_allclose(first.samples[0], alone)
     ranks = [report_checks.SEVERITIES.index(s) for s in first.table()["severity"]]
     assert ranks == sorted(ranks, reverse=True)
 

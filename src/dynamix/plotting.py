@@ -426,7 +426,7 @@ def lines(
     log_y: bool = False,
 ) -> Figure:
     """Named curves over one axis, each with its own colour and line style."""
-    across = max(1, min(len(curves), 70 // (6 + max(map(len, curves), default=0))))
+    across = max(1, min(len(curves), 85 // (6 + max(map(len, curves), default=0))))
     rows = -(-len(curves) // across)
     figure, ax = plt.subplots(figsize=(6.2, 2.7 + 0.2 * rows))
     dashes = ["-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1))]

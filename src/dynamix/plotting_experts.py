@@ -90,7 +90,8 @@ def kinship(results: Mapping[str, Any]) -> Figure:
         ax.plot([low, high], [row, row], color="0.7", linewidth=6, solid_capstyle="butt")
         ax.plot(middle, row, "|", color="0.3", markersize=10)
         ax.plot(found.nearness, row, "o", color=FORECAST["color"])
-        ax.annotate(f"  p = {found.p_value:.2g}", (found.nearness, row), va="center", fontsize=9)
+        right = max(found.nearness, high)  # beside the bar, not on it
+        ax.annotate(f"  p = {found.p_value:.2g}", (right, row), va="center", fontsize=9)
     ax.set_yticks(range(len(results)), list(results))
     ax.invert_yaxis()
     ax.margins(x=0.15, y=0.2)

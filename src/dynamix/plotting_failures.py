@@ -14,6 +14,8 @@ from .plotting import CONTEXT, FORECAST, TRUTH, _columns, _figure
 
 __all__ = ["continuations", "rate_grid", "recurrences", "sensitivities"]
 
+_LONG_SCALE = 30.0  # largest over median, beyond which a scale is logarithmic
+
 
 @_figure
 def continuations(
@@ -143,6 +145,11 @@ def sensitivities(
                 ax.set_ylabel(label)
             if row == len(measures) - 1:
                 ax.set_xlabel(varied)
+    for shared in axes:  # a row has one scale
+        drawn = np.concatenate([line.get_ydata() for ax in shared for line in ax.get_lines()])
+        drawn = drawn[np.isfinite(drawn)]
+        if len(drawn) and drawn.min() > 0 and drawn.max() > _LONG_SCALE * np.median(drawn):
+            shared[0].set_yscale("log")  # one model that blows up would flatten all others
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncol=min(len(names), 4))
     return figure

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from failure_rates import named  # the script beside this one
 from tqdm import tqdm
 
 from dynamix import (
@@ -37,7 +37,6 @@ from dynamix import (
 )
 
 MODELS = ("dynamix-3d", "dynamix-3d-scratch", "published")
-PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
 STEPS, TRANSIENT, EXPONENTS, POINTS = 1000, 200, 12, 5000
 TOLD = 3  # exponents stored: as many as the systems have
 COLUMNS: dict[str, Any] = {
@@ -55,40 +54,38 @@ COLUMNS: dict[str, Any] = {
 
 def loaded() -> dict[str, DynaMix]:
     """Those of the models that are here."""
-    found = {name: DynaMix.from_pretrained(name) for name in MODELS if name != "published"}
-    path = Path(os.environ.get("DYNAMIX_UPSTREAM", "")) / PUBLISHED
-    if path.is_file():
-        found["published"] = DynaMix.from_pretrained(path)
-    else:
+    here = list(MODELS)
+    if not Path(named("published")).is_file():
+        here.remove("published")
         print("the published weights are not to be had: set DYNAMIX_UPSTREAM")
-    return found
+    return {name: DynaMix.from_pretrained(named(name)) for name in here}
 
 
-def row_of(
-    model: DynaMix, x: np.ndarray, name: str, *, noise: bool, context: int
-) -> dict[str, Any]:
-    """Exponents and dimensions of one model behind one context."""
+def of_system(name: str, truth: np.ndarray) -> dict[str, float]:
+    """A system's own exponents and dimensions."""
+    true = np.array(systems.system_facts(name)["lyapunov_spectrum_estimated"], dtype=float)
+    row = {f"true_exponent_{i + 1}": true[i] / true[0] for i in range(min(TOLD, len(true)))}
+    row["true_kaplan_yorke"] = invariants.kaplan_yorke_dimension(true)
+    return row | {"true_correlation": invariants.correlation_dimension(truth)}
+
+
+def of_model(model: DynaMix, context: np.ndarray, name: str, *, noise: bool) -> dict[str, float]:
+    """Exponents and dimensions of one model behind one context; none where it diverges."""
+    row: dict[str, float] = {}
     unit = systems.lyapunov_time(name, points_per_period=BenchmarkConfig().points_per_period)
     unit = unit if np.isfinite(unit) else float("nan")
-    facts = systems.system_facts(name)
-    true = np.array(facts["lyapunov_spectrum_estimated"], dtype=float)
-    row: dict[str, Any] = {"noise": str(noise), "system": name}
-    row |= dict.fromkeys(COLUMNS.keys() - row.keys() - {"model"}, float("nan"))
     try:
-        seen = expert_use.watch(x[:context], steps=TRANSIENT + STEPS, model=model, gate_noise=noise)
+        seen = expert_use.watch(context, steps=TRANSIENT + STEPS, model=model, gate_noise=noise)
         own = jacobians.spectrum(seen, exponents=EXPONENTS, transient=TRANSIENT)
     except InputError:  # the run diverged: it has no exponents
         own = np.full(EXPONENTS, np.nan)
     if np.isfinite(own).all():
         row |= {f"exponent_{i + 1}": own[i] * unit for i in range(TOLD)}
         row["kaplan_yorke"] = invariants.kaplan_yorke_dimension(own)
-    row |= {f"true_exponent_{i + 1}": true[i] / true[0] for i in range(min(TOLD, len(true)))}
-    row["true_kaplan_yorke"] = invariants.kaplan_yorke_dimension(true)
-    y = forecast(x[:context], horizon=POINTS, model=model, gate_noise=noise)
-    for key, points in (("correlation", y), ("true_correlation", x[context : context + POINTS])):
-        if np.isfinite(points).all():
-            row[key] = invariants.correlation_dimension(points)
-    return {k: round(v, 5) if isinstance(v, float) else v for k, v in row.items()}
+    y = forecast(context, horizon=POINTS, model=model, gate_noise=noise)
+    if np.isfinite(y).all():
+        row["correlation"] = invariants.correlation_dimension(y)
+    return row
 
 
 def main() -> None:
@@ -117,18 +114,24 @@ def main() -> None:
     rows = list(made.rows)
     done = {(row["model"], row["noise"], row["system"]) for row in rows}
     models = loaded()
-    left = [
-        (label, model, noise, name)
-        for name in systems.split()["test"]
-        for label, model in models.items()
-        for noise in (True, False)
-        if (label, str(noise), name) not in done
-    ]
-    for label, model, noise, name in tqdm(left, desc="invariants", disable=None):
+    for name in tqdm(systems.split()["test"], desc="invariants", unit="system", disable=None):
+        left = [
+            (label, noise)
+            for label in models
+            for noise in (True, False)
+            if (label, str(noise), name) not in done
+        ]
+        if not left:
+            continue
         x = benchmark.stretches(name, config)[0]
-        row = {"model": label} | row_of(model, x, name, noise=noise, context=config.context)
-        made.append([row], seconds=time.perf_counter() - began)
-        rows.append(row)
+        context, truth = np.split(x[: config.context + POINTS], [config.context])
+        own = of_system(name, truth)
+        for label, noise in left:
+            numbers = own | of_model(models[label], context, name, noise=noise)
+            row = {"model": label, "noise": str(noise), "system": name}
+            row |= {k: round(float(numbers.get(k, "nan")), 5) for k in COLUMNS if k not in row}
+            made.append([row], seconds=time.perf_counter() - began)
+            rows.append(row)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     made.finish(table.sort_values(["model", "noise", "system"], kind="stable"))
 

@@ -243,7 +243,9 @@ class TransformerControl:
         """
         ids, mask, scale = self.tokenizer.context_input_transform(context)
         labels, seen = self.tokenizer.label_input_transform(future, scale)
-        logits = self.network(input_ids=ids, attention_mask=mask, labels=labels).logits
+        before = self.network.prepare_decoder_input_ids_from_labels(labels)
+        # with labels= it would compute its own mean, too
+        logits = self.network(input_ids=ids, attention_mask=mask, decoder_input_ids=before).logits
         each = torch.nn.functional.cross_entropy(
             logits.float().transpose(1, 2), labels, reduction="none"
         )

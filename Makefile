@@ -27,8 +27,8 @@ book: $(READY) ## run every notebook, then build and check the book
 	$(BIN)/python scripts/run_notebooks.py --jobs $(JOBS)
 	@$(MAKE) --no-print-directory html
 
-book-full: $(READY) ## recompute the stored results too (hours), then make book
-	$(BIN)/python scripts/recompute.py
+book-full: $(READY) ## recompute the stored results too (hours; goes on where it stopped), then make book
+	$(BIN)/python scripts/recompute.py --resume --jobs $(JOBS)
 	@$(MAKE) --no-print-directory results book
 
 book-quick: $(READY) ## run every notebook on small parameters, into _build/quick

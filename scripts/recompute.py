@@ -3,9 +3,13 @@
 python scripts/recompute.py --list                  what there is, how long it took, and how
 python scripts/recompute.py                         everything (hours), trainings first
 python scripts/recompute.py benchmark_parrot_512    these alone
+python scripts/recompute.py --resume --jobs 2       what an interrupted run left, side by side
 
-A result whose ingredients are not here (the authors' weights, say: DYNAMIX_UPSTREAM) is left as it
-is, and said.
+Each command's output goes to ``_build/recompute/NAME.log``. A table made anew is compared with the
+one that stood there, number by number, times left out; what was found is said, and kept in
+``_build/recompute/done.jsonl`` (``finished.jsonl`` once nothing is left). A result whose
+ingredients are not here (the authors' weights, say: DYNAMIX_UPSTREAM; the folder of the real data:
+DYNAMIX_DATA) is left as it is, and said.
 """
 
 from __future__ import annotations
@@ -19,39 +23,65 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
 RESULTS, RUNS = ROOT / "results", ROOT / "runs"
+LOGS = ROOT / "_build" / "recompute"
+DONE = LOGS / "done.jsonl"
+
+_DATA = "FOLDER"  # so a record names the folder of the real data, wherever that is
+_TIMES = ("seconds", "wall_seconds", "cpu_seconds")
+_ROUNDING = 1e-9  # relative: sums whose order the machine chooses
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A stored result, the command that made it, and the seconds that it took."""
+    """Stored results, the one command that makes them, and the seconds that it took."""
 
-    name: str
+    names: tuple[str, ...]
     command: tuple[str, ...]
     seconds: float
 
     @property
-    def training(self) -> bool:
-        """Whether it is a training run, which others may need."""
-        return self.command[:2] == ("dynamix", "train")
+    def name(self) -> str:
+        """What to call it."""
+        return "+".join(self.names)
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is a training whose run has to be copied to the results."""
+        return self.command[:2] in (("dynamix", "train"), ("python", "scripts/train_6d.py"))
+
+    @property
+    def wave(self) -> int:
+        """Trainings first, which others need; what measures time at the end, and alone."""
+        if self.trains or self.command[1].startswith("scripts/train_"):
+            return 0
+        return 2 if any(word.endswith(("bench", "bench_times.py")) for word in self.command) else 1
 
 
 def recipes() -> list[Recipe]:
-    """Every stored result, trainings first, then the quickest first."""
-    found = []
+    """Every stored result by waves, in each the longest first."""
+    found: dict[tuple[str, ...], list[tuple[str, float]]] = {}
     for path in [*RESULTS.glob("*.json"), *RESULTS.glob("*/provenance.json")]:
         record = json.loads(path.read_text(encoding="utf-8"))
         record = record.get("provenance", record)
         name = path.parent.name if path.name == "provenance.json" else path.stem
-        command = tuple(shlex.split(record["command"]))
-        found.append(Recipe(name, complete(name, command), float(record["seconds"])))
-    return sorted(found, key=lambda recipe: (not recipe.training, recipe.seconds))
+        command = complete(name, tuple(shlex.split(record["command"])))
+        found.setdefault(command, []).append((name, float(record["seconds"])))
+    made = [
+        Recipe(tuple(sorted(name for name, _ in parts)), command, sum(s for _, s in parts))
+        for command, parts in found.items()
+    ]
+    return sorted(made, key=lambda recipe: (recipe.wave, -recipe.seconds, recipe.names))
 
 
 def complete(name: str, command: tuple[str, ...]) -> tuple[str, ...]:
@@ -60,30 +90,35 @@ def complete(name: str, command: tuple[str, ...]) -> tuple[str, ...]:
     table = f"results/{name}.csv"
     if words[:2] == ["dynamix", "benchmark"]:
         words += [] if "--output" in words else ["--output", table]
-    if words[:2] != ["dynamix", "train"] and "--output" in words:
+    if "--output" in words:
         at = words.index("--output") + 1
-        # beside the tables some write weights, which replace nothing by themselves
-        words[at] = table if words[at].endswith(".csv") else f"runs/{Path(words[at]).name}"
+        if words[:2] == ["dynamix", "train"]:  # a model may have had another name then
+            words[at] = f"runs/{name.removeprefix('training_')}"
+        else:  # beside the tables some write weights, which replace nothing by themselves
+            words[at] = table if words[at].endswith(".csv") else f"runs/{Path(words[at]).name}"
     return tuple(words)
 
 
 def places() -> dict[str, Path]:
     """Where files are that a record names without their folder."""
-    upstream = Path(os.environ.get("DYNAMIX_UPSTREAM", ROOT.parent / "shared/data/upstream"))
-    return {
+    shared = ROOT.parent / "shared" / "data"
+    upstream = Path(os.environ.get("DYNAMIX_UPSTREAM", shared / "upstream"))
+    data = Path(os.environ.get("DYNAMIX_DATA", shared / "realworld"))
+    known = {
         path.name: path
         for folder in (upstream, RUNS)
         if folder.is_dir()
         for path in folder.glob("*.safetensors")
     }
+    return known | ({_DATA: data} if data.is_dir() else {})
 
 
 def missing(command: tuple[str, ...], known: dict[str, Path]) -> str | None:
-    """The first input file that a command needs and nobody has."""
+    """The first input that a command needs and nobody has."""
     inputs = [
         word
         for before, word in itertools.pairwise(command)
-        if word.endswith(".safetensors") and before != "--output"
+        if (word.endswith(".safetensors") and before != "--output") or word == _DATA
     ]
     return next((word for word in inputs if word not in known), None)
 
@@ -100,17 +135,71 @@ def run(recipe: Recipe, known: dict[str, Path]) -> int:
         words[0] = sys.executable
     RUNS.mkdir(exist_ok=True)
     environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
-    code = subprocess.run(words, cwd=ROOT, env=environment, check=False).returncode
-    if code == 0 and recipe.training:
+    with (LOGS / f"{recipe.name}.log").open("w", encoding="utf-8") as log:
+        code = subprocess.run(
+            words, cwd=ROOT, env=environment, check=False, stdout=log, stderr=subprocess.STDOUT
+        ).returncode
+    if code == 0 and recipe.trains:
+        (name,) = recipe.names
         folder = ROOT / words[words.index("--output") + 1]
-        (RESULTS / recipe.name).mkdir(exist_ok=True)
-        for name in ("log.jsonl", "provenance.json"):
-            if (folder / name).is_file():
-                shutil.copy(folder / name, RESULTS / recipe.name / name)
+        (RESULTS / name).mkdir(exist_ok=True)
+        for file in ("log.jsonl", "provenance.json"):
+            if (folder / file).is_file():
+                shutil.copy(folder / file, RESULTS / name / file)
         shutil.copy(folder / "model.safetensors", RUNS / f"{folder.name}.safetensors")
         if (folder / "model.json").is_file():
             shutil.copy(folder / "model.json", RUNS / f"{folder.name}.json")
     return code
+
+
+def table(name: str) -> pd.DataFrame | None:
+    """A result's rows as they stand: its CSV, or a training's log."""
+    if (path := RESULTS / f"{name}.csv").is_file():
+        return pd.read_csv(path)
+    if (path := RESULTS / name / "log.jsonl").is_file():
+        return pd.read_json(path, lines=True)
+    return None
+
+
+def difference(before: pd.DataFrame | None, after: pd.DataFrame | None) -> str:
+    """How a table made anew differs from the one before, in words; times are left out."""
+    if before is None or after is None:
+        return "no table to compare"
+    columns = [c for c in before.columns if c not in _TIMES]
+    if len(before) != len(after) or not set(columns) <= set(after.columns):
+        return f"other rows or columns: {before.shape} before, {after.shape} now"
+    labels = [c for c in columns if not pd.api.types.is_numeric_dtype(before[c])]
+    texts = [c for c in labels if before[c].notna().any() and after[c].notna().any()]
+    found = []
+    for column in columns:
+        old, new = before[column], after[column]
+        if column in labels:
+            if changed := int((old.astype(str) != new.astype(str)).sum()) if column in texts else 0:
+                found.append(f"{column} in {changed} of {len(old)} rows")
+            continue
+        a, b = old.to_numpy(dtype=float), new.to_numpy(dtype=float)
+        if off := int((~np.isclose(a, b, rtol=_ROUNDING, atol=0.0, equal_nan=True)).sum()):
+            medians = f"median {np.nanmedian(a):.4g} then, {np.nanmedian(b):.4g} now"
+            found.append(f"{column} in {off} of {len(a)} rows ({medians})")
+    return "differs: " + "; ".join(found) if found else f"the same in all {len(before)} rows"
+
+
+def attempt(recipe: Recipe) -> tuple[Recipe, int | None, str]:
+    """Run a recipe unless an input is missing; its exit code and what there is to say."""
+    known = places()
+    if (absent := missing(recipe.command, known)) is not None:
+        return recipe, None, f"left as it is, {absent} is not here"
+    before = {name: table(name) for name in recipe.names}
+    began = time.perf_counter()
+    code = run(recipe, known)
+    seconds = time.perf_counter() - began
+    if code:
+        return recipe, code, f"failed with exit code {code}, see its log in {LOGS}"
+    said = [f"{name}: {difference(old, table(name))}" for name, old in before.items()]
+    line = {"command": recipe.command, "seconds": round(seconds, 1), "found": said}
+    with DONE.open("a", encoding="utf-8") as done:
+        done.write(json.dumps(line) + "\n")
+    return recipe, 0, f"{seconds / 60:.1f} min, {'; '.join(said)}"
 
 
 def main() -> int:
@@ -118,27 +207,39 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Recompute the stored results.")
     parser.add_argument("names", nargs="*", help="results by name (default: all)")
     parser.add_argument("--list", action="store_true", help="only say what would be run")
+    parser.add_argument("--jobs", type=int, default=1, help="commands side by side")
+    parser.add_argument("--resume", action="store_true", help="leave out what an earlier run made")
     options = parser.parse_args()
-    all_recipes = recipes()
-    if unknown := set(options.names) - {recipe.name for recipe in all_recipes}:
+    chosen = recipes()
+    if unknown := set(options.names) - {name for recipe in chosen for name in recipe.names}:
         sys.exit(f"no stored result {', '.join(sorted(unknown))}; see --list")
-    chosen = [r for r in all_recipes if not options.names or r.name in options.names]
+    if options.names:
+        chosen = [r for r in chosen if set(r.names) & set(options.names)]
+    LOGS.mkdir(parents=True, exist_ok=True)
+    if options.resume and DONE.is_file():
+        lines = DONE.read_text(encoding="utf-8").splitlines()
+        made = {tuple(json.loads(line)["command"]) for line in lines}
+        chosen = [recipe for recipe in chosen if recipe.command not in made]
+    elif not options.list:
+        DONE.unlink(missing_ok=True)
     hours = sum(recipe.seconds for recipe in chosen) / 3600
-    print(f"{len(chosen)} results, {hours:.1f} hours on the machine that made them")
+    print(f"{len(chosen)} commands, {hours:.1f} hours on the machine that made the results")
     if options.list:
         for recipe in chosen:
             print(f"{recipe.name}: {recipe.seconds / 60:.1f} min\n  {shlex.join(recipe.command)}")
         return 0
-    failed = []
-    for recipe in tqdm(chosen, desc="stored results", unit="result", disable=None):
-        known = places()
-        absent = missing(recipe.command, known)
-        if absent is not None:
-            print(f"{recipe.name}: left as it is, {absent} is not here", file=sys.stderr)
-        elif code := run(recipe, known):
-            failed.append(recipe.name)
-            print(f"{recipe.name}: failed with exit code {code}", file=sys.stderr)
-    return int(bool(failed))
+    failed = False
+    with tqdm(total=len(chosen), desc="stored results", unit="command", disable=None) as bar:
+        for wave, recipes_of in itertools.groupby(chosen, key=lambda recipe: recipe.wave):
+            with ThreadPoolExecutor(1 if wave == 2 else max(options.jobs, 1)) as pool:
+                for future in as_completed([pool.submit(attempt, r) for r in recipes_of]):
+                    recipe, code, said = future.result()
+                    failed |= bool(code)
+                    bar.write(f"{recipe.name}: {said}", file=sys.stderr)
+                    bar.update()
+    if not failed and not options.names and DONE.is_file():  # the next run begins anew
+        DONE.replace(DONE.with_stem("finished"))
+    return int(failed)
 
 
 if __name__ == "__main__":

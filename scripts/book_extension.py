@@ -1,14 +1,18 @@
-"""Sphinx extension of the book: three corrections of what other extensions leave behind.
+"""Sphinx extension of the book: three corrections of what other extensions leave behind, one note.
 
 For the one page that becomes the PDF: an extension that registers a node for ``singlehtml`` alone
 hides every node that others have registered for ``html``; here those come back. And on every page:
 Jupyter Book adds the scripts of sphinx-thebe, which name another host and declare their constants
 twice; the book has no use for them. And napoleon takes every line of prose under "Returns" for a
 type of its own, a list in italics; here it stays a paragraph.
+
+Where the pages have launch buttons, a note below the title of a notebook's page says what Colab
+needs first: it opens a notebook without the library, and that cannot know where it came from.
 """
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 
@@ -40,10 +44,36 @@ def _prose_of_returns(
             return
 
 
+def colab_cell(address: str) -> str:
+    """The cell that makes a notebook of the repository at ``address`` run on Colab.
+
+    Not an editable installation, which a kernel that is already running does not find.
+    """
+    return (
+        f"!git clone --quiet --depth 1 {address} companion && pip install --quiet "
+        "'./companion[book]'\n%cd companion/book"
+    )
+
+
+def _note_for_colab(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    address = (app.config.html_theme_options or {}).get("repository_url")
+    if not address or "body" not in context or page not in app.env.found_docs:
+        return
+    if app.env.doc2path(page).endswith(".ipynb"):
+        note = (
+            '<details class="launch-note"><summary>To run this page on Colab</summary>'
+            "<p>Open it with the rocket above, put these lines into a cell of their own before the "
+            "first, and run them; Binder needs nothing.</p>"
+            f"<pre>{html.escape(colab_cell(address))}</pre></details>"
+        )
+        context["body"] = context["body"].replace("</h1>", f"</h1>{note}", 1)
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Called by Sphinx."""
     app.connect("builder-inited", _complete_nodes)
     # before napoleon, which comes with the usual 500
     app.connect("autodoc-process-docstring", _prose_of_returns, priority=400)
     app.connect("html-page-context", _drop_thebe, priority=900)
+    app.connect("html-page-context", _note_for_colab)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

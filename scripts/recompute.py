@@ -184,11 +184,12 @@ def difference(before: pd.DataFrame | None, after: pd.DataFrame | None) -> str:
     return "differs: " + "; ".join(found) if found else f"the same in all {len(before)} rows"
 
 
-def attempt(recipe: Recipe) -> tuple[Recipe, int | None, str]:
+def attempt(recipe: Recipe, bar: tqdm) -> tuple[Recipe, int | None, str]:
     """Run a recipe unless an input is missing; its exit code and what there is to say."""
     known = places()
     if (absent := missing(recipe.command, known)) is not None:
         return recipe, None, f"left as it is, {absent} is not here"
+    bar.set_postfix_str(f"last begun: {recipe.name}")
     before = {name: table(name) for name in recipe.names}
     began = time.perf_counter()
     code = run(recipe, known)
@@ -232,7 +233,7 @@ def main() -> int:
     with tqdm(total=len(chosen), desc="stored results", unit="command", disable=None) as bar:
         for wave, recipes_of in itertools.groupby(chosen, key=lambda recipe: recipe.wave):
             with ThreadPoolExecutor(1 if wave == 2 else max(options.jobs, 1)) as pool:
-                for future in as_completed([pool.submit(attempt, r) for r in recipes_of]):
+                for future in as_completed([pool.submit(attempt, r, bar) for r in recipes_of]):
                     recipe, code, said = future.result()
                     failed |= bool(code)
                     bar.write(f"{recipe.name}: {said}", file=sys.stderr)

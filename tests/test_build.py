@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import html
+import json
 import os
 import re
+import sys
+from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, script
 
-check_book, build_book, recompute = map(script, ("check_book", "build_book", "recompute"))
+check_book, build_book, recompute, book_extension = map(
+    script, ("check_book", "build_book", "recompute", "book_extension")
+)
 
 GOOD = """<html><head>
 <link rel="stylesheet" href="style.css"><link rel="canonical" href="https://example.org/a.html">
@@ -114,6 +122,30 @@ def test_launch_buttons_lead_to_the_repository_that_is_there(
         assert {"binderhub_url", "colab_url"} <= set(settings["launch_buttons"])
 
 
+@pytest.mark.parametrize(
+    ("address", "source", "told"),
+    [
+        ("https://github.com/me/mine", "01_first.ipynb", True),
+        ("https://github.com/me/mine", "api.md", False),
+        (None, "01_first.ipynb", False),
+    ],
+)
+def test_a_notebook_that_can_be_launched_says_what_colab_needs(address, source, told):
+    page = source.split(".")[0]
+    env = SimpleNamespace(found_docs={page}, doc2path=lambda name: f"book/{source}")
+    app = SimpleNamespace(
+        env=env, config=SimpleNamespace(html_theme_options={"repository_url": address})
+    )
+    context = {"body": "<h1>A title</h1><p>Text.</p>"}
+    book_extension._note_for_colab(app, page, "page.html", context, None)
+    assert ("launch-note" in context["body"]) == told
+    if told:
+        assert context["body"].startswith("<h1>A title</h1><details")
+        cell = html.unescape(re.search("<pre>(.*)</pre>", context["body"], re.DOTALL).group(1))
+        assert cell == book_extension.colab_cell(address)
+        assert address in cell
+
+
 def test_binder_installs_this_library():
     environment = yaml.safe_load((ROOT / "binder" / "environment.yml").read_text())
     assert "python=3.11" in environment["dependencies"]
@@ -136,6 +168,79 @@ def test_every_stored_result_can_be_recomputed_from_its_own_record():
         "x.safetensors"
     )
     assert recompute.missing(("python", "a.py", "--output", "x.safetensors"), {}) is None
+
+
+def test_what_a_training_writes_is_not_what_another_one_writes():
+    written = [
+        recipe.command[recipe.command.index("--output") + 1]
+        for recipe in recompute.recipes()
+        if "--output" in recipe.command
+    ]
+    assert len(written) == len(set(written))
+    assert all(path.startswith(("results/", "runs/")) for path in written)
+
+
+def test_trainings_come_first_and_what_measures_time_last():
+    waves = [recipe.wave for recipe in recompute.recipes()]
+    assert waves == sorted(waves)
+    assert set(waves) == {0, 1, 2}
+    assert {r.name for r in recompute.recipes() if r.wave == 2} == {"bench", "bench_times"}
+
+
+def test_tables_are_compared_number_by_number_and_times_left_out():
+    before = pd.DataFrame(
+        {"system": ["A", "B"], "d_stsp": [1.0, np.nan], "gap": [None, None], "seconds": [1.0, 2.0]}
+    )
+    assert recompute.difference(before, before.assign(seconds=9.0)) == "the same in all 2 rows"
+    rounded = before.assign(d_stsp=before["d_stsp"] * (1 + 1e-12))
+    assert recompute.difference(before, rounded) == "the same in all 2 rows"
+    said = recompute.difference(before, before.assign(d_stsp=[1.5, np.nan], system=["A", "C"]))
+    assert "d_stsp in 1 of 2 rows (median 1 then, 1.5 now)" in said
+    assert "system in 1 of 2 rows" in said
+    assert "d_stsp in 1" in recompute.difference(before, before.assign(d_stsp=[1.0, 2.0]))
+    assert recompute.difference(before, before.iloc[:1]).startswith("other rows")
+    assert recompute.difference(None, before) == "no table to compare"
+
+
+def test_an_interrupted_recomputation_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+    results = tmp_path / "results"
+    results.mkdir()
+    for name, code in (("good", "0"), ("bad", "sys.exit(3)")):
+        (tmp_path / f"{name}.py").write_text(
+            "import sys, pathlib\n"
+            f"pathlib.Path('results/{name}.csv').write_text('x\\n1\\n')\n"
+            f"pathlib.Path('{name}.ran').open('a').write('.')\n{code}\n"
+        )
+        (results / f"{name}.csv").write_text("x\n1\n")
+        record = {"command": f"python {name}.py --output results/{name}.csv", "seconds": 1}
+        (results / f"{name}.json").write_text(json.dumps(record))
+    logs = tmp_path / "logs"
+    places = {"ROOT": tmp_path, "RESULTS": results, "RUNS": tmp_path / "runs", "LOGS": logs}
+    for name, path in (places | {"DONE": logs / "done.jsonl"}).items():
+        monkeypatch.setattr(recompute, name, path)
+
+    def again(*arguments):
+        monkeypatch.setattr(sys, "argv", ["recompute.py", *arguments])
+        code = recompute.main()
+        told = capsys.readouterr()
+        return (
+            code,
+            told.out + told.err,
+            [len((tmp_path / f"{n}.ran").read_text()) for n in ("good", "bad")],
+        )
+
+    code, told, ran = again()
+    assert (code, ran) == (1, [1, 1])
+    assert "good: the same in all 1 rows" in told
+    assert "bad: failed with exit code 3" in told
+    code, told, ran = again("--resume", "--jobs", "2")
+    assert (code, ran) == (1, [1, 2])  # what is made stays made, what failed is tried again
+    (tmp_path / "bad.py").write_text((tmp_path / "bad.py").read_text().replace("sys.exit(3)", ""))
+    assert again("--resume")[::2] == (0, [1, 3])
+    assert again("--resume")[::2] == (0, [2, 4])  # nothing was left: the next run begins anew
+    assert again("good")[::2] == (0, [3, 4])
+    with pytest.raises(SystemExit, match="no stored result worse; see --list"):
+        again("worse")
 
 
 def test_the_makefile_names_every_target_and_script_that_is_there():

@@ -32,6 +32,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from dynamix import results
+
 ROOT = Path(__file__).parents[1]
 RESULTS, RUNS = ROOT / "results", ROOT / "runs"
 LOGS = ROOT / "_build" / "recompute"
@@ -142,14 +144,25 @@ def run(recipe: Recipe, known: dict[str, Path]) -> int:
     if code == 0 and recipe.trains:
         (name,) = recipe.names
         folder = ROOT / words[words.index("--output") + 1]
-        (RESULTS / name).mkdir(exist_ok=True)
-        for file in ("log.jsonl", "provenance.json"):
-            if (folder / file).is_file():
-                shutil.copy(folder / file, RESULTS / name / file)
+        keep_training(recipe, folder, RESULTS / name)
         shutil.copy(folder / "model.safetensors", RUNS / f"{folder.name}.safetensors")
         if (folder / "model.json").is_file():
             shutil.copy(folder / "model.json", RUNS / f"{folder.name}.json")
     return code
+
+
+def keep_training(recipe: Recipe, run_folder: Path, kept: Path) -> None:
+    """Copy a run's log, and write a record of it with the settings and the duration it had."""
+    kept.mkdir(exist_ok=True)
+    shutil.copy(run_folder / "log.jsonl", kept / "log.jsonl")
+    last = json.loads((kept / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    settings = json.loads((run_folder / "config.json").read_text(encoding="utf-8"))
+    command = shlex.join(recipe.command)
+    record = results.provenance(command, settings, seconds=last["seconds"])
+    path = kept / "provenance.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    record |= {key: before[key] for key in ("note",) if key in before}
+    path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def table(name: str) -> pd.DataFrame | None:

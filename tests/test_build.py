@@ -187,6 +187,24 @@ def test_trainings_come_first_and_what_measures_time_last():
     assert {r.name for r in recompute.recipes() if r.wave == 2} == {"bench", "bench_times"}
 
 
+def test_a_training_made_anew_gets_a_record_of_its_own(tmp_path):
+    run, kept = tmp_path / "run", tmp_path / "kept"
+    run.mkdir()
+    kept.mkdir()
+    lines = [{"epoch": 1, "seconds": 1.5}, {"epoch": 2, "seconds": 2.5}]
+    (run / "log.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    (run / "config.json").write_text(json.dumps({"training": {"epochs": 2}}))
+    (kept / "provenance.json").write_text(json.dumps({"seconds": 99, "note": "kept", "more": 1}))
+    recipe = recompute.Recipe(("training_x",), ("dynamix", "train", "--epochs", "2"), 99)
+    recompute.keep_training(recipe, run, kept)
+    record = json.loads((kept / "provenance.json").read_text())
+    assert (record["command"], record["seconds"]) == ("dynamix train --epochs 2", 2.5)
+    assert record["settings"] == {"training": {"epochs": 2}}
+    assert record["note"] == "kept"
+    assert "more" not in record
+    assert (kept / "log.jsonl").read_text() == (run / "log.jsonl").read_text()
+
+
 def test_tables_are_compared_number_by_number_and_times_left_out():
     before = pd.DataFrame(
         {"system": ["A", "B"], "d_stsp": [1.0, np.nan], "gap": [None, None], "seconds": [1.0, 2.0]}

@@ -34,7 +34,7 @@ class Baseline:
 
     A call takes the context ``(T_C, N)`` in any units, the horizon in steps and a seed, and returns
     ``(horizon, N)`` in the units and dtype of the context, NaN from where it diverges
-    (:func:`bounded`). The function computes in float64.
+    (:func:`dynamix.forecasters.bounded`). The function computes in float64.
 
     Attributes
     ----------

@@ -6,8 +6,10 @@ them, :func:`baseline` finds one by name. Here are the registry and the ones tha
 gradient descent, :mod:`dynamix.classical` holds the statisticians' own, and
 :mod:`dynamix.foundation` loads pretrained ones.
 
-A forecast that diverges is a result, not an error: from the first step at which any channel lies
-:data:`FURTHEST` context deviations from the context's mean, or is not finite, all channels are NaN.
+Called through :func:`baseline`, they have their arguments checked first (:class:`Baseline` says
+how); the functions themselves trust theirs. There, a forecast that diverges is a result, not an
+error: from the first step at which any channel lies :data:`FURTHEST` context deviations from the
+context's mean, or is not finite, all channels are NaN.
 """
 
 from __future__ import annotations
@@ -58,6 +60,36 @@ def parrot(
     over. Zhang & Gilpin (2025) show how far this alone goes. The two stretches do not overlap: on a
     slow piece of an orbit the nearest would else be the last one, a step back, and the copy would
     stand still.
+
+    Parameters
+    ----------
+    context
+        ``(T_C, N)``, of at least 3 steps, in any units.
+    horizon
+        Steps to forecast.
+    seed
+        Taken for the sake of the signature; nothing is drawn.
+    match_length
+        Steps of the stretch, at least 1; at most half of the context's steps but one are used.
+
+    Returns
+    -------
+    ``(horizon, N)``, states of the context in its units and dtype.
+
+    Raises
+    ------
+    InputError
+        If the context has fewer than 3 steps or ``match_length`` is below 1.
+
+    Examples
+    --------
+    >>> x = np.tile([0.0, 1.0, 3.0], 10)[:, None]
+    >>> parrot(x, 5).ravel()
+    array([0., 1., 3., 0., 1.])
+    >>> parrot(x[:2], 5)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: parroting needs a context of at least 3 steps, found 2.
     """
     T_C = len(context)
     length = min(match_length, (T_C - 1) // 2)
@@ -74,14 +106,35 @@ def parrot(
 def mean(
     context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0
 ) -> Float[ndarray, "horizon N"]:
-    """The context's mean, for ever."""
+    """The context's mean, for ever: ``(horizon, N)`` in the units and dtype of the context.
+
+    ``context`` is ``(T_C, N)``, ``horizon`` in steps; ``seed`` is taken for the sake of the
+    signature, nothing is drawn.
+
+    Examples
+    --------
+    >>> mean(np.array([[1.0, 10.0], [3.0, 30.0]]), 3)
+    array([[ 2., 20.],
+           [ 2., 20.],
+           [ 2., 20.]])
+    """
     return np.tile(context.mean(axis=0), (horizon, 1)).astype(context.dtype)
 
 
 def naive(
     context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0
 ) -> Float[ndarray, "horizon N"]:
-    """The context's last state, for ever."""
+    """The context's last state, for ever: ``(horizon, N)`` in the units and dtype of the context.
+
+    ``context`` is ``(T_C, N)``, ``horizon`` in steps; ``seed`` is taken for the sake of the
+    signature, nothing is drawn.
+
+    Examples
+    --------
+    >>> naive(np.array([[1.0, 10.0], [3.0, 30.0]]), 2)
+    array([[ 3., 30.],
+           [ 3., 30.]])
+    """
     return np.tile(context[-1], (horizon, 1))
 
 
@@ -91,7 +144,23 @@ def seasonal_naive(
     """Each channel's last season, over and over: :func:`dynamix.classical.seasonal_naive`.
 
     A channel's season is its own :func:`dynamix.preprocessing.dominant_period`, which may be a
-    multiple of its shortest period.
+    multiple of its shortest period; a constant channel stays as it is.
+
+    ``context`` is ``(T_C, N)``, of at least 3 steps; ``horizon`` in steps; ``seed`` is taken for
+    the sake of the signature, nothing is drawn. The forecast is ``(horizon, N)``, in the units and
+    dtype of the context. Hyndman & Athanasopoulos (2021) describe the method for a known season.
+
+    Examples
+    --------
+    Two channels with seasons of 4 and 6 steps, both at the beginning of one:
+
+    >>> t = np.arange(120)
+    >>> seasonal_naive(np.stack([t % 4, t % 6], axis=1).astype(float), 5)
+    array([[0., 0.],
+           [1., 1.],
+           [2., 2.],
+           [3., 3.],
+           [0., 4.]])
     """
     from . import classical
     from .preprocessing import dominant_period
@@ -208,12 +277,30 @@ def baseline(name: str | Path) -> Baseline:
     name
         One of :data:`BASELINES`; a pretrained model that :mod:`dynamix.foundation` knows, such as
         ``"chronos-bolt-small"``, or the folder of one; or what
-        :meth:`dynamix.DynaMix.from_pretrained` takes.
+        :meth:`dynamix.DynaMix.from_pretrained` takes. A name with a slash or a suffix is taken for
+        a DynaMix checkpoint, which is looked for when the forecaster is called.
+
+    Returns
+    -------
+    A :class:`Baseline`, to be called as ``f(context, horizon, seed=seed)``. Nothing is loaded yet.
 
     Raises
     ------
     InputError
-        If there is none; the message lists them.
+        If there is none; the message lists them. Also for a folder with a Chronos model of a kind
+        that is not known here.
+
+    Examples
+    --------
+    >>> parroting = baseline("parrot")
+    >>> parroting.source, parroting.trained
+    ('Zhang & Gilpin (2025)', False)
+    >>> parroting(np.tile([0.0, 1.0, 3.0], 10)[:, None], 4).ravel()
+    array([0., 1., 3., 0.])
+    >>> baseline("parot")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: unknown model 'parot'. Known: parrot, ... Did you mean 'parrot'?
     """
     from . import checkpoints, foundation
 
@@ -228,7 +315,15 @@ def baseline(name: str | Path) -> Baseline:
 
 
 def is_rival(name: object) -> bool:
-    """Whether the name is that of a forecaster other than DynaMix."""
+    """Whether the name is that of a forecaster other than DynaMix.
+
+    ``name`` may be anything: what is no string, or is not known, is no rival.
+
+    Examples
+    --------
+    >>> is_rival("parrot"), is_rival("chronos-bolt-small"), is_rival("dynamix-3d"), is_rival(None)
+    (True, True, False, False)
+    """
     from . import foundation
 
     return isinstance(name, str) and (name in BASELINES or foundation.knows(name))
@@ -237,9 +332,20 @@ def is_rival(name: object) -> bool:
 def table() -> pd.DataFrame:
     """All forecasters, pretrained ones included: a row each, indexed by name.
 
+    Returns
+    -------
     Columns: ``what`` it is, its ``source``, ``fitted`` (to the context: yes or no), ``channels``
     (together or each alone), ``needs`` (what pip installs beyond this package), and ``here``,
-    whether its packages and, for a pretrained one, its weights are on this machine.
+    whether its packages and, for a pretrained one, its weights are on this machine. Nothing is
+    downloaded to find out.
+
+    Examples
+    --------
+    >>> rivals = table()
+    >>> rivals.loc["dmd", ["fitted", "channels", "needs"]].tolist()
+    ['yes', 'together', 'dynamix-companion[baselines]']
+    >>> rivals.loc["naive", ["fitted", "channels", "needs"]].tolist()
+    ['no', 'each alone', '']
     """
     import pandas as pd
 
@@ -264,7 +370,29 @@ def table() -> pd.DataFrame:
 
 
 def versions(name: object) -> dict[str, str]:
-    """Versions of the packages behind a rival, for the record of a result; none for a model."""
+    """Versions of the packages behind a rival, for the record of a result; none for a model.
+
+    Parameters
+    ----------
+    name
+        Of a rival (:func:`is_rival`); anything else gives an empty record.
+
+    Returns
+    -------
+    The version of each package that the rival needs beyond this one, by the package's name.
+
+    Raises
+    ------
+    importlib.metadata.PackageNotFoundError
+        If such a package is not installed.
+
+    Examples
+    --------
+    >>> versions("parrot"), versions("dynamix-3d")
+    ({}, {})
+    >>> list(versions("dmd"))
+    ['pydmd']
+    """
     if not isinstance(name, str) or not is_rival(name):
         return {}
     known = metadata.packages_distributions()
@@ -289,7 +417,38 @@ def _dynamix(name: str) -> Baseline:
 def dynamix(
     model: str, context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0
 ) -> Float[ndarray, "horizon N"]:
-    """:func:`dynamix.forecast` by the checkpoint of that name, behind the rivals' signature."""
+    """:func:`dynamix.forecast` by the checkpoint of that name, behind the rivals' signature.
+
+    Parameters
+    ----------
+    model
+        What :meth:`dynamix.DynaMix.from_pretrained` takes; :func:`baseline` fills it in.
+    context
+        ``(T_C, N)``, in any units.
+    horizon
+        Steps to forecast.
+    seed
+        Of the gate's noise.
+
+    Returns
+    -------
+    ``(horizon, N)``, in the units and dtype of the context; every option of the forecast is at its
+    default.
+
+    Raises
+    ------
+    InputError
+        If there is no such checkpoint, or the context cannot be used, as :func:`dynamix.forecast`
+        says.
+
+    Examples
+    --------
+    >>> from dynamix import forecast
+    >>> x = np.sin(np.arange(300) / 5)[:, None]
+    >>> y = dynamix("dynamix-3d", x, 20, seed=1)
+    >>> y.shape, bool((y == forecast(x, horizon=20, model="dynamix-3d", seed=1)).all())
+    ((20, 1), True)
+    """
     from .forecasting import forecast
 
     return forecast(context, horizon=horizon, model=model, seed=seed)

@@ -12,7 +12,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EchoStateConfig:
-    """Echo-state network: a random recurrent network whose readout alone is fitted."""
+    """Echo-state network: a random recurrent network whose readout alone is fitted.
+
+    Attributes
+    ----------
+    units
+        Of the reservoir.
+    spectral_radius, input_scaling
+        Largest modulus of an eigenvalue of the reservoir's weights, and size of the input's.
+    bias
+        Of a unit: drawn evenly from minus this to this.
+    input_noise
+        Deviation of the noise on the inputs while the readout is fitted, in context deviations.
+    ridge
+        Penalty of the readout's weights.
+    washout
+        First steps left out of the fit, at most a quarter of the context.
+
+    Examples
+    --------
+    >>> EchoStateConfig(units=100).spectral_radius
+    0.9
+    """
 
     units: int = 500  # of the reservoir
     spectral_radius: float = 0.9
@@ -25,7 +46,21 @@ class EchoStateConfig:
 
 @dataclass(frozen=True)
 class DMDConfig:
-    """Dynamic mode decomposition of delayed copies."""
+    """Dynamic mode decomposition of delayed copies.
+
+    Attributes
+    ----------
+    delays
+        Steps stacked on each other, at most a third of the context.
+    rank
+        pydmd's ``svd_rank``: a whole number of modes; below 1 a share of the energy; 0 the optimal
+        hard threshold.
+
+    Examples
+    --------
+    >>> DMDConfig(delays=2, rank=2)
+    DMDConfig(delays=2, rank=2)
+    """
 
     delays: int = 50  # steps stacked on each other, at most a third of the context
     rank: float = 0  # as pydmd's svd_rank: 0 is the optimal hard threshold, below 1 an energy share
@@ -33,7 +68,22 @@ class DMDConfig:
 
 @dataclass(frozen=True)
 class EDMDConfig:
-    """Extended dynamic mode decomposition with a polynomial kernel."""
+    """Extended dynamic mode decomposition with a polynomial kernel.
+
+    Attributes
+    ----------
+    degree
+        Of the polynomials.
+    rank
+        Koopman eigenfunctions kept.
+    pairs
+        Transitions used, spread evenly over the context. The cost is cubic in them.
+
+    Examples
+    --------
+    >>> EDMDConfig(degree=3)
+    EDMDConfig(degree=3, rank=50, pairs=500)
+    """
 
     degree: int = 5  # of the polynomials
     rank: int = 50  # Koopman eigenfunctions kept
@@ -42,7 +92,34 @@ class EDMDConfig:
 
 @dataclass(frozen=True)
 class SINDyConfig:
-    """Sparse identification of nonlinear dynamics with polynomials."""
+    """Sparse identification of nonlinear dynamics with polynomials.
+
+    Rates are per unit of time of :func:`dynamix.baselines_regression.sindy`, of channels in context
+    deviations.
+
+    Attributes
+    ----------
+    degree
+        Of the polynomials, at most.
+    terms_per_step
+        The degree falls until the library has no more monomials than this times the context's
+        steps.
+    threshold
+        Coefficients smaller than this are set to zero.
+    ridge
+        Penalty of the coefficients in each least-squares fit.
+    order
+        Of accuracy of the finite differences.
+    tolerance
+        Relative and absolute, of the integration.
+    evaluations_per_step
+        Of the right-hand side, on average; beyond them the integration is given up.
+
+    Examples
+    --------
+    >>> SINDyConfig().degree, SINDyConfig(threshold=0.1).threshold
+    (3, 0.1)
+    """
 
     degree: int = 3
     terms_per_step: float = (
@@ -57,7 +134,35 @@ class SINDyConfig:
 
 @dataclass(frozen=True)
 class ContextTrainingConfig:
-    """Recurrent networks trained on the single context, by gradient descent (Adam)."""
+    """Recurrent networks trained on the single context, by gradient descent (Adam).
+
+    Attributes
+    ----------
+    updates, batch_size
+        Steps of the optimiser, and windows drawn for each.
+    window
+        Points of a training window, at most half of the context.
+    forcing_interval
+        Steps from one forcing to the next in sparse teacher forcing.
+    input_noise
+        Deviation of the noise on a window's inputs, in context deviations.
+    learning_rate, final_learning_rate
+        At the first update and at the end, with exponential decay between.
+    gradient_clip
+        Largest norm of the gradient.
+    latent_dims, relu_units
+        M and P of the AL-RNN; M is at least twice the channels.
+    hidden_units
+        Of the LSTM.
+    warm_up
+        Last steps of the context that set the latent state before the forecast, at least 2.
+
+    Examples
+    --------
+    >>> quick = ContextTrainingConfig(updates=50)
+    >>> quick.updates, quick.forcing_interval
+    (50, 10)
+    """
 
     updates: int = 800
     batch_size: int = 64
@@ -75,7 +180,28 @@ class ContextTrainingConfig:
 
 @dataclass(frozen=True)
 class NeuralODEConfig:
-    """A neural ordinary differential equation trained on the single context (Adam)."""
+    """A neural ordinary differential equation trained on the single context (Adam).
+
+    Attributes
+    ----------
+    updates, batch_size
+        Steps of the optimiser, and windows drawn for each.
+    window
+        Points of a training window, at most half of the context.
+    hidden_units
+        Of each of the two hidden layers.
+    input_noise
+        Deviation of the noise on a window's inputs, in context deviations.
+    learning_rate, final_learning_rate
+        At the first update and at the end, with exponential decay between.
+    gradient_clip
+        Largest norm of the gradient.
+
+    Examples
+    --------
+    >>> NeuralODEConfig(updates=100).window
+    11
+    """
 
     updates: int = 600
     batch_size: int = 64

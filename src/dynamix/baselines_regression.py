@@ -36,6 +36,28 @@ def echo_state(
     predictions of the context with a little noise on its inputs. The forecast feeds each prediction
     back. Jaeger & Haas (2004), Pathak et al. (2018). The readout sees the bounded reservoir alone,
     so a forecast cannot run away.
+
+    Parameters
+    ----------
+    context
+        ``(T_C, N)``, of at least 3 steps, in any units.
+    horizon
+        Steps to forecast.
+    seed
+        Of the reservoir, its bias and the inputs' noise.
+    config
+        Sizes and strengths; see :class:`dynamix.baselines_config.EchoStateConfig`.
+
+    Returns
+    -------
+    ``(horizon, N)``, in the units of the context.
+
+    Examples
+    --------
+    >>> x = np.sin(2 * np.pi * np.arange(400) / 20)[:, None]
+    >>> y = echo_state(x[:300], 100, config=EchoStateConfig(units=100))
+    >>> y.shape, bool(np.abs(y - x[300:]).max() < 0.1)
+    ((100, 1), True)
     """
     from reservoirpy.nodes import Reservoir, Ridge
 
@@ -74,6 +96,31 @@ def dmd(
     The best linear map from each stack of ``delays`` steps to the next one, and the sum of its
     modes' exponentials: ``x_h = Re sum_i phi_i lambda_i^h b_i``. A linear model, so it ends in a
     fixed point, on a torus, or nowhere. Schmid (2010); with delays Arbabi & Mezic (2017).
+
+    Parameters
+    ----------
+    context
+        ``(T_C, N)``, of at least 3 steps, in any units.
+    horizon
+        Steps to forecast.
+    seed
+        Taken for the sake of the signature; nothing is drawn.
+    config
+        Delays and rank; see :class:`dynamix.baselines_config.DMDConfig`.
+
+    Returns
+    -------
+    ``(horizon, N)``, in the units of the context. A growing mode can make it
+    infinite or NaN.
+
+    Examples
+    --------
+    Two steps of a sine determine the next one, by a linear map:
+
+    >>> x = np.sin(2 * np.pi * np.arange(400) / 20)[:, None]
+    >>> y = dmd(x[:300], 100, config=DMDConfig(delays=2, rank=2))
+    >>> y.shape, bool(np.abs(y - x[300:]).max() < 1e-6)
+    ((100, 1), True)
     """
     scaling = Standardize.fit(context)
     fitted = dmd_model(scaling.apply(context), config=config)
@@ -82,7 +129,23 @@ def dmd(
 
 
 def dmd_model(x: Float[ndarray, "T N"], *, config: DMDConfig) -> Any:
-    """The fitted ``pydmd.DMD`` of a series' stacks, the newest step last."""
+    """The fitted ``pydmd.DMD`` of a series' stacks, the newest step last.
+
+    ``x`` is ``(T, N)``, its channels scaled alike; ``config`` holds the delays, of which at most a
+    third of the steps are used, and the rank. The model's ``eigs`` are the factors that its modes
+    are multiplied by in a step, its ``modes`` have ``delays * N`` rows.
+
+    Examples
+    --------
+    A sine of 20 steps has two modes that turn by a twentieth of a circle in a step, either way:
+
+    >>> x = np.sin(2 * np.pi * np.arange(400) / 20)[:, None]
+    >>> eigenvalues = dmd_model(x, config=DMDConfig(delays=2, rank=2)).eigs
+    >>> np.sort(np.angle(eigenvalues) / (2 * np.pi)).round(3)
+    array([-0.05,  0.05])
+    >>> np.abs(eigenvalues).round(3)
+    array([1., 1.])
+    """
     from pydmd import DMD
 
     depth = max(1, min(config.delays, len(x) // 3))
@@ -104,6 +167,35 @@ def edmd(
     eigenvalues say: ``x_h = Re sum_i v_i lambda_i^h phi_i(x_0)``. It is never lifted again from its
     own forecast, which would make it a nonlinear regression instead of a Koopman model. Williams,
     Kevrekidis & Rowley (2015); Williams, Rowley & Kevrekidis (2015) for the kernel.
+
+    Parameters
+    ----------
+    context
+        ``(T_C, N)``, of at least 20 steps, in any units.
+    horizon
+        Steps to forecast.
+    seed
+        Taken for the sake of the signature; nothing is drawn.
+    config
+        Degree, rank and transitions; see :class:`dynamix.baselines_config.EDMDConfig`.
+
+    Returns
+    -------
+    ``(horizon, N)``, in the units of the context. A growing
+    eigenvalue can make it infinite or NaN.
+
+    Raises
+    ------
+    InputError
+        If a context of fewer than three channels is too short for its delayed copies.
+
+    Examples
+    --------
+    >>> angle = 2 * np.pi * np.arange(400) / 20
+    >>> x = np.stack([np.sin(angle), np.cos(angle), np.sin(2 * angle)], axis=1)
+    >>> y = edmd(x[:300], 100)
+    >>> y.shape, bool(np.abs(y - x[300:]).max() < 1e-3)
+    ((100, 3), True)
     """
     scaling = Standardize.fit(context)
     x = state_space(scaling.apply(context))
@@ -116,7 +208,22 @@ def edmd(
 def edmd_model(
     before: Float[ndarray, "K N"], after: Float[ndarray, "K N"], *, config: EDMDConfig
 ) -> Any:
-    """The fitted ``pydmd.EDMD`` of transitions ``before -> after``."""
+    """The fitted ``pydmd.EDMD`` of transitions ``before -> after``.
+
+    ``before`` and ``after`` are ``(K, N)``, scaled alike, each row of ``after`` one step later than
+    that of ``before``; ``config`` holds the polynomials' degree, the rank (from 1 to the number of
+    transitions) and how many transitions are used. The model's ``eigs`` are the Koopman
+    eigenvalues per step.
+
+    Examples
+    --------
+    If a step multiplies x by 0.9, it multiplies 1 by 1 and x^2 by 0.81:
+
+    >>> x = 0.9 ** np.arange(30)[:, None]
+    >>> model = edmd_model(x[:-1], x[1:], config=EDMDConfig(degree=2, rank=3))
+    >>> np.sort(model.eigs.real).round(3)
+    array([0.81, 0.9 , 1.  ])
+    """
     from pydmd import EDMD
 
     chosen = np.unique(np.linspace(0, len(before) - 1, config.pairs).astype(int))
@@ -139,6 +246,34 @@ def sindy(
     ten deviations from zero, not centred, which leaves a system the monomials it has. A unit of
     time is what the state needs to move by one deviation (root mean square over the context), so
     that the threshold means the same at every sampling rate.
+
+    Parameters
+    ----------
+    context
+        ``(T_C, N)``, of at least 20 steps, in any units.
+    horizon
+        Steps to forecast.
+    seed
+        Taken for the sake of the signature; nothing is drawn.
+    config
+        Library, fit and integration; see :class:`dynamix.baselines_config.SINDyConfig`.
+
+    Returns
+    -------
+    ``(horizon, N)``, in the units of the context. NaN from where the
+    solution blows up or the integration is given up.
+
+    Raises
+    ------
+    InputError
+        If a context of fewer than three channels is too short for its delayed copies.
+
+    Examples
+    --------
+    >>> x = np.sin(2 * np.pi * np.arange(400) / 20)[:, None]
+    >>> y = sindy(x[:300], 100)
+    >>> y.shape, bool(np.abs(y - x[300:]).max() < 0.1)
+    ((100, 1), True)
     """
     deviation = np.maximum(context.std(axis=0), 1e-12)
     middle = context.mean(axis=0)
@@ -153,7 +288,25 @@ def sindy(
 
 
 def sindy_model(x: Float[ndarray, "T N"], *, dt: float, config: SINDyConfig) -> Any:
-    """The fitted ``pysindy.SINDy`` of a series sampled every ``dt``."""
+    """The fitted ``pysindy.SINDy`` of a series sampled every ``dt``.
+
+    ``x`` is ``(T, N)``; ``dt`` in the unit of time that the rates are to have; ``config`` as for
+    :func:`sindy`, whose degree falls until the library is small enough for the series. The model's
+    ``coefficients()`` are ``(N, terms)``, in the order of ``get_feature_names()``.
+
+    Examples
+    --------
+    A circle solves ``x' = y, y' = -x``; no other term is found:
+
+    >>> t = np.arange(0, 20, 0.05)
+    >>> circle = np.stack([np.sin(t), np.cos(t)], axis=1)
+    >>> model = sindy_model(circle, dt=0.05, config=SINDyConfig(degree=2))
+    >>> model.get_feature_names()
+    ['1', 'x0', 'x1', 'x0^2', 'x0 x1', 'x1^2']
+    >>> model.coefficients().round(2) + 0.0
+    array([[ 0.,  0.,  1.,  0.,  0.,  0.],
+           [ 0., -1.,  0.,  0.,  0.,  0.]])
+    """
     from math import comb
 
     from pysindy import SINDy
@@ -176,6 +329,10 @@ def polynomial(
     powers: ndarray, coefficients: Float[ndarray, "N terms"]
 ) -> Callable[[float, ndarray], ndarray]:
     """``f(t, x)`` of monomials with those exponents, as an integrator wants it.
+
+    ``powers`` is ``(terms, N)``, the exponent of each variable in each monomial, whole and not
+    negative; ``coefficients`` is ``(N, terms)``, those of each variable's rate. The function takes
+    a time, which plays no part, and a state ``(N,)``, and returns the rates ``(N,)``.
 
     Examples
     --------
@@ -226,7 +383,30 @@ def _integrate(
 
 
 def state_space(x: Float[ndarray, "T N"]) -> Float[ndarray, "_ M"]:
-    """The series, with delayed copies of its last channel where it has fewer than three."""
+    """The series, with delayed copies of its last channel where it has fewer than three.
+
+    Parameters
+    ----------
+    x
+        ``(T, N)``, scaled or not.
+
+    Returns
+    -------
+    ``x`` itself for three channels and more; else ``(T', 3)``, the channels of ``x`` first, without
+    the first steps, whose past is not known. The delays are multiples of the last channel's
+    decorrelation time; see :func:`dynamix.preprocessing.embed`.
+
+    Raises
+    ------
+    InputError
+        If the series is too short for the delays.
+
+    Examples
+    --------
+    >>> wave = np.sin(2 * np.pi * np.arange(400) / 20)[:, None]
+    >>> state_space(wave).shape, state_space(np.ones((400, 5))).shape
+    ((392, 3), (400, 5))
+    """
     return embed(x, dims=max(x.shape[1], _LEAST_DIMS), embedding="delay")
 
 

@@ -38,7 +38,31 @@ _SHORTEST_WINDOW = 3
 class SingleALRNN(nn.Module):
     """One expert of DynaMix on its own: an almost-linear RNN, without a context to look at.
 
-    The state is ``z (S, M)``, its first N entries the observation; ``z_0 = [x_0; L x_0]``.
+    The state is ``z (S, M)``, its first N entries the observation; ``z_0 = [x_0; L x_0]``. Called
+    with a state, it returns the next one. Brenner et al. (2024).
+
+    Parameters
+    ----------
+    N
+        Channels.
+    config
+        ``latent_dims`` M, raised to ``2 N`` where it is smaller, and ``relu_units``, at most
+        ``M - N``.
+    generator
+        Of the first weights.
+
+    Raises
+    ------
+    InputError
+        If a size is not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> net = SingleALRNN(2, ContextTrainingConfig(), torch.Generator().manual_seed(0))
+    >>> x = torch.ones(4, 2)
+    >>> z = net.first(x)
+    >>> tuple(z.shape), bool((z[:, :2] == x).all()), tuple(net(z).shape)
+    ((4, 30), True, (4, 30))
     """
 
     def __init__(self, N: int, config: ContextTrainingConfig, generator: torch.Generator) -> None:
@@ -62,7 +86,24 @@ class SingleALRNN(nn.Module):
 class SingleLSTM(nn.Module):
     """An LSTM that predicts the next observation and takes it, or the data, as its next input.
 
-    The state is ``[x; h; c]``: last observation, hidden and cell state.
+    The state is ``[x; h; c]``: last observation, hidden and cell state, ``(S, N + 2 H)``. Called
+    with a state, it returns the next one. Hochreiter & Schmidhuber (1997).
+
+    Parameters
+    ----------
+    N
+        Channels.
+    config
+        ``hidden_units`` H.
+    generator
+        Of the first weights.
+
+    Examples
+    --------
+    >>> net = SingleLSTM(2, ContextTrainingConfig(), torch.Generator().manual_seed(0))
+    >>> z = net.first(torch.ones(4, 2))
+    >>> tuple(z.shape), bool((z[:, 2:] == 0).all()), tuple(net(z).shape)
+    ((4, 66), True, (4, 66))
     """
 
     def __init__(self, N: int, config: ContextTrainingConfig, generator: torch.Generator) -> None:
@@ -92,7 +133,41 @@ def alrnn_stf(
     seed: int = 0,
     config: ContextTrainingConfig | None = None,
 ) -> Float[ndarray, "horizon N"]:
-    """AL-RNN (Brenner et al. 2024) trained on the context by sparse teacher forcing."""
+    """AL-RNN (Brenner et al. 2024) trained on the context by sparse teacher forcing.
+
+    The data overwrites the state every ``config.forcing_interval`` steps (Mikhaeil et al. 2022).
+
+    Parameters
+    ----------
+    context
+        ``(T_C, N)``, of at least 6 steps, in any units.
+    horizon
+        Steps to forecast, at least 1.
+    seed
+        Of the first weights, the training windows and their noise.
+    config
+        Sizes and budget; None: :class:`dynamix.baselines_config.ContextTrainingConfig`.
+
+    Returns
+    -------
+    ``(horizon, N)``, in the units of the context; NaN behind the step at which it lies ten million
+    deviations away.
+
+    Raises
+    ------
+    InputError
+        If the context is shorter.
+
+    Examples
+    --------
+    The seed fixes the forecast:
+
+    >>> x = np.sin(np.arange(100) / 5)[:, None]
+    >>> quick = ContextTrainingConfig(updates=5)
+    >>> y = alrnn_stf(x, 20, seed=1, config=quick)
+    >>> y.shape, bool((y == alrnn_stf(x, 20, seed=1, config=quick)).all())
+    ((20, 1), True)
+    """
     return _recurrent(SingleALRNN, context, horizon, seed=seed, config=config, sparse=True)
 
 
@@ -103,7 +178,21 @@ def alrnn_tf(
     seed: int = 0,
     config: ContextTrainingConfig | None = None,
 ) -> Float[ndarray, "horizon N"]:
-    """The same AL-RNN, trained by teacher forcing at every step."""
+    """The same AL-RNN as in :func:`alrnn_stf`, trained by teacher forcing at every step.
+
+    ``context`` ``(T_C, N)``, of at least 6 steps, ``horizon``, ``seed``, ``config``, the forecast
+    ``(horizon, N)`` and the errors are as for :func:`alrnn_stf`.
+
+    Examples
+    --------
+    It is sparse teacher forcing at an interval of one step:
+
+    >>> x = np.sin(np.arange(100) / 5)[:, None]
+    >>> plain = alrnn_tf(x, 20, config=ContextTrainingConfig(updates=5))
+    >>> often = ContextTrainingConfig(updates=5, forcing_interval=1)
+    >>> bool((plain == alrnn_stf(x, 20, config=often)).all())
+    True
+    """
     return _recurrent(SingleALRNN, context, horizon, seed=seed, config=config, sparse=False)
 
 
@@ -114,7 +203,24 @@ def lstm_stf(
     seed: int = 0,
     config: ContextTrainingConfig | None = None,
 ) -> Float[ndarray, "horizon N"]:
-    """LSTM (Hochreiter & Schmidhuber 1997) trained on the context by sparse teacher forcing."""
+    """LSTM (Hochreiter & Schmidhuber 1997) trained on the context by sparse teacher forcing.
+
+    The data overwrites the last observation every ``config.forcing_interval`` steps (Mikhaeil et
+    al. 2022); the hidden and the cell state are kept.
+
+    ``context`` ``(T_C, N)``, of at least 6 steps, ``horizon``, ``seed``, ``config``, the forecast
+    ``(horizon, N)`` and the errors are as for :func:`alrnn_stf`.
+
+    Examples
+    --------
+    Units play no part, since each channel is standardised by the context:
+
+    >>> x = np.sin(np.arange(100) / 5)[:, None]
+    >>> quick = ContextTrainingConfig(updates=5)
+    >>> y, scaled = lstm_stf(x, 20, config=quick), lstm_stf(9 * x + 7, 20, config=quick)
+    >>> bool(np.allclose(scaled, 9 * y + 7, atol=0.01))
+    True
+    """
     return _recurrent(SingleLSTM, context, horizon, seed=seed, config=config, sparse=True)
 
 
@@ -125,7 +231,21 @@ def lstm_tf(
     seed: int = 0,
     config: ContextTrainingConfig | None = None,
 ) -> Float[ndarray, "horizon N"]:
-    """The same LSTM, trained by teacher forcing at every step."""
+    """The same LSTM as in :func:`lstm_stf`, trained by teacher forcing at every step.
+
+    ``context`` ``(T_C, N)``, of at least 6 steps, ``horizon``, ``seed``, ``config``, the forecast
+    ``(horizon, N)`` and the errors are as for :func:`alrnn_stf`.
+
+    Examples
+    --------
+    >>> x = np.sin(np.arange(100) / 5)[:, None]
+    >>> lstm_tf(x, 20, config=ContextTrainingConfig(updates=5)).shape
+    (20, 1)
+    >>> lstm_tf(x[:5], 20)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: training on the context needs one of at least 6 steps, found 5.
+    """
     return _recurrent(SingleLSTM, context, horizon, seed=seed, config=config, sparse=False)
 
 
@@ -142,6 +262,34 @@ def neural_ode(
     sampling step, gradients through the integrator; ``r`` is the context's root mean square change
     in a step. It sees the present state alone, so that contexts of fewer than three channels are
     completed by delayed copies of the last.
+
+    Parameters
+    ----------
+    context
+        ``(T_C, N)``, of at least 6 steps besides those that the delays take, in any units.
+    horizon
+        Steps to forecast, at least 1.
+    seed
+        Of the first weights, the training windows and their noise.
+    config
+        Sizes and budget; None: :class:`dynamix.baselines_config.NeuralODEConfig`.
+
+    Returns
+    -------
+    ``(horizon, N)``, in the units of the context; NaN behind a piece of 500 steps that ends more
+    than ten million deviations away.
+
+    Raises
+    ------
+    InputError
+        If the context is shorter, or too short for its delayed copies.
+
+    Examples
+    --------
+    >>> x = np.sin(2 * np.pi * np.arange(120) / 20)[:, None]
+    >>> y = neural_ode(x[:100], 20, config=NeuralODEConfig(updates=60, batch_size=16))
+    >>> y.shape, bool(np.abs(y - x[100:]).max() < 0.2)
+    ((20, 1), True)
     """
     from torchdiffeq import odeint
 
@@ -211,7 +359,30 @@ def run(
 ) -> tuple[Float[Tensor, "T S N"], Float[Tensor, "S M"]]:
     """Predictions ``x_1 .. x_T`` from ``x_0``, the data written over each ``interval``-th state.
 
-    Also the last state, from which the network runs on.
+    Parameters
+    ----------
+    net
+        :class:`SingleALRNN` or :class:`SingleLSTM`.
+    inputs
+        ``x_0 .. x_{T-1}``, ``(T, S, N)``: S windows of T steps, standardised.
+    interval
+        Steps from one forcing to the next, at least 1; from T on the network runs freely from
+        ``x_0``.
+
+    Returns
+    -------
+    The predictions ``(T, S, N)``, and the last state ``(S, M)``, from which the network runs on.
+
+    Examples
+    --------
+    Between forcings the network reads nothing of the data:
+
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> net = SingleALRNN(2, ContextTrainingConfig(), generator)
+    >>> x = torch.randn(5, 1, 2, generator=generator)
+    >>> other = torch.cat([x[:1], -x[1:]])
+    >>> [torch.equal(run(net, x, interval=k)[0], run(net, other, interval=k)[0]) for k in (5, 1)]
+    [True, False]
     """
     N = inputs.shape[2]
     z = net.first(inputs[0])

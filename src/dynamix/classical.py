@@ -41,12 +41,34 @@ def auto_arima(
 
     Parameters
     ----------
-    context, horizon
-        What is shown, and how many steps come back.
+    context
+        ``(T_C, N)``, of at least 4 steps, in any units.
+    horizon
+        Steps to forecast.
     seed
         Taken for the sake of the signature; nothing is drawn.
     seasons
-        Periods in steps; those that the context does not show twice are left out.
+        Periods in steps; those that the context does not show twice are left out. Several, or one
+        beyond :data:`LONGEST_SEASON`, are taken out by MSTL first.
+
+    Returns
+    -------
+    ``(horizon, N)``, in the units and dtype of the context: the mean of the fitted model.
+
+    Raises
+    ------
+    InputError
+        If the horizon is not a whole number of at least 1, the context is too short or cannot be
+        fitted (the message quotes the package's), or statsforecast is not installed.
+
+    Examples
+    --------
+    >>> auto_arima(np.arange(30.0)[:, None], 3).ravel().round(3)
+    array([30., 31., 32.])
+    >>> auto_arima(np.arange(3.0)[:, None], 3)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: AutoARIMA needs a context of at least 4 steps.
     """
     return _each_channel("AutoARIMA", context, horizon, seasons)
 
@@ -54,14 +76,35 @@ def auto_arima(
 def auto_ets(
     context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0, seasons: Sequence[int] = ()
 ) -> Float[ndarray, "horizon N"]:
-    """Exponential smoothing, its components chosen by the same criterion (Hyndman et al. 2002)."""
+    """Exponential smoothing, its components chosen by the same criterion (Hyndman et al. 2002).
+
+    ``context``, ``horizon``, ``seed``, ``seasons``, the forecast and the errors are as for
+    :func:`auto_arima`; it takes some 7 steps to be fitted.
+
+    Examples
+    --------
+    >>> wave = np.tile([10.0, 20.0, 30.0, 40.0], 10)[:, None]
+    >>> auto_ets(wave, 5, seasons=(4,)).ravel().round()
+    array([10., 20., 30., 40., 10.])
+    """
     return _each_channel("AutoETS", context, horizon, seasons)
 
 
 def auto_theta(
     context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0, seasons: Sequence[int] = ()
 ) -> Float[ndarray, "horizon N"]:
-    """The best of the Theta family (Fiorucci et al. 2016), for the shortest season shown twice."""
+    """The best of the Theta family (Fiorucci et al. 2016), for the shortest season shown twice.
+
+    ``context``, ``horizon``, ``seed``, ``seasons``, the forecast and the errors are as for
+    :func:`auto_arima`, but that no MSTL is used: seasons other than
+    the shortest play no part.
+
+    Examples
+    --------
+    >>> wave = np.tile([10.0, 20.0, 30.0, 40.0], 10)[:, None]
+    >>> auto_theta(wave, 5, seasons=(4, 8)).ravel().round()
+    array([10., 20., 30., 40., 10.])
+    """
     return _each_channel("AutoTheta", context, horizon, seasons)
 
 
@@ -69,6 +112,26 @@ def seasonal_naive(
     context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0, season: int = 1
 ) -> Float[ndarray, "horizon N"]:
     """The last season, over and over; all of the context where that is shorter than a season.
+
+    Parameters
+    ----------
+    context
+        ``(T_C, N)``, in any units.
+    horizon
+        Steps to forecast.
+    seed
+        Taken for the sake of the signature; nothing is drawn.
+    season
+        Period in steps; 1 repeats the last state.
+
+    Returns
+    -------
+    ``(horizon, N)``, in the units and dtype of the context.
+
+    Raises
+    ------
+    InputError
+        If the season is not a whole number of at least 1.
 
     Examples
     --------
@@ -89,10 +152,29 @@ CLASSICS: dict[str, Callable[..., Float[ndarray, "horizon N"]]] = {
 def classic(name: str, *, seasons: Sequence[int] = ()) -> Callable[..., Float[ndarray, "h N"]]:
     """The forecaster of that name with its seasons fixed, as ``f(context, horizon, *, seed)``.
 
+    Parameters
+    ----------
+    name
+        ``"AutoARIMA"``, ``"AutoETS"`` or ``"AutoTheta"``.
+    seasons
+        Periods in steps; see :func:`auto_arima`.
+
     Raises
     ------
     InputError
-        If there is none; the message lists them.
+        If there is none of that name, where the message lists them, or a season is not a whole
+        number of at least 1.
+
+    Examples
+    --------
+    >>> wave = np.tile([10.0, 20.0, 30.0, 40.0], 10)[:, None]
+    >>> forecaster = classic("AutoETS", seasons=(4,))
+    >>> forecaster(wave, 5).ravel().round()
+    array([10., 20., 30., 40., 10.])
+    >>> classic("ETS")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: unknown classic 'ETS'. Known: ... Did you mean 'AutoETS'?
     """
     one_of("classic", name, CLASSICS)
     seasons = tuple(whole_number("season", season) for season in seasons)
@@ -101,6 +183,8 @@ def classic(name: str, *, seasons: Sequence[int] = ()) -> Callable[..., Float[nd
 
 def shown_twice(seasons: Sequence[int], length: int) -> list[int]:
     """Those seasons that a context of this length shows at least twice, shortest first.
+
+    ``seasons`` and ``length`` are in steps. A season of 1 is none and is left out too.
 
     Examples
     --------

@@ -32,15 +32,48 @@ Forecaster = Callable[..., Float[ndarray, "horizon N"]]
 class Baseline:
     """A forecaster with what is to be known about it. Call it like the function that it names.
 
-    Fields: ``name``; ``what`` it is in a sentence; ``source``, where it is described; ``function``,
-    ``"module:function"`` in this package, imported at the first call; ``extra`` that installs the
-    ``packages`` it needs; ``trained``, whether it is fitted to the context; ``joint``, whether it
-    sees all channels together or each alone; ``argument``, handed to the function first.
+    A call takes the context ``(T_C, N)`` in any units, the horizon in steps and a seed, and returns
+    ``(horizon, N)`` in the units and dtype of the context, NaN from where it diverges
+    (:func:`dynamix.forecasters.bounded`). The function computes in float64.
+
+    Attributes
+    ----------
+    name
+        What :func:`dynamix.baselines.baseline` finds it by.
+    what
+        What it is, in a sentence.
+    source
+        Where it is described: author and year.
+    function
+        ``"module:function"`` in this package, imported at the first call.
+    trained
+        Whether it is fitted to the context.
+    joint
+        Whether it sees all channels together, or each alone.
+    extra
+        The extra of this package that installs what it needs.
+    packages
+        Modules that it needs beyond this package.
+    argument
+        Handed to the function first, where there is one: a pretrained model's name.
 
     Raises
     ------
     InputError
-        When called: if a package is missing or the context is not ``(T_C >= 3, N)`` and finite.
+        When called: if a package is missing, the context is not ``(T_C >= 3, N)`` and finite, the
+        horizon is not a whole number of at least 1 or the seed of at least 0, or the function
+        itself has no use for the context.
+
+    Examples
+    --------
+    >>> last = Baseline(
+    ...     "last", "the last state", "", "baselines:naive", trained=False, joint=False)
+    >>> last(np.array([[1.0], [2.0], [5.0]]), 2).ravel()
+    array([5., 5.])
+    >>> last(np.array([[1.0], [np.nan], [5.0]]), 2)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: the context holds values that are not finite. Fill or cut them out...
     """
 
     name: str
@@ -79,6 +112,21 @@ def bounded(
     forecast: Float[ndarray, "T N"], context: Float[ndarray, "T_C N"]
 ) -> Float[ndarray, "T N"]:
     """The forecast, NaN from the first step at which it has left every scale of the context.
+
+    That is where any channel is not finite or lies more than :data:`FURTHEST` (a million)
+    deviations from the context's mean. A constant channel is measured by its absolute value
+    instead, or by 1 where that is larger.
+
+    Parameters
+    ----------
+    forecast
+        ``(T, N)``.
+    context
+        ``(T_C, N)``, finite, in the same units.
+
+    Returns
+    -------
+    ``(T, N)``: the forecast, all of its channels NaN from that step on.
 
     Examples
     --------

@@ -53,6 +53,17 @@ class DynaMixForecaster:
         What ``from_pretrained`` takes, or a model.
     embedding, detrend, box_cox
         As :func:`dynamix.forecast` takes them.
+
+    Raises
+    ------
+    InputError
+        When called: as :func:`dynamix.forecast` does.
+
+    Examples
+    --------
+    >>> wave = np.sin(np.arange(300) / 5)[:, None]
+    >>> DynaMixForecaster(embedding="delay")(wave, 20, seed=1).shape
+    (20, 1)
     """
 
     model: Any = None
@@ -81,6 +92,9 @@ class DynaMixForecaster:
 
 def origins(length: int, config: RollingConfig) -> Int[ndarray, " K"]:
     """First steps of the continuations, spread evenly; the same for every context and horizon.
+
+    ``length`` is that of the series in steps; ``config`` holds the contexts and horizons, the
+    longest of which must fit before and behind each origin, and the number of origins.
 
     Raises
     ------
@@ -118,7 +132,7 @@ def evaluate(
     series
         ``(T,)`` or ``(T, N)``: an array, or a frame whose rows are regular steps of time.
     forecasters
-        ``f(context, horizon, *, seed) -> forecast`` by name.
+        ``f(context, horizon, *, seed) -> forecast`` by name, with arrays ``(T, N)``.
     config
         Contexts, horizons, origins and how things are measured.
     contexts
@@ -144,7 +158,9 @@ def evaluate(
     Raises
     ------
     InputError
-        If the series does not suffice, or is not finite.
+        If the series holds several series, is not finite, does not change at the season's lag or is
+        too short for the origins; if a forecast has another shape than was asked for. An InputError
+        of a forecaster is a ``failure`` in the table instead.
 
     Examples
     --------
@@ -230,8 +246,30 @@ def measure(
 ) -> dict[str, float]:
     """The errors of one forecast; see :func:`evaluate`.
 
-    A forecast that never enters the truth's range has an infinite ``d_stsp``. NaN means that the
-    stretch is too short, or that the truth stands still in it.
+    Parameters
+    ----------
+    forecast, truth
+        ``(T, N)``, finite, in the same units.
+    scale
+        ``(N,)``: what the absolute errors of each channel are divided by in ``mase``, positive.
+    delays
+        Of the embedding in which ``d_stsp`` is measured, in steps; see :func:`delays_of`.
+    config
+        Bins per dimension of ``d_stsp`` and smoothing of ``d_h``.
+
+    Returns
+    -------
+    ``mase`` (no unit), ``mae`` (the data's), ``d_stsp`` (nats) and ``d_h`` (0 to 1). A forecast
+    that never enters the truth's range has an infinite ``d_stsp``. NaN of the last two means that
+    the stretch is shorter than 50 steps, or that a channel of the truth stands still in it.
+
+    Examples
+    --------
+    An error of 1 at each of 10 steps, in units of a scale of 2:
+
+    >>> truth = np.arange(10.0)[:, None]
+    >>> measure(truth + 1, truth, scale=np.array([2.0]), delays=[], config=RollingConfig())
+    {'mase': 0.5, 'mae': 1.0, 'd_stsp': nan, 'd_h': nan}
     """
     error = np.abs(forecast - truth).mean(axis=0)
     found = {"mase": float((error / scale).mean()), "mae": float(error.mean())}
@@ -252,6 +290,15 @@ def delays_of(x: Float[ndarray, "T N"], horizon: int, config: RollingConfig) -> 
 
     Multiples of the series' decorrelation time, shortened so that the horizon keeps three quarters
     of its points.
+
+    ``x`` is the whole series ``(T, N)``, ``horizon`` the steps of the stretch that is measured;
+    ``config.dims`` dimensions need one delay fewer. The delays are in steps, at least 1.
+
+    Examples
+    --------
+    >>> wave = np.sin(2 * np.pi * np.arange(200) / 20)[:, None]
+    >>> delays_of(wave, 200, RollingConfig(dims=3)), delays_of(wave, 10, RollingConfig(dims=3))
+    ([4, 8], [1, 2])
     """
     if x.shape[1] > 1:
         return []
@@ -261,7 +308,18 @@ def delays_of(x: Float[ndarray, "T N"], horizon: int, config: RollingConfig) -> 
 
 
 def delayed(x: Float[ndarray, "T N"], delays: Sequence[int]) -> Float[ndarray, "_ _"]:
-    """A series beside itself, delayed; the first rows, which lack a past, are dropped."""
+    """A series beside itself, delayed; the first rows, which lack a past, are dropped.
+
+    ``x`` is ``(T, N)``; ``delays`` are in steps and shorter than T. For each delay N columns are
+    added, in the given order, and the longest delay is the number of rows lost.
+
+    Examples
+    --------
+    >>> delayed(np.arange(5.0)[:, None], [1, 2])
+    array([[2., 1., 0.],
+           [3., 2., 1.],
+           [4., 3., 2.]])
+    """
     longest = max(delays, default=0)
     return np.concatenate([x[longest - d : len(x) - d] for d in (0, *delays)], axis=1)
 
@@ -280,12 +338,28 @@ def summary(table: pd.DataFrame, *, against: str | None = None) -> pd.DataFrame:
     Returns
     -------
     A row per forecaster, context and horizon: ``mase``, ``mase_low``, ``mase_high``, and so on for
-    each error, the median ``seconds``, ``origins`` and ``failures``.
+    each error, the median ``seconds``, ``origins`` and ``failures``. A median is infinite where
+    half of the forecasts failed; NaN where an error was measured nowhere.
+
+    Raises
+    ------
+    InputError
+        If the table has no forecaster named ``against``.
 
     Notes
     -----
     Neighbouring origins share much of their contexts, and long horizons overlap, so the intervals
     are narrower than those of as many independent stretches would be.
+
+    Examples
+    --------
+    >>> from dynamix import baselines
+    >>> table = evaluate(
+    ...     np.sin(np.arange(300) / 5),
+    ...     forecasters={"parrot": baselines.parrot, "naive": baselines.naive},
+    ...     config=RollingConfig(contexts=(100,), horizons=(10,), origins=5))
+    >>> summary(table, against="naive").set_index("forecaster")["beats"].to_dict()
+    {'parrot': 1.0, 'naive': 0.5}
     """
     keys = ["forecaster", "context", "horizon"]
     if against is not None and against not in set(table["forecaster"]):
@@ -324,16 +398,22 @@ def phase_lags(
     Parameters
     ----------
     forecast, truth
-        ``(T,)`` or ``(T, N)``, equally long.
+        ``(T,)`` or ``(T, N)``, equally long, in the same units.
     season
-        Steps of the period.
+        Steps of the period, at least 1.
     longest
-        Largest shift tried.
+        Largest shift tried, in steps, at least 1.
+
+    Returns
+    -------
+    A lag in steps per season whose shifts all lie within the horizon, positive where the forecast
+    is late. Of lags that fit equally well the shortest is taken.
 
     Raises
     ------
     InputError
-        If the horizon does not hold two seasons: one must lie within reach of a shift.
+        If the shapes differ, ``longest`` is below 1, or the horizon does not hold two seasons: one
+        must lie within reach of a shift.
 
     Examples
     --------

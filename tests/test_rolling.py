@@ -173,7 +173,7 @@ def test_a_slow_clock_falls_behind():
     )
     assert (np.diff(found) >= 0).all()
     assert found[-1] == pytest.approx(0.02 * 380, abs=1.5)
-    with pytest.raises(InputError, match="two seasons of 40 steps"):
+    with pytest.raises(InputError, match="at least 80 steps"):
         rolling.phase_lags(forecast=t[:79], truth=t[:79], season=40)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from .errors import InputError, one_of
+from .errors import InputError, one_of, whole_number
 from .forecasters import DISTRIBUTION, FURTHEST, Baseline
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def parrot(
     dynamix.errors.InputError: parroting needs a context of at least 3 steps, found 2.
     """
     T_C = len(context)
-    length = min(match_length, (T_C - 1) // 2)
+    length = min(whole_number("match_length", match_length), (T_C - 1) // 2)
     if length < 1:
         raise InputError(f"parroting needs a context of at least 3 steps, found {T_C}.")
     scaled = context / np.maximum(context.std(axis=0), 1e-12)
@@ -383,7 +383,7 @@ def versions(name: object) -> dict[str, str]:
 
     Raises
     ------
-    importlib.metadata.PackageNotFoundError
+    InputError
         If such a package is not installed.
 
     Examples
@@ -396,10 +396,14 @@ def versions(name: object) -> dict[str, str]:
     if not isinstance(name, str) or not is_rival(name):
         return {}
     known = metadata.packages_distributions()
-    return {
-        package: metadata.version(known.get(package, [package])[0])
-        for package in baseline(name).packages
-    }
+    packages = {p: known.get(p, [p])[0] for p in baseline(name).packages}
+    try:
+        return {package: metadata.version(found) for package, found in packages.items()}
+    except metadata.PackageNotFoundError as error:
+        raise InputError(
+            f"{name} needs {', '.join(packages)}, not all of them installed here. Install them "
+            "with: pip install 'dynamix-companion[baselines,realworld]'"
+        ) from error
 
 
 def _dynamix(name: str) -> Baseline:

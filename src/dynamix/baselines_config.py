@@ -122,9 +122,7 @@ class SINDyConfig:
     """
 
     degree: int = 3
-    terms_per_step: float = (
-        0.25  # the degree falls until the library is smaller than this times T_C
-    )
+    terms_per_step: float = 0.25  # the degree falls until the terms are at most this times T_C
     threshold: float = 0.02  # smaller coefficients are set to zero
     ridge: float = 1e-3
     order: int = 4  # of the finite differences

@@ -16,11 +16,20 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from .baselines_config import DMDConfig, EchoStateConfig, EDMDConfig, SINDyConfig
+from .errors import InputError
 from .preprocessing import Standardize, embed
 
+_SHORTEST = 20
 _LEAST_DIMS = 3  # chaos needs three, and a method without memory sees no more than the state
 _FAR = 1e7  # context deviations; beyond it an integration ends, and its rest is not a number
 _MOST_OFF_CENTRE = 10.0  # deviations that a mean may lie from zero before SINDy subtracts it
+
+
+def _long_enough(name: str, context: ndarray) -> None:
+    if len(context) < _SHORTEST:  # its delayed copies and derivatives take some, and a fit the rest
+        raise InputError(
+            f"{name} needs a context of at least {_SHORTEST} steps, found {len(context)}."
+        )
 
 
 def echo_state(
@@ -187,7 +196,7 @@ def edmd(
     Raises
     ------
     InputError
-        If a context of fewer than three channels is too short for its delayed copies.
+        If the context has fewer than 20 steps.
 
     Examples
     --------
@@ -197,6 +206,7 @@ def edmd(
     >>> y.shape, bool(np.abs(y - x[300:]).max() < 1e-3)
     ((100, 3), True)
     """
+    _long_enough("EDMD", context)
     scaling = Standardize.fit(context)
     x = state_space(scaling.apply(context))
     fitted = edmd_model(x[:-1], x[1:], config=config)
@@ -266,7 +276,7 @@ def sindy(
     Raises
     ------
     InputError
-        If a context of fewer than three channels is too short for its delayed copies.
+        If the context has fewer than 20 steps.
 
     Examples
     --------
@@ -275,6 +285,7 @@ def sindy(
     >>> y.shape, bool(np.abs(y - x[300:]).max() < 0.1)
     ((100, 1), True)
     """
+    _long_enough("SINDy", context)
     deviation = np.maximum(context.std(axis=0), 1e-12)
     middle = context.mean(axis=0)
     middle = np.where(np.abs(middle) > _MOST_OFF_CENTRE * deviation, middle, 0.0)

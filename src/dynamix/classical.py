@@ -68,7 +68,7 @@ def auto_arima(
     >>> auto_arima(np.arange(3.0)[:, None], 3)
     Traceback (most recent call last):
     ...
-    dynamix.errors.InputError: AutoARIMA needs a context of at least 4 steps.
+    dynamix.errors.InputError: AutoARIMA needs a context of at least 4 steps, found 3.
     """
     return _each_channel("AutoARIMA", context, horizon, seasons)
 
@@ -199,7 +199,9 @@ def _each_channel(
 ) -> Float[ndarray, "horizon N"]:
     horizon = whole_number("horizon", horizon)
     if len(context) < _SHORTEST:
-        raise InputError(f"{name} needs a context of at least {_SHORTEST} steps.")
+        raise InputError(
+            f"{name} needs a context of at least {_SHORTEST} steps, found {len(context)}."
+        )
     columns = [
         _forecast(name, np.asarray(column, dtype=np.float64), horizon, seasons)
         for column in context.T

@@ -143,9 +143,16 @@ def bounded(
 
 
 def _checked(context: Any) -> ndarray:
-    x = np.asarray(context)
-    if not np.issubdtype(x.dtype, np.floating):
-        x = x.astype(np.float64)
+    try:
+        x = np.asarray(context)
+        if np.iscomplexobj(x):
+            raise ValueError("complex numbers have two values each")
+        if not np.issubdtype(x.dtype, np.floating):
+            x = x.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"a baseline needs a context of real numbers, (T_C, N): {error}."
+        ) from error
     if x.ndim != 2 or x.shape[1] < 1 or len(x) < _SHORTEST:
         raise InputError(
             f"a baseline needs a context of at least 3 steps with a column per channel, (T_C, N), "

@@ -26,7 +26,7 @@ from . import metrics
 from .benchmark_statistics import bootstrap
 from .config import ForecastConfig, RollingConfig
 from .containers import unpack
-from .errors import InputError
+from .errors import InputError, whole_number
 from .preprocessing import decorrelation_time
 
 Forecaster = Callable[..., Float[ndarray, "horizon N"]]
@@ -137,7 +137,7 @@ def evaluate(
         Contexts, horizons, origins and how things are measured.
     contexts
         Those of the config to run now; None: all. The origins are always those that leave room for
-        the longest.
+        the longest of the config, so none may be longer.
     label
         What the progress bar says.
 
@@ -159,8 +159,9 @@ def evaluate(
     ------
     InputError
         If the series holds several series, is not finite, does not change at the season's lag or is
-        too short for the origins; if a forecast has another shape than was asked for. An InputError
-        of a forecaster is a ``failure`` in the table instead.
+        too short for the origins; if there is no forecaster, or a context is longer than the
+        config's longest; if a forecast has another shape than was asked for. An InputError of a
+        forecaster is a ``failure`` in the table instead.
 
     Examples
     --------
@@ -173,6 +174,18 @@ def evaluate(
     (10, True)
     """
     config = config or RollingConfig()
+    if not forecasters:
+        raise InputError(
+            "nothing to evaluate: give a forecaster by name, {'mean': baselines.mean}."
+        )
+    shown_lengths = config.contexts if contexts is None else tuple(contexts)
+    for length in shown_lengths:
+        whole_number("a context", length, least=2)
+    if not shown_lengths or max(shown_lengths) > max(config.contexts):
+        raise InputError(
+            f"contexts must name lengths of at most {max(config.contexts)} steps, the config's "
+            f"longest, which the origins leave room for, found {tuple(shown_lengths)}."
+        )
     values = unpack(series)[0]
     if values.shape[1] != 1:
         raise InputError(f"expected one series, (T,) or (T, N), found {values.shape[1]} of them.")
@@ -187,7 +200,7 @@ def evaluate(
         )
     delays = {horizon: delays_of(x, horizon, config) for horizon in config.horizons}
     rows = []
-    jobs = [(name, context) for context in contexts or config.contexts for name in forecasters]
+    jobs = [(name, context) for context in shown_lengths for name in forecasters]
     with tqdm(total=len(jobs) * len(starts), desc=label, disable=None) as bar:
         for name, context in jobs:
             for k, start in enumerate(starts):
@@ -400,7 +413,7 @@ def phase_lags(
     forecast, truth
         ``(T,)`` or ``(T, N)``, equally long, in the same units.
     season
-        Steps of the period, at least 1.
+        Steps of the period, at least 2.
     longest
         Largest shift tried, in steps, at least 1.
 
@@ -412,8 +425,8 @@ def phase_lags(
     Raises
     ------
     InputError
-        If the shapes differ, ``longest`` is below 1, or the horizon does not hold two seasons: one
-        must lie within reach of a shift.
+        If the shapes differ, ``season`` or ``longest`` is too small or not whole, or the horizon
+        does not hold a season with room for the largest shift either way.
 
     Examples
     --------
@@ -422,11 +435,13 @@ def phase_lags(
     array([2, 2, 2, 2])
     """
     made, real = (np.asarray(x, dtype=np.float64).reshape(len(x), -1) for x in (forecast, truth))
-    longest = season // 2 if longest is None else longest
-    if made.shape != real.shape or len(real) < 2 * season or longest < 1:
+    season = whole_number("season", season, least=2)
+    longest = whole_number("longest", season // 2 if longest is None else longest)
+    if made.shape != real.shape or len(real) < season + 2 * longest:
         raise InputError(
-            f"phase lags need forecast and truth of the same shape and two seasons of {season} "
-            f"steps, found {made.shape} and {real.shape}."
+            f"phase lags need forecast and truth of the same shape and at least "
+            f"{season + 2 * longest} steps, a season of {season} with room for a shift of "
+            f"{longest} either way, found {made.shape} and {real.shape}."
         )
     lags = []
     # each season starts late enough and ends early enough to be shifted either way

@@ -87,7 +87,8 @@ def watch(
 
     Returns
     -------
-    A :class:`Watched`.
+    Watched
+        States, weights and attention of every step, and the model that made them.
 
     Raises
     ------
@@ -213,7 +214,8 @@ def reliance(watched: Watched) -> dict[str, float]:
 
     Returns
     -------
-    The two values, by ``"context"`` and ``"state"``.
+    dict
+        The two values, by ``"context"`` and ``"state"``.
 
     Examples
     --------
@@ -253,7 +255,8 @@ def regions(states: Float[ndarray, "T M"], *, relu_units: int) -> Int[ndarray, "
 
     Returns
     -------
-    ``(T,)``, numbers from 0 (all off) to ``2^P - 1`` (all on).
+    (T,)
+        Numbers from 0 (all off) to ``2^P - 1`` (all on).
 
     Examples
     --------
@@ -319,7 +322,8 @@ def block_entropies(code: Int[ndarray, " T"], *, longest: int) -> Float[ndarray,
 
     Returns
     -------
-    ``(longest,)``, in nats.
+    (longest,)
+        In nats.
 
     Raises
     ------

@@ -65,8 +65,9 @@ def parroting_index(
 
     Returns
     -------
-    0 where the truth itself repeats the context exactly: then a copy is right. NaN where the
-    forecast is not finite.
+    float
+        0 where the truth itself repeats the context exactly: then a copy is right. NaN where
+        the forecast is not finite.
 
     Raises
     ------
@@ -122,7 +123,8 @@ def copy_distance(
 
     Returns
     -------
-    A value for each step of the forecast; NaN at the steps near one that is not finite.
+    (T,)
+        A value for each step of the forecast; NaN at the steps near one that is not finite.
 
     Raises
     ------
@@ -212,7 +214,8 @@ def decay(
 
     Returns
     -------
-    A :class:`Decay`, whose fields are NaN where the forecast is not finite.
+    Decay
+        Its fields are NaN where the forecast is not finite.
 
     Raises
     ------
@@ -317,7 +320,8 @@ def spectral_failure(
 
     Returns
     -------
-    Two numbers, NaN where the forecast is not finite.
+    float and float
+        NaN where the forecast is not finite.
 
     Raises
     ------
@@ -362,7 +366,8 @@ def outside_share(
 
     Returns
     -------
-    From 0 to 1.
+    float
+        From 0 to 1.
 
     Raises
     ------
@@ -409,12 +414,14 @@ def examine(
 
     Returns
     -------
-    The measures ``parroting_index``, ``remaining``, ``fading_rate``, ``faded_from``, ``exponent``
-    and ``true_exponent`` (per step, by :func:`dynamix.invariants.largest_exponent`), ``dimension``
-    and ``true_dimension`` (correlation), ``period`` (steps), ``lost``, ``invented``, ``outside``,
-    ``fate``; then ``"fails by MODE"`` for each of :data:`MODES`: True, False, or None where the
-    question does not arise (a cycle cannot lack chaos). A measure of something that a broken
-    forecast does not have is NaN.
+    dict
+        The measures ``parroting_index``, ``remaining``, ``fading_rate``, ``faded_from``,
+        ``exponent`` and ``true_exponent`` (per step, by
+        :func:`dynamix.invariants.largest_exponent`), ``dimension`` and ``true_dimension``
+        (correlation), ``period`` (steps), ``lost``, ``invented``, ``outside``, ``fate``; then
+        ``"fails by MODE"`` for each of :data:`MODES`: True, False, or None where the question
+        does not arise (a cycle cannot lack chaos). A measure of something that a broken
+        forecast does not have is NaN.
 
     Raises
     ------

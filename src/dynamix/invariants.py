@@ -50,7 +50,8 @@ def delay_embedding(
 
     Returns
     -------
-    ``(T_e, dimension)``, in the data's units; row t begins with ``x_t``.
+    (T_e, dimension)
+        In the data's units; row t begins with ``x_t``.
 
     Raises
     ------
@@ -115,9 +116,10 @@ def divergence_curve(
 
     Returns
     -------
-    ``(steps,)``, in nats: the logarithm of deviations. NaN throughout where no step has a
-    neighbour: a series that stands still, or a window too wide for it. A state that returns exactly
-    counts as a neighbour, so a cycle's curve is flat.
+    (steps,)
+        In nats: the logarithm of deviations. NaN throughout where no step has a neighbour: a
+        series that stands still, or a window too wide for it. A state that returns exactly
+        counts as a neighbour, so a cycle's curve is flat.
 
     Raises
     ------
@@ -186,8 +188,9 @@ def largest_exponent(
 
     Returns
     -------
-    Nats per step; multiply by the samples of a time unit for the exponent per time unit. NaN where
-    there are no neighbours, as in a series that stands still.
+    float
+        Nats per step; multiply by the samples of a time unit for the exponent per time unit.
+        NaN where there are no neighbours, as in a series that stands still.
 
     Raises
     ------
@@ -244,8 +247,9 @@ def correlation_sum(
 
     Returns
     -------
-    Two arrays of 800: radii in units of the channels' deviation, evenly spaced in their logarithm,
-    and shares from 0 to 1. The shares are NaN where no pair is left.
+    (800,) and (800,)
+        Radii in units of the channels' deviation, evenly spaced in their logarithm, and shares
+        from 0 to 1. The shares are NaN where no pair is left.
 
     Raises
     ------
@@ -297,7 +301,8 @@ def correlation_dimension(
 
     Returns
     -------
-    0 for a point; NaN where the pairs do not suffice.
+    float
+        0 for a point; NaN where the pairs do not suffice.
 
     Raises
     ------
@@ -363,8 +368,9 @@ def recurrence_matrix(x: Any, *, rate: float = 0.05, longest: int = 1000) -> Boo
 
     Returns
     -------
-    A matrix with the main diagonal set. Unbroken diagonals are repetitions: a cycle has nothing
-    else, chaos has short ones, noise none.
+    (T, T)
+        With the main diagonal set. Unbroken diagonals are repetitions: a cycle has nothing
+        else, chaos has short ones, noise none.
 
     Raises
     ------
@@ -402,7 +408,8 @@ def determinism(recurrences: Bool[ndarray, "T T"], *, shortest: int = 5) -> floa
 
     Returns
     -------
-    From 0 to 1; NaN where nothing recurs.
+    float
+        From 0 to 1; NaN where nothing recurs.
 
     Raises
     ------

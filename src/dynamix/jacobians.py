@@ -29,7 +29,8 @@ def jacobians(watched: Watched, *, gate: bool) -> Float[ndarray, "T M M"]:
 
     Returns
     -------
-    ``(T, M, M)``: how ``states[t + 1]`` changes (rows) with ``states[t]`` (columns).
+    (T, M, M)
+        How ``states[t + 1]`` changes (rows) with ``states[t]`` (columns).
 
     Raises
     ------
@@ -106,7 +107,8 @@ def spectrum(
 
     Returns
     -------
-    ``(exponents,)``, in nats per unit of time: per step unless ``time_step`` is given.
+    (exponents,)
+        In nats per unit of time: per step unless ``time_step`` is given.
 
     Raises
     ------

@@ -39,7 +39,8 @@ def use_distances(
 
     Returns
     -------
-    ``(S, R)``; row s holds the distances of ``uses[s]``. NaN where a row is all zeros.
+    (S, R)
+        Row s holds the distances of ``uses[s]``. NaN where a row is all zeros.
 
     Raises
     ------
@@ -69,7 +70,8 @@ def energy_distances(clouds: Sequence[Float[ndarray, "_ n"]]) -> Float[ndarray, 
 
     Returns
     -------
-    ``(S, S)``, symmetric, in the square root of the data's unit.
+    (S, S)
+        Symmetric, in the square root of the data's unit.
 
     Raises
     ------
@@ -135,7 +137,8 @@ def kinship(
 
     Returns
     -------
-    A :class:`Kinship`.
+    Kinship
+        The nearness of kin, its p value, and what permuted labels gave.
 
     Raises
     ------
@@ -215,7 +218,8 @@ def flat_map(distances: Float[ndarray, "S S"], *, dims: int) -> Float[ndarray, "
 
     Returns
     -------
-    ``(S, dims)``, in the distances' unit, about the origin.
+    (S, dims)
+        In the distances' unit, about the origin.
 
     Examples
     --------

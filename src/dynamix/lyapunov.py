@@ -196,7 +196,8 @@ def largest_exponents(
 
     Returns
     -------
-    ``(S,)``, in nats per step.
+    (S,)
+        In nats per step.
 
     Raises
     ------

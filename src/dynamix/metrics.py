@@ -61,8 +61,8 @@ def state_space_divergence(*, forecast: Any, truth: Any, bins: int = _PROTOCOL.b
 
     Returns
     -------
-    In nats; ``(S,)`` for several series. NaN where the forecast is not finite or never enters the
-    truth's range.
+    float, or (S,) for several series
+        In nats. NaN where the forecast is not finite or never enters the truth's range.
 
     Raises
     ------
@@ -136,7 +136,8 @@ def mixture_divergence(
 
     Returns
     -------
-    In nats; chance may take it a little below 0. NaN where the forecast is not finite.
+    float
+        In nats; chance may take it a little below 0. NaN where the forecast is not finite.
 
     Raises
     ------
@@ -184,7 +185,8 @@ def power_spectrum(
 
     Returns
     -------
-    ``(T // 2 + 1, N)``; row k belongs to ``k / T`` cycles per step.
+    (T // 2 + 1, N)
+        Shares of the power, without a unit; row k belongs to ``k / T`` cycles per step.
 
     Raises
     ------
@@ -226,8 +228,9 @@ def spectral_hellinger(
 
     Returns
     -------
-    From 0 (same spectrum) to 1 (disjoint, or a forecast that stands still); ``(S,)`` for several
-    series. NaN where the forecast is not finite.
+    float, or (S,) for several series
+        From 0 (same spectrum) to 1 (disjoint, or a forecast that stands still). NaN where the
+        forecast is not finite.
 
     Raises
     ------
@@ -278,8 +281,8 @@ def mase(*, forecast: Any, truth: Any, steps: int = _PROTOCOL.mase_steps) -> Mea
 
     Returns
     -------
-    Without a unit, 0 or more; ``(S,)`` for several series. NaN where the forecast is not finite
-    within these steps.
+    float, or (S,) for several series
+        Without a unit, 0 or more. NaN where the forecast is not finite within these steps.
 
     Raises
     ------
@@ -333,8 +336,8 @@ def valid_prediction_time(
 
     Returns
     -------
-    In units of ``lyapunov_time``; ``(S,)`` for several series. What is not finite counts as wrong
-    from there on.
+    float, or (S,) for several series
+        In units of ``lyapunov_time``. What is not finite counts as wrong from there on.
 
     Raises
     ------
@@ -386,7 +389,8 @@ def fate(*, forecast: Any, context: Any) -> str | ndarray:
 
     Returns
     -------
-    One of :data:`FATES`; for several series an array of them.
+    str, or (S,) for several series
+        Each one of :data:`FATES`.
 
     Raises
     ------
@@ -435,7 +439,8 @@ def closest_return(x: Points, *, least_deviation: float | Float[ndarray, " N"] =
 
     Returns
     -------
-    In deviations. Infinite where no lag up to half the length exceeds 1.
+    float
+        In deviations. Infinite where no lag up to half the length exceeds 1.
 
     Examples
     --------
@@ -464,8 +469,8 @@ def returns(
 
     Returns
     -------
-    ``(T // 2 + 1,)``, in deviations; entry L belongs to a lag of L steps. 0 where all channels
-    stand still.
+    (T // 2 + 1,)
+        In deviations; entry L belongs to a lag of L steps. 0 where all channels stand still.
 
     Examples
     --------
@@ -518,7 +523,8 @@ def lyapunov_spectrum(
 
     Returns
     -------
-    ``(k,)``, in nats per unit of time: per step unless ``time_step`` is given.
+    (k,)
+        In nats per unit of time: per step unless ``time_step`` is given.
 
     Raises
     ------
@@ -590,7 +596,8 @@ def largest_lyapunov_exponent(
 
     Returns
     -------
-    In nats per unit of time: per step unless ``time_step`` is given.
+    float
+        In nats per unit of time: per step unless ``time_step`` is given.
 
     Raises
     ------

@@ -44,7 +44,8 @@ def coverage(*, forecast: Any, truth: Any, level: float = 0.9) -> Measured:
 
     Returns
     -------
-    A share, 0 to 1; ``(S,)`` for several series. NaN where a sample is not finite.
+    float, or (S,) for several series
+        A share, 0 to 1. NaN where a sample is not finite.
 
     Raises
     ------
@@ -90,7 +91,8 @@ def crps(*, forecast: Any, truth: Any, steps: int | None = None) -> Measured:
 
     Returns
     -------
-    Without a unit; ``(S,)`` for several series. NaN where a sample is not finite.
+    float, or (S,) for several series
+        Without a unit. NaN where a sample is not finite.
 
     Raises
     ------

@@ -34,9 +34,10 @@ def forecaster(name: str) -> Callable[..., ndarray]:
 
     Returns
     -------
-    A function of a context ``(T_C, N)`` and a horizon in steps; the forecast is ``(horizon, N)`` in
-    the context's units. Its attribute ``together`` is True where it takes several series at once,
-    ``(T_C, S, N)``; ``identity`` tells one version of a model from another.
+    function
+        Of a context ``(T_C, N)`` and a horizon in steps; the forecast is ``(horizon, N)`` in
+        the context's units. Its attribute ``together`` is True where it takes several series at
+        once, ``(T_C, S, N)``; ``identity`` tells one version of a model from another.
 
     Raises
     ------
@@ -104,10 +105,11 @@ def sensitivity(
 
     Returns
     -------
-    A row per condition and system: ``varied`` (``"points per period"``, ``"context"`` or
-    ``"noise"``), ``value``, ``system``, then the measures: ``d_stsp`` in nats, ``d_h``, ``mase``,
-    ``vpt`` in Lyapunov times, ``fate``. A measure is NaN where the forecast does not allow it.
-    Without conditions there are no rows.
+    DataFrame
+        A row per condition and system: ``varied`` (``"points per period"``, ``"context"`` or
+        ``"noise"``), ``value``, ``system``, then the measures: ``d_stsp`` in nats, ``d_h``,
+        ``mase``, ``vpt`` in Lyapunov times, ``fate``. A measure is NaN where the forecast does
+        not allow it. Without conditions there are no rows.
 
     Raises
     ------
@@ -178,7 +180,8 @@ def together(
 
     Returns
     -------
-    A forecast ``(horizon, N)`` for each context, in its units.
+    list
+        A forecast ``(horizon, N)`` for each context, in its units.
 
     Examples
     --------

@@ -131,7 +131,7 @@ def copy_distance(
     InputError
         If a series has another shape or fewer than 4 steps, or if the context is not finite.
     ValueError
-        If a series is shorter than ``stretch``.
+        If a series is shorter than ``stretch``, or their channels differ.
 
     Examples
     --------
@@ -373,6 +373,8 @@ def outside_share(
     ------
     InputError
         If a series has another shape or fewer than 4 steps, or if context or truth is not finite.
+    ValueError
+        If context and truth differ in channels.
 
     Examples
     --------

@@ -34,13 +34,13 @@ def use_distances(
     Parameters
     ----------
     uses, others
-        ``(S, J)`` and ``(R, J)``: shares of J experts, a row for each system, at least 0; rows are
-        scaled to sum 1. ``others`` None: the same as ``uses``.
+        ``(S, J)`` and ``(R, J)``: shares of J experts, a row for each system, at least 0 and not all
+        0; rows are scaled to sum 1. ``others`` None: the same as ``uses``.
 
     Returns
     -------
     (S, R)
-        Row s holds the distances of ``uses[s]``. NaN where a row is all zeros.
+        Row s holds the distances of ``uses[s]``.
 
     Raises
     ------

@@ -34,7 +34,7 @@ def use_distances(
     Parameters
     ----------
     uses, others
-        ``(S, J)`` and ``(R, J)``: shares of J experts, a row for each system, at least 0 and not all
+        ``(S, J)`` and ``(R, J)``: shares of J experts, a row for each system, at least 0, not all
         0; rows are scaled to sum 1. ``others`` None: the same as ``uses``.
 
     Returns

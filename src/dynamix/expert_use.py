@@ -37,9 +37,18 @@ class Watched:
     """A run from inside: ``weights[t]`` were given at ``states[t]`` and made ``states[t + 1]``.
 
     Fields: ``states (T + 1, M)``, ``weights (T, J)``, ``queries (T, N)`` with their noise,
-    ``attention (T, K)`` over the context steps,
+    ``attention (T, K)`` over the context steps, ``K = T_C - 1``,
     ``summaries (T, N)`` of what they encode, the ``context (T_C, N)`` as the model sees it, and the
-    ``model`` as forecasts use it, in double precision. Observations are standardised.
+    ``model`` as forecasts use it, in double precision. Observations are standardised. Weights and
+    attention sum to 1 at every step. :func:`watch` makes one.
+
+    Examples
+    --------
+    >>> watched = watch(np.sin(np.arange(300)[:, None] / np.array([5, 6, 7])), steps=20)
+    >>> watched.states.shape, watched.observations.shape, watched.attention.shape
+    ((21, 30), (20, 3), (20, 299))
+    >>> bool(np.allclose(watched.weights.sum(axis=1), 1.0))
+    True
     """
 
     states: Float[ndarray, "T_1 M"]
@@ -72,14 +81,20 @@ def watch(
     context
         ``(T_C, N)``, in the data's units, with as many channels as the model has dimensions.
     steps
-        Steps followed.
+        Steps followed, at least 1.
     model, gate_noise, seed
         As of :func:`dynamix.forecast`.
+
+    Returns
+    -------
+    Watched
+        States, weights and attention of every step, and the model that made them.
 
     Raises
     ------
     InputError
-        If the context cannot be used, or the model has local or probabilistic experts.
+        If the context or ``steps`` cannot be used, if the model is unknown, or if it has local or
+        probabilistic experts.
 
     Examples
     --------
@@ -144,7 +159,10 @@ def watch(
 
 
 def effective_number(shares: Float[ndarray, "*T J"]) -> Float[ndarray, "*T"]:
-    """``exp`` of the entropy of shares that sum to 1: between 1 (one has all) and J (all equal).
+    """``exp`` of the entropy of ``shares``: between 1 (one has all) and J (all equal).
+
+    The shares ``(..., J)`` are at least 0 and sum to 1 along the last axis, which is the one that
+    the result lacks.
 
     Examples
     --------
@@ -159,6 +177,21 @@ def explained(targets: Float[ndarray, "T N"], *, by: Float[ndarray, "T J"]) -> f
     """Share of the targets' variance that an affine function of ``by`` explains: R squared, 0 to 1.
 
     Fitted and judged on the same steps: with T independent ones expect J / T for nothing.
+
+    Parameters
+    ----------
+    targets
+        ``(T, N)``, finite; at least one column must vary. Columns count by their variance.
+    by
+        ``(T, J)``, finite.
+
+    Examples
+    --------
+    >>> by = np.random.default_rng(0).normal(size=(1000, 2))
+    >>> round(explained(3 * by[:, :1] - by[:, 1:] + 7, by=by), 6)
+    1.0
+    >>> explained(np.random.default_rng(1).normal(size=(1000, 1)), by=by) < 0.02
+    True
     """
     x, y = by - by.mean(axis=0), targets - targets.mean(axis=0)
     rest = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
@@ -173,6 +206,27 @@ def reliance(watched: Watched) -> dict[str, float]:
     over the run, and the weights are computed anew. The value is the mean squared change of the
     weights over their variance: 0 where the gate does not use the input, about 1 where nothing is
     left of the weights' movement, more where the two inputs work against each other.
+
+    Parameters
+    ----------
+    watched
+        A run as of :func:`watch`, long enough for its weights to vary.
+
+    Returns
+    -------
+    dict
+        The two values, by ``"context"`` and ``"state"``.
+
+    Examples
+    --------
+    A gate whose columns for the summary are zero does not use the context:
+
+    >>> model, wave = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
+    >>> with torch.no_grad():
+    ...     model.gate.U[:, :3] = 0.0
+    >>> found = reliance(watch(wave, steps=20, model=model))
+    >>> round(found["context"], 6), found["state"] > 0.1
+    (0.0, True)
     """
     gate = watched.model.gate
     s, z = torch.from_numpy(watched.summaries), torch.from_numpy(watched.states[:-1])
@@ -190,7 +244,26 @@ def reliance(watched: Watched) -> dict[str, float]:
 
 
 def regions(states: Float[ndarray, "T M"], *, relu_units: int) -> Int[ndarray, " T"]:
-    """Linear region of the AL-RNN experts at each state: bit p is set where ReLU unit p is on."""
+    """Linear region of the AL-RNN experts at each state: bit p is set where ReLU unit p is on.
+
+    Parameters
+    ----------
+    states
+        ``(T, M)``, latent states, as of :attr:`Watched.states`.
+    relu_units
+        P: the last P entries of a state have a ReLU (Brenner et al. 2024); from 0 to 62.
+
+    Returns
+    -------
+    (T,)
+        Numbers from 0 (all off) to ``2^P - 1`` (all on).
+
+    Examples
+    --------
+    >>> states = np.array([[5.0, -1.0, -1.0], [5.0, 1.0, -1.0], [5.0, 1.0, 1.0]])
+    >>> regions(states, relu_units=2).tolist()
+    [0, 1, 3]
+    """
     on = states[:, states.shape[1] - relu_units :] > 0
     return on.astype(np.int64) @ (2 ** np.arange(relu_units, dtype=np.int64))
 
@@ -198,8 +271,15 @@ def regions(states: Float[ndarray, "T M"], *, relu_units: int) -> Int[ndarray, "
 def standout(weights: Float[ndarray, "T J"]) -> Int[ndarray, " T"]:
     """The expert most above its own mean use at each step, in units of its own deviation.
 
-    Where all weights stay near their means the largest one is always the same expert and says
-    nothing; this asks instead who speaks louder than usual.
+    Where all ``weights``, ``(T, J)``, stay near their means the largest one is always the same
+    expert and says nothing; this asks instead who speaks louder than usual. The result ``(T,)``
+    counts experts from 0.
+
+    Examples
+    --------
+    >>> weights = np.array([[0.9, 0.1], [0.9, 0.1], [0.8, 0.2]])
+    >>> weights.argmax(axis=1).tolist(), standout(weights).tolist()
+    ([0, 0, 0], [0, 0, 1])
     """
     deviation = weights.std(axis=0)
     raised = (weights - weights.mean(axis=0)) / np.where(deviation > 0, deviation, np.inf)
@@ -209,12 +289,15 @@ def standout(weights: Float[ndarray, "T J"]) -> Int[ndarray, " T"]:
 def transitions(code: Int[ndarray, " T"]) -> tuple[Int[ndarray, " A"], Float[ndarray, "A A"]]:
     """The symbols that occur, and the probability of each (column) after each (row).
 
-    A symbol that occurs only at the very end has no successor, and a row of zeros.
+    ``code`` holds the symbols, ``(T,)`` whole numbers such as those of :func:`regions`. The result
+    is the A symbols that occur, in order, and ``(A, A)`` probabilities. A symbol that occurs only
+    at the very end has no successor, and a row of zeros.
 
     Examples
     --------
-    >>> transitions(np.array([5, 7, 5, 7, 7, 5]))[1].round(2).tolist()
-    [[0.0, 1.0], [0.67, 0.33]]
+    >>> symbols, after = transitions(np.array([5, 7, 5, 7, 7, 5]))
+    >>> symbols.tolist(), after.round(2).tolist()
+    ([5, 7], [[0.0, 1.0], [0.67, 0.33]])
     """
     symbols, index = np.unique(code, return_inverse=True)
     counts = np.zeros((len(symbols), len(symbols)))
@@ -225,14 +308,34 @@ def transitions(code: Int[ndarray, " T"]) -> tuple[Int[ndarray, " A"], Float[nda
 def block_entropies(code: Int[ndarray, " T"], *, longest: int) -> Float[ndarray, " longest"]:
     """Entropies (nats) of the words of 1, 2, ..., ``longest`` successive symbols.
 
-    Their last increments estimate the entropy rate, what a further symbol tells on average. For a
-    map without noise no code has a rate above the sum of the positive Lyapunov exponents (Ruelle).
-    Plain frequencies: once most words occur only once the increments are too small, in the end 0.
+    Their last increments estimate the entropy rate, what a further symbol tells on average
+    (Crutchfield & Feldman 2003). For a map without noise no code has a rate above the sum of the
+    positive Lyapunov exponents (Ruelle 1978). Plain frequencies: once most words occur only once
+    the increments are too small, in the end 0.
+
+    Parameters
+    ----------
+    code
+        ``(T,)``, whole numbers, such as those of :func:`regions`.
+    longest
+        Symbols of the longest words, from 1 to T.
+
+    Returns
+    -------
+    (longest,)
+        In nats.
 
     Raises
     ------
     InputError
-        If the code is shorter than the longest words.
+        If ``longest`` is no integer of at least 1, or the code is shorter than the longest words.
+
+    Examples
+    --------
+    In a cycle of two symbols the first one tells ``ln 2``, a further one nothing:
+
+    >>> block_entropies(np.arange(1001) % 2, longest=3).round(3).tolist()
+    [0.693, 0.693, 0.693]
     """
     longest = whole_number("longest", longest)
     if len(code) < longest:

@@ -58,14 +58,22 @@ def parroting_index(
     Parameters
     ----------
     forecast, context, truth
-        Both continue the context; their lengths may differ.
+        ``(T,)`` or ``(T, N)``, in the same units. Forecast and truth both continue the context;
+        their lengths may differ.
     stretch
-        What is copied in shorter pieces is no copy here.
+        In steps, at least 1. What is copied in shorter pieces is no copy here.
 
     Returns
     -------
-    0 where the truth itself repeats the context exactly: then a copy is right. NaN where the
-    forecast is not finite.
+    float
+        0 where the truth itself repeats the context exactly: then a copy is right. NaN where
+        the forecast is not finite.
+
+    Raises
+    ------
+    InputError
+        If a series has another shape, fewer than 4 steps or fewer than ``stretch``, if their
+        channels differ, or if context or truth is not finite.
 
     Examples
     --------
@@ -105,6 +113,35 @@ def copy_distance(
     """Per step the distance, in the context's deviations, of the best copy of a window through it.
 
     0 where a forecast copies its context; see :func:`parroting_index`.
+
+    Parameters
+    ----------
+    forecast, context
+        ``(T,)`` or ``(T, N)``, with the same channels and units, each at least ``stretch`` long.
+    stretch
+        Steps of a window, at least 1.
+
+    Returns
+    -------
+    (T,)
+        A value for each step of the forecast; NaN at the steps near one that is not finite.
+
+    Raises
+    ------
+    InputError
+        If a series has another shape or fewer than 4 steps, or if the context is not finite.
+    ValueError
+        If a series is shorter than ``stretch``, or their channels differ.
+
+    Examples
+    --------
+    The first ten steps are the context's, the others are far above it:
+
+    >>> context = np.random.default_rng(0).normal(size=100)
+    >>> forecast = np.concatenate([context[40:50], np.full(10, 9.0)])
+    >>> distance = copy_distance(forecast=forecast, context=context, stretch=5)
+    >>> distance.shape, bool(distance[:10].max() < 1e-6), bool(distance[10:].min() > 1)
+    ((20,), True, True)
     """
     f, c = _points(forecast, "forecast"), _points(context, "context")
     deviation = c.std(axis=0)
@@ -135,7 +172,21 @@ def _copy_distance(y: Points, context: Points, stretch: int) -> Float[ndarray, "
 
 @dataclass(frozen=True)
 class Decay:
-    """What becomes of a forecast's amplitude; see :func:`decay`."""
+    """What becomes of a forecast's amplitude; :func:`decay` returns it.
+
+    ``remaining`` is the deviation of the last tenth in the context's deviations (1 is right),
+    ``rate`` the envelope's exponential rate per step, positive where it fades, ``onset`` the first
+    step from which it stays faded (infinite where it never does), ``offset`` the distance of where
+    it ends from the context's mean, in deviations. All are NaN where the forecast is not finite.
+
+    Examples
+    --------
+    A forecast that stands still at 2, behind a context of mean 0 and deviation 1:
+
+    >>> found = decay(forecast=np.full(1000, 2.0), context=np.tile([-1.0, 1.0], 50))
+    >>> found.remaining, found.onset, found.offset
+    (0.0, 0.0, 2.0)
+    """
 
     remaining: float  # deviation of the last tenth over the context's; 1 is right
     rate: float  # per step, of the envelope's exponential: positive where it fades
@@ -151,6 +202,25 @@ def decay(
     The envelope is the deviation (root mean square over channels, each in the context's deviations)
     in stretches of ``window`` steps. ``rate`` is minus the slope of its logarithm, by least
     squares, up to the ``onset``, from where on it stays below ``amplitude``.
+
+    Parameters
+    ----------
+    forecast, context
+        ``(T,)`` or ``(T, N)``, with the same channels and units.
+    amplitude
+        In the context's deviations: what is smaller has faded.
+    window
+        Steps of a stretch, at least 1; at most the forecast.
+
+    Returns
+    -------
+    Decay
+        Its fields are NaN where the forecast is not finite.
+
+    Raises
+    ------
+    InputError
+        If a series has another shape or fewer than 4 steps, or if the context is not finite.
 
     Examples
     --------
@@ -191,10 +261,24 @@ def cycle_period(*, forecast: Any, tolerance: float = 0.01) -> float:
     The first lag at which the last half comes back to itself within ``tolerance`` deviations (as
     :func:`dynamix.metrics.closest_return`, which :func:`dynamix.metrics.fate` calls a cycle by).
 
+    Parameters
+    ----------
+    forecast
+        ``(T,)`` or ``(T, N)``. Periods of up to a quarter of it are found.
+    tolerance
+        In deviations of the forecast's last half, root mean square over steps and channels.
+
+    Raises
+    ------
+    InputError
+        If the forecast has another shape or fewer than 4 steps.
+
     Examples
     --------
     >>> cycle_period(forecast=np.sin(2 * np.pi * np.arange(2000) / 40))
     40.0
+    >>> cycle_period(forecast=np.random.default_rng(0).normal(size=2000))
+    nan
     """
     f = _points(forecast, "forecast")
     if not np.isfinite(f).all() or not np.ptp(f[len(f) // 2 :], axis=0).any():
@@ -222,8 +306,27 @@ def spectral_failure(
 
     Lost is the truth's power at frequencies at which the forecast has less than ``ratio`` of it;
     invented is the forecast's power at frequencies at which the truth has less than ``ratio`` of
-    that. Smoothed power spectra, a mean over channels. The forecast's is in units of the truth's
-    variance: what has died out has lost everything.
+    that. Spectra are those of :func:`dynamix.metrics.power_spectrum`, shares a mean over channels.
+    The forecast's is in units of the truth's variance: what has died out has lost everything.
+
+    Parameters
+    ----------
+    forecast, truth
+        ``(T,)`` or ``(T, N)``, with the same channels and units; the longer one is cut.
+    ratio
+        Between 0 and 1.
+    smoothing
+        Standard deviation, in frequency bins, of the Gaussian that smooths the spectra; 0 for none.
+
+    Returns
+    -------
+    float and float
+        NaN where the forecast is not finite.
+
+    Raises
+    ------
+    InputError
+        If a series has another shape or fewer than 4 steps, or if the truth is not finite.
 
     Examples
     --------
@@ -253,6 +356,33 @@ def outside_share(
     """Share of forecast steps beyond where context and truth have been, by ``margin`` of the range.
 
     A step counts if any channel is out, or is no number.
+
+    Parameters
+    ----------
+    forecast, context, truth
+        ``(T,)`` or ``(T, N)``, with the same channels and units; their lengths may differ.
+    margin
+        Of the range of context and truth together, on either side; at least 0.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    InputError
+        If a series has another shape or fewer than 4 steps, or if context or truth is not finite.
+    ValueError
+        If context and truth differ in channels.
+
+    Examples
+    --------
+    With a margin of 0.1 the range 0 to 1 ends at 1.1:
+
+    >>> seen = np.linspace(0, 1, 11)
+    >>> outside_share(forecast=[0.5, 1.05, 1.2, np.nan], context=seen, truth=seen, margin=0.1)
+    0.5
     """
     f = _points(forecast, "forecast")
     seen = np.concatenate([_points(context, "context"), _points(truth, "truth")])
@@ -276,19 +406,40 @@ def examine(
     Parameters
     ----------
     forecast, context, truth
-        ``(T,)`` or ``(T, N)``.
+        ``(T,)`` or ``(T, N)``, with the same channels and units, each at least
+        ``config.stretch`` long.
     config
-        Thresholds and widths.
+        Thresholds and widths; None: the defaults of
+        :class:`dynamix.failures_config.FailureConfig`.
     known
         ``true_exponent`` and ``true_dimension``, where an earlier call has measured them.
 
     Returns
     -------
-    The measures ``parroting_index``, ``remaining``, ``fading_rate``, ``faded_from``, ``exponent``
-    and ``true_exponent`` (per step, by :func:`dynamix.invariants.largest_exponent`), ``dimension``
-    and ``true_dimension`` (correlation), ``period``, ``lost``, ``invented``, ``outside``, ``fate``;
-    then ``"fails by MODE"`` for each of :data:`MODES`: True, False, or None where the question does
-    not arise (a cycle cannot lack chaos).
+    dict
+        The measures ``parroting_index``, ``remaining``, ``fading_rate``, ``faded_from``,
+        ``exponent`` and ``true_exponent`` (per step, by
+        :func:`dynamix.invariants.largest_exponent`), ``dimension`` and ``true_dimension``
+        (correlation), ``period`` (steps), ``lost``, ``invented``, ``outside``, ``fate``; then
+        ``"fails by MODE"`` for each of :data:`MODES`: True, False, or None where the question
+        does not arise (a cycle cannot lack chaos). A measure of something that a broken
+        forecast does not have is NaN.
+
+    Raises
+    ------
+    InputError
+        If a series has another shape or fewer steps than 4 or ``config.stretch``, if their channels
+        differ, or if context or truth is not finite.
+
+    Examples
+    --------
+    A wave that dies out loses its power as well; there was no chaos to lose:
+
+    >>> t = np.arange(2000)
+    >>> x, fading = np.sin(t / 5), np.exp(-t / 200) * np.sin(t / 5)
+    >>> found = examine(forecast=fading[:1000], context=x[:1000], truth=x[1000:])
+    >>> [mode for mode in MODES if found[f"fails by {mode}"]], found["fails by no chaos"]
+    (['decay', 'lost'], None)
     """
     config = config or FailureConfig()
     f, c, t = (

@@ -39,6 +39,25 @@ def delay_embedding(
 ) -> Float[ndarray, "T_e dimension"]:
     """``(x_t, x_{t+delay}, ...)``, ``T - (dimension - 1) delay`` rows.
 
+    Parameters
+    ----------
+    x
+        ``(T,)``.
+    dimension
+        Columns, at least 1.
+    delay
+        Steps between two columns, at least 1.
+
+    Returns
+    -------
+    (T_e, dimension)
+        In the data's units; row t begins with ``x_t``.
+
+    Raises
+    ------
+    InputError
+        If the series is too short for a single row.
+
     Examples
     --------
     >>> delay_embedding(np.arange(5.0), dimension=2, delay=2).tolist()
@@ -57,7 +76,8 @@ def mean_period(x: Points) -> int:
     """Steps of a mean oscillation: the reciprocal of the mean frequency of the power spectrum.
 
     The usual window within which neighbours in space are only neighbours in time (Rosenstein et
-    al. 1993). 1 for noise and maps, at most a tenth of the length.
+    al. 1993). 1 for noise and maps, at most a tenth of the length; ``x`` is ``(T, N)``, finite, and
+    every channel counts alike.
 
     Examples
     --------
@@ -88,16 +108,34 @@ def divergence_curve(
     x
         ``(T,)`` or ``(T, N)``: states, or a delay embedding.
     steps
-        Length of the curve.
+        Length of the curve, at least 2.
     window
-        None: :func:`mean_period`.
+        In steps, at least 0. None: :func:`mean_period`.
     references
-        Neighbours followed, evenly spaced over the series.
+        Neighbours followed, evenly spaced over the series; at most that many.
 
     Returns
     -------
-    NaN throughout where no step has a neighbour: a series that stands still, or a window too wide
-    for it. A state that returns exactly counts as a neighbour, so a cycle's curve is flat.
+    (steps,)
+        In nats: the logarithm of deviations. NaN throughout where no step has a neighbour: a
+        series that stands still, or a window too wide for it. A state that returns exactly
+        counts as a neighbour, so a cycle's curve is flat.
+
+    Raises
+    ------
+    InputError
+        If the series has another shape, fewer than 4 steps or is not finite, or if ``steps`` or
+        ``window`` is no integer or too small.
+
+    Examples
+    --------
+    The logistic map doubles small distances on average, by ``ln 2 = 0.7`` nats a step:
+
+    >>> x = np.full(5000, 0.3)
+    >>> for t in range(4999):
+    ...     x[t + 1] = 4 * x[t] * (1 - x[t])
+    >>> np.diff(divergence_curve(x, steps=5)).round(1).tolist()
+    [0.7, 0.7, 0.7, 0.7]
     """
     y, n = _standardised(x), len(np.asarray(x))
     steps = whole_number("steps", steps, least=2)
@@ -145,12 +183,20 @@ def largest_exponent(
     x, window, references
         As of :func:`divergence_curve`.
     steps
-        How far neighbours are followed; None: six mean periods, or 12 where that is more.
+        How far neighbours are followed, at most a third of the series; None: six mean periods, or
+        12 where that is more.
 
     Returns
     -------
-    Nats per step; multiply by the samples of a time unit for the exponent per time unit. NaN where
-    there are no neighbours, as in a series that stands still.
+    float
+        Nats per step; multiply by the samples of a time unit for the exponent per time unit.
+        NaN where there are no neighbours, as in a series that stands still.
+
+    Raises
+    ------
+    InputError
+        If the series has another shape, fewer than 6 steps or is not finite, or if ``steps`` or
+        ``window`` is no integer or too small.
 
     Examples
     --------
@@ -182,11 +228,43 @@ def largest_exponent(
 def correlation_sum(
     x: Any, *, window: int | None = None, references: int = 500, seed: int = 0
 ) -> tuple[Float[ndarray, " r"], Float[ndarray, " r"]]:
-    """Radii and the share of pairs of points that are nearer than each: Grassberger & Procaccia.
+    """Radii and the share of pairs of points that are nearer than each.
 
-    Pairs closer than ``window`` in time are left out, and so are exact repetitions: a parrot's
-    copies are no new points of its set. Radii in units of the channels' deviation, evenly spaced
-    in their logarithm.
+    The correlation integral ``C(r)`` of Grassberger & Procaccia (1983). Pairs closer than
+    ``window`` in time are left out (Theiler 1986), and so are exact repetitions: a parrot's copies
+    are no new points of its set.
+
+    Parameters
+    ----------
+    x
+        ``(T,)`` or ``(T, N)``: states, or a delay embedding.
+    window
+        In steps, at least 0. None: :func:`mean_period`.
+    references
+        Points whose distances to all others are measured, drawn at random; at most that many.
+    seed
+        Of that draw.
+
+    Returns
+    -------
+    (800,) and (800,)
+        Radii in units of the channels' deviation, evenly spaced in their logarithm, and shares
+        from 0 to 1. The shares are NaN where no pair is left.
+
+    Raises
+    ------
+    InputError
+        If the series has another shape, fewer than 4 steps or is not finite, or if ``window`` is no
+        integer of at least 0.
+
+    Examples
+    --------
+    On a line twice the radius reaches twice the pairs, so its dimension is 1:
+
+    >>> radius, share = correlation_sum(np.random.default_rng(0).uniform(size=3000), window=0)
+    >>> near, far = np.interp([0.05, 0.1], radius, share)
+    >>> round(float(far / near)), float(share[-1])
+    (2, 1.0)
     """
     y, n = _standardised(x), len(np.asarray(x))
     window = mean_period(y) if window is None else whole_number("window", window, least=0)
@@ -213,11 +291,23 @@ def correlation_dimension(
 
     Read where between 0.03 % and 3 % of the pairs are within reach: below, too few are left, above,
     the set's edges are felt. Some 5,000 points on a strange attractor of dimension 2 suffice for an
-    error of about 0.1; noise that fills ``N`` dimensions comes out a little under ``N``.
+    error of about 0.1; noise that fills ``N`` dimensions comes out a little under ``N``. After
+    Grassberger & Procaccia (1983).
+
+    Parameters
+    ----------
+    x, window, references, seed
+        As of :func:`correlation_sum`.
 
     Returns
     -------
-    0 for a point; NaN where the pairs do not suffice.
+    float
+        0 for a point; NaN where the pairs do not suffice.
+
+    Raises
+    ------
+    InputError
+        As :func:`correlation_sum`.
 
     Examples
     --------
@@ -239,7 +329,13 @@ def kaplan_yorke_dimension(exponents: Sequence[float] | Float[ndarray, " k"]) ->
     """Dimension of the attractor from its Lyapunov spectrum (Kaplan & Yorke 1979).
 
     ``j + sum_{i<=j} lambda_i / |lambda_{j+1}|`` with the largest ``j`` whose sum is not negative; 0
-    where all exponents are negative, and their number where no sum is.
+    where all ``exponents`` are negative, and their number where no sum is. Their order and their
+    unit of time do not matter.
+
+    Raises
+    ------
+    InputError
+        If ``exponents`` is empty, not one row, or not finite.
 
     Examples
     --------
@@ -262,16 +358,33 @@ def recurrence_matrix(x: Any, *, rate: float = 0.05, longest: int = 1000) -> Boo
 
     Parameters
     ----------
-    x, longest
-        ``(T,)`` or ``(T, N)``, thinned evenly to at most ``longest`` states.
+    x
+        ``(T,)`` or ``(T, N)``; channels are standardised, distances Euclidean.
     rate
-        Share of pairs that count as near, which fixes the radius: plots of different series then
-        have equally much ink.
+        Share of pairs that count as near, between 0 and 1, which fixes the radius: plots of
+        different series then have equally much ink.
+    longest
+        States at most, at least 2; a longer series is thinned evenly.
 
     Returns
     -------
-    A matrix with the main diagonal set. Unbroken diagonals are repetitions: a cycle has nothing
-    else, chaos has short ones, noise none.
+    (T, T)
+        With the main diagonal set. Unbroken diagonals are repetitions: a cycle has nothing
+        else, chaos has short ones, noise none.
+
+    Raises
+    ------
+    InputError
+        If ``rate`` does not lie between 0 and 1, if ``longest`` is no integer of at least 2, or if
+        the series has another shape, fewer than 4 steps or is not finite.
+
+    Examples
+    --------
+    A wave of 20 steps is in the same place a period later, and not after half of one:
+
+    >>> near = recurrence_matrix(np.sin(2 * np.pi * np.arange(100) / 20), rate=0.2)
+    >>> near.shape, near[5, [5, 15, 25]].tolist()
+    ((100, 100), [True, False, True])
     """
     if not 0 < rate < 1:
         raise InputError(f"rate must lie between 0 and 1, found {rate!r}.")
@@ -285,6 +398,31 @@ def determinism(recurrences: Bool[ndarray, "T T"], *, shortest: int = 5) -> floa
     """Share of recurrences on diagonals of at least ``shortest`` steps: 1 for a cycle, 0 for noise.
 
     The main diagonal, on which every state is near itself, is left out.
+
+    Parameters
+    ----------
+    recurrences
+        ``(T, T)``, symmetric, as of :func:`recurrence_matrix`; its upper half is read.
+    shortest
+        In steps of the matrix, at least 1.
+
+    Returns
+    -------
+    float
+        From 0 to 1; NaN where nothing recurs.
+
+    Raises
+    ------
+    InputError
+        If ``shortest`` is no integer of at least 1.
+
+    Examples
+    --------
+    A cycle of two states, ten steps of it: the diagonals are 8, 6, 4 and 2 long.
+
+    >>> even = np.arange(10) % 2 == 0
+    >>> determinism(even[:, None] == even, shortest=5)  # 14 of 20
+    0.7
     """
     shortest = whole_number("shortest", shortest)
     on_lines = total = 0

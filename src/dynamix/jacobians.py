@@ -20,6 +20,18 @@ from .model import ALRNNExperts
 def jacobians(watched: Watched, *, gate: bool) -> Float[ndarray, "T M M"]:
     """``dz'/dz`` at every step of the run; without ``gate`` the weights count as constants.
 
+    Parameters
+    ----------
+    watched
+        A run of T steps, as of :func:`dynamix.expert_use.watch`.
+    gate
+        Whether what the gate adds by looking elsewhere from elsewhere counts.
+
+    Returns
+    -------
+    (T, M, M)
+        How ``states[t + 1]`` changes (rows) with ``states[t]`` (columns).
+
     Raises
     ------
     InputError
@@ -27,10 +39,16 @@ def jacobians(watched: Watched, *, gate: bool) -> Float[ndarray, "T M M"]:
 
     Examples
     --------
+    Experts that all halve the state have one Jacobian, whatever their weights:
+
+    >>> import torch
     >>> from dynamix import DynaMix, expert_use
-    >>> wave = np.sin(np.arange(60.0)[:, None] / [5, 7, 9])
-    >>> jacobians(expert_use.watch(wave, steps=4, model=DynaMix()), gate=True).shape
-    (4, 30, 30)
+    >>> model, wave = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
+    >>> with torch.no_grad():
+    ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
+    >>> found = jacobians(expert_use.watch(wave, steps=4, model=model), gate=True)
+    >>> found.shape, bool(np.allclose(found, 0.5 * np.eye(30)))
+    ((4, 30, 30), True)
     """
     experts, g = watched.model.experts, watched.model.gate
     if not isinstance(experts, ALRNNExperts):
@@ -72,24 +90,43 @@ def spectrum(
     gate: bool = True,
     time_step: float = 1.0,
 ) -> Float[ndarray, " k"]:
-    """Lyapunov exponents along a watched run, largest first (Benettin's method).
+    """Lyapunov exponents along a watched run, largest first (Benettin et al. 1980).
 
     Parameters
     ----------
     watched
-        Without gate noise: the exponents of the map. With it: of two copies that feel the same.
+        A run of T steps, as of :func:`dynamix.expert_use.watch`. Without gate noise: the exponents
+        of the map. With it: of two copies that feel the same.
     exponents, transient
-        How many, and the steps that only turn the tangents.
+        How many, from 1 to M, and the steps that only turn the tangents, less than T.
     gate
         Whether the gate's own sensitivity counts; without it, those of the mixture of experts under
         the weights of this run, as if these had been written down beforehand.
     time_step
-        Duration of one step; exponents are per unit of it.
+        Duration of one step, positive; exponents are per unit of it.
+
+    Returns
+    -------
+    (exponents,)
+        In nats per unit of time: per step unless ``time_step`` is given.
 
     Raises
     ------
     InputError
         If numbers are out of range, or the experts are not almost-linear RNNs.
+
+    Examples
+    --------
+    Experts that all halve the state halve every distance:
+
+    >>> import torch
+    >>> from dynamix import DynaMix, expert_use
+    >>> model, wave = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
+    >>> with torch.no_grad():
+    ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
+    >>> watched = expert_use.watch(wave, steps=8, model=model)
+    >>> np.exp(spectrum(watched, exponents=3, transient=2)).round(3).tolist()
+    [0.5, 0.5, 0.5]
     """
     steps, M = len(watched.weights), watched.model.config.latent_dims
     k = whole_number("exponents", exponents)

@@ -47,26 +47,37 @@ def state_space_divergence(*, forecast: Any, truth: Any, bins: int = _PROTOCOL.b
     """``D_stsp``: Kullback-Leibler divergence of where truth and forecast spend their time.
 
     ``sum_b p_b log(p_b / q_b)`` over histograms of ``bins`` equal bins per dimension across the
-    truth's range, with 1e-5 added to every bin's count before normalising. 0 for the same geometry;
-    about 10 and more for a wrong one. Above 5 dimensions the Gaussian-mixture form stands in
-    (:func:`mixture_divergence`).
+    truth's range, with 1e-5 added to every bin's count before normalising (Koppe et al. 2019). 0
+    for the same geometry; about 10 and more for a wrong one. Above 5 dimensions the
+    Gaussian-mixture form stands in (:func:`mixture_divergence`).
 
     Parameters
     ----------
     forecast, truth
-        Their lengths may differ; their channels may not.
+        ``(T,)``, ``(T, N)`` or ``(T, S, N)``, in the same units. Their lengths may differ; their
+        channels may not.
     bins
-        Per dimension.
+        Per dimension, at least 2.
 
     Returns
     -------
-    In nats. NaN where the forecast is not finite or never enters the truth's range.
+    float, or (S,) for several series
+        In nats. NaN where the forecast is not finite or never enters the truth's range.
+
+    Raises
+    ------
+    InputError
+        If the two are no arrays of numbers of the shapes above or differ in series or channels, if
+        the truth is not finite or (up to 5 dimensions) constant in a channel, or if ``bins`` is no
+        integer of at least 2.
 
     Examples
     --------
     >>> x = np.random.default_rng(0).normal(size=(1000, 2))
     >>> state_space_divergence(forecast=x, truth=x)
     0.0
+    >>> state_space_divergence(forecast=x + 100.0, truth=x)  # never where the truth has been
+    nan
     """
     bins = whole_number("bins", bins, least=2)
     return _per_series(lambda f, t: _divergence(f, t, bins), forecast, truth)
@@ -108,7 +119,37 @@ def mixture_divergence(
 ) -> float:
     """``D_stsp`` in high dimensions: a Gaussian of ``width`` on every point, Monte-Carlo KL.
 
-    ``mean_i log(p(x_i) / q(x_i))`` over ``samples`` draws ``x_i`` from the truth's mixture ``p``.
+    ``mean_i log(p(x_i) / q(x_i))`` over ``samples`` draws ``x_i`` from the truth's mixture ``p``;
+    ``q`` is the forecast's mixture.
+
+    Parameters
+    ----------
+    forecast, truth
+        ``(T, N)``, in the same units, of any lengths. The truth must be finite, which
+        :func:`state_space_divergence` sees to.
+    width
+        Standard deviation of the Gaussians, in the data's units; positive.
+    samples
+        Draws, at least 1. The estimate scatters by about ``1 / sqrt(samples)``.
+    seed
+        Of the draws.
+
+    Returns
+    -------
+    float
+        In nats; chance may take it a little below 0. NaN where the forecast is not finite.
+
+    Raises
+    ------
+    ValueError
+        If the channels differ, or the truth is empty.
+
+    Examples
+    --------
+    A Gaussian at 0 and one at distance ``d`` are ``d^2 / 2`` apart, here with ``d^2 = 6``:
+
+    >>> round(mixture_divergence(forecast=np.ones((1, 6)), truth=np.zeros((1, 6))))
+    3
     """
     if not np.isfinite(forecast).all():
         return float("nan")
@@ -133,6 +174,32 @@ def power_spectrum(
 
     ``|rfft|^2`` of the standardised channel, smoothed by a Gaussian of ``smoothing`` frequency bins
     with reflecting ends. A channel without motion has no spectrum: its column is zero.
+
+    Parameters
+    ----------
+    x
+        ``(T,)`` or ``(T, N)``, finite; of ``(T, S, N)`` the first series.
+    smoothing
+        Standard deviation of the Gaussian in frequency bins; a bin is ``1 / T`` cycles per step. 0
+        leaves the spectrum as it is.
+
+    Returns
+    -------
+    (T // 2 + 1, N)
+        Shares of the power, without a unit; row k belongs to ``k / T`` cycles per step.
+
+    Raises
+    ------
+    InputError
+        If ``x`` is no array of numbers of such a shape, or empty.
+
+    Examples
+    --------
+    Ten cycles in 100 steps are row 10:
+
+    >>> power = power_spectrum(np.sin(2 * np.pi * np.arange(100) / 10), smoothing=0)
+    >>> power.shape, int(power.argmax()), round(float(power.sum()), 6)
+    ((51, 1), 10, 1.0)
     """
     points = _as_series(x, "x")[:, 0]
     deviation = points.std(axis=0)
@@ -149,14 +216,35 @@ def spectral_hellinger(
 ) -> Measured:
     """``D_H``: Hellinger distance of smoothed power spectra, ``sqrt(1 - sum sqrt(p q))``.
 
-    Averaged over channels; from 0 (same spectrum) to 1 (disjoint, or a forecast that stands still).
-    Forecast and truth must be equally long, since their frequencies must match.
+    Averaged over channels (Mikhaeil et al. 2022); the spectra are those of :func:`power_spectrum`.
+    Neither an offset nor the size of the motion matters.
+
+    Parameters
+    ----------
+    forecast, truth
+        ``(T,)``, ``(T, N)`` or ``(T, S, N)``, equally long, since their frequencies must match.
+    smoothing
+        Standard deviation, in frequency bins, of the Gaussian that smooths the spectra; 0 for none.
+
+    Returns
+    -------
+    float, or (S,) for several series
+        From 0 (same spectrum) to 1 (disjoint, or a forecast that stands still). NaN where the
+        forecast is not finite.
+
+    Raises
+    ------
+    InputError
+        If the two are no arrays of numbers of the shapes above, differ in length, series or
+        channels, if the truth is not finite, or if ``smoothing`` is no integer of at least 0.
 
     Examples
     --------
     >>> x = np.sin(np.arange(500) / 5)
-    >>> spectral_hellinger(forecast=x, truth=x)
+    >>> spectral_hellinger(forecast=3 * x + 1, truth=x)
     0.0
+    >>> spectral_hellinger(forecast=np.ones(500), truth=x)  # no motion at all
+    1.0
     """
     smoothing = whole_number("smoothing", smoothing, least=0)
 
@@ -178,11 +266,30 @@ def spectral_hellinger(
 
 
 def mase(*, forecast: Any, truth: Any, steps: int = _PROTOCOL.mase_steps) -> Measured:
-    """Mean absolute scaled error of the first ``steps`` steps.
+    """Mean absolute scaled error of the first ``steps`` steps (Hyndman & Koehler 2006).
 
     ``mean |forecast - truth|`` over these steps, over the truth's mean absolute one-step change
     along its whole length, per channel, then averaged. 1 is the error of saying "no change" for one
     step.
+
+    Parameters
+    ----------
+    forecast, truth
+        ``(T,)``, ``(T, N)`` or ``(T, S, N)``, in the same units, each at least ``steps`` long.
+    steps
+        Steps averaged over, at least 1.
+
+    Returns
+    -------
+    float, or (S,) for several series
+        Without a unit, 0 or more. NaN where the forecast is not finite within these steps.
+
+    Raises
+    ------
+    InputError
+        If the two are no arrays of numbers of the shapes above, differ in series or channels, or
+        are shorter than ``steps``, if the truth is not finite or constant in a channel, or if
+        ``steps`` is no integer of at least 1.
 
     Examples
     --------
@@ -214,9 +321,39 @@ def valid_prediction_time(
 ) -> Measured:
     """How long a forecast holds: time until its normalised error first exceeds ``threshold``.
 
-    The error at time t is ``sqrt(mean_i ((f_i - x_i) / std(x_i))^2)``. Time is in units of
-    ``lyapunov_time`` steps (:func:`dynamix.systems.lyapunov_time`); the default counts steps. A
-    forecast that never exceeds it holds for its whole length.
+    The error at step t is ``sqrt(mean_i ((f_i - x_i) / std(x_i))^2)`` over channels i, with the
+    deviations of the whole truth. A forecast that never exceeds it holds for its whole length.
+
+    Parameters
+    ----------
+    forecast, truth
+        ``(T,)``, ``(T, N)`` or ``(T, S, N)``, in the same units; the longer one is cut.
+    threshold
+        In deviations of the truth; positive.
+    lyapunov_time
+        Steps in a unit of time, as of :func:`dynamix.systems.lyapunov_time`; the default counts
+        steps.
+
+    Returns
+    -------
+    float, or (S,) for several series
+        In units of ``lyapunov_time``. What is not finite counts as wrong from there on.
+
+    Raises
+    ------
+    InputError
+        If ``threshold`` or ``lyapunov_time`` is not positive, if the two are no arrays of numbers
+        of the shapes above or differ in series or channels, or if the truth is not finite or
+        constant in a channel.
+
+    Examples
+    --------
+    >>> truth = np.array([0.0, 1.0] * 5)  # deviation 0.5
+    >>> drifting = truth + 0.1 * np.arange(10)  # the error grows by 0.2 a step
+    >>> valid_prediction_time(forecast=drifting, truth=truth, threshold=0.5)
+    3.0
+    >>> valid_prediction_time(forecast=drifting, truth=truth, threshold=0.5, lyapunov_time=6.0)
+    0.5
     """
     if not (threshold > 0 and lyapunov_time > 0):
         raise InputError(
@@ -248,17 +385,26 @@ def fate(*, forecast: Any, context: Any) -> str | ndarray:
     Parameters
     ----------
     forecast, context
-        ``(T,)``, ``(T, N)`` or ``(T, S, N)``, lengths apart equally shaped.
+        ``(T,)``, ``(T, N)`` or ``(T, S, N)``, lengths apart equally shaped, in the same units.
 
     Returns
     -------
-    One of :data:`FATES`; for several series an array of them.
+    str, or (S,) for several series
+        Each one of :data:`FATES`.
+
+    Raises
+    ------
+    InputError
+        If the two are no arrays of numbers of the shapes above or differ in series or channels, or
+        if the context is not finite.
 
     Examples
     --------
     >>> t = np.arange(2000)
     >>> fate(forecast=np.sin(t / 7), context=np.sin(t[:300] / 7))
     'cycle'
+    >>> fate(forecast=np.exp(-t / 50) * np.sin(t / 7), context=np.sin(t[:300] / 7))
+    'fixed point'
     """
 
     def judge(f: Points, c: Points) -> str:
@@ -280,15 +426,29 @@ def closest_return(x: Points, *, least_deviation: float | Float[ndarray, " N"] =
     """How closely a series comes back to itself, at the best single lag: 0 for a cycle.
 
     The least of :func:`returns` over lags from the first at which it exceeds 1, for at short lags
-    any smooth series is near itself, up to half the length. Unrelated stretches give 1.41. Infinite
-    where it never exceeds 1.
+    any smooth series is near itself, up to half the length. Unrelated stretches give 1.41. The
+    close returns of Mindlin & Gilmore (1992), as one number.
 
     Parameters
     ----------
     x
-        ``(T, N)``.
+        ``(T, N)``, finite.
     least_deviation
-        Channels that deviate less are scaled by this instead, so that rounding does not count.
+        Channels that deviate less are scaled by this instead, so that rounding does not count: one
+        number or one for each channel, in the data's units.
+
+    Returns
+    -------
+    float
+        In deviations. Infinite where no lag up to half the length exceeds 1.
+
+    Examples
+    --------
+    >>> wave = np.sin(2 * np.pi * np.arange(400)[:, None] / 40)
+    >>> round(closest_return(wave), 5)
+    0.0
+    >>> closest_return(1e-9 * wave, least_deviation=1e-3)  # so little motion never goes away
+    inf
     """
     error = returns(x, least_deviation=least_deviation)
     away = np.flatnonzero(error > 1.0)
@@ -300,7 +460,25 @@ def returns(
 ) -> Float[ndarray, " lags"]:
     """``sqrt(mean_t,i ((x_i(t + L) - x_i(t)) / std(x_i))^2)`` for lags ``L = 0 .. T // 2``.
 
-    Parameters as of :func:`closest_return`.
+    Parameters
+    ----------
+    x
+        ``(T, N)``, finite.
+    least_deviation
+        As of :func:`closest_return`.
+
+    Returns
+    -------
+    (T // 2 + 1,)
+        In deviations; entry L belongs to a lag of L steps. 0 where all channels stand still.
+
+    Examples
+    --------
+    A wave is the opposite of itself after half a period, and itself after a whole one:
+
+    >>> wave = np.sin(2 * np.pi * np.arange(400)[:, None] / 40)
+    >>> returns(wave)[[0, 20, 40]].round(5).tolist()
+    [0.0, 2.0, 0.0]
     """
     n = len(x)
     deviation = np.maximum(x.std(axis=0), least_deviation)
@@ -327,24 +505,45 @@ def lyapunov_spectrum(
     """Lyapunov exponents of the model as it runs freely behind a context, largest first.
 
     ``k`` tangent vectors are carried along by the Jacobian ``dz'/dz`` of the full step, query
-    included, and re-orthonormalised by QR at every step (Benettin's method); the exponents are mean
-    logarithms of R's diagonal. The gate's noise is left out, so that the map is one map.
+    included, and re-orthonormalised by QR at every step (Benettin et al. 1980); the exponents are
+    mean logarithms of R's diagonal. The gate's noise is left out, so that the map is one map.
 
     Parameters
     ----------
-    model, context
-        The context ``(T_C, N)`` as the model sees it: standardised, embedded.
+    model
+        Any :class:`dynamix.DynaMix`.
+    context
+        ``(T_C, N)`` as the model sees it: standardised, embedded.
     steps, transient
-        Steps averaged over, after those left out first.
+        Steps averaged over, at least 1, after those left out first, at least 0.
     exponents
-        k; None: all M.
+        k, from 1 to M; None: all M.
     time_step
-        Duration of one step; exponents are per unit of it.
+        Duration of one step, positive; exponents are per unit of it.
+
+    Returns
+    -------
+    (k,)
+        In nats per unit of time: per step unless ``time_step`` is given.
 
     Raises
     ------
     InputError
-        If the context does not fit the model, or the trajectory diverges.
+        If the context does not fit the model, if ``steps``, ``transient`` or ``exponents`` is no
+        integer or out of range, or if the trajectory diverges.
+
+    Examples
+    --------
+    Experts that all halve the state halve every distance, whatever the gate does:
+
+    >>> import torch
+    >>> from dynamix import DynaMix
+    >>> model, context = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
+    >>> with torch.no_grad():
+    ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
+    >>> spectrum = lyapunov_spectrum(model, context, steps=10, transient=0, exponents=3)
+    >>> np.exp(spectrum).round(3).tolist()
+    [0.5, 0.5, 0.5]
     """
     import torch
     from torch.func import jvp, vmap
@@ -386,7 +585,39 @@ def lyapunov_spectrum(
 def largest_lyapunov_exponent(
     model: DynaMix, context: Any, *, steps: int = 2000, transient: int = 200, time_step: float = 1.0
 ) -> float:
-    """The first of :func:`lyapunov_spectrum`: positive for chaos, 0 for a cycle."""
+    """The first of :func:`lyapunov_spectrum`: positive for chaos, 0 for a cycle.
+
+    :func:`dynamix.lyapunov.largest_exponents` is the compiled one, for many contexts.
+
+    Parameters
+    ----------
+    model, context, steps, transient, time_step
+        As of :func:`lyapunov_spectrum`.
+
+    Returns
+    -------
+    float
+        In nats per unit of time: per step unless ``time_step`` is given.
+
+    Raises
+    ------
+    InputError
+        As :func:`lyapunov_spectrum`.
+
+    Examples
+    --------
+    Experts that halve the state at every step, of duration 1 and then of 0.5:
+
+    >>> import torch
+    >>> from dynamix import DynaMix
+    >>> model, context = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
+    >>> with torch.no_grad():
+    ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
+    >>> round(largest_lyapunov_exponent(model, context, steps=10, transient=0), 3)
+    -0.693
+    >>> round(largest_lyapunov_exponent(model, context, steps=10, transient=0, time_step=0.5), 3)
+    -1.386
+    """
     spectrum = lyapunov_spectrum(
         model, context, steps=steps, exponents=1, transient=transient, time_step=time_step
     )

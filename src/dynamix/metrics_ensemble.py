@@ -32,6 +32,27 @@ def coverage(*, forecast: Any, truth: Any, level: float = 0.9) -> Measured:
     than the level, 20 of them 0.81 for 0.9. Neighbouring steps of a series err together, so that
     one forecast says little; take many origins.
 
+    Parameters
+    ----------
+    forecast
+        The ensemble, samples first: ``(K, T)``, ``(K, T, N)`` or ``(K, T, S, N)``, or the frame
+        that :func:`dynamix.forecast` returns for one.
+    truth
+        The same shape without the first axis, in the same units.
+    level
+        Between 0 and 1.
+
+    Returns
+    -------
+    float, or (S,) for several series
+        A share, 0 to 1. NaN where a sample is not finite.
+
+    Raises
+    ------
+    InputError
+        If ``level`` does not lie between 0 and 1, if the shapes do not fit or are empty, or if the
+        truth is not finite.
+
     Examples
     --------
     >>> rng = np.random.default_rng(0)
@@ -53,12 +74,36 @@ def crps(*, forecast: Any, truth: Any, steps: int | None = None) -> Measured:
     """Continuous ranked probability score in units of the truth's mean absolute one-step change.
 
     ``mean_k |x_k - y| - mean_kl |x_k - x_l| / 2`` in its energy form (Gneiting & Raftery, J. Am.
-    Stat. Assoc. 102, 359, 2007), averaged over the first ``steps`` steps (None: all) and, after
-    scaling, over channels. Smaller is better; for samples that are all the same it is
+    Stat. Assoc. 102, 359, 2007), averaged over the first ``steps`` steps and, after scaling, over
+    channels. Smaller is better; for samples that are all the same it is
     :func:`dynamix.metrics.mase` over these steps.
+
+    Parameters
+    ----------
+    forecast
+        The ensemble, samples first: ``(K, T)``, ``(K, T, N)`` or ``(K, T, S, N)``, or the frame
+        that :func:`dynamix.forecast` returns for one.
+    truth
+        The same shape without the first axis, in the same units. The one-step change is that of its
+        whole length.
+    steps
+        Steps averaged over, at least 1; None, or more than there are: all.
+
+    Returns
+    -------
+    float, or (S,) for several series
+        Without a unit. NaN where a sample is not finite.
+
+    Raises
+    ------
+    InputError
+        If ``steps`` is no integer of at least 1, if the shapes do not fit or are empty, or if the
+        truth is not finite, constant in a channel, or a single step.
 
     Examples
     --------
+    The first step's samples, 1 and 3, each miss 2 by 1; that they are 2 apart is worth half of it:
+
     >>> crps(forecast=np.array([[1.0, 3.0], [3.0, 3.0]]), truth=np.array([2.0, 3.0]))
     0.25
     """

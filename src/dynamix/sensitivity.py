@@ -34,13 +34,24 @@ def forecaster(name: str) -> Callable[..., ndarray]:
 
     Returns
     -------
-    A function. Its attribute ``together`` is True where it takes several series at once,
-    ``(T_C, S, N)``; ``identity`` tells one version of a model from another.
+    function
+        Of a context ``(T_C, N)`` and a horizon in steps; the forecast is ``(horizon, N)`` in
+        the context's units. Its attribute ``together`` is True where it takes several series at
+        once, ``(T_C, S, N)``; ``identity`` tells one version of a model from another.
 
     Raises
     ------
     InputError
-        If there is none of that name.
+        If there is none of that name, if a checkpoint cannot be used, or if the model needs an
+        extra that is not installed.
+
+    Examples
+    --------
+    >>> wave = np.sin(np.arange(200)[:, None] / np.array([5, 7, 9]))
+    >>> forecaster("dynamix-3d")(wave, 50, seed=0).shape
+    (50, 3)
+    >>> forecaster("naive")(wave, 50, seed=0).shape
+    (50, 3)
     """
     if name in (TRANSFORMER, MEDIAN):
         return transformer_control.forecaster(samples=_SAMPLES if name == MEDIAN else 1)
@@ -80,20 +91,44 @@ def sensitivity(
         ``f(context, horizon, *, seed)``; where it has ``together = True`` it gets all systems at
         once, ``(T_C, S, N)``.
     names
-        Systems.
+        Systems, as of :func:`dynamix.systems.catalogue`. Their trajectories are integrated, or read
+        from the cache.
     config
         The protocol that is varied.
     points_per_period, contexts
-        Sampling rates, and context lengths in steps.
+        Sampling rates, in steps per dominant period, and context lengths in steps; each at least 2.
     noise
         Standard deviations of Gaussian noise on the context, in the context's own. The truth stays
         clean, and the same draws are scaled for every level.
     start
-        Which of the benchmark's starts.
+        Which of the benchmark's starts, from 0 to ``config.starts - 1``.
 
     Returns
     -------
-    A row per condition and system: ``varied``, ``value``, ``system``, then the measures.
+    DataFrame
+        A row per condition and system: ``varied`` (``"points per period"``, ``"context"`` or
+        ``"noise"``), ``value``, ``system``, then the measures: ``d_stsp`` in nats, ``d_h``,
+        ``mase``, ``vpt`` in Lyapunov times, ``fate``. A measure is NaN where the forecast does
+        not allow it. Without conditions there are no rows.
+
+    Raises
+    ------
+    InputError
+        If a system is unknown, or a sampling rate or context length is no integer of at least 2.
+    IndexError
+        If there is no such start.
+
+    Examples
+    --------
+    A run needs trajectories, and so seconds to minutes; a wrong name is told at once:
+
+    >>> from dynamix import BenchmarkConfig
+    >>> protocol, parrot = BenchmarkConfig(horizon=1000, starts=1), forecaster("parrot")
+    >>> sensitivity(parrot, names=["Lorentz"], config=protocol, noise=[0.0, 0.1])
+    ... # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: unknown system 'Lorentz'. Known: ... Did you mean 'Lorenz'?
     """
     conditions: list[tuple[str, float]] = [
         *(("points per period", v) for v in points_per_period),
@@ -130,7 +165,30 @@ def sensitivity(
 def together(
     forecaster: Callable[..., ndarray], contexts: Sequence[ndarray], horizon: int, *, seed: int
 ) -> list[ndarray]:
-    """Forecasts of contexts of one length: at once where the forecaster can, else in turn."""
+    """Forecasts of contexts of one length: at once where the forecaster can, else in turn.
+
+    Parameters
+    ----------
+    forecaster
+        As of :func:`forecaster`.
+    contexts
+        ``(T_C, N)`` each, all of one shape.
+    horizon
+        Steps.
+    seed
+        Of the forecaster's randomness; the same for every context.
+
+    Returns
+    -------
+    list
+        A forecast ``(horizon, N)`` for each context, in its units.
+
+    Examples
+    --------
+    >>> contexts = [np.arange(4.0)[:, None], np.full((4, 1), 7.0)]
+    >>> [y.ravel().tolist() for y in together(forecaster("naive"), contexts, 2, seed=0)]
+    [[3.0, 3.0], [7.0, 7.0]]
+    """
     if getattr(forecaster, "together", False):
         return list(np.swapaxes(forecaster(np.stack(contexts, axis=1), horizon, seed=seed), 0, 1))
     return [forecaster(context, horizon, seed=seed) for context in contexts]

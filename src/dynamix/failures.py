@@ -22,7 +22,7 @@ from numpy import ndarray
 from scipy.ndimage import minimum_filter1d
 
 from . import invariants, metrics
-from .errors import InputError
+from .errors import InputError, whole_number
 from .failures_config import FailureConfig
 
 Points = Float[ndarray, "_ N"]
@@ -81,14 +81,8 @@ def parroting_index(
     >>> float(parroting_index(forecast=x[100:250], context=x[:300], truth=x[300:]))
     1.0
     """
-    f, c, t = (
-        _points(v, n) for v, n in ((forecast, "forecast"), (context, "context"), (truth, "truth"))
-    )
-    if not f.shape[1] == c.shape[1] == t.shape[1]:
-        raise InputError(
-            f"forecast, context and truth must have the same channels, found {f.shape[1]}, "
-            f"{c.shape[1]} and {t.shape[1]}."
-        )
+    f, c, t = _alike(forecast=forecast, context=context, truth=truth)
+    stretch = whole_number("stretch", stretch)
     if min(len(f), len(c), len(t)) < stretch:
         raise InputError(
             f"parroting is measured on stretches of {stretch} steps, found lengths {len(f)}, "
@@ -129,9 +123,8 @@ def copy_distance(
     Raises
     ------
     InputError
-        If a series has another shape or fewer than 4 steps, or if the context is not finite.
-    ValueError
-        If a series is shorter than ``stretch``, or their channels differ.
+        If a series has another shape, fewer than 4 steps or fewer than ``stretch``, if their
+        channels differ, or if the context is not finite.
 
     Examples
     --------
@@ -143,7 +136,12 @@ def copy_distance(
     >>> distance.shape, bool(distance[:10].max() < 1e-6), bool(distance[10:].min() > 1)
     ((20,), True, True)
     """
-    f, c = _points(forecast, "forecast"), _points(context, "context")
+    f, c = _alike(forecast=forecast, context=context)
+    if min(len(f), len(c)) < whole_number("stretch", stretch):
+        raise InputError(
+            f"copies are looked for in stretches of {stretch} steps, found lengths {len(f)} and "
+            f"{len(c)}. Give longer series, or a shorter stretch."
+        )
     deviation = c.std(axis=0)
     scale = np.where(deviation > 0, deviation, 1.0)
     return _copy_distance(f / scale, c / scale, stretch)
@@ -220,7 +218,8 @@ def decay(
     Raises
     ------
     InputError
-        If a series has another shape or fewer than 4 steps, or if the context is not finite.
+        If a series has another shape or fewer than 4 steps, if their channels differ, if the
+        context is not finite, or ``window`` is no integer of at least 1.
 
     Examples
     --------
@@ -229,7 +228,8 @@ def decay(
     >>> round(1 / found.rate), found.remaining < 0.1
     (500, True)
     """
-    f, c = _points(forecast, "forecast"), _points(context, "context")
+    f, c = _alike(forecast=forecast, context=context)
+    window = whole_number("window", window)
     if not np.isfinite(f).all():
         return Decay(*[float("nan")] * 4)
     deviation = c.std(axis=0)
@@ -326,7 +326,8 @@ def spectral_failure(
     Raises
     ------
     InputError
-        If a series has another shape or fewer than 4 steps, or if the truth is not finite.
+        If a series has another shape or fewer than 4 steps, if their channels differ, or if the
+        truth is not finite.
 
     Examples
     --------
@@ -335,7 +336,7 @@ def spectral_failure(
     >>> np.round(spectral_failure(forecast=slow, truth=slow + fast, smoothing=2), 1).tolist()
     [0.5, 0.0]
     """
-    f, t = _points(forecast, "forecast"), _points(truth, "truth")
+    f, t = _alike(forecast=forecast, truth=truth)
     n = min(len(f), len(t))
     f, t = f[:n], t[:n]
     if not np.isfinite(f).all():
@@ -372,9 +373,8 @@ def outside_share(
     Raises
     ------
     InputError
-        If a series has another shape or fewer than 4 steps, or if context or truth is not finite.
-    ValueError
-        If context and truth differ in channels.
+        If a series has another shape or fewer than 4 steps, if their channels differ, or if context
+        or truth is not finite.
 
     Examples
     --------
@@ -384,8 +384,8 @@ def outside_share(
     >>> outside_share(forecast=[0.5, 1.05, 1.2, np.nan], context=seen, truth=seen, margin=0.1)
     0.5
     """
-    f = _points(forecast, "forecast")
-    seen = np.concatenate([_points(context, "context"), _points(truth, "truth")])
+    f, c, t = _alike(forecast=forecast, context=context, truth=truth)
+    seen = np.concatenate([c, t])
     low, high = seen.min(axis=0), seen.max(axis=0)
     slack = margin * (high - low)
     with np.errstate(invalid="ignore"):
@@ -442,9 +442,7 @@ def examine(
     (['decay', 'lost'], None)
     """
     config = config or FailureConfig()
-    f, c, t = (
-        _points(v, n) for v, n in ((forecast, "forecast"), (context, "context"), (truth, "truth"))
-    )
+    f, c, t = _alike(forecast=forecast, context=context, truth=truth)
     whole = bool(np.isfinite(f).all())
     fate = str(metrics.fate(forecast=f, context=c))
     bounded = whole and fate != "escape"
@@ -488,6 +486,17 @@ def examine(
         "drift": fate == "escape" or found["outside"] > config.outside,
     }
     return found | {f"fails by {mode}": verdict for mode, verdict in verdicts.items()}
+
+
+def _alike(**series: Any) -> tuple[Points, ...]:
+    """The series by name as ``(T, N)`` each, of the same channels."""
+    found = tuple(_points(x, what) for what, x in series.items())
+    if len({x.shape[1] for x in found}) > 1:
+        raise InputError(
+            f"{', '.join(series)} must have the same channels, found "
+            f"{', '.join(str(x.shape[1]) for x in found)}."
+        )
+    return found
 
 
 def _points(x: Any, what: str) -> Points:

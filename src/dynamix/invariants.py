@@ -56,13 +56,15 @@ def delay_embedding(
     Raises
     ------
     InputError
-        If the series is too short for a single row.
+        If ``dimension`` or ``delay`` is no integer of at least 1, or the series is too short for a
+        single row.
 
     Examples
     --------
     >>> delay_embedding(np.arange(5.0), dimension=2, delay=2).tolist()
     [[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]
     """
+    dimension, delay = whole_number("dimension", dimension), whole_number("delay", delay)
     rows = len(x) - (dimension - 1) * delay
     if rows < 1:
         raise InputError(
@@ -124,8 +126,8 @@ def divergence_curve(
     Raises
     ------
     InputError
-        If the series has another shape, fewer than 4 steps or is not finite, or if ``steps`` or
-        ``window`` is no integer or too small.
+        If the series has another shape, fewer than 4 steps or is not finite, or if ``steps``,
+        ``window`` or ``references`` is no integer or too small.
 
     Examples
     --------
@@ -139,6 +141,7 @@ def divergence_curve(
     """
     y, n = _standardised(x), len(np.asarray(x))
     steps = whole_number("steps", steps, least=2)
+    references = whole_number("references", references)
     window = mean_period(y) if window is None else whole_number("window", window, least=0)
     last = n - steps  # both of a pair must be followed that far
     if last < 2 * window + 2 or not y.any():
@@ -208,6 +211,8 @@ def largest_exponent(
     True
     """
     y = _standardised(x)
+    if len(y) < 6:
+        raise InputError(f"an exponent needs at least 6 steps, found {len(y)}.")
     window = mean_period(y) if window is None else window
     steps = max(6 * window, 12) if steps is None else steps
     curve = divergence_curve(y, steps=min(steps, len(y) // 3), window=window, references=references)
@@ -254,8 +259,8 @@ def correlation_sum(
     Raises
     ------
     InputError
-        If the series has another shape, fewer than 4 steps or is not finite, or if ``window`` is no
-        integer of at least 0.
+        If the series has another shape, fewer than 4 steps or is not finite, if ``window`` is no
+        integer of at least 0, or ``references`` none of at least 1.
 
     Examples
     --------
@@ -267,6 +272,7 @@ def correlation_sum(
     (2, 1.0)
     """
     y, n = _standardised(x), len(np.asarray(x))
+    references = whole_number("references", references)
     window = mean_period(y) if window is None else whole_number("window", window, least=0)
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(n)[: min(references, n)]

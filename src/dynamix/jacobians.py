@@ -113,7 +113,8 @@ def spectrum(
     Raises
     ------
     InputError
-        If numbers are out of range, or the experts are not almost-linear RNNs.
+        If numbers are out of range (``time_step`` must be positive), or the experts are not
+        almost-linear RNNs.
 
     Examples
     --------
@@ -131,6 +132,8 @@ def spectrum(
     steps, M = len(watched.weights), watched.model.config.latent_dims
     k = whole_number("exponents", exponents)
     transient = whole_number("transient", transient, least=0)
+    if not time_step > 0:
+        raise InputError(f"time_step must be positive, found {time_step!r}.")
     if k > M or transient >= steps:
         raise InputError(
             f"exponents must be at most {M} and transient less than {steps}, found {k} and "

@@ -44,6 +44,8 @@ def use_distances(
 
     Raises
     ------
+    InputError
+        If a row is not finite, has a negative entry or holds nothing but zeros.
     ValueError
         If the two have not the same number of experts.
 
@@ -53,7 +55,13 @@ def use_distances(
     array([[0.   , 0.833],
            [0.833, 0.   ]])
     """
-    return cdist(uses, uses if others is None else others, "jensenshannon")
+    others = uses if others is None else others
+    for use in (uses, others):
+        if not (np.isfinite(use).all() and (use >= 0).all() and (use.sum(axis=1) > 0).all()):
+            raise InputError(
+                "expert use must be finite, not negative, and more than nothing in every row."
+            )
+    return cdist(uses, others, "jensenshannon")
 
 
 def energy_distances(clouds: Sequence[Float[ndarray, "_ n"]]) -> Float[ndarray, "S S"]:

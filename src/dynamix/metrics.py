@@ -12,8 +12,7 @@ Mindlin & Gilmore (1992) for close returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -24,23 +23,19 @@ from .config import BenchmarkConfig
 from .errors import InputError, whole_number
 from .metrics_ensemble import coverage as coverage
 from .metrics_ensemble import crps as crps
-
-if TYPE_CHECKING:
-    from .model import DynaMix
+from .metrics_fate import FATES as FATES
+from .metrics_fate import closest_return as closest_return
+from .metrics_fate import fate as fate
+from .metrics_fate import returns as returns
+from .metrics_input import Measured, Points, as_series, per_series
+from .metrics_lyapunov import largest_lyapunov_exponent as largest_lyapunov_exponent
+from .metrics_lyapunov import lyapunov_spectrum as lyapunov_spectrum
 
 _PROTOCOL = BenchmarkConfig()
 _PSEUDO_COUNT = 1e-5
 _MOST_HISTOGRAM_DIMS = 5
 _MIXTURE_WIDTH = 1.0
 _MIXTURE_SAMPLES = 1000
-_BOX = 5.0  # times the context's range: whatever leaves that has escaped
-_REST = 1e-3  # of the context's deviation: whatever moves less stands still
-_RETURN = 0.01  # of the deviation: a cycle comes back this closely, sampled chaos of dysts does not
-
-FATES = ("fixed point", "cycle", "escape", "chaotic/other")
-
-Points = Float[ndarray, "_ N"]
-Measured = float | Float[ndarray, " S"]
 
 
 def state_space_divergence(*, forecast: Any, truth: Any, bins: int = _PROTOCOL.bins) -> Measured:
@@ -80,7 +75,7 @@ def state_space_divergence(*, forecast: Any, truth: Any, bins: int = _PROTOCOL.b
     nan
     """
     bins = whole_number("bins", bins, least=2)
-    return _per_series(lambda f, t: _divergence(f, t, bins), forecast, truth)
+    return per_series(lambda f, t: _divergence(f, t, bins), forecast, truth)
 
 
 def _divergence(forecast: Points, truth: Points, bins: int) -> float:
@@ -141,8 +136,8 @@ def mixture_divergence(
 
     Raises
     ------
-    ValueError
-        If the channels differ, or the truth is empty.
+    InputError
+        If the channels differ, either is empty, or the truth is not finite.
 
     Examples
     --------
@@ -151,6 +146,13 @@ def mixture_divergence(
     >>> round(mixture_divergence(forecast=np.ones((1, 6)), truth=np.zeros((1, 6))))
     3
     """
+    if not len(truth) or not len(forecast) or forecast.shape[1] != truth.shape[1]:
+        raise InputError(
+            "forecast and truth need at least a step each and the same channels, found "
+            f"{forecast.shape} and {truth.shape}."
+        )
+    if not np.isfinite(truth).all():
+        raise InputError("truth must be finite. Fill its gaps or cut them out first.")
     if not np.isfinite(forecast).all():
         return float("nan")
     from scipy.spatial.distance import cdist
@@ -191,7 +193,8 @@ def power_spectrum(
     Raises
     ------
     InputError
-        If ``x`` is no array of numbers of such a shape, or empty.
+        If ``x`` is no array of numbers of such a shape, empty, not finite or several series, or if
+        ``smoothing`` is negative.
 
     Examples
     --------
@@ -201,7 +204,17 @@ def power_spectrum(
     >>> power.shape, int(power.argmax()), round(float(power.sum()), 6)
     ((51, 1), 10, 1.0)
     """
-    points = _as_series(x, "x")[:, 0]
+    series = as_series(x, "x")
+    if series.shape[1] != 1:
+        raise InputError(
+            f"a spectrum is of one series, (T,) or (T, N), found {series.shape[1]} of them: take "
+            "x[:, s]."
+        )
+    if not np.isfinite(series).all():
+        raise InputError("a spectrum needs finite values. Fill the gaps or cut them out first.")
+    if not smoothing >= 0:
+        raise InputError(f"smoothing must be at least 0, found {smoothing!r}.")
+    points = series[:, 0]
     deviation = points.std(axis=0)
     moving = deviation > 1e-12 * np.maximum(np.abs(points).max(axis=0), 1.0)
     scaled = (points - points.mean(axis=0)) / np.where(moving, deviation, 1.0)
@@ -262,7 +275,7 @@ def spectral_hellinger(
         overlap = np.where(overlap > 1.0 - 1e-14, 1.0, overlap)
         return float(np.mean(np.sqrt(1.0 - overlap)))
 
-    return _per_series(measure, forecast, truth)
+    return per_series(measure, forecast, truth)
 
 
 def mase(*, forecast: Any, truth: Any, steps: int = _PROTOCOL.mase_steps) -> Measured:
@@ -313,7 +326,7 @@ def mase(*, forecast: Any, truth: Any, steps: int = _PROTOCOL.mase_steps) -> Mea
         error = float(np.mean(np.abs(f[:steps] - t[:steps]).mean(axis=0) / change))
         return error if np.isfinite(error) else float("nan")
 
-    return _per_series(measure, forecast, truth)
+    return per_series(measure, forecast, truth)
 
 
 def valid_prediction_time(
@@ -370,294 +383,4 @@ def valid_prediction_time(
         beyond = np.flatnonzero(~(error <= threshold))  # NaN counts as beyond
         return float((beyond[0] if len(beyond) else length) / lyapunov_time)
 
-    return _per_series(measure, forecast, truth)
-
-
-def fate(*, forecast: Any, context: Any) -> str | ndarray:
-    """Where a forecast ends up: ``"fixed point"``, ``"cycle"``, ``"escape"``, ``"chaotic/other"``.
-
-    * *escape*: it is not finite, or leaves a box of 5 times the context's range about its middle;
-    * *fixed point*: its last tenth deviates by less than 1e-3 of the context's deviation;
-    * *cycle*: its last half repeats itself: :func:`closest_return` is under 0.01. Whatever is drawn
-      anew at every step, such as the gate's noise, prevents that;
-    * everything else: chaos, tori, noisy cycles, and what has not settled yet.
-
-    Parameters
-    ----------
-    forecast, context
-        ``(T,)``, ``(T, N)`` or ``(T, S, N)``, lengths apart equally shaped, in the same units.
-
-    Returns
-    -------
-    str, or (S,) for several series
-        Each one of :data:`FATES`.
-
-    Raises
-    ------
-    InputError
-        If the two are no arrays of numbers of the shapes above or differ in series or channels, or
-        if the context is not finite.
-
-    Examples
-    --------
-    >>> t = np.arange(2000)
-    >>> fate(forecast=np.sin(t / 7), context=np.sin(t[:300] / 7))
-    'cycle'
-    >>> fate(forecast=np.exp(-t / 50) * np.sin(t / 7), context=np.sin(t[:300] / 7))
-    'fixed point'
-    """
-
-    def judge(f: Points, c: Points) -> str:
-        low, high = c.min(axis=0), c.max(axis=0)
-        # NaN compares as False, so it escapes too
-        if not (np.abs(f - (low + high) / 2) <= _BOX * (high - low) / 2).all():
-            return "escape"
-        still = _REST * c.std(axis=0)
-        if (f[-max(len(f) // 10, 1) :].std(axis=0) <= still).all():
-            return "fixed point"
-        if closest_return(f[len(f) // 2 :], least_deviation=still) < _RETURN:
-            return "cycle"
-        return "chaotic/other"
-
-    return _per_series(judge, forecast, context, names=("forecast", "context"))
-
-
-def closest_return(x: Points, *, least_deviation: float | Float[ndarray, " N"] = 0.0) -> float:
-    """How closely a series comes back to itself, at the best single lag: 0 for a cycle.
-
-    The least of :func:`returns` over lags from the first at which it exceeds 1, for at short lags
-    any smooth series is near itself, up to half the length. Unrelated stretches give 1.41. The
-    close returns of Mindlin & Gilmore (1992), as one number.
-
-    Parameters
-    ----------
-    x
-        ``(T, N)``, finite.
-    least_deviation
-        Channels that deviate less are scaled by this instead, so that rounding does not count: one
-        number or one for each channel, in the data's units.
-
-    Returns
-    -------
-    float
-        In deviations. Infinite where no lag up to half the length exceeds 1.
-
-    Examples
-    --------
-    >>> wave = np.sin(2 * np.pi * np.arange(400)[:, None] / 40)
-    >>> round(closest_return(wave), 5)
-    0.0
-    >>> closest_return(1e-9 * wave, least_deviation=1e-3)  # so little motion never goes away
-    inf
-    """
-    error = returns(x, least_deviation=least_deviation)
-    away = np.flatnonzero(error > 1.0)
-    return float(error[away[0] :].min()) if len(away) else float("inf")
-
-
-def returns(
-    x: Points, *, least_deviation: float | Float[ndarray, " N"] = 0.0
-) -> Float[ndarray, " lags"]:
-    """``sqrt(mean_t,i ((x_i(t + L) - x_i(t)) / std(x_i))^2)`` for lags ``L = 0 .. T // 2``.
-
-    Parameters
-    ----------
-    x
-        ``(T, N)``, finite.
-    least_deviation
-        As of :func:`closest_return`.
-
-    Returns
-    -------
-    (T // 2 + 1,)
-        In deviations; entry L belongs to a lag of L steps. 0 where all channels stand still.
-
-    Examples
-    --------
-    A wave is the opposite of itself after half a period, and itself after a whole one:
-
-    >>> wave = np.sin(2 * np.pi * np.arange(400)[:, None] / 40)
-    >>> returns(wave)[[0, 20, 40]].round(5).tolist()
-    [0.0, 2.0, 0.0]
-    """
-    n = len(x)
-    deviation = np.maximum(x.std(axis=0), least_deviation)
-    y = (x - x.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    padded = 1 << (2 * n - 1).bit_length()
-    spectrum = np.abs(np.fft.rfft(y, padded, axis=0)) ** 2
-    lags = np.arange(n // 2 + 1)
-    products = np.fft.irfft(spectrum, padded, axis=0)[lags].mean(axis=1)
-    # sum_t (y(t + L) - y(t))^2: the squares of the first n - L and of the last n - L, less the rest
-    squares = np.concatenate([[0.0], np.cumsum((y**2).mean(axis=1))])
-    error = (squares[n - lags] + squares[n] - squares[lags] - 2 * products) / (n - lags)
-    return np.sqrt(np.maximum(error, 0.0))
-
-
-def lyapunov_spectrum(
-    model: DynaMix,
-    context: Any,
-    *,
-    steps: int = 2000,
-    exponents: int | None = None,
-    transient: int = 200,
-    time_step: float = 1.0,
-) -> Float[ndarray, " k"]:
-    """Lyapunov exponents of the model as it runs freely behind a context, largest first.
-
-    ``k`` tangent vectors are carried along by the Jacobian ``dz'/dz`` of the full step, query
-    included, and re-orthonormalised by QR at every step (Benettin et al. 1980); the exponents are
-    mean logarithms of R's diagonal. The gate's noise is left out, so that the map is one map.
-
-    Parameters
-    ----------
-    model
-        Any :class:`dynamix.DynaMix`.
-    context
-        ``(T_C, N)`` as the model sees it: standardised, embedded.
-    steps, transient
-        Steps averaged over, at least 1, after those left out first, at least 0.
-    exponents
-        k, from 1 to M; None: all M.
-    time_step
-        Duration of one step, positive; exponents are per unit of it.
-
-    Returns
-    -------
-    (k,)
-        In nats per unit of time: per step unless ``time_step`` is given.
-
-    Raises
-    ------
-    InputError
-        If the context does not fit the model, if ``steps``, ``transient`` or ``exponents`` is no
-        integer or out of range, or if the trajectory diverges.
-
-    Examples
-    --------
-    Experts that all halve the state halve every distance, whatever the gate does:
-
-    >>> import torch
-    >>> from dynamix import DynaMix
-    >>> model, context = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
-    >>> with torch.no_grad():
-    ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
-    >>> spectrum = lyapunov_spectrum(model, context, steps=10, transient=0, exponents=3)
-    >>> np.exp(spectrum).round(3).tolist()
-    [0.5, 0.5, 0.5]
-    """
-    import torch
-    from torch.func import jvp, vmap
-
-    from .model import check_series
-
-    steps = whole_number("steps", steps)
-    transient = whole_number("transient", transient, least=0)
-    M = model.config.latent_dims
-    k = M if exponents is None else whole_number("exponents", exponents)
-    if k > M:
-        raise InputError(f"exponents must be at most the latent dimension {M}, found {k}.")
-    series = torch.as_tensor(_as_series(context, "context")[:, 0]).to(model.gate.D)[:, None]
-    check_series(series, model.config)
-    sums = np.zeros(k)
-    with torch.no_grad():
-        read = model.gate.read(series)
-        z = model.initial_state(series[-1])
-        # random directions, for an axis may be blind to the fastest growth; (k, M), a vector a row
-        directions = np.random.default_rng(0).standard_normal((M, k))
-        tangents = torch.from_numpy(np.linalg.qr(directions)[0].T.copy()).to(z)
-
-        def flow(state: torch.Tensor) -> torch.Tensor:
-            return model.step(state[None], read, query_state=state[None])[0][0]
-
-        for t in range(transient + steps):
-            state = z[0]
-            pushed = vmap(lambda v, at=state: jvp(flow, (at,), (v,))[1])(tangents)
-            z = flow(state)[None]
-            q, r = torch.linalg.qr(pushed.double().T)
-            tangents = q.T.to(z)
-            if not torch.isfinite(z).all():
-                raise InputError(f"the model diverged after {t} steps; it has no exponents there.")
-            if t >= transient:
-                sums += np.log(np.abs(r.diagonal().numpy()) + 1e-300)
-    return np.sort(sums / (steps * time_step))[::-1].copy()
-
-
-def largest_lyapunov_exponent(
-    model: DynaMix, context: Any, *, steps: int = 2000, transient: int = 200, time_step: float = 1.0
-) -> float:
-    """The first of :func:`lyapunov_spectrum`: positive for chaos, 0 for a cycle.
-
-    :func:`dynamix.lyapunov.largest_exponents` is the compiled one, for many contexts.
-
-    Parameters
-    ----------
-    model, context, steps, transient, time_step
-        As of :func:`lyapunov_spectrum`.
-
-    Returns
-    -------
-    float
-        In nats per unit of time: per step unless ``time_step`` is given.
-
-    Raises
-    ------
-    InputError
-        As :func:`lyapunov_spectrum`.
-
-    Examples
-    --------
-    Experts that halve the state at every step, of duration 1 and then of 0.5:
-
-    >>> import torch
-    >>> from dynamix import DynaMix
-    >>> model, context = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
-    >>> with torch.no_grad():
-    ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
-    >>> round(largest_lyapunov_exponent(model, context, steps=10, transient=0), 3)
-    -0.693
-    >>> round(largest_lyapunov_exponent(model, context, steps=10, transient=0, time_step=0.5), 3)
-    -1.386
-    """
-    spectrum = lyapunov_spectrum(
-        model, context, steps=steps, exponents=1, transient=transient, time_step=time_step
-    )
-    return float(spectrum[0])
-
-
-def _per_series(
-    measure: Callable[[Points, Points], Any],
-    forecast: Any,
-    truth: Any,
-    names: tuple[str, str] = ("forecast", "truth"),
-) -> Any:
-    """Apply a measure to each series of equally many, with equally many channels."""
-    several = np.ndim(forecast) == 3 or np.ndim(truth) == 3
-    f, t = _as_series(forecast, names[0]), _as_series(truth, names[1])
-    if f.shape[1:] != t.shape[1:]:
-        raise InputError(
-            f"{names[0]} and {names[1]} must have the same series and channels, found shapes "
-            f"{np.shape(forecast)} and {np.shape(truth)}."
-        )
-    if not np.isfinite(t).all():
-        where = np.argwhere(~np.isfinite(t))[0]
-        raise InputError(
-            f"{names[1]} must be finite, found {t[tuple(where)]} at step {int(where[0])}."
-        )
-    values = [measure(f[:, s], t[:, s]) for s in range(f.shape[1])]
-    return np.array(values) if several else values[0]
-
-
-def _as_series(x: Any, what: str) -> Float[ndarray, "T S N"]:
-    """Any array, frame or tensor as ``(T, S, N)`` in float64."""
-    if hasattr(x, "detach"):
-        x = x.detach().cpu().numpy()
-    try:
-        array = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{what} must be an array of numbers: {error}.") from error
-    if array.ndim not in (1, 2, 3) or array.size == 0:
-        raise InputError(
-            f"{what} must have shape (T,), (T, N) or (T, S, N) and not be empty, found "
-            f"{array.shape}."
-        )
-    return array.reshape({1: (-1, 1, 1), 2: (len(array), 1, -1), 3: array.shape}[array.ndim])
+    return per_series(measure, forecast, truth)

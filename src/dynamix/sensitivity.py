@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from . import baselines, benchmark, checkpoints, foundation, systems, transformer_control
 from .config import BenchmarkConfig
-from .errors import one_of
+from .errors import InputError, one_of, whole_number
 
 TRANSFORMER = transformer_control.BUNDLED
 MEDIAN = f"{TRANSFORMER}-median"  # the median of sampled paths, fed back, as Chronos' pipeline does
@@ -114,9 +114,8 @@ def sensitivity(
     Raises
     ------
     InputError
-        If a system is unknown, or a sampling rate or context length is no integer of at least 2.
-    IndexError
-        If there is no such start.
+        If a system is unknown, a sampling rate or context length is no integer of at least 2, there
+        is nothing to vary, or no such start.
 
     Examples
     --------
@@ -135,6 +134,12 @@ def sensitivity(
         *(("context", v) for v in contexts),
         *(("noise", v) for v in noise),
     ]
+    if not conditions or not names:
+        raise InputError(
+            "nothing to vary: give names of systems, and points_per_period, contexts or noise."
+        )
+    if not 0 <= whole_number("start", start, least=0) < config.starts:
+        raise InputError(f"start must be below the config's {config.starts} starts, found {start}.")
     for name in names:
         one_of("system", name, systems.catalogue())
     rows: list[dict[str, Any]] = []

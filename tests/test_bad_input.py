@@ -1,0 +1,165 @@
+"""Input that cannot be used gets one clear error, whichever function meets it first."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+import numpy as np
+import pytest
+from conftest import wave
+
+from dynamix import (
+    BenchmarkConfig,
+    InputError,
+    RollingConfig,
+    baselines,
+    failures,
+    invariants,
+    kinship,
+    metrics,
+    rolling,
+    sensitivity,
+)
+from dynamix import baselines_regression as regression
+
+ONE, TWO = wave(60, 1), wave(60, 2)
+GAP = np.where(np.arange(60)[:, None] == 7, np.nan, ONE)
+USE = np.full((2, 3), 1 / 3)
+SMALL = RollingConfig(contexts=(20,), horizons=(10,), origins=3)
+
+CASES = {
+    "a context longer than the origins leave room for": (
+        lambda: rolling.evaluate(
+            ONE, forecasters={"m": baselines.mean}, config=SMALL, contexts=(30,)
+        ),
+        r"at most 20 steps.*found \(30,\)",
+    ),
+    "no context": (
+        lambda: rolling.evaluate(ONE, forecasters={"m": baselines.mean}, config=SMALL, contexts=()),
+        r"found \(\)",
+    ),
+    "no forecaster": (lambda: rolling.evaluate(ONE, forecasters={}, config=SMALL), "nothing to"),
+    "no season": (
+        lambda: rolling.phase_lags(forecast=ONE, truth=ONE, season=0),
+        "season must be an integer of at least 2, found 0",
+    ),
+    "no shift": (
+        lambda: rolling.phase_lags(forecast=ONE, truth=ONE, season=20, longest=0),
+        "longest must be an integer of at least 1, found 0",
+    ),
+    "too large a shift": (
+        lambda: rolling.phase_lags(forecast=ONE, truth=ONE, season=20, longest=30),
+        "at least 80 steps",
+    ),
+    "no stretch to match": (
+        lambda: baselines.parrot(ONE, 5, match_length=0),
+        "match_length must be an integer of at least 1, found 0",
+    ),
+    "a short context for SINDy": (lambda: regression.sindy(ONE[:6], 5), "SINDy needs.*found 6"),
+    "a short context for EDMD": (lambda: regression.edmd(TWO[:19], 5), "EDMD needs.*found 19"),
+    "a complex context": (
+        lambda: baselines.baseline("mean")(ONE * 1j, 5),
+        "real numbers.*complex",
+    ),
+    "a context of words": (
+        lambda: baselines.baseline("mean")([["a"], ["b"], ["c"]], 5),
+        "real numbers.*could not convert",
+    ),
+    "a spectrum of a gap": (lambda: metrics.power_spectrum(GAP), "finite values"),
+    "a spectrum of several series": (
+        lambda: metrics.power_spectrum(np.zeros((9, 2, 1))),
+        "one series.*found 2 of them",
+    ),
+    "a negative smoothing": (
+        lambda: metrics.power_spectrum(ONE, smoothing=-1),
+        "smoothing must be at least 0, found -1",
+    ),
+    "a gap in the mixture's truth": (
+        lambda: metrics.mixture_divergence(forecast=ONE, truth=GAP),
+        "truth must be finite",
+    ),
+    "channels that would be broadcast, decay": (
+        lambda: failures.decay(forecast=ONE, context=TWO),
+        "forecast, context must have the same channels, found 1, 2",
+    ),
+    "channels that would be broadcast, spectrum": (
+        lambda: failures.spectral_failure(forecast=ONE, truth=TWO),
+        "same channels, found 1, 2",
+    ),
+    "channels that would be broadcast, range": (
+        lambda: failures.outside_share(forecast=ONE, context=TWO, truth=TWO),
+        "same channels, found 1, 2, 2",
+    ),
+    "no window": (
+        lambda: failures.decay(forecast=ONE, context=ONE, window=0),
+        "window must be an integer of at least 1",
+    ),
+    "no stretch": (
+        lambda: failures.parroting_index(forecast=ONE, context=ONE, truth=ONE, stretch=0),
+        "stretch must be an integer of at least 1",
+    ),
+    "a stretch longer than the series": (
+        lambda: failures.copy_distance(forecast=ONE[:9], context=ONE, stretch=10),
+        "stretches of 10 steps, found lengths 9 and 60",
+    ),
+    "no references, divergence": (
+        lambda: invariants.divergence_curve(ONE, steps=5, references=0),
+        "references must be an integer of at least 1",
+    ),
+    "no references, dimension": (
+        lambda: invariants.correlation_dimension(ONE, references=0),
+        "references must be an integer of at least 1",
+    ),
+    "no delay": (
+        lambda: invariants.delay_embedding(ONE[:, 0], dimension=2, delay=0),
+        "delay must be an integer of at least 1",
+    ),
+    "five steps": (lambda: invariants.largest_exponent(ONE[:5]), "at least 6 steps, found 5"),
+    "nothing varied": (
+        lambda: sensitivity.sensitivity(
+            sensitivity.forecaster("parrot"), names=["Lorenz"], config=BenchmarkConfig()
+        ),
+        "nothing to vary",
+    ),
+    "a start that is not there": (
+        lambda: sensitivity.sensitivity(
+            sensitivity.forecaster("parrot"),
+            names=["Lorenz"],
+            config=BenchmarkConfig(starts=2),
+            noise=[0.1],
+            start=2,
+        ),
+        "below the config's 2 starts, found 2",
+    ),
+    "an expert use of nothing": (
+        lambda: kinship.use_distances(USE * [[1.0], [0.0]]),
+        "more than nothing in every row",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_input_that_cannot_be_used_is_told(case):
+    call, told = CASES[case]
+    with pytest.raises(InputError, match=told):
+        call()
+
+
+def test_a_rival_whose_package_is_missing_says_how_to_get_it(monkeypatch):
+    def absent(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", absent)
+    with pytest.raises(InputError, match=r"dmd needs pydmd.*pip install"):
+        baselines.versions("dmd")
+    assert baselines.versions("parrot") == {}
+
+
+def test_what_can_be_used_still_is():
+    table = rolling.evaluate(
+        ONE,
+        forecasters={"m": baselines.mean},
+        config=RollingConfig((20, 10), (10,), 3),
+        contexts=(10,),
+    )
+    assert set(table["context"]) == {10}

@@ -119,7 +119,7 @@ def forecast(
 
     >>> wave = np.sin(2 * np.pi * np.arange(300) / 30)
     >>> y = forecast(wave, horizon=30)
-    >>> y.shape, bool(np.abs(y - wave[:30]).max() < 0.2)
+    >>> y.shape, bool(np.abs(y - wave[:30]).max() < 0.1)
     ((30,), True)
     >>> forecast(wave, horizon=30, n_samples=3).shape
     (3, 30)

@@ -86,7 +86,7 @@ def load(name: str | Path = BUNDLED_MODEL) -> DynaMix:
 
     Returns
     -------
-    The model on the CPU in float32, in evaluation mode.
+    A :class:`dynamix.DynaMix` on the CPU in float32, in evaluation mode.
 
     Raises
     ------

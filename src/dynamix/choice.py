@@ -106,7 +106,7 @@ def choose(
 
     Returns
     -------
-    Whole numbers from 0 to E - 1, one per series.
+    Whole numbers from 0 to ``E - 1``, one per series.
 
     Raises
     ------
@@ -158,7 +158,8 @@ def unlikeness(run: Float[ndarray, "T N"], context: Float[ndarray, "T_C N"]) -> 
 
     Returns
     -------
-    From 0 for the same to 4, without a unit; infinite for a run that is not finite.
+    From 0 for the same to ``1 + SPECTRUM = 4``, without a unit; infinite for a run that is not
+    finite.
 
     Examples
     --------

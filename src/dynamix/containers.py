@@ -119,7 +119,7 @@ def continue_index(index: Any, steps: int) -> Any:
 
     Returns
     -------
-    An index of the same kind and name.
+    A pandas index of the kind and name of ``index``.
 
     Raises
     ------

@@ -171,7 +171,7 @@ def choose_embedding(
 
     Returns
     -------
-    A choice for each series, or for each channel of each, in their order.
+    An :class:`EmbeddingChoice` for each series, or for each channel of each, in their order.
 
     Raises
     ------
@@ -223,7 +223,7 @@ def choose(series: Sequence[Series], pipeline: Pipeline) -> list[EmbeddingChoice
 
     Returns
     -------
-    A choice for each series, in their order.
+    An :class:`EmbeddingChoice` for each series, in their order.
 
     Raises
     ------

@@ -99,8 +99,7 @@ def forecast(
     with ``return_gates`` a pair of it and the weights (NumPy, or torch for a tensor context). With
     ``n_samples`` a first axis is added to both, ``(n_samples, horizon, ...)``; a DataFrame gets a
     first column level ``sample``, a pandas Series becomes a DataFrame with a column per sample.
-
-    The forecast is in the data's units. It is NaN nowhere unless the model's own run diverges.
+    The forecast is in the data's units; NaN and infinity stand where the model's own run diverges.
 
     Raises
     ------

@@ -59,12 +59,14 @@ _ZERO = ("gating_network.mlp_layer1.bias", "gating_network.mlp_layer2.bias")
 
 
 def bundled() -> dict[str, Path]:
-    """Names and files of the checkpoints that come with the package.
+    """Names and ``.safetensors`` files of the checkpoints that come with the package.
+
+    Their origin stands in ``data/models/README.md`` of the package.
 
     Examples
     --------
-    >>> "dynamix-3d" in bundled()
-    True
+    >>> sorted(name for name in bundled() if name.startswith("dynamix-3d"))
+    ['dynamix-3d', 'dynamix-3d-plus', 'dynamix-3d-scratch']
     """
     folder = Path(str(resources.files("dynamix") / "data" / "models"))
     return {path.name.removesuffix(_SUFFIX): path for path in sorted(folder.glob(f"*{_SUFFIX}"))}
@@ -73,11 +75,35 @@ def bundled() -> dict[str, Path]:
 def load(name: str | Path = BUNDLED_MODEL) -> DynaMix:
     """The model of a bundled name, a local file or folder, or a hub name ``owner/repo:checkpoint``.
 
+    Parameters
+    ----------
+    name
+        Tried in this order: a name of :func:`bundled`; a folder with one ``.safetensors`` file;
+        such a file; a checkpoint of the Hugging Face hub, for example
+        ``"DurstewitzLab/dynamix:dynamix-3d-alrnn-v1.0"``, which needs a network the first time. The
+        config is read from the ``.json`` beside the weights, else from their header; without either
+        it is told from the tensors' shapes.
+
+    Returns
+    -------
+    A :class:`dynamix.DynaMix` on the CPU in float32, in evaluation mode.
+
     Raises
     ------
     InputError
-        If nothing of that name exists (the known names are listed), or the file is truncated, is
-        a pickle, or its tensors do not fit its config.
+        If nothing of that name exists (the known names are listed), a folder holds none or several,
+        the hub cannot be reached or lacks it; or the file is truncated, is a pickle, holds NaN, or
+        its tensors do not fit its config, or the config is not to be read.
+
+    Examples
+    --------
+    >>> model = load("dynamix-3d")
+    >>> model.config.observed_dims, model.config.latent_dims, model.training
+    (3, 30, False)
+    >>> load("dynamix-3b")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: unknown checkpoint 'dynamix-3b'. ... Did you mean 'dynamix-3d'?
     """
     text = os.fspath(name)
     if text in bundled():
@@ -111,6 +137,29 @@ def save(model: DynaMix, path: str | Path) -> Path:
     A path without the suffix is a folder, which gets ``model.safetensors``. The config lies beside
     the weights as ``<name>.json`` and, for a file that is moved alone, in its header too. Both are
     written whole or not at all.
+
+    Parameters
+    ----------
+    model
+        Its values are written in float32, whatever its own precision.
+    path
+        A file ``*.safetensors`` or a folder; missing folders are made, a file of that name is
+        replaced.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> model = DynaMix(seed=3)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = save(model, folder)
+    ...     same = load(folder)
+    >>> file.name, torch.equal(same.gate.U, model.gate.U)
+    ('model.safetensors', True)
     """
     path = Path(path)
     if path.suffix != _SUFFIX:  # not with_suffix, which would cut "...-v1.0" to "...-v1"

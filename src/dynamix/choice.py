@@ -39,7 +39,49 @@ def chosen_rollout(
     return_gates: bool = False,
     **options: object,
 ) -> Rollout:
-    """The rollout of the expert chosen for each series; ``run`` does single rollouts."""
+    """The rollout of the expert chosen for each series; ``run`` does single rollouts.
+
+    For models with ``local_choice="context"``, which have local experts and no learned ones. The
+    gate weighs nothing then: one expert makes a series' whole forecast.
+
+    Parameters
+    ----------
+    run
+        :func:`dynamix.rollout.rollout` or an engine with its parameters.
+    model
+        Its local experts are the choice.
+    context
+        As the model sees it: scaled and embedded.
+    horizon
+        Steps.
+    return_gates
+        Also return expert weights, of which one is 1 and the others 0.
+    options
+        Further parameters of ``run``, such as ``seed`` or ``initial_x (S, N)``.
+
+    Returns
+    -------
+    Observations ``(horizon, S, N)`` in the context's units, and gates ``(horizon, S, E)`` or None.
+
+    Raises
+    ------
+    InputError
+        What ``run`` raises, for example for a context with another number of channels.
+
+    Examples
+    --------
+    >>> from dynamix.config import ModelConfig
+    >>> from dynamix.rollout import rollout
+    >>> model = DynaMix(ModelConfig(
+    ...     observed_dims=2, latent_dims=2, experts=0, relu_units=0,
+    ...     local_neighbours=(8, 16), local_choice="context",
+    ... ))
+    >>> angle = 0.2 * torch.arange(40.0)[:, None]
+    >>> circle = torch.stack([angle.cos(), angle.sin()], dim=-1)
+    >>> y, gates = chosen_rollout(rollout, model, circle, horizon=20, return_gates=True)
+    >>> tuple(y.shape), tuple(gates.shape), bool((gates.max(dim=-1).values == 1).all())
+    ((20, 1, 2), (20, 1, 2), True)
+    """
     chosen = choose(run, model, context, **options)
     S, N, E = context.shape[1], context.shape[2], len(model.config.local_neighbours)
     observations = torch.empty(horizon, S, N, dtype=model.gate.D.dtype)
@@ -56,7 +98,37 @@ def chosen_rollout(
 def choose(
     run: Run, model: DynaMix, context: Float[Tensor, "T_C S N"], **options: object
 ) -> Int[ndarray, " S"]:
-    """Index of the local expert whose free run is most like its context, for each series."""
+    """Index of the local expert whose free run is most like its context, for each series.
+
+    Each expert of ``model`` alone runs freely (``run``, see :func:`chosen_rollout`) for twice the
+    length of ``context``, with the ``options`` of the forecast; the run of the smallest
+    :func:`unlikeness` wins, and of equal ones the first. With one expert nothing is run.
+
+    Returns
+    -------
+    Whole numbers from 0 to ``E - 1``, one per series.
+
+    Raises
+    ------
+    InputError
+        What ``run`` raises, for example for a context with another number of channels.
+
+    Examples
+    --------
+    A free run behind a circle should stay on it. Of two experts that go to the mean of their
+    neighbours' successors, the one that averages most of the circle loses:
+
+    >>> from dynamix.config import ModelConfig
+    >>> from dynamix.rollout import rollout
+    >>> model = DynaMix(ModelConfig(
+    ...     observed_dims=2, latent_dims=2, experts=0, relu_units=0, local_choice="context",
+    ...     local_neighbours=(32, 8), local_pull=(0.0,), local_ridge=100.0,
+    ... ))
+    >>> angle = 0.2 * torch.arange(40.0)[:, None]
+    >>> circle = torch.stack([angle.cos(), angle.sin()], dim=-1)
+    >>> int(choose(rollout, model, circle)[0])
+    1
+    """
     E, (T_C, S, _) = len(model.config.local_neighbours), context.shape
     if E == 1:
         return np.zeros(S, dtype=np.int64)
@@ -75,7 +147,32 @@ def unlikeness(run: Float[ndarray, "T N"], context: Float[ndarray, "T_C N"]) -> 
 
     The squared Hellinger distance between the boxes' occupations, plus ``SPECTRUM`` times the
     Hellinger distance between power spectra, the run's averaged over its stretches of the context's
-    length. Infinite for a run that is not finite.
+    length.
+
+    Parameters
+    ----------
+    run
+        At least as long as the context, for a spectrum of as many frequencies.
+    context
+        Its bounding box, widened by 5 % on every side, is cut into some 216 boxes.
+
+    Returns
+    -------
+    From 0 for the same to ``1 + SPECTRUM = 4``, without a unit; infinite for a run that is not
+    finite.
+
+    Examples
+    --------
+    A circle is like itself, unlike the point that a run may fall into, and unlike a faster circle
+    in its frequencies alone:
+
+    >>> angle = 2 * np.pi * np.arange(400)[:, None] / 40
+    >>> circle = np.hstack([np.cos(angle), np.sin(angle)])
+    >>> faster = np.hstack([np.cos(3 * angle), np.sin(3 * angle)])
+    >>> abs(unlikeness(circle, circle)) < 1e-6, unlikeness(0.0 * circle, circle)
+    (True, 4.0)
+    >>> 1 < unlikeness(faster, circle) < 4
+    True
     """
     if not np.isfinite(run).all():
         return float("inf")
@@ -95,7 +192,21 @@ def unlikeness(run: Float[ndarray, "T N"], context: Float[ndarray, "T_C N"]) -> 
 
 
 def single(model: DynaMix, e: int) -> DynaMix:
-    """The model with local expert ``e`` alone."""
+    """The model with local expert ``e`` alone, counted from 0, as a new one in evaluation mode.
+
+    ``model`` has local experts and no learned ones.
+
+    Raises
+    ------
+    IndexError
+        If there is no local expert ``e``.
+
+    Examples
+    --------
+    >>> model = DynaMix.from_pretrained("dynamix-3d-plus")
+    >>> len(model.config.local_neighbours), single(model, 2).config.local_neighbours
+    (8, (12,))
+    """
     count, pull = model.config.local_experts[e]
     config = dataclasses.replace(
         model.config, local_neighbours=(count,), local_pull=(pull,), local_choice="gate"

@@ -109,10 +109,36 @@ def _unpack_pandas(context: Any) -> tuple[Float[ndarray, "T_C S n"], Callable[[n
 def continue_index(index: Any, steps: int) -> Any:
     """The next ``steps`` labels of a pandas index with regular steps: dates, periods or numbers.
 
+    Parameters
+    ----------
+    index
+        A context's. Two labels show the step; periods, and dates that carry their frequency, need
+        one.
+    steps
+        Labels wanted, at least 1.
+
+    Returns
+    -------
+    A pandas index of the kind and name of ``index``.
+
     Raises
     ------
     InputError
-        If the steps are not regular, or the labels are neither dates nor numbers.
+        If the steps are not regular, there are too few labels to tell, or they are neither dates
+        nor numbers.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> months = pd.DatetimeIndex(["2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01"])
+    >>> [str(date.date()) for date in continue_index(months, 2)]
+    ['2024-05-01', '2024-06-01']
+    >>> continue_index(pd.Index([0.0, 0.5, 1.0]), 3).tolist()
+    [1.5, 2.0, 2.5]
+    >>> continue_index(pd.Index([0, 1, 3]), 3)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: the context's index (int64, from ...) cannot be continued: ...
     """
     import pandas as pd
 

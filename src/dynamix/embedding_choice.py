@@ -62,7 +62,15 @@ LONGEST_RUN = 4000  # steps; but at least one context
 
 @dataclass(frozen=True)
 class Candidate:
-    """An embedding and, for a delay embedding, its delays."""
+    """An embedding and, for a delay embedding, its delays in steps, one for each missing dimension.
+
+    Examples
+    --------
+    >>> print(Candidate("zero"))
+    zero
+    >>> print(Candidate("delay", (5, 10)))
+    delay (5, 10)
+    """
 
     embedding: Embedding
     delays: tuple[int, ...] | None = None
@@ -73,14 +81,23 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Score:
-    """How a candidate did; see the head of this module."""
+    """How a candidate did; see the head of this module. Smaller is better.
+
+    ``error`` is in units of the context's mean absolute deviation, from 0 to 2; ``unlikeness`` is
+    that of :func:`dynamix.choice.unlikeness`, from 0 to 4, infinite for a run that diverges.
+
+    Examples
+    --------
+    >>> Score(error=0.5, unlikeness=0.2).total
+    0.1
+    """
 
     error: float
     unlikeness: float
 
     @property
     def total(self) -> float:
-        """What candidates are ranked by."""
+        """What candidates are ranked by: the product of the two."""
         return self.error * self.unlikeness
 
 
@@ -89,6 +106,13 @@ class EmbeddingChoice:
     """The embedding chosen for a series, and the score of every candidate, the best first.
 
     ``origins`` are the steps of the context that the trials began behind, ``steps`` their length.
+
+    Examples
+    --------
+    >>> scores = {Candidate("zero"): Score(0.1, 0.5), Candidate("pos"): Score(0.5, 0.5)}
+    >>> choice = EmbeddingChoice(Candidate("zero"), scores, origins=(75, 80), steps=20)
+    >>> choice.table()[["embedding", "score"]].to_numpy().tolist()
+    [['zero', 0.05], ['pos', 0.25]]
     """
 
     chosen: Candidate
@@ -97,7 +121,10 @@ class EmbeddingChoice:
     steps: int
 
     def table(self) -> pd.DataFrame:
-        """The scores as a frame, a row per candidate."""
+        """The scores as a frame, a row per candidate, the best first.
+
+        Columns: ``embedding``, ``delays``, ``error``, ``unlikeness``, ``score``.
+        """
         import pandas as pd
 
         return pd.DataFrame(
@@ -129,16 +156,28 @@ def choose_embedding(
 ) -> list[EmbeddingChoice]:
     """What ``embedding="auto"`` chooses for each series of a context, with every score.
 
-    How the choice is made stands at the head of this module. The parameters are those of
-    :func:`dynamix.forecast`. With more channels than the model's N there is a choice for each. It
-    takes about a second for a series of 2000 steps with the compiled engine, much longer with
-    torch.
+    How the choice is made stands at the head of this module. It takes about a second for a series
+    of 2000 steps with the compiled engine, much longer with torch.
+
+    Parameters
+    ----------
+    context, model
+        As for :func:`dynamix.forecast`. With more channels than the model's N there is a choice for
+        each.
+    standardize, detrend, box_cox, gate_noise, engine
+        Settings of the trials, which should be those of the forecast.
+    attention_sharpness, quiet_steps, reference_spacing
+        Likewise; None: as the checkpoint's config says.
+
+    Returns
+    -------
+    An :class:`EmbeddingChoice` for each series, or for each channel of each, in their order.
 
     Raises
     ------
     InputError
-        As :func:`dynamix.forecast`, and where the context has as many channels as the model, so
-        that there is nothing to embed.
+        As :func:`dynamix.forecast`; where the context has as many channels as the model, so that
+        there is nothing to embed; and where it is too short to try anything on its end.
 
     Examples
     --------
@@ -146,6 +185,10 @@ def choose_embedding(
     >>> (choice,) = choose_embedding(np.sin(2 * np.pi * t / 30))
     >>> next(iter(choice.scores)) == choice.chosen
     True
+    >>> choose_embedding(np.random.default_rng(0).normal(size=(300, 3)))
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: a context of 3 channels fills the model: there is nothing to embed.
     """
     values, _ = unpack(context)
     check_values(values)
@@ -171,10 +214,33 @@ def choose_embedding(
 def choose(series: Sequence[Series], pipeline: Pipeline) -> list[EmbeddingChoice]:
     """The candidate of the smallest score for each series ``(T_C, n)``; of equal ones the first.
 
+    Parameters
+    ----------
+    series
+        In the data's units, each with fewer channels than the model.
+    pipeline
+        Model and settings of the trials.
+
+    Returns
+    -------
+    An :class:`EmbeddingChoice` for each series, in their order.
+
     Raises
     ------
     InputError
-        If a context is too short for any candidate.
+        If a context is too short for any candidate, or the pipeline's engine or transforms cannot
+        be used.
+
+    Examples
+    --------
+    >>> pipeline = Pipeline.of(
+    ...     None, attention_sharpness=None, quiet_steps=None, reference_spacing=None,
+    ...     standardize=True, detrend=False, box_cox=False, gate_noise=True, engine="torch",
+    ... )
+    >>> choose([np.array([[1.0], [2.0]])], pipeline)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: the context of 2 steps is too short to try embeddings ...
     """
     return [
         _choose_one(x, pipeline)
@@ -224,7 +290,20 @@ def _choose_one(x: Series, pipeline: Pipeline) -> EmbeddingChoice:
 
 
 def candidates(x: Series, *, dims: int) -> list[Candidate]:
-    """What is tried on a transformed context, the plain ones first."""
+    """What is tried on a transformed context, the plain ones first.
+
+    ``x`` is ``(T_C, n)`` with n below ``dims``, the model's N. PECUZAL is left out where the
+    context is too short for it.
+
+    Examples
+    --------
+    A cosine of period 100 has a decorrelation time of 19 steps; a quarter of it to twice as much
+    are tried:
+
+    >>> wave = np.cos(2 * np.pi * np.arange(500) / 100)[:, None]
+    >>> [str(candidate) for candidate in candidates(wave, dims=2)][:4]
+    ['pos', 'zero', 'delay (5,)', 'delay (10,)']
+    """
     k = dims - x.shape[1]
     rule = decorrelation_time(x)
     spacings = sorted({max(1, round(rule * factor)) for factor in SPACINGS})
@@ -240,7 +319,17 @@ def candidates(x: Series, *, dims: int) -> list[Candidate]:
 
 
 def trials(T_C: int) -> tuple[tuple[int, ...], int]:
-    """Origins of the trials and their length; all of them lie in the context's last quarter."""
+    """Origins of the trials and their length; all of them lie in the context's last quarter.
+
+    ``T_C`` is the context's length. An origin is the number of steps before it; there are at most
+    12, and a trial has at most 25 steps.
+
+    Examples
+    --------
+    >>> origins, steps = trials(2000)
+    >>> origins[0], origins[-1], len(origins), steps
+    (1500, 1975, 12, 25)
+    """
     held = max(1, int(HELD_OUT * T_C))
     steps = min(STEPS, max(1, held // 2))
     origins = np.linspace(T_C - held, T_C - steps, ORIGINS).round().astype(int)
@@ -248,13 +337,45 @@ def trials(T_C: int) -> tuple[tuple[int, ...], int]:
 
 
 def bounded_error(made: Series, real: Series, unit: Float[ndarray, " n"]) -> float:
-    """Mean absolute error in the given units, each step's at most :data:`WORST`."""
+    """Mean absolute error in the given units, each step's at most :data:`WORST`.
+
+    ``made`` and ``real`` are a forecast and the truth, ``(T, n)``; ``unit (n,)`` is what an error
+    of 1 is in each channel. NaN counts as the worst.
+
+    Examples
+    --------
+    Errors of 1, and of far more than 2, in units of 10:
+
+    >>> real, unit = np.zeros((2, 1)), np.array([10.0])
+    >>> bounded_error(np.array([[10.0], [1e6]]), real, unit)
+    1.5
+    """
     error = np.abs(made - real) / unit
     return float(np.where(error <= WORST, error, WORST).mean())  # NaN counts as the worst
 
 
 def comparison(x: Series, *, dims: int) -> Callable[[Series], float]:
-    """How unlike a run is to the context ``x``, both in the same delay embedding."""
+    """How unlike a run is to the context ``x``, both in the same delay embedding.
+
+    Parameters
+    ----------
+    x
+        ``(T_C, n)``, transformed.
+    dims
+        The model's N, above n.
+
+    Returns
+    -------
+    A function of a run ``(T, n)``, at least as long as the context, which gives
+    :func:`dynamix.choice.unlikeness`.
+
+    Examples
+    --------
+    >>> wave = np.sin(2 * np.pi * np.arange(400) / 40)[:, None]
+    >>> unlike = comparison(wave, dims=3)
+    >>> abs(unlike(wave)) < 1e-6, unlike(np.zeros((400, 1)))
+    (True, 4.0)
+    """
     from .choice import unlikeness
 
     k = dims - x.shape[1]

@@ -24,10 +24,39 @@ def run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any) 
     The compiled engine computes in single precision on the CPU, so a model elsewhere or in double
     precision stays with torch.
 
+    Parameters
+    ----------
+    engine
+        ``"torch"``, ``"compiled"`` or ``"auto"``.
+    model
+        A :class:`dynamix.DynaMix`. Probabilistic experts, and local experts beside learned ones,
+        are for torch only.
+    context
+        ``(T_C, S, N)``, as the model sees it: scaled and embedded.
+    options
+        The keywords of :func:`dynamix.rollout.rollout`; ``horizon`` is needed.
+
+    Returns
+    -------
+    A :class:`dynamix.rollout.Rollout`.
+
     Raises
     ------
     InputError
-        If ``"compiled"`` is asked for and cannot run this model, or not on this machine.
+        If ``"compiled"`` is asked for and cannot run this model, or not on this machine, or the
+        context's shape does not fit the model.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dynamix import DynaMix
+    >>> context = torch.randn(100, 2, 3, generator=torch.Generator().manual_seed(0))
+    >>> tuple(run_engine("torch", DynaMix(), context, horizon=10).observations.shape)
+    (10, 2, 3)
+    >>> run_engine("compiled", DynaMix().double(), context, horizon=10)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: the compiled engine does not run a model in torch.float64. Use ...
     """
     import torch
 
@@ -64,5 +93,19 @@ def run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any) 
 
 @lru_cache(maxsize=16)
 def warn_once(message: str) -> None:
-    """Log a warning the first time that it is given."""
+    """Log a warning the first time that its ``message`` is given.
+
+    The last 16 messages are remembered.
+
+    Examples
+    --------
+    >>> import logging
+    >>> heard = logging.Handler()
+    >>> heard.emit = lambda record: print(record.getMessage())
+    >>> logger.addHandler(heard)
+    >>> for _ in range(3):
+    ...     warn_once("an example of a warning")
+    an example of a warning
+    >>> logger.removeHandler(heard)
+    """
     logger.warning(message)

@@ -22,7 +22,13 @@ def sample_seed(seed: int, i: int) -> int:
     """The seed of an ensemble's sample ``i``: of sample 0 the seed itself, else a hash of both.
 
     A longer ensemble thus begins with the shorter one, and ensembles of neighbouring seeds have no
-    sample in common.
+    sample in common. Both ``seed`` and ``i`` are whole numbers, 0 or more; so is the result, below
+    ``2^63``.
+
+    Raises
+    ------
+    InputError
+        If either is not such a number.
 
     Examples
     --------
@@ -30,6 +36,10 @@ def sample_seed(seed: int, i: int) -> int:
     7
     >>> sample_seed(7, 1) == sample_seed(8, 0)
     False
+    >>> sample_seed(7, -1)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: i must be an integer of at least 0, found -1.
     """
     seed, i = whole_number("seed", seed, least=0), whole_number("i", i, least=0)
     if i == 0:
@@ -42,6 +52,29 @@ def draw(sample: Callable[[int], Drawn], seeds: Sequence[int]) -> list[Drawn]:
     """``sample`` of every seed, side by side on this machine's cores, in the seeds' order.
 
     Threads suffice: the compiled kernels do not hold the interpreter's lock.
+
+    Parameters
+    ----------
+    sample
+        Called with one seed; calls may run at the same time.
+    seeds
+        At least one; see :func:`sample_seed`.
+
+    Returns
+    -------
+    A list of what ``sample`` returned. What it raises is raised.
+
+    Raises
+    ------
+    ValueError
+        If there are no seeds.
+
+    Examples
+    --------
+    >>> draw(lambda seed: np.random.default_rng(seed).normal(size=4).shape, [3, 1])
+    [(4,), (4,)]
+    >>> draw(lambda seed: 10 * seed, [3, 1, 2])
+    [30, 10, 20]
     """
     from .kernels_runtime import available_cores
 
@@ -55,6 +88,18 @@ def stack(samples: Sequence[Any]) -> Any:
 
     Arrays and tensors get a first axis. Frames get a first column level ``sample``; pandas series
     become a frame with a column for each sample. In every case ``ensemble[i]`` is sample i.
+
+    ``samples`` are at least one forecast, all alike in kind and shape.
+
+    Examples
+    --------
+    >>> stack([np.zeros((50, 3)), np.ones((50, 3))]).shape
+    (2, 50, 3)
+    >>> import pandas as pd
+    >>> frames = [pd.DataFrame({"x": [0.0, 1.0]}), pd.DataFrame({"x": [2.0, 3.0]})]
+    >>> ensemble = stack(frames)
+    >>> ensemble.columns.tolist(), ensemble[1].equals(frames[1])
+    ([(0, 'x'), (1, 'x')], True)
     """
     module = type(samples[0]).__module__.split(".")[0]
     if module == "torch":
@@ -69,7 +114,18 @@ def stack(samples: Sequence[Any]) -> Any:
 
 
 def samples_array(samples: Any) -> Float[ndarray, "K T *rest"]:
-    """An ensemble of any kind that :func:`stack` makes, as an array with the samples first."""
+    """An ensemble of any kind that :func:`stack` makes, as an array with the samples first.
+
+    ``samples`` of K forecasts over T steps become ``(K, T, ...)`` in float64, the other axes those
+    of one forecast: none, channels, or series and channels.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> samples_array(stack([pd.Series([0.0, 1.0, 2.0]), pd.Series([3.0, 4.0, 5.0])]))
+    array([[0., 1., 2.],
+           [3., 4., 5.]])
+    """
     if hasattr(samples, "detach"):
         samples = samples.detach().cpu().numpy()
     if type(samples).__module__.split(".")[0] == "pandas":

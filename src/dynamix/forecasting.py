@@ -47,6 +47,9 @@ def forecast(
 ) -> Any:
     """Continue a context for ``horizon`` steps.
 
+    The pipeline is that of the paper (Hemmer & Durstewitz, 2025, section 3.3): transform, embed,
+    roll out from the last state, drop the embedding, transform back. Nothing is trained.
+
     Parameters
     ----------
     context
@@ -54,7 +57,7 @@ def forecast(
         array, torch tensor, or pandas Series or DataFrame (rows are time). With fewer channels than
         the model's N the rest are embedded; with more, each channel is forecast alone.
     horizon
-        Steps to forecast.
+        Steps to forecast, at least 1; a step is the context's own.
     model
         A :class:`dynamix.DynaMix` or what :meth:`dynamix.DynaMix.from_pretrained` takes; None: the
         bundled ``dynamix-3d``.
@@ -96,18 +99,33 @@ def forecast(
     with ``return_gates`` a pair of it and the weights (NumPy, or torch for a tensor context). With
     ``n_samples`` a first axis is added to both, ``(n_samples, horizon, ...)``; a DataFrame gets a
     first column level ``sample``, a pandas Series becomes a DataFrame with a column per sample.
+    The forecast is in the data's units; NaN and infinity stand where the model's own run diverges.
 
     Raises
     ------
     InputError
-        For a context that cannot be used (too short, not finite, constant, wrong rank, not
-        numeric), and for unknown or contradictory options.
+        For a context that cannot be used: empty, too short for the embedding, not finite, a
+        constant channel, more than three axes, not numeric, or dates without regular steps. For
+        ``horizon``, ``seed``, ``n_samples`` or ``quiet_steps`` that are no such whole numbers, and
+        an ``attention_sharpness`` or ``reference_spacing`` out of range. For an unknown model,
+        embedding or engine, or an engine that cannot run this model here. For an ``initial_x`` of
+        another shape, not finite, or together with ``detrend`` or ``box_cox``, and for ``box_cox``
+        without ``standardize``.
 
     Examples
     --------
-    >>> t = np.arange(300)
-    >>> forecast(np.sin(2 * np.pi * t / 30), horizon=50).shape
-    (50,)
+    Ten whole periods, continued; the eleventh is like the first:
+
+    >>> wave = np.sin(2 * np.pi * np.arange(300) / 30)
+    >>> y = forecast(wave, horizon=30)
+    >>> y.shape, bool(np.abs(y - wave[:30]).max() < 0.1)
+    ((30,), True)
+    >>> forecast(wave, horizon=30, n_samples=3).shape
+    (3, 30)
+    >>> forecast(np.ones(300), horizon=30)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: context must vary, but channel 0 is constant at 1. Drop that channel.
     """
     horizon = whole_number("horizon", horizon)
     seed = whole_number("seed", seed, least=0)

@@ -24,10 +24,27 @@ FLOOR = 1e-6  # of the weights, should all neighbours be equally far
 
 
 class LocalFits(NamedTuple):
-    """What E local experts say about the next observation.
+    """What E local experts say about the next observation; see :func:`local_fits`.
 
-    ``predictions (S, E, N)``; ``features (S, 2 E)``: first the logarithms of each one's reach
-    (distance to the furthest neighbour used), then those of its fit's residual.
+    ``predictions (S, E, N)`` are in the units of the context. ``features (S, 2 E)``: first the
+    logarithms of each one's reach (distance to the furthest neighbour used), then those of its
+    fit's residual (root mean square, in the same units).
+
+    Examples
+    --------
+    Two experts fit the neighbours of one state in a random walk:
+
+    >>> steps = torch.randn(100, 1, 3, generator=torch.Generator().manual_seed(0))
+    >>> context = steps.cumsum(dim=0)
+    >>> config = ModelConfig(local_neighbours=(8, 32))
+    >>> fits = local_fits(context[50], context[50], context, config)
+    >>> tuple(fits.predictions.shape), tuple(fits.features.shape)
+    ((1, 2, 3), (1, 4))
+
+    The expert with more neighbours reaches further:
+
+    >>> bool(fits.features[0, 1] > fits.features[0, 0])
+    True
     """
 
     predictions: Float[Tensor, "S E N"]
@@ -55,6 +72,39 @@ def local_fits(
     that a state which has strayed from what the context covers is drawn back where ``a < 1``.
     The weights fall to 0 at the furthest neighbour, hence no jump where another takes its place.
     Gradients reach ``x`` through the maps but not through the fits, as in the gate's attention.
+
+    Source: local linear prediction (Farmer & Sidorowich, 1987) with the weights of locally weighted
+    regression (Cleveland, 1979).
+
+    Parameters
+    ----------
+    query
+        Where neighbours are looked for, the gate's ``q``.
+    x
+        The observation to go on from.
+    context
+        Its steps but the last are the possible neighbours. Where there are fewer than an expert
+        asks for, it takes them all.
+    config
+        ``local_neighbours``, ``local_pull`` and ``local_ridge`` of the model.
+
+    Returns
+    -------
+    Predictions of the next observation, in the units of ``x``, and the features of the fits.
+
+    Examples
+    --------
+    A rotation by 0.1 a step is linear, so a fit to eight neighbours finds where 1 rad goes:
+
+    >>> angle = 0.1 * torch.arange(200.0, dtype=torch.float64)[:, None]
+    >>> circle = torch.stack([angle.cos(), angle.sin()], dim=-1)
+    >>> config = ModelConfig(
+    ...     observed_dims=2, latent_dims=2, experts=0, local_neighbours=(8,), local_pull=(1.0,)
+    ... )
+    >>> fit = local_fits(circle[10], circle[10], circle, config)
+    >>> error = fit.predictions[:, 0] - circle[11]
+    >>> bool(error.abs().max() < 1e-3)
+    True
     """
     centre = x.detach()
     with torch.no_grad():

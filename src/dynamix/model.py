@@ -34,11 +34,18 @@ from .local import LOCAL_FEATURES, local_fits
 
 
 class Context(NamedTuple):
-    """A context made ready for the gate, once per sequence.
+    """A context made ready for the gate by :meth:`Gate.read`, once per sequence.
 
     ``points`` are the context steps ``c_1 .. c_K`` that a state is compared with, ``encodings`` the
     values ``e_k`` that the comparison selects, both ``(K, S, N)``; ``whole`` is the context itself,
-    ``(T_C, S, N)``.
+    ``(T_C, S, N)``. ``K = T_C - 1``: the last step has no successor that an encoding could see. All
+    are in the units of the context.
+
+    Examples
+    --------
+    >>> read = DynaMix().gate.read(torch.zeros(100, 2, 3))
+    >>> [tuple(values.shape) for values in read]
+    [(99, 2, 3), (99, 2, 3), (100, 2, 3)]
     """
 
     points: Float[Tensor, "K S N"]
@@ -51,6 +58,25 @@ class ALRNNExperts(nn.Module):
 
     ``phi`` applies the ReLU to the last P entries only, so each expert has at most ``2^P`` linear
     regions. Fields: ``A (J, M)`` diagonals, ``W (J, M, M)``, ``h (J, M)``.
+
+    Parameters
+    ----------
+    config
+        Its ``experts`` J, ``latent_dims`` M and ``relu_units`` P are used.
+    generator
+        Draws the initial weights: ``A`` by :func:`stable_diagonals`, ``W`` normal with deviation
+        0.01; ``h`` is 0.
+
+    Examples
+    --------
+    The second of two latent entries is rectified; three experts each propose a next state:
+
+    >>> config = ModelConfig(observed_dims=1, latent_dims=2, experts=3, relu_units=1)
+    >>> experts = ALRNNExperts(config, torch.Generator().manual_seed(0))
+    >>> experts.activation(torch.tensor([[-1.0, -1.0]])).tolist()
+    [[-1.0, 0.0]]
+    >>> tuple(experts(torch.zeros(5, 2)).shape)
+    (5, 3, 2)
     """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
@@ -67,7 +93,7 @@ class ALRNNExperts(nn.Module):
         return torch.cat([z[:, :linear], torch.relu(z[:, linear:])], dim=-1)
 
     def forward(self, z: Float[Tensor, "S M"]) -> Float[Tensor, "S J M"]:
-        """Each expert's next state."""
+        """Each expert's next state from the latent state ``z``."""
         J, M, _ = self.W.shape
         # one matrix product for all experts: (S, M) @ (M, J M) -> (S, J, M)
         mixed = (self.activation(z) @ self.W.reshape(J * M, M).T).view(len(z), J, M)
@@ -77,9 +103,29 @@ class ALRNNExperts(nn.Module):
 class ClippedShallowPLRNNExperts(nn.Module):
     """J clipped shallow PLRNNs (Hess et al., ICML 2023), bounded by construction.
 
-    ``f_j(z) = A_j * z + W1_j [relu(W2_j z + h2_j) - relu(W2_j z)] + h1_j``.
+    ``f_j(z) = A_j * z + W1_j [relu(W2_j z + h2_j) - relu(W2_j z)] + h1_j``. The bracket lies
+    between 0 and ``h2_j`` whatever ``z`` is, so orbits stay bounded while ``|A_j| < 1``.
 
     Fields: ``A (J, M)``, ``W1 (J, M, H)``, ``W2 (J, H, M)``, ``h1 (J, M)``, ``h2 (J, H)``.
+
+    Parameters
+    ----------
+    config
+        Its ``experts`` J, ``latent_dims`` M and ``hidden_units`` H are used.
+    generator
+        Draws the initial weights: ``A`` by :func:`stable_diagonals`, ``W1`` and ``W2`` normal with
+        deviation 0.01, ``h2`` standard normal; ``h1`` is 0.
+
+    Examples
+    --------
+    Without ``A`` the next state is bounded by ``|W1| |h2|`` (``h1`` is 0), even far out:
+
+    >>> config = ModelConfig(observed_dims=1, latent_dims=2, experts=3, hidden_units=5)
+    >>> experts = ClippedShallowPLRNNExperts(config, torch.Generator().manual_seed(0))
+    >>> _ = experts.A.data.zero_()
+    >>> bound = torch.einsum("jmh,jh->jm", experts.W1.abs(), experts.h2.abs())
+    >>> bool((experts(torch.full((1, 2), 1e4)).abs() <= 1.01 * bound).all())
+    True
     """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
@@ -93,7 +139,7 @@ class ClippedShallowPLRNNExperts(nn.Module):
         self.h2 = nn.Parameter(torch.randn(J, H, generator=generator))
 
     def forward(self, z: Float[Tensor, "S M"]) -> Float[Tensor, "S J M"]:
-        """Each expert's next state."""
+        """Each expert's next state from the latent state ``z``."""
         J, M, H = self.W1.shape
         drive = (z @ self.W2.reshape(J * H, M).T).view(-1, J, H)
         clipped = torch.relu(drive + self.h2) - torch.relu(drive)
@@ -112,6 +158,27 @@ class Gate(nn.Module):
     ``V (J, J)``, ``conv`` with kernel 2. With E local experts the hidden layer also sees two
     features of each one's fit and there are E more weights: ``U (J, N + M + 2 E)``, ``V (J + E,
     J)``.
+
+    Parameters
+    ----------
+    config
+        Its sizes N, M, J and its local experts are used.
+    generator
+        Draws ``conv``, ``U`` and ``V`` uniformly within ``1 / sqrt(fan_in)``. The others begin as
+        in the paper: ``D = [I 0]``, ``sigma`` 0.05, both temperatures 0.1.
+
+    Examples
+    --------
+    The weights sum to 1, and the attention is on the context step nearest to the query:
+
+    >>> gate = Gate(ModelConfig(), torch.Generator().manual_seed(0))
+    >>> context = torch.randn(100, 1, 3, generator=torch.Generator().manual_seed(1))
+    >>> read = gate.read(context)
+    >>> weights = gate(torch.zeros(1, 30), read)
+    >>> tuple(weights.shape), round(weights.sum().item(), 6)
+    ((1, 10), 1.0)
+    >>> int(gate.attention(query=context[7], points=read.points).argmax())
+    7
     """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
@@ -137,14 +204,14 @@ class Gate(nn.Module):
                 nn.init.uniform_(parameter, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
 
     def read(self, context: Float[Tensor, "T_C S N"]) -> Context:
-        """Encode a context, once for all steps that will look at it."""
+        """Encode a context, ``(T_C, S, N)``, once for all steps that will look at it."""
         encodings = self.conv(context.permute(1, 2, 0)).permute(2, 0, 1)  # conv wants (S, N, T_C)
         return Context(points=context[:-1], encodings=encodings, whole=context)
 
     def attention(
         self, query: Float[Tensor, "S N"], points: Float[Tensor, "K S N"]
     ) -> Float[Tensor, "K S"]:
-        """How much each context step matters to each query; sums to 1 over the context."""
+        """How much each of the context's ``points`` matters to a ``query``; sums to 1 over them."""
         distance = (points - query).abs().sum(dim=-1)
         return torch.softmax(-distance / self.tau_att.abs(), dim=0)
 
@@ -154,7 +221,7 @@ class Gate(nn.Module):
         noise: Float[Tensor, "#S N"] | None = None,
         query_state: Float[Tensor, "S M"] | None = None,
     ) -> Float[Tensor, "S N"]:
-        """Where to look in the context from state ``z``.
+        """Where to look in the context from latent state ``z``, in the context's units.
 
         ``noise`` is ``eps``; None leaves it out. The query is a stop-gradient of ``z`` in training;
         pass ``query_state=z`` to differentiate through it (the model's true Jacobian).
@@ -170,7 +237,11 @@ class Gate(nn.Module):
         query_state: Float[Tensor, "S M"] | None = None,
         features: Float[Tensor, "S F"] | None = None,
     ) -> Float[Tensor, "S J"]:
-        """Expert weights at state ``z``; ``features`` are the local experts'."""
+        """Expert weights at latent state ``z``, which sum to 1; the local experts' come last.
+
+        ``context`` is what :meth:`read` returns; ``noise`` and ``query_state`` are those of
+        :meth:`query`; ``features`` are the local experts' (:class:`dynamix.local.LocalFits`).
+        """
         query = self.query(z, noise, query_state)
         attention = self.attention(query, context.points)
         summary = (attention[..., None] * context.encodings).sum(dim=0)
@@ -180,10 +251,11 @@ class Gate(nn.Module):
 
 
 class DynaMix(nn.Module):
-    """The mixture: experts, gate and the map from an observation to a first latent state.
+    """The mixture (paper, eq. 1): experts, gate and the map from an observation to a latent state.
 
     Fields: ``experts``, ``gate``, ``L (M - N, N)`` with ``z_0 = [x_0; L x_0]``, and ``sigma_expert
-    (J,)`` where the experts are probabilistic.
+    (J,)`` where the experts are probabilistic. It computes in the units of what it is given; in
+    training and in :func:`dynamix.forecast` these are standardised.
 
     Parameters
     ----------
@@ -194,8 +266,19 @@ class DynaMix(nn.Module):
 
     Examples
     --------
-    >>> sum(p.numel() for p in DynaMix().parameters())
+    An untrained model reads a context of two series and predicts the step behind each of the last
+    ten; every tenth state is overwritten by the data:
+
+    >>> model = DynaMix()
+    >>> sum(p.numel() for p in model.parameters())
     10227
+    >>> context = torch.randn(100, 2, 3, generator=torch.Generator().manual_seed(0))
+    >>> tuple(model(context, inputs=context[-10:], forcing_interval=10).shape)
+    (10, 2, 3)
+    >>> z = model.initial_state(context[-1])
+    >>> z_next, weights = model.step(z, model.gate.read(context))
+    >>> tuple(z_next.shape), tuple(weights.shape)
+    ((2, 30), (2, 10))
     """
 
     def __init__(self, config: ModelConfig | None = None, *, seed: int = 0) -> None:
@@ -216,23 +299,33 @@ class DynaMix(nn.Module):
     def from_pretrained(cls, name: str | Path = BUNDLED_MODEL) -> DynaMix:
         """Load a bundled name, a local file or folder, or ``"owner/repo:checkpoint"`` of the hub.
 
+        ``name`` is one of these; see :func:`dynamix.checkpoints.load`.
+
         Raises
         ------
         InputError
             If the name is unknown, or the file is damaged, a pickle, or does not fit its config.
+
+        Examples
+        --------
+        >>> DynaMix.from_pretrained("dynamix-6d").config.observed_dims
+        6
         """
         from .checkpoints import load
 
         return load(name)
 
     def save_pretrained(self, path: str | Path) -> Path:
-        """Write ``path`` (a folder, or a ``.safetensors`` file) with its config beside it."""
+        """Write ``path`` (a folder, or a ``.safetensors`` file) with its config beside it.
+
+        Returns the ``.safetensors`` file; see :func:`dynamix.checkpoints.save`.
+        """
         from .checkpoints import save
 
         return save(self, path)
 
     def initial_state(self, x: Float[Tensor, "*S N"]) -> Float[Tensor, "*S M"]:
-        """``z_0 = [x_0; L x_0]``."""
+        """``z_0 = [x_0; L x_0]`` for observations ``x``, with any leading axes."""
         return torch.cat([x, x @ self.L.T], dim=-1)
 
     def step(
@@ -243,7 +336,12 @@ class DynaMix(nn.Module):
         expert_noise: Float[Tensor, "#S J M"] | None = None,
         query_state: Float[Tensor, "S M"] | None = None,
     ) -> tuple[Float[Tensor, "S M"], Float[Tensor, "S J"]]:
-        """Next state and the expert weights that made it (paper, eq. 1)."""
+        """Next state and the expert weights that made it (paper, eq. 1).
+
+        ``z`` is the latent state and ``context`` what :meth:`Gate.read` returns. ``gate_noise`` is
+        the gate's ``eps`` and ``expert_noise`` that of probabilistic experts, both standard normal;
+        None leaves them out. ``query_state`` is that of :meth:`Gate.query`.
+        """
         proposals, features = self.experts(z), None
         if expert_noise is not None and self.config.probabilistic:
             proposals = proposals + self.sigma_expert[:, None] * expert_noise
@@ -279,10 +377,15 @@ class DynaMix(nn.Module):
     ) -> Float[Tensor, "T S N"]:
         """Predict ``x_1 .. x_T`` from ``x_0 .. x_{T-1}`` under teacher forcing.
 
+        ``context`` is what the gate looks at, ``inputs`` are ``x_0 .. x_{T-1}``.
+
         With ``forcing_interval`` (tau; sparse) every tau-th state's first N entries become the
         data's; with ``forcing_strength`` (alpha; generalised) every state's first N entries become
         ``alpha x + (1 - alpha) z``. With neither the model runs freely from ``x_0``. The other
         ``M - N`` entries are never touched.
+
+        ``gate_noise (T, #S, N)`` and ``expert_noise (T, #S, J, M)`` hold standard normal numbers
+        for every step, the second axis S or 1; None leaves them out.
         """
         N = self.config.observed_dims
         read = self.gate.read(context)
@@ -305,19 +408,53 @@ class DynaMix(nn.Module):
 
 
 def stable_diagonals(J: int, M: int, generator: torch.Generator) -> Float[Tensor, "J M"]:
-    """Initial ``A_j``: the diagonal of ``K / lambda_max(K)``, ``K = R^T R / M + I``, R normal."""
+    """Initial ``A_j``: the diagonal of ``K / lambda_max(K)``, ``K = R^T R / M + I``, R normal.
+
+    ``J`` experts of ``M`` latent dimensions; ``generator`` draws ``R (J, M, M)``. The entries lie
+    in (0, 1], so no expert's linear part is expansive.
+
+    Examples
+    --------
+    >>> A = stable_diagonals(10, 30, torch.Generator().manual_seed(0))
+    >>> tuple(A.shape), bool(((A > 0) & (A <= 1)).all())
+    ((10, 30), True)
+    """
     R = torch.randn(J, M, M, generator=generator)
     K = R.mT @ R / M + torch.eye(M)
     return K.diagonal(dim1=-2, dim2=-1) / torch.linalg.eigvalsh(K)[:, -1:]
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of trained values."""
+    """Number of trained values of a ``model``.
+
+    Examples
+    --------
+    With one expert instead of ten: 960 for it, 21 convolution, 90 D, 33 U, 1 V, 2 temperatures, 3
+    sigma, 81 L.
+
+    >>> count_parameters(DynaMix()), count_parameters(DynaMix(ModelConfig(experts=1)))
+    (10227, 1191)
+    """
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def check_series(context: Tensor, config: ModelConfig) -> None:
-    """Raise unless ``context`` is ``(T_C, S, N)`` with at least two steps and the model's N."""
+    """Raise unless ``context`` is ``(T_C, S, N)`` with at least two steps and the model's N.
+
+    ``config`` is the model's.
+
+    Raises
+    ------
+    InputError
+        If ``context`` has another number of axes, fewer than two steps, or other than N channels.
+
+    Examples
+    --------
+    >>> check_series(torch.zeros(9, 1, 2), ModelConfig())  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: the model expects a context of shape (T_C >= 2, series, 3), found ...
+    """
     if context.ndim != 3 or context.shape[-1] != config.observed_dims or context.shape[0] < 2:
         raise InputError(
             f"the model expects a context of shape (T_C >= 2, series, {config.observed_dims}), "

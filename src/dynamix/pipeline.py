@@ -28,7 +28,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """One series as the model sees it, ``n`` of its dims observed, ``T_C`` steps long at first."""
+    """One series as the model sees it, ``n`` of its dims observed, ``T_C`` steps long at first.
+
+    :meth:`Pipeline.prepare` makes it. ``context (T, N)`` is transformed and embedded, ``T`` at most
+    ``T_C``, since delays cost rows; ``initial (N,)`` is the starting point in the same units, None
+    for the context's end; ``transforms`` take a forecast back.
+
+    Examples
+    --------
+    Two delays of 5 and 10 steps cost ten rows of a single channel:
+
+    >>> pipeline = Pipeline.of(
+    ...     None, attention_sharpness=None, quiet_steps=None, reference_spacing=None,
+    ...     standardize=True, detrend=False, box_cox=False, gate_noise=True, engine="torch",
+    ... )
+    >>> wave = np.sin(2 * np.pi * np.arange(100) / 20)[:, None]
+    >>> prepared = pipeline.prepare(wave, "delay", delays=(5, 10))
+    >>> prepared.context.shape, prepared.n, prepared.T_C
+    ((90, 3), 1, 100)
+    """
 
     context: Series
     initial: Float[ndarray, " N"] | None
@@ -39,7 +57,24 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A model and the settings of its forecasts; the fields are parameters of ``forecast``."""
+    """A model and the settings of its forecasts; the fields are parameters of ``forecast``.
+
+    :func:`dynamix.forecast` is :meth:`of`, :meth:`prepare` for each series, and :meth:`run`. Here a
+    series is ``(T_C, n)``, float64, with n at most the model's N.
+
+    Examples
+    --------
+    >>> pipeline = Pipeline.of(
+    ...     "dynamix-3d", attention_sharpness=None, quiet_steps=None, reference_spacing=None,
+    ...     standardize=True, detrend=False, box_cox=False, gate_noise=True, engine="torch",
+    ... )
+    >>> pipeline.dims, pipeline.quiet_steps
+    (3, 20)
+    >>> wave = np.sin(2 * np.pi * np.arange(100) / 20)[:, None]
+    >>> (y,), _ = pipeline.run([pipeline.prepare(wave, "pos")], horizon=20, seed=0)
+    >>> y.shape, bool(np.abs(y - wave[:20]).max() < 0.1)
+    ((20, 1), True)
+    """
 
     model: DynaMix
     standardize: bool
@@ -64,7 +99,17 @@ class Pipeline:
         gate_noise: bool,
         engine: Engine,
     ) -> Pipeline:
-        """With the model found by its name, and what is None as its checkpoint says."""
+        """With the model found by its name, and what is None as its checkpoint says.
+
+        ``model``, ``attention_sharpness``, ``quiet_steps``, ``reference_spacing``, ``standardize``,
+        ``detrend``, ``box_cox``, ``gate_noise`` and ``engine`` are those of
+        :func:`dynamix.forecast`.
+
+        Raises
+        ------
+        InputError
+            If there is no such model, or one of the three numbers is out of range.
+        """
         found = _resolve_model(model)
         if quiet_steps is None:
             quiet_steps = found.config.quiet_steps
@@ -83,7 +128,10 @@ class Pipeline:
         return self.model.config.observed_dims
 
     def transform(self, x: Series) -> tuple[Series, list[Transform]]:
-        """The series as the model's own units want it, and the way back."""
+        """The series as the model's own units want it, and the way back.
+
+        See :func:`dynamix.preprocessing.fit_transforms`, its errors too.
+        """
         return fit_transforms(
             x, standardize=self.standardize, detrend=self.detrend, box_cox=self.box_cox
         )
@@ -97,7 +145,23 @@ class Pipeline:
         start: Float[ndarray, " n"] | None = None,
         seed: int = 0,
     ) -> Prepared:
-        """Transform and embed one series, and complete its starting point."""
+        """Transform and embed one series, and complete its starting point.
+
+        Parameters
+        ----------
+        x
+            ``(T_C, n)`` in the data's units, n at most N.
+        embedding, delays, seed
+            See :func:`dynamix.preprocessing.embed`; not looked at where ``n == N``.
+        start
+            ``(n,)`` in the data's units. Dims that it lacks are those of the context state nearest
+            in the dims that it has. None for the context's end.
+
+        Raises
+        ------
+        InputError
+            If the transforms cannot be fitted, or the series is too short for the embedding.
+        """
         embedded, transforms = self.transform(x)
         T_C, n = x.shape
         if n < self.dims:
@@ -126,6 +190,20 @@ class Pipeline:
 
         In the data's units, or with ``back=False`` in those of the transformed series. Series alike
         in context length and spacing run side by side.
+
+        Parameters
+        ----------
+        prepared
+            Series that :meth:`prepare` made: all with a starting point, or all without.
+        horizon, seed, return_gates
+            See :func:`dynamix.forecast`; the weights are ``(horizon, S, J)`` or None.
+        back
+            Whether to undo the transforms.
+
+        Raises
+        ------
+        InputError
+            If the engine cannot run this model here.
         """
         import torch
 
@@ -174,7 +252,23 @@ class Pipeline:
 def sharpened(model: DynaMix, sharpness: float | None = None) -> DynaMix:
     """The model as forecasts use it: the attention's temperature divided by ``sharpness``.
 
-    None takes the model's own, from its config. With 1 the model itself comes back.
+    None takes the model's own, from its config. With 1 the ``model`` itself comes back, otherwise a
+    copy.
+
+    Raises
+    ------
+    InputError
+        If ``sharpness`` is not a positive number.
+
+    Examples
+    --------
+    >>> from dynamix import DynaMix
+    >>> model = DynaMix()
+    >>> sharp = sharpened(model, 4)
+    >>> round(model.gate.tau_att.item(), 6), round(sharp.gate.tau_att.item(), 6)
+    (0.1, 0.025)
+    >>> sharpened(model) is model
+    True
     """
     factor = model.config.attention_sharpness if sharpness is None else sharpness
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:

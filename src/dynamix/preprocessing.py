@@ -44,22 +44,34 @@ _SHORTEST_FOR_TREND = 4
 
 @dataclass(frozen=True)
 class Standardize:
-    """``(x - mean) / scale`` per channel; scale is the sample deviation (n - 1), at least 1e-6."""
+    """``(x - mean) / scale`` per channel; scale is the sample deviation (n - 1), at least 1e-6.
+
+    ``mean`` and ``scale``, both ``(n,)``, are in the data's units; the result has none.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0], [2.0], [3.0]])
+    >>> scaled = Standardize.fit(x)
+    >>> scaled.apply(x).ravel()
+    array([-1.,  0.,  1.])
+    >>> scaled.invert(np.array([[2.0]])).item()
+    4.0
+    """
 
     mean: Float[ndarray, " n"]
     scale: Float[ndarray, " n"]
 
     @classmethod
     def fit(cls, x: Series) -> Standardize:
-        """Mean and deviation of the context."""
+        """Mean and deviation of the context ``x``, ``(T_C, n)``."""
         return cls(x.mean(axis=0), np.maximum(x.std(axis=0, ddof=1), _SMALLEST_SCALE))
 
     def apply(self, x: Series) -> Series:
-        """Scale."""
+        """``x`` in units of the context's deviation, its mean at 0."""
         return (x - self.mean) / self.scale
 
     def invert(self, y: Series, *, start: int = 1) -> Series:
-        """Scale back; time plays no part."""
+        """``y`` in the data's units again; time, and so ``start``, plays no part."""
         return y * self.scale + self.mean
 
 
@@ -67,9 +79,18 @@ class Standardize:
 class BoxCox:
     """``((x + offset)^lambda - 1) / lambda`` per channel (``log`` for lambda = 0).
 
-    ``exponent`` is the maximum-likelihood lambda, clipped to [-2, 2]; ``offset`` is 1.2 for
-    positive data, else ``|min| + 1.2``. Exact both ways where ``lambda y + 1 > 0``, which holds for
-    every transformed value; a forecast beyond is held at the domain's edge.
+    ``exponent (n,)`` is the maximum-likelihood lambda, clipped to [-2, 2]; ``offset (n,)`` is 1.2
+    for positive data, else ``|min| + 1.2``, in the units of the data. Exact both ways where
+    ``lambda y + 1 > 0``, which holds for every transformed value; a forecast beyond is held at the
+    domain's edge. Source: Box & Cox (1964).
+
+    Examples
+    --------
+    >>> t = np.arange(50.0)[:, None]
+    >>> grown = np.exp(0.1 * t)
+    >>> power = BoxCox.fit(grown)
+    >>> power.offset, bool(np.allclose(power.invert(power.apply(grown)), grown))
+    (array([1.2]), True)
     """
 
     exponent: Float[ndarray, " n"]
@@ -77,18 +98,18 @@ class BoxCox:
 
     @classmethod
     def fit(cls, x: Series) -> BoxCox:
-        """Offset and lambda of each channel."""
+        """Offset and lambda of each channel of the context ``x``, ``(T_C, n)``."""
         lowest = x.min(axis=0)
         offset = np.where(lowest > 0, _BOX_COX_OFFSET, np.abs(lowest) + _BOX_COX_OFFSET)
         exponents = [float(stats.boxcox_normmax(column, method="mle")) for column in (x + offset).T]
         return cls(np.clip(exponents, -_LARGEST_LAMBDA, _LARGEST_LAMBDA), offset)
 
     def apply(self, x: Series) -> Series:
-        """Transform."""
+        """``x`` transformed; NaN where it lies below ``-offset``."""
         return np.asarray(special.boxcox(x + self.offset, self.exponent))
 
     def invert(self, y: Series, *, start: int = 1) -> Series:
-        """Transform back; time plays no part."""
+        """``y`` transformed back; time, and so ``start``, plays no part."""
         # a base held above zero bounds y by (base^lambda - 1) / lambda; special.inv_boxcox is then
         # defined everywhere, and untouched inside the domain
         edge = np.maximum(self.exponent * y + 1.0, _SMALLEST_BASE)
@@ -100,7 +121,22 @@ class BoxCox:
 
 @dataclass(frozen=True)
 class PowerLawTrend:
-    """The trend ``a t^b + c`` per channel, ``t = 1, 2, ...``, ``0 <= b <= 3``, subtracted."""
+    """The trend ``a t^b + c`` per channel, ``t = 1, 2, ...``, ``0 <= b <= 3``, subtracted.
+
+    ``t`` counts steps; 1 is the context's first. The fields ``a``, ``b`` and ``c`` are ``(n,)``,
+    ``a`` and ``c`` in the units of the data.
+
+    Examples
+    --------
+    A straight line is all trend, and goes on behind the context:
+
+    >>> line = 2.0 * np.arange(1.0, 101.0)[:, None] + 5.0
+    >>> trend = PowerLawTrend.fit(line)
+    >>> bool(np.abs(trend.apply(line)).max() < 0.01)
+    True
+    >>> trend.invert(np.zeros((2, 1)), start=101).round(1).ravel()
+    array([207., 209.])
+    """
 
     a: Float[ndarray, " n"]
     b: Float[ndarray, " n"]
@@ -108,7 +144,13 @@ class PowerLawTrend:
 
     @classmethod
     def fit(cls, x: Series) -> PowerLawTrend:
-        """Least squares from ``(0, 1, x_1)`` with L-BFGS-B."""
+        """Least squares from ``(0, 1, x_1)`` with L-BFGS-B, for the context ``x``, ``(T_C, n)``.
+
+        Raises
+        ------
+        InputError
+            If the context has fewer than 4 steps.
+        """
         if len(x) < _SHORTEST_FOR_TREND:
             raise InputError(
                 f"a trend needs a context of at least {_SHORTEST_FOR_TREND} steps, found {len(x)}."
@@ -127,15 +169,15 @@ class PowerLawTrend:
         return cls(a, b, c)
 
     def at(self, t: Float[ndarray, " T"]) -> Series:
-        """The trend's value at times ``t``."""
+        """The trend's value at times ``t``, ``(T, n)``."""
         return self.a * t[:, None] ** self.b + self.c
 
     def apply(self, x: Series) -> Series:
-        """Subtract the trend of ``t = 1 .. T``."""
+        """Subtract the trend of ``t = 1 .. T`` from ``x``."""
         return x - self.at(np.arange(1.0, len(x) + 1.0))
 
     def invert(self, y: Series, *, start: int) -> Series:
-        """Add the trend of ``t = start, start + 1, ...``."""
+        """Add the trend of ``t = start, start + 1, ...`` to ``y``."""
         return y + self.at(np.arange(float(start), float(start + len(y))))
 
 
@@ -149,13 +191,35 @@ def fit_transforms(
 ) -> tuple[Series, list[Transform]]:
     """Fit and apply, in this order: standardise, Box-Cox, detrend, standardise again.
 
-    The second standardising is there where something came between. Returns the transformed context
-    and the transforms; :func:`invert_transforms` takes a forecast back.
+    The second standardising is there where something came between (paper, section 3.3 and
+    appendix).
+
+    Parameters
+    ----------
+    context
+        One series, time first, finite and moving in every channel.
+    standardize, detrend, box_cox
+        Which of :class:`Standardize`, :class:`PowerLawTrend` and :class:`BoxCox` to apply.
+
+    Returns
+    -------
+    The transformed context ``(T, n)``, without a unit if standardised, and the fitted transforms in
+    their order; :func:`invert_transforms` takes a forecast back.
 
     Raises
     ------
     InputError
         If Box-Cox is asked for without standardising, or the context is too short for a trend.
+
+    Examples
+    --------
+    >>> context = np.exp(0.05 * np.arange(100.0))[:, None]
+    >>> x, transforms = fit_transforms(context, standardize=True, detrend=True, box_cox=True)
+    >>> [type(transform).__name__ for transform in transforms]
+    ['Standardize', 'BoxCox', 'PowerLawTrend', 'Standardize']
+    >>> back = invert_transforms(x, transforms, start=1)
+    >>> bool(np.allclose(back, context))
+    True
     """
     if box_cox and not standardize:
         raise InputError(
@@ -180,7 +244,31 @@ def fit_transforms(
 
 
 def invert_transforms(forecast: Series, transforms: list[Transform], *, start: int) -> Series:
-    """Undo :func:`fit_transforms` for values that begin at time ``start``."""
+    """Undo :func:`fit_transforms` for values that begin at time ``start``.
+
+    Parameters
+    ----------
+    forecast
+        ``(T, n)`` in the transforms' units.
+    transforms
+        As :func:`fit_transforms` returns them.
+    start
+        Steps from before the context's first, which is 1: ``T_C + 1`` for a forecast behind it.
+        Only a trend depends on it.
+
+    Returns
+    -------
+    ``(T, n)`` in the data's units.
+
+    Examples
+    --------
+    What follows a straight line of 50 steps, if nothing but the trend goes on:
+
+    >>> line = np.arange(50.0)[:, None]
+    >>> x, transforms = fit_transforms(line, standardize=False, detrend=True, box_cox=False)
+    >>> invert_transforms(np.zeros((2, 1)), transforms, start=51).round(1).ravel()
+    array([50., 51.])
+    """
     for transform in reversed(transforms):
         forecast = transform.invert(forecast, start=start)
     return forecast
@@ -188,6 +276,8 @@ def invert_transforms(forecast: Series, transforms: list[Transform], *, start: i
 
 def autocorrelation(x: Float[ndarray, " T"]) -> Float[ndarray, " T"]:
     """Biased autocorrelation at lags 0 to T - 1: sums divided by T at every lag, then by lag 0's.
+
+    ``x`` is one channel. The first value is 1; all are NaN for a constant channel.
 
     Examples
     --------
@@ -202,7 +292,16 @@ def autocorrelation(x: Float[ndarray, " T"]) -> Float[ndarray, " T"]:
 def dominant_period(x: Series) -> int:
     """Lag of the autocorrelation's highest peak beyond ``T // 10``, the longest over channels.
 
-    A peak is a strict local maximum; without one, the lag of the largest value beyond counts.
+    A peak is a strict local maximum; without one, the lag of the largest value beyond counts. ``x``
+    is ``(T, n)``, the lag in steps.
+
+    Examples
+    --------
+    The channels have periods of 40 and 25 steps:
+
+    >>> t = np.arange(200)
+    >>> dominant_period(np.stack([np.sin(2 * np.pi * t / 40), np.sin(2 * np.pi * t / 25)], axis=1))
+    40
     """
 
     def of_channel(column: ndarray) -> int:
@@ -220,7 +319,16 @@ def dominant_period(x: Series) -> int:
 def decorrelation_time(x: Series) -> int:
     """First lag whose autocorrelation is below 1/e, the longest over channels.
 
-    1 for a channel where no lag of the first half is.
+    ``x`` is ``(T, n)``, the lag in steps; 1 for a channel where no lag of the first half is below.
+
+    Examples
+    --------
+    A cosine falls to 1/e after a fifth of its period, noise at once:
+
+    >>> decorrelation_time(np.cos(2 * np.pi * np.arange(2000) / 100)[:, None])
+    19
+    >>> decorrelation_time(np.random.default_rng(0).normal(size=(2000, 1)))
+    1
     """
 
     def of_channel(column: ndarray) -> int:
@@ -255,12 +363,32 @@ def embed(
     seed
         Of the random delays.
     delays
-        A delay for each missing dimension, in the place of those that a delay embedding would find.
+        A delay in steps for each missing dimension, in the place of those that a delay embedding
+        would find.
+
+    Returns
+    -------
+    ``(T_C, dims)``, or shorter by the longest delay: then its first row is of the time of that
+    delay.
 
     Raises
     ------
     InputError
-        If the embedding is unknown or the series too short for it.
+        If the embedding is unknown (``"auto"`` is not for here), the series too short for it or of
+        more than ``dims`` channels, or ``delays`` does not hold one for each missing dimension.
+
+    Examples
+    --------
+    >>> x = np.arange(6.0)[:, None]
+    >>> embed(x, dims=3, embedding="delay", delays=(1, 2))
+    array([[2., 1., 0.],
+           [3., 2., 1.],
+           [4., 3., 2.],
+           [5., 4., 3.]])
+    >>> embed(x, dims=3, embedding="pos")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: the 'pos' embedding finds ... at least 10 steps, found 6. ...
     """
     one_of("embedding", embedding, [name for name in EMBEDDINGS if name != "auto"])
     T_C, n = x.shape
@@ -296,7 +424,38 @@ def embed(
 
 
 def find_delays(x: Series, *, count: int, embedding: Embedding, seed: int = 0) -> tuple[int, ...]:
-    """The delays of a delay embedding, by its own rule; see :func:`embed`."""
+    """The delays of a delay embedding, by its own rule; see :func:`embed`.
+
+    Parameters
+    ----------
+    x
+        ``(T, n)``.
+    count
+        Delays to find, at least 1: the model's N less n.
+    embedding
+        ``"delay"``, ``"delay_random"`` or ``"pecuzal"``.
+    seed
+        Of the random delays.
+
+    Returns
+    -------
+    ``count`` delays in steps, ascending unless they are random.
+
+    Raises
+    ------
+    InputError
+        If PECUZAL cannot work on so short a series.
+
+    Examples
+    --------
+    Multiples of the decorrelation time, here 19 steps. Twelve steps have no room for four times 3:
+
+    >>> wave = np.cos(2 * np.pi * np.arange(2000) / 100)[:, None]
+    >>> find_delays(wave, count=2, embedding="delay")
+    (19, 38)
+    >>> find_delays(wave[:12], count=4, embedding="delay")
+    (2, 4, 6, 8)
+    """
     if embedding == "pecuzal":
         delays = pecuzal.past_delays(x[:, -1], count)
         if delays:

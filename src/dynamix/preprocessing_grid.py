@@ -26,7 +26,19 @@ _ROUNDING = 1e-6  # of a step: times this near a grid point are on it
 
 @dataclass(frozen=True)
 class ResampleReport:
-    """What :func:`resample` did. Counts of steps are steps of the new grid."""
+    """What :func:`resample` did. Counts of steps are steps of the new grid.
+
+    As text it is one sentence for a reader; ``unchanged`` tells whether anything was done at all.
+
+    Examples
+    --------
+    >>> series = pd.Series([0.0, 1.0, 3.0], index=[0, 1, 3])
+    >>> _, report = resample(series, most_filled=0.5)
+    >>> report.steps, report.filled, report.longest_gap, report.unchanged
+    (4, 1, 1, False)
+    >>> print(resample(pd.Series([0.0, 1.0, 2.0]))[1])
+    3 steps of 1, none missing; nothing was changed
+    """
 
     step: str
     """The grid's step, as pandas writes it or as a number."""
@@ -98,7 +110,7 @@ def resample(
     longest_gap
         Steps without an observation that are still interpolated; a longer run is a hole.
     most_filled
-        Largest share of interpolated steps in the result.
+        Largest share of interpolated steps in the result, from 0 to below 1.
     holes
         What to do with a hole: ``"refuse"``, or ``"cut"`` to keep the longest stretch without any.
 
@@ -110,14 +122,24 @@ def resample(
     Raises
     ------
     InputError
-        If too much is missing, or the input has no usable times or numbers.
+        If more steps are missing than ``most_filled``, or there is a hole and ``holes`` is
+        ``"refuse"``; if the index holds neither dates nor numbers, or lacks some; if columns are
+        not numbers, are infinite or never observed together, or fewer than 2 rows are; if ``step``
+        is no positive step for the index, or ``holes``, ``longest_gap`` or ``most_filled`` is out
+        of range.
 
     Examples
     --------
+    The reading of 2 o'clock is missing:
+
     >>> times = pd.to_datetime(["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 03:00"])
     >>> frame, report = resample(pd.Series([0.0, 1.0, 3.0], index=times), most_filled=0.5)
     >>> frame.tolist(), report.filled
     ([0.0, 1.0, 2.0, 3.0], 1)
+    >>> resample(pd.Series([0.0, 1.0, 3.0], index=times), longest_gap=0)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: 1 holes are longer than 0 steps, ... begins at step 2. ...
     """
     one_of("holes", holes, ("refuse", "cut"))
     if isinstance(frame, pd.Series):

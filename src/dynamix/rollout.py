@@ -18,7 +18,18 @@ from .model import DynaMix, check_series
 
 
 class Rollout(NamedTuple):
-    """What a rollout computed: observations ``(T, S, N)``, and gates ``(T, S, J)`` if asked for."""
+    """What a rollout computed: observations ``(T, S, N)``, and gates ``(T, S, J)`` if asked for.
+
+    ``observations`` are in the units of the context, without the initial state. ``gates`` are the
+    expert weights, which sum to 1 over the J experts (local ones included); None if not asked for.
+
+    Examples
+    --------
+    >>> from dynamix import DynaMix
+    >>> y, gates = rollout(DynaMix(), torch.zeros(50, 2, 3), horizon=10, return_gates=True)
+    >>> tuple(y.shape), tuple(gates.shape)
+    ((10, 2, 3), (10, 2, 10))
+    """
 
     observations: Float[Tensor, "T S N"]
     gates: Float[Tensor, "T S J"] | None
@@ -31,6 +42,25 @@ def gate_noise_stream(
 
     Every series sees the same numbers: a series' forecast then does not depend on what is forecast
     beside it, nor on the engine. A longer horizon begins with the shorter one's numbers.
+
+    Parameters
+    ----------
+    horizon
+        Steps.
+    observed_dims
+        The model's N.
+    seed
+        Whole number, 0 or more.
+    quiet_steps
+        First steps whose numbers are 0.
+
+    Examples
+    --------
+    >>> short, long = (gate_noise_stream(T, 3, seed=7, quiet_steps=2) for T in (5, 100))
+    >>> short.shape, bool((short == long[:5]).all())
+    ((5, 3), True)
+    >>> bool(short[:2].any()), bool(short[2:].all())
+    (False, True)
     """
     generator = np.random.Generator(np.random.Philox(key=[seed, 0]))
     noise = generator.standard_normal((horizon, observed_dims), dtype=np.float32)
@@ -50,7 +80,7 @@ def rollout(
     quiet_steps: int = 0,
     return_gates: bool = False,
 ) -> Rollout:
-    """Let the model run freely for ``horizon`` steps.
+    """Let the model run freely for ``horizon`` steps (paper, eq. 1, from its own last state).
 
     Parameters
     ----------
@@ -72,10 +102,30 @@ def rollout(
     return_gates
         Also return the expert weights of every step.
 
+    Returns
+    -------
+    Observations ``(horizon, S, N)`` in the context's units, and the expert weights or None.
+    Infinite or NaN from where a run diverges.
+
     Raises
     ------
     InputError
-        If the context's shape does not fit the model.
+        If the context has other than three axes, fewer than two steps, or other than N channels.
+
+    Examples
+    --------
+    A series is continued alike whatever runs beside it:
+
+    >>> model = DynaMix()
+    >>> context = torch.randn(100, 2, 3, generator=torch.Generator().manual_seed(0))
+    >>> both = rollout(model, context, horizon=20, seed=1).observations
+    >>> alone = rollout(model, context[:, :1], horizon=20, seed=1).observations
+    >>> tuple(both.shape), torch.allclose(both[:, :1], alone, atol=1e-6)
+    ((20, 2, 3), True)
+    >>> rollout(model, context[..., :2], horizon=20)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: the model expects a context of shape (T_C >= 2, series, 3), found ...
     """
     check_series(context, model.config)
     result = model.gate.D

@@ -43,10 +43,35 @@ _MAX_DRAWN = 6000  # points of an attractor drawn; more only blackens the pictur
 def save(figure: Figure, path: str | Path) -> Path:
     """Write the figure; the suffix chooses the format.
 
+    Parameters
+    ----------
+    figure
+        What a function of this module has returned, or any other of matplotlib's.
+    path
+        Where to; missing folders are made, and a file of that name is replaced.
+
+    Returns
+    -------
+    The path.
+
     Raises
     ------
     InputError
-        If the format is unknown or the folder cannot be written.
+        If the format is unknown.
+    OSError
+        If the folder cannot be made or written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> figure = lines([1, 2, 3], {"loss": [4, 2, 1]}, x_label="epoch", y_label="loss")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(figure, Path(folder) / "loss.png").stat().st_size > 1000
+    True
+    >>> save(figure, "loss.doc")
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: cannot draw to 'loss.doc': expected a name ending in one of eps, ...
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,6 +101,33 @@ def attractors(
 
     Three ``dims`` are drawn in perspective, two as a plane. Axes of a panel cover its context and
     truth, so that a forecast that escapes is seen to leave.
+
+    Parameters
+    ----------
+    panels
+        By title the trajectories of a panel, ``(T, n)`` in the data's units; the first 6000 steps
+        of each are drawn. Only the forecast may be infinite or NaN, where there is another.
+    dims
+        Channels on the axes, counted from 0; two or three.
+    columns
+        Most panels in a row.
+
+    Raises
+    ------
+    KeyError
+        If a trajectory has another name than these three.
+    IndexError
+        If a trajectory has fewer channels than ``dims`` name.
+    ValueError
+        If there is no panel, or the context or truth is not finite.
+
+    Examples
+    --------
+    >>> t = np.linspace(0, 2 * np.pi, 101)
+    >>> circle = np.column_stack([np.cos(t), np.sin(t)])
+    >>> figure = attractors({"circle": {"truth": circle, "forecast": 9 * circle}}, dims=(0, 1))
+    >>> [round(float(limit), 2) for limit in figure.axes[0].get_xlim()]
+    [-1.16, 1.16]
     """
     rows = -(-len(panels) // columns)
     kind = {"projection": "3d"} if len(dims) == 3 else {}
@@ -129,8 +181,35 @@ def time_series(
 ) -> Figure:
     """Context, forecast and truth over time, a panel per channel.
 
-    ``shown`` limits the steps drawn on either side of the context's end; ``times`` are labels of
-    all context and forecast steps (dates, say). Without a forecast only the series is drawn.
+    Parameters
+    ----------
+    context, forecast, truth
+        ``(T,)`` or ``(T, n)`` each, with the same channels, in the data's units. Without a forecast
+        only the series is drawn; of the truth only what lies within the forecast's steps.
+    names
+        Of the channels, one each; None: ``x_1``, ``x_2``, ....
+    shown
+        Most steps drawn on either side of the context's end; None: all.
+    times
+        Labels of all context and forecast steps (dates, say); None: steps counted from 0.
+    time_label
+        Below the last panel.
+
+    Raises
+    ------
+    IndexError
+        If forecast or truth has fewer channels than the context, or there are too few names.
+    ValueError
+        If ``times`` has fewer entries than there are steps.
+
+    Examples
+    --------
+    >>> x = np.sin(np.arange(300) / 5)
+    >>> figure = time_series(context=x[:200], forecast=x[200:250], truth=x[200:], names=["load"])
+    >>> [text.get_text() for text in figure.legends[0].get_texts()]
+    ['context', 'truth', 'forecast']
+    >>> figure.axes[0].get_ylabel(), [len(line.get_xdata()) for line in figure.axes[0].lines[:3]]
+    ('load', [200, 50, 50])
     """
     past = _columns(context)
     future = past[:0] if forecast is None else _columns(forecast)
@@ -173,7 +252,38 @@ def spectra(
 ) -> Figure:
     """Smoothed power spectra of truth and forecast, a panel per channel, with each one's D_H.
 
-    ``label`` names what the forecast is held against, ``highest`` the last frequency drawn.
+    Parameters
+    ----------
+    forecast, truth
+        ``(T,)`` or ``(T, n)``, equally long and with the same channels. A forecast that is not
+        finite has the D_H NaN and no line.
+    smoothing
+        Width of the Gaussian that smooths them, in frequency bins, see
+        :func:`dynamix.metrics.spectral_hellinger`; a whole number.
+    names
+        Of the channels, one each; None: ``x_1``, ``x_2``, ....
+    label
+        What the forecast is held against.
+    highest
+        The last frequency drawn, per step; above 0, at most 0.5.
+
+    Raises
+    ------
+    InputError
+        If the truth is not finite, or ``smoothing`` is no whole number of at least 0.
+    IndexError
+        If lengths differ, the forecast has fewer channels, or there are too few names.
+    ValueError
+        If no frequency is drawn.
+
+    Examples
+    --------
+    >>> t = np.arange(500)
+    >>> slow, fast = np.sin(2 * np.pi * t / 250), np.sin(2 * np.pi * t / 10)
+    >>> spectra(forecast=3 * slow + 5, truth=slow).axes[0].get_title()
+    '$x_1$: $D_H$ = 0.00'
+    >>> spectra(forecast=fast, truth=slow, smoothing=2).axes[0].get_title()
+    '$x_1$: $D_H$ = 1.00'
     """
     real, made = _columns(truth), _columns(forecast)
     n = real.shape[1]
@@ -201,7 +311,33 @@ def spectra(
 
 @_figure
 def occupancy(*, forecast: Any, truth: Any, dims: Sequence[int] = (0, 2), bins: int = 30) -> Figure:
-    """Where truth and forecast spend their time: the histograms behind D_stsp, on two channels."""
+    """Where truth and forecast spend their time: the histograms behind D_stsp, on two channels.
+
+    Parameters
+    ----------
+    forecast, truth
+        ``(T, n)`` each, in the data's units; lengths may differ. Points of the forecast outside the
+        truth's range are in no bin.
+    dims
+        The two channels, counted from 0.
+    bins
+        Per dimension, across the truth's range.
+
+    Raises
+    ------
+    IndexError
+        If there are fewer channels than ``dims`` name.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).uniform(size=(1000, 2))
+    >>> figure = occupancy(forecast=x[:100], truth=x, dims=(0, 1), bins=10)
+    >>> [ax.get_title() for ax in figure.axes[:2]], figure.axes[2].get_ylabel()
+    (['truth', 'forecast'], 'share of time')
+    >>> roots = figure.axes[0].collections[0].get_array()
+    >>> roots.size, round(float((roots**2).sum()), 6)  # colours go by the root of the share
+    (100, 1.0)
+    """
     real, made = _columns(truth)[:, dims], _columns(forecast)[:, dims]
     edges = [np.linspace(real[:, i].min(), real[:, i].max(), bins + 1) for i in range(2)]
     figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.1), sharex=True, sharey=True)
@@ -223,7 +359,30 @@ def occupancy(*, forecast: Any, truth: Any, dims: Sequence[int] = (0, 2), bins: 
 def gate_use(
     gates: Any, *, observation: Any = None, shown: int = 400, label: str = "weight $w_j$"
 ) -> Figure:
-    """Expert weights over time ``(T, J)`` as a map, the observation's first channel above it."""
+    """Expert weights over time as a map, the observation's first channel above it.
+
+    Parameters
+    ----------
+    gates
+        ``(T, J)``, as :func:`dynamix.forecast` gives them with ``return_gates=True``.
+    observation
+        ``(T,)`` or ``(T, n)``, in the data's units; None: the map alone.
+    shown
+        Most steps drawn, from the beginning.
+    label
+        Of the colour bar.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``gates`` does not have two axes.
+
+    Examples
+    --------
+    >>> figure = gate_use(np.full((500, 4), 0.25), shown=100)
+    >>> figure.axes[0].images[0].get_array().shape  # an expert per row
+    (4, 100)
+    """
     weights = np.asarray(gates, dtype=np.float64)[:shown]
     rows = 1 if observation is None else 2
     figure, axes = plt.subplots(
@@ -260,7 +419,33 @@ def attention(
 ) -> Figure:
     """Where in a context the gate looks: its points coloured by attention, and attention in time.
 
-    ``context`` ``(T_C, n)``, ``weights`` ``(T_C - 1,)``, ``state`` the observation that asks.
+    Parameters
+    ----------
+    context
+        ``(T_C,)`` or ``(T_C, n)``, in the data's units.
+    weights
+        ``(T_C - 1,)``: the attention ``a_k`` on every context step that has a successor; it
+        sums to 1.
+    state
+        ``(n,)``: the observation that asks, marked by a cross; None: no mark.
+    dims
+        The channels on the axes, counted from 0; the last channel stands in for one that is not
+        there.
+
+    Raises
+    ------
+    IndexError
+        If there are more weights than context steps, or ``state`` lacks a channel of ``dims``.
+
+    Examples
+    --------
+    >>> t = np.arange(100) / 5
+    >>> circle = np.column_stack([np.sin(t), np.cos(t)])
+    >>> figure = attention(circle, np.full(99, 1 / 99), dims=(0, 1))
+    >>> figure.axes[0].collections[0].get_offsets().shape
+    (99, 2)
+    >>> figure.axes[1].get_xlabel()
+    'context step $k$'
     """
     points, a = _columns(context), np.asarray(weights, dtype=np.float64)
     x, y = (points[: len(a), min(d, points.shape[1] - 1)] for d in dims)
@@ -292,8 +477,27 @@ def attention(
 def benchmark_boxes(tables: Mapping[str, pd.DataFrame], *, floor: float = 1e-3) -> Figure:
     """Box plots of the benchmark's measures over systems, a box per model, every system a point.
 
-    ``tables`` are results of :func:`dynamix.benchmark.run` by name; a system's starts are first
-    made into their median. Failures are counted below their box instead of being left out.
+    Parameters
+    ----------
+    tables
+        Results of :func:`dynamix.benchmark.run` by name; a system's starts are first made into
+        their median. Failures are counted below their box instead of being left out.
+    floor
+        Smaller errors are drawn there, in the measure's unit (the axes are logarithmic).
+
+    Raises
+    ------
+    InputError
+        If a table is empty or lacks ``system``, ``start`` or a measure.
+    ValueError
+        If there is no table.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"system": ["Lorenz", "Chua"], "start": 0, "d_stsp": [0.8, np.nan]})
+    >>> figure = benchmark_boxes({"mine": table.assign(d_h=0.1, mase=0.5)})
+    >>> len(figure.axes), [text.get_text() for text in figure.axes[0].texts]
+    (3, ['1 failed'])
     """
     import seaborn as sns
 
@@ -347,9 +551,29 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame], *, floor: float = 1e-3) 
 def inference_times(table: pd.DataFrame) -> Figure:
     """Seconds of a forecast against horizon, context, series and parameters, on log axes.
 
-    ``table`` has a row per measurement: ``model``, ``engine``, ``parameters``, ``context``,
-    ``horizon``, ``series``, ``seconds``. In each panel one column varies and the others stand at
-    the setting that most rows share.
+    In each panel one column varies and the others stand at the setting that most rows share.
+
+    Parameters
+    ----------
+    table
+        A row per measurement: ``model``, ``engine`` (``"compiled"`` or ``"torch"``),
+        ``parameters``, ``context`` and ``horizon`` (steps), ``series``, ``seconds``. Models other
+        than ``DynaMix`` are single marks in the last panel.
+
+    Raises
+    ------
+    KeyError
+        If a column is missing, or no row is DynaMix's.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"horizon": [10, 100, 1000], "seconds": [0.1, 0.2, 1.1]})
+    >>> rest = {"engine": "torch", "parameters": 10_000, "context": 512, "series": 1}
+    >>> figure = inference_times(table.assign(model="DynaMix", **rest))
+    >>> [ax.get_xlabel() for ax in figure.axes]
+    ['horizon', 'context', 'series', 'parameters']
+    >>> len(figure.axes[0].lines[1].get_xdata())
+    3
     """
     columns = ["horizon", "context", "series", "parameters"]
     own = table[table["model"] == "DynaMix"]
@@ -391,7 +615,27 @@ def inference_times(table: pd.DataFrame) -> Figure:
 
 @_figure
 def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
-    """Loss, gradient norm and free-running validation of a run's log (a record per epoch)."""
+    """Loss, gradient norm and free-running validation of a run's log.
+
+    Parameters
+    ----------
+    records
+        A record per epoch, as a line of ``log.jsonl`` holds it: ``epoch``, and of ``loss``,
+        ``gradient_norm``, ``validation_d_stsp``, ``validation_d_h`` and ``validation_mase`` those
+        that were measured; what is None or absent is not drawn.
+
+    Raises
+    ------
+    KeyError
+        If a record has no ``epoch``.
+
+    Examples
+    --------
+    >>> log = [{"epoch": i, "loss": 1 / i, "validation_d_h": None} for i in (1, 2, 3)]
+    >>> log[-1]["validation_d_h"] = 0.1
+    >>> [len(line.get_xdata()) for ax in training_curves(log).axes for line in ax.lines]
+    [3, 1]
+    """
     figure, axes = plt.subplots(1, 3, figsize=(8.4, 2.7))
 
     def draw(ax: Axes, key: str, label: str, **look: Any) -> None:
@@ -425,7 +669,31 @@ def lines(
     log_x: bool = False,
     log_y: bool = False,
 ) -> Figure:
-    """Named curves over one axis, each with its own colour and line style."""
+    """Named curves over one axis, each with its own colour and line style.
+
+    Parameters
+    ----------
+    x
+        ``(T,)``: numbers or dates.
+    curves
+        ``(T,)`` each, by name; NaN leaves a gap.
+    x_label, y_label
+        Of the axes, with their units.
+    log_x, log_y
+        Whether an axis is logarithmic.
+
+    Raises
+    ------
+    ValueError
+        If a curve and ``x`` are not equally long.
+
+    Examples
+    --------
+    >>> curves = {"parroting": [5, 4, 3], "DynaMix": [4, 2, 1]}
+    >>> figure = lines([100, 500, 2000], curves, x_label="context", y_label="error", log_x=True)
+    >>> figure.axes[0].get_xscale(), [text.get_text() for text in figure.legends[0].get_texts()]
+    ('log', ['parroting', 'DynaMix'])
+    """
     across = max(1, min(len(curves), 85 // (6 + max(map(len, curves), default=0))))
     rows = -(-len(curves) // across)
     figure, ax = plt.subplots(figsize=(6.2, 2.7 + 0.2 * rows))

@@ -24,7 +24,26 @@ def expert_use(
 ) -> Figure:
     """Mean expert weights by system, less their mean over systems, a panel per model.
 
-    ``mark`` are rows that a line is drawn above, between families, say.
+    Parameters
+    ----------
+    uses
+        By model's name ``(S, J)``: the mean weight of each expert on each system, a share of 1.
+    names
+        Of the S systems.
+    mark
+        Rows that a line is drawn above, between families, say.
+
+    Raises
+    ------
+    ValueError
+        If there is no model.
+
+    Examples
+    --------
+    >>> use = np.array([[0.7, 0.3], [0.3, 0.7]])
+    >>> figure = expert_use({"dynamix-3d": use}, names=["Lorenz", "Chua"])
+    >>> figure.axes[0].images[0].get_array().round(1).tolist()
+    [[0.2, -0.2], [-0.2, 0.2]]
     """
     figure, axes = plt.subplots(
         1,
@@ -53,7 +72,32 @@ def expert_use(
 def similarity_map(
     maps: Mapping[str, Float[ndarray, "S 2"]], *, names: Sequence[str], families: Sequence[str]
 ) -> Figure:
-    """Systems as points, a panel per map; kin share colour and marker, and lines join them."""
+    """Systems as points, a panel per map; kin share colour and marker, and lines join them.
+
+    Parameters
+    ----------
+    maps
+        By title ``(S, 2)``: a place for each system, such as :func:`dynamix.kinship.flat_map`
+        finds; only distances mean something.
+    names, families
+        Of the S systems; a family is empty for none. Those of one member are drawn as without kin.
+        The names are not written into the picture.
+
+    Raises
+    ------
+    IndexError
+        If there are more families than systems.
+    ValueError
+        If there is no map.
+
+    Examples
+    --------
+    >>> points = np.array([[0.0, 0.0], [0.1, 0.0], [3.0, 1.0]])
+    >>> names, families = ["Lorenz", "LorenzBounded", "Chua"], ["Lorenz", "Lorenz", ""]
+    >>> figure = similarity_map({"attractors": points}, names=names, families=families)
+    >>> [text.get_text() for text in figure.legends[0].get_texts()]
+    ['no kin here', 'Lorenz (2)']
+    """
     kin = [f for f in dict.fromkeys(families) if f and list(families).count(f) > 1]
     figure, axes = plt.subplots(
         1, len(maps), squeeze=False, figsize=(4.4 * len(maps), 4.6), layout="constrained"
@@ -83,7 +127,22 @@ def similarity_map(
 
 @in_style
 def kinship(results: Mapping[str, Any]) -> Figure:
-    """Nearness of kin against what permuted labels give: results of ``dynamix.kinship.kinship``."""
+    """Nearness of kin against what permuted labels give, a row per result.
+
+    ``results`` holds results of :func:`dynamix.kinship.kinship` by name. Nearness is the share of
+    pairs of systems that are further apart than kin: 1/2 where labels mean nothing. Grey covers
+    95 % of the permuted labels' nearness.
+
+    Examples
+    --------
+    >>> from dynamix.kinship import kinship as test
+    >>> places = np.array([0.0, 0.1, 5.0, 5.1, 9.0])
+    >>> apart = np.abs(places[:, None] - places)
+    >>> found = test(apart, ["a", "a", "b", "b", ""], permutations=99, seed=0)
+    >>> axis = kinship({"expert use": found}).axes[0]
+    >>> round(found.nearness, 2), [label.get_text() for label in axis.get_yticklabels()]
+    (0.9, ['expert use'])
+    """
     figure, ax = plt.subplots(figsize=(6.2, 0.9 + 0.5 * len(results)))
     for row, found in enumerate(results.values()):
         low, middle, high = np.quantile(found.null, [0.025, 0.5, 0.975])
@@ -101,7 +160,30 @@ def kinship(results: Mapping[str, Any]) -> Figure:
 
 @in_style
 def symbolic_code(*, observation: Any, codes: Mapping[str, Any], shown: int) -> Figure:
-    """A channel over time, and strips of the codes (one integer per step) below it."""
+    """A channel over time, and strips of the codes below it.
+
+    Parameters
+    ----------
+    observation
+        ``(T,)`` or ``(T, n)``, in the data's units; the first channel is drawn.
+    codes
+        By label ``(T,)``: an integer per step, such as :func:`dynamix.expert_use.regions` gives.
+        Each integer that occurs has its colour; there are twenty.
+    shown
+        Most steps drawn, from the beginning.
+
+    Raises
+    ------
+    TypeError
+        If there is no code.
+
+    Examples
+    --------
+    >>> x = np.sin(np.arange(500) / 5)
+    >>> figure = symbolic_code(observation=x, codes={"sign": (x > 0).astype(int)}, shown=200)
+    >>> len(figure.axes), figure.axes[1].images[0].get_array().shape
+    (2, (1, 200))
+    """
     figure, axes = plt.subplots(
         1 + len(codes),
         1,
@@ -126,10 +208,29 @@ def symbolic_code(*, observation: Any, codes: Mapping[str, Any], shown: int) -> 
 
 @in_style
 def transition_graphs(graphs: Mapping[str, tuple[Sequence[str], Any, Any]]) -> Figure:
-    """Graphs ``{title: (labels, shares of time, probabilities)}`` of symbols, a panel each.
+    """Graphs of symbols and the transitions between them, a panel each.
 
     A node's area is its share of time, an arrow's width its probability among the steps that leave
     the node; what stays put is left out, and so is what is rarer than 2 %.
+
+    Parameters
+    ----------
+    graphs
+        ``{title: (labels, shares, probabilities)}`` for A symbols: a name for each, ``(A,)`` shares
+        of time, and ``(A, A)`` the probability of each (column) after each (row), as
+        :func:`dynamix.expert_use.transitions` gives it.
+
+    Raises
+    ------
+    ValueError
+        If there is no graph, or the sizes of one do not fit.
+
+    Examples
+    --------
+    >>> probabilities = [[0.9, 0.1], [0.0, 1.0]]
+    >>> figure = transition_graphs({"falls and stays": (["up", "down"], [0.3, 0.7], probabilities)})
+    >>> len(figure.axes[0].patches)  # one arrow: from up to down
+    1
     """
     figure, axes = plt.subplots(
         1, len(graphs), squeeze=False, figsize=(3.5 * len(graphs), 3.7), layout="constrained"
@@ -168,7 +269,28 @@ def transition_graphs(graphs: Mapping[str, tuple[Sequence[str], Any, Any]]) -> F
 
 @in_style
 def lyapunov_spectra(spectra: Mapping[str, Mapping[str, Any]], *, linear: float = 0.5) -> Figure:
-    """Spectra ``{system: {who: exponents}}``, a panel per system; linear within ``+-linear``."""
+    """Lyapunov spectra of systems and models, a panel per system.
+
+    Parameters
+    ----------
+    spectra
+        ``{system: {who: exponents}}``, up to four to a panel, each ``(n,)`` in falling order and
+        per unit of the system's time.
+    linear
+        Above 0: the axis is linear within ``+-linear`` and logarithmic beyond.
+
+    Raises
+    ------
+    ValueError
+        If there is no system, or ``linear`` is not above 0.
+
+    Examples
+    --------
+    >>> spectra = {"Lorenz": {"system": [0.9, 0.0, -14.6], "model": [0.8, 0.0, -9.0]}}
+    >>> figure = lyapunov_spectra(spectra)
+    >>> figure.axes[0].get_title(), [text.get_text() for text in figure.legends[0].get_texts()]
+    ('Lorenz', ['system', 'model'])
+    """
     figure, axes = plt.subplots(
         1,
         len(spectra),
@@ -197,7 +319,28 @@ def lyapunov_spectra(spectra: Mapping[str, Mapping[str, Any]], *, linear: float 
 
 @in_style
 def exponents(*, truth: Any, found: Mapping[str, Any]) -> Figure:
-    """Largest exponents of models behind contexts against the systems' own, a panel per model."""
+    """Largest exponents of models behind contexts against the systems' own, a panel per model.
+
+    Parameters
+    ----------
+    truth
+        ``(S,)``: the largest Lyapunov exponent of each system, per dominant period. Points on the
+        line have the same.
+    found
+        By model's name ``(S,)``: the model's largest exponent behind each system's context, per
+        period too. NaN is not drawn.
+
+    Raises
+    ------
+    ValueError
+        If there is no model, or one has not as many exponents as the systems.
+
+    Examples
+    --------
+    >>> figure = exponents(truth=[0.4, 1.0], found={"dynamix-3d": [0.3, 1.1]})
+    >>> figure.axes[0].lines[0].get_xydata().tolist()
+    [[0.4, 0.3], [1.0, 1.1]]
+    """
     real = np.asarray(truth, dtype=np.float64)
     figure, axes = plt.subplots(
         1, len(found), sharey=True, squeeze=False, figsize=(3.4 * len(found), 3.3)

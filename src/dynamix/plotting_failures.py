@@ -29,16 +29,35 @@ def continuations(
 ) -> Figure:
     """One channel behind the context's end, a row per model: at once, and at the horizon's end.
 
+    The vertical axis covers the truth, so that a forecast that escapes leaves the picture.
+
     Parameters
     ----------
     context, truth
-        ``(T, N)``.
+        ``(T_C, N)`` and ``(T, N)``, or of one axis, in the data's units.
     forecasts
-        ``{model: (T, N)}``.
+        ``{model: (T, N)}``, at least as long as the truth.
     shown, before
-        Steps drawn on either side of the gap, and of the context.
+        Most steps drawn of each end of the horizon (at most half of it), and of the context.
     channel
-        Which.
+        Which, counted from 0.
+
+    Raises
+    ------
+    IndexError
+        If a forecast is shorter than the truth, or there is no such channel.
+    ValueError
+        If there is no forecast, or the truth is not finite.
+
+    Examples
+    --------
+    >>> x = np.sin(np.arange(600) / 5)
+    >>> forecasts = {"copy": x[100:], "flat": np.zeros(500)}
+    >>> figure = continuations(context=x[:100], truth=x[100:], forecasts=forecasts, shown=50)
+    >>> [ax.get_ylabel() for ax in figure.axes[::2]]
+    ['copy', 'flat']
+    >>> figure.axes[1].lines[0].get_xdata()[[0, -1]].tolist()
+    [450, 499]
     """
     c, t = _columns(context)[-before:, channel], _columns(truth)[:, channel]
     shown = min(shown, len(t) // 2)
@@ -70,7 +89,26 @@ def continuations(
 def rate_grid(rates: pd.DataFrame, *, counts: Mapping[str, int] | None = None) -> Figure:
     """Shares in [0, 1] as shaded numbers: a row per model, a column per failure.
 
-    ``counts`` adds the number of systems behind a row to its name. NaN is drawn as a dash.
+    Parameters
+    ----------
+    rates
+        Models as rows, failures as columns. NaN is drawn as a dash.
+    counts
+        The number of systems behind each row, added to its name; None: none is.
+
+    Raises
+    ------
+    KeyError
+        If a row has no count.
+
+    Examples
+    --------
+    >>> rates = pd.DataFrame({"escapes": [0.0, 0.25], "freezes": [np.nan, 1.0]}, index=["A", "B"])
+    >>> axis = rate_grid(rates, counts={"A": 4, "B": 4}).axes[0]
+    >>> [text.get_text() for text in axis.texts]
+    ['0%', '–', '25%', '100%']
+    >>> axis.get_yticklabels()[0].get_text()
+    'A (4)'
     """
     values = rates.to_numpy(dtype=np.float64)
     figure, ax = plt.subplots(figsize=(1.15 * values.shape[1] + 2.6, 0.34 * len(rates) + 0.9))
@@ -91,7 +129,28 @@ def rate_grid(rates: pd.DataFrame, *, counts: Mapping[str, int] | None = None) -
 
 @_figure
 def recurrences(matrices: Mapping[str, Any], *, columns: int = 3) -> Figure:
-    """Recurrence matrices side by side: black where a state comes back."""
+    """Recurrence matrices side by side: black where a state comes back.
+
+    Parameters
+    ----------
+    matrices
+        By title ``(T, T)``, as :func:`dynamix.invariants.recurrence_matrix` gives them.
+    columns
+        Most panels in a row.
+
+    Raises
+    ------
+    ValueError
+        If there is no matrix.
+
+    Examples
+    --------
+    >>> from dynamix.invariants import recurrence_matrix
+    >>> near = recurrence_matrix(np.sin(2 * np.pi * np.arange(200) / 40))
+    >>> figure = recurrences({"cycle": near, "never": np.eye(200)})
+    >>> [ax.get_title() for ax in figure.axes]
+    ['cycle', 'never']
+    """
     rows = -(-len(matrices) // columns)
     columns = min(columns, len(matrices))
     figure, axes = plt.subplots(rows, columns, figsize=(2.7 * columns, 2.9 * rows), squeeze=False)
@@ -113,15 +172,31 @@ def sensitivities(
 ) -> Figure:
     """Medians over systems against what was varied: a column per condition, a row per measure.
 
+    A failure (NaN) counts as an infinite error in the median, and an infinite median is not drawn.
+
     Parameters
     ----------
     table
-        Columns ``model``, ``varied``, ``value`` and the measures, as
-        :func:`dynamix.sensitivity.sensitivity` has them.
+        Columns ``varied``, ``value`` and the measures, as
+        :func:`dynamix.sensitivity.sensitivity` has them, and ``model``.
     measures
         Which, and their labels.
     names
         Models; None: all.
+
+    Raises
+    ------
+    KeyError
+        If a measure is no column of the table.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"varied": "noise", "value": [0.0, 0.1], "mase": [0.3, 0.9]})
+    >>> figure = sensitivities(table.assign(model="parrot"), measures={"mase": "MASE"})
+    >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
+    ('noise', 'MASE')
+    >>> figure.axes[0].lines[0].get_ydata().tolist()
+    [0.3, 0.9]
     """
     names = list(dict.fromkeys(table["model"])) if names is None else list(names)
     conditions = list(dict.fromkeys(table["varied"]))

@@ -37,7 +37,7 @@ def fan(
     Parameters
     ----------
     context, truth
-        ``(T,)`` or ``(T, n)``.
+        ``(T,)`` or ``(T, n)``, in the data's units.
     samples
         ``(K, horizon)`` or ``(K, horizon, n)``, as :func:`dynamix.forecast` gives them with
         ``n_samples=K``. Samples that are not finite are left out at the steps where they are not.
@@ -48,6 +48,21 @@ def fan(
     ------
     InputError
         If samples and context do not have the same channels.
+    IndexError
+        If the truth has fewer channels than the context, or there are too few names.
+    ValueError
+        If there is no sample, or ``times`` has fewer entries than there are steps.
+
+    Examples
+    --------
+    >>> samples = np.random.default_rng(0).normal(size=(200, 50))
+    >>> figure = fan(context=np.zeros(100), samples=samples)
+    >>> [text.get_text() for text in figure.legends[0].get_texts()]
+    ['context', '90 % of 200 samples', '50 % of 200 samples', 'median']
+    >>> fan(context=np.zeros((100, 3)), samples=samples)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: samples must have shape (samples, horizon, 3) behind a context of ...
     """
     past = columns(context)
     drawn = np.stack([columns(sample) for sample in samples_array(samples)])

@@ -24,7 +24,28 @@ _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 def mended(*, raw: pd.Series, grid: pd.Series, unit: str = "") -> Figure:
     """A resampled series over its observations; steps without any observation are marked.
 
-    ``raw`` and ``grid`` are what went into and came out of :func:`dynamix.preprocessing.resample`.
+    Parameters
+    ----------
+    raw, grid
+        What went into and came out of :func:`dynamix.preprocessing.resample`: Series of one channel
+        over dates, in the data's units; ``grid`` of at least two steps.
+    unit
+        Beside the series' name.
+
+    Raises
+    ------
+    IndexError
+        If ``grid`` has fewer than two steps.
+
+    Examples
+    --------
+    >>> from dynamix.preprocessing import resample
+    >>> times = pd.to_datetime(["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 03:00"])
+    >>> raw = pd.Series([0.0, 1.0, 3.0], index=times, name="load")
+    >>> grid, _ = resample(raw, most_filled=0.5)
+    >>> observations, regular, interpolated = mended(raw=raw, grid=grid, unit="MW").axes[0].lines
+    >>> len(regular.get_ydata()), interpolated.get_ydata().tolist()
+    (4, [2.0])
     """
     figure, ax = plt.subplots(figsize=(7.6, 2.7))
     seen = raw.dropna()
@@ -53,7 +74,29 @@ def mended(*, raw: pd.Series, grid: pd.Series, unit: str = "") -> Figure:
 def series_panels(
     panels: Mapping[str, Any], *, units: Mapping[str, str] | None = None, columns: int = 2
 ) -> Figure:
-    """Measured series, a small panel each: ``{title: Series}``."""
+    """Measured series, a small panel each.
+
+    Parameters
+    ----------
+    panels
+        ``{title: Series}`` over dates or numbers.
+    units
+        ``{title: unit}`` for the vertical axes; a title without one has none.
+    columns
+        Panels in a row.
+
+    Raises
+    ------
+    ValueError
+        If there is no panel.
+
+    Examples
+    --------
+    >>> load = pd.Series([1.0, 2.0], index=pd.date_range("2024-01-01", periods=2))
+    >>> figure = series_panels({"load": load, "count": pd.Series([3, 4])}, units={"load": "MW"})
+    >>> [(ax.get_title(loc="left"), ax.get_ylabel()) for ax in figure.axes]
+    [('load', 'MW'), ('count', '')]
+    """
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(8.4, 1.25 * rows + 0.4), squeeze=False)
     for ax, (title, series) in zip(axes.flat, panels.items(), strict=False):
@@ -87,11 +130,29 @@ def errors_by_forecaster(
     Parameters
     ----------
     table
-        :func:`dynamix.rolling.summary` at one context and horizon.
+        :func:`dynamix.rolling.summary` at one context and horizon. Infinite errors are drawn a
+        tenth beyond the largest finite one.
     measures
         Columns; one without any value is left out.
     groups
         The kind of each forecaster, which gives it its colour; by default all are alike.
+
+    Raises
+    ------
+    KeyError
+        If a measure is no column of the table.
+    ValueError
+        If no measure has a value.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"forecaster": ["DynaMix", "naive"], "mase": [0.5, 1.0]})
+    >>> table = table.assign(mase_low=[0.4, 0.9], mase_high=[0.6, 1.1], d_h=np.nan)
+    >>> figure = errors_by_forecaster(table, measures=("mase", "d_h"))
+    >>> [ax.get_xlabel() for ax in figure.axes]
+    ['MASE']
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['DynaMix', 'naive']
     """
     shown = [name for name in measures if table[name].notna().any()]
     names = table["forecaster"].tolist()
@@ -123,7 +184,25 @@ def errors_by_forecaster(
 def relative_errors(table: pd.DataFrame, *, label: str) -> Figure:
     """Errors relative to a reference on a log axis: a row per dataset, a mark per forecaster.
 
-    ``table`` has datasets as rows, forecasters as columns, ratios as values; left of 1 is better.
+    Parameters
+    ----------
+    table
+        Datasets as rows, forecasters as columns, ratios above 0 as values; left of 1 is better. NaN
+        leaves a mark out.
+    label
+        Of the axis: which error, relative to whose.
+
+    Raises
+    ------
+    ValueError
+        If no ratio is a number.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"DynaMix": [0.5, 2.0], "mean": [1.5, 3.0]}, index=["load", "traffic"])
+    >>> axis = relative_errors(table, label="MASE over the naive forecast's").axes[0]
+    >>> axis.get_xscale(), [label.get_text() for label in axis.get_yticklabels()]
+    ('log', ['load', 'traffic'])
     """
     rows = np.arange(len(table))
     figure, ax = plt.subplots(figsize=(7.6, 1.0 + 0.28 * len(table)))

@@ -24,13 +24,37 @@ FORECAST = {"color": "#D55E00", "linewidth": 1.0, "linestyle": (0, (5, 1.2))}
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The library's figure style, for the time of a ``with`` block."""
+    """The library's figure style, for the time of a ``with`` block.
+
+    Examples
+    --------
+    >>> with style():
+    ...     figure, ax = plt.subplots()
+    >>> ax.spines["top"].get_visible(), figure.get_layout_engine() is not None
+    (False, True)
+    >>> plt.close(figure)
+    """
     with plt.style.context(str(resources.files("dynamix") / "data" / "dynamix.mplstyle")):
         yield
 
 
 def in_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in the style, and take the figure from pyplot so that a notebook shows it once."""
+    """Draw in the style, and take the figure from pyplot so that a notebook shows it once.
+
+    A decorator: ``draw`` is a function of any arguments that makes and returns one figure; so does
+    the function that takes its place. A figure that is closed can still be shown and saved.
+
+    Examples
+    --------
+    >>> @in_style
+    ... def parabola(top):
+    ...     figure, ax = plt.subplots()
+    ...     ax.plot(np.arange(top) ** 2)
+    ...     return figure
+    >>> figure = parabola(4)
+    >>> figure.axes[0].lines[0].get_ydata().tolist(), plt.fignum_exists(figure.number)
+    ([0, 1, 4, 9], False)
+    """
 
     @wraps(draw)
     def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -43,6 +67,19 @@ def in_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def columns(x: Any) -> Points:
-    """Anything like ``(T,)`` or ``(T, n)`` as ``(T, n)`` in float64."""
+    """A series as channels in columns: ``(T,)`` or ``(T, n)`` as ``(T, n)`` in float64.
+
+    ``x`` is an array, a nested list, or a pandas Series or DataFrame, in any unit. NaN stays.
+
+    Raises
+    ------
+    ValueError
+        If it holds something that is no number.
+
+    Examples
+    --------
+    >>> columns([1, 2, 3]).shape, columns(np.zeros((4, 2))).shape
+    ((3, 1), (4, 2))
+    """
     values = np.asarray(x, dtype=np.float64)
     return values[:, None] if values.ndim == 1 else values

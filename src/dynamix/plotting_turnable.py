@@ -52,8 +52,26 @@ _OTHERS = (
 class Turnable:
     """What :func:`turnable` returns: a picture, and the points behind it.
 
-    ``figure`` is the picture, for :func:`dynamix.plotting.save`; ``data`` is what the page carries.
-    A trace's coordinate is ``low[i] + step[i] * trace["xyz"[i]]``, whole numbers times a step.
+    Attributes
+    ----------
+    figure
+        The picture, for :func:`dynamix.plotting.save`.
+    data
+        What the page carries. A trace's coordinate is ``low[i] + step[i] * trace["xyz"[i]]``, whole
+        numbers times a step, in the data's units; ``frame`` holds the axes' limits, ``view`` the
+        camera's angles in degrees.
+    alt
+        What the figure shows, in words.
+
+    Examples
+    --------
+    >>> line = np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 4.0]])
+    >>> shown = turnable({"truth": line}, alt="A line.")
+    >>> trace, low, step = shown.data["traces"][0], shown.data["low"], shown.data["step"]
+    >>> [round(low[i] + step[i] * trace["xyz"[i]][-1], 6) for i in range(3)]
+    [1.0, 2.0, 4.0]
+    >>> shown.html[:49]
+    '<div class="dynamix-turnable"><img alt="A line." '
     """
 
     figure: Figure

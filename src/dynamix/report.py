@@ -36,11 +36,39 @@ _LEVEL = 0.9
 
 @dataclass(frozen=True)
 class Report:
-    """All that the chapter shows. ``samples`` is an ensemble as :func:`dynamix.forecast` gives it.
+    """All that the chapter shows of one file, as :func:`make` returns it.
 
-    ``free_run`` is one forecast at least as long as the context, ``gates`` its expert weights;
-    ``backtest`` has a row per forecaster, ``coverage`` the fan's coverage there and ``expected``
-    what an ensemble of that size covers when it is as uncertain as it should be.
+    Attributes
+    ----------
+    loaded
+        The context and what had to be done to get it.
+    samples
+        The ensemble, as :func:`dynamix.forecast` gives it: ``horizon`` rows, a first column level
+        ``sample``, in the data's units.
+    free_run, gates
+        One forecast at least as long as the context, and its expert weights ``(T, J)``, or
+        ``(T, S, J)`` where each of S channels was forecast alone.
+    findings
+        Of the file, of every channel, and of the free run's ending.
+    backtest, coverage
+        The table and the share of :func:`backtest`.
+    expected
+        What an ensemble of that size covers when it is as uncertain as it should be,
+        ``0.9 (K - 1) / (K + 1)`` for K samples.
+    verdict
+        The sentence of :func:`verdict`.
+
+    Examples
+    --------
+    >>> x = np.sin(2 * np.pi * np.arange(300) / 30)
+    >>> loaded = Loaded(pd.DataFrame({"x": x}), "no file", (), ())
+    >>> report = make(loaded, horizon=20, n_samples=2)
+    >>> report.samples.shape, report.free_run.shape
+    ((20, 2), (300, 1))
+    >>> report.table().columns.tolist()
+    ['check', 'severity', 'found', 'why it matters', 'what to do']
+    >>> round(report.expected, 2)
+    0.3
     """
 
     loaded: Loaded
@@ -54,7 +82,11 @@ class Report:
     verdict: str
 
     def table(self) -> pd.DataFrame:
-        """The findings as a frame, the worst first, and of equal ones in the order of checking."""
+        """The findings as a frame, the worst first, and of equal ones in the order of checking.
+
+        A row per finding with the columns ``check``, ``severity``, ``found``, ``why it matters``
+        and ``what to do``; the last two are empty where all is fine.
+        """
         ranked = sorted(self.findings, key=lambda f: -SEVERITIES.index(f.severity))
         rows = [
             {
@@ -80,12 +112,37 @@ def make(
 ) -> Report:
     """Forecast, try the forecast on the data's own end, and judge.
 
-    Parameters are those of :func:`dynamix.forecast`.
+    Parameters
+    ----------
+    loaded
+        The context, of :func:`load`, with at most as many channels as the model has dims.
+    horizon
+        Steps to forecast.
+    model, embedding, seed
+        As :func:`dynamix.forecast` takes them.
+    n_samples
+        Forecasts in the ensemble; at least 2.
+
+    Returns
+    -------
+    The :class:`Report`, the same for the same seed.
 
     Raises
     ------
     InputError
-        As :func:`dynamix.forecast`, and for more channels than the model has dims.
+        As :func:`dynamix.forecast` and :meth:`dynamix.DynaMix.from_pretrained`, for more channels
+        than the model has dims, and for fewer than 2 samples.
+
+    Examples
+    --------
+    A clean sine fails: nothing measured repeats to the last digit.
+
+    >>> x = np.sin(2 * np.pi * np.arange(300) / 30)
+    >>> report = make(Loaded(pd.DataFrame({"x": x}), "no file", (), ()), horizon=20, n_samples=2)
+    >>> report.table().loc[0, ["check", "severity"]].tolist()
+    ['copied stretches', 'serious']
+    >>> report.verdict.split(":")[0]
+    'Do not rely on this forecast'
     """
     from .model import DynaMix
 
@@ -151,13 +208,44 @@ def backtest(
 ) -> tuple[pd.DataFrame, float]:
     """The forecast and its rivals from origins near the context's end, a row each.
 
-    Errors are mean absolute ones in deviations of what was shown, averaged over origins; D_H is the
-    Hellinger distance of the spectra. DynaMix's line is the median of its fan. Nothing after an
-    origin is shown to anybody. ``seasonal naive`` repeats the last dominant oscillation.
+    Nothing after an origin is shown to anybody. DynaMix's line is the median of its fan, its
+    ``D_H`` that of one sample. ``seasonal naive`` repeats the last dominant oscillation, and
+    ``context parroting`` is :func:`dynamix.baselines.parrot`.
+
+    Parameters
+    ----------
+    frame
+        The context ``(T, n)`` on a regular grid, in the data's units; T a few tens at least.
+    horizon
+        Steps of a trial, of which at most a fifth of the context is used (``held_out`` of
+        :class:`dynamix.config.ReportConfig`, as is ``origins``, the number of trials).
+    n_samples
+        Forecasts in each ensemble.
+    **how
+        What else :func:`dynamix.forecast` takes: ``model``, ``embedding``, ``seed``...
 
     Returns
     -------
-    The table, and the share of true values inside the fan's 90 % band.
+    The table, and the share of true values inside the fan's 90 % band. A row per forecaster with
+    ``error, first 10`` and ``error, all``, mean absolute errors in standard deviations of what was
+    shown, and ``D_H``, the Hellinger distance of the spectra, where a trial has 32 steps or more;
+    all averaged over origins. NaN where the forecast was not finite.
+
+    Raises
+    ------
+    InputError
+        As :func:`dynamix.forecast` for what stands before an origin.
+
+    Examples
+    --------
+    On a clean sine the rivals that copy are exact, and the last value is worse than the mean:
+
+    >>> frame = pd.DataFrame({"x": np.sin(2 * np.pi * np.arange(300) / 30)})
+    >>> table, coverage = backtest(frame, horizon=20, n_samples=2)
+    >>> bool(table.loc["seasonal naive", "error, all"] < 1e-6), table["error, all"].idxmax()
+    (True, 'last value')
+    >>> table.index.name
+    '4 origins, 20 steps each'
     """
     T = len(frame)
     steps = int(np.clip(horizon, 2, max(2, int(_LIMITS.held_out * T))))
@@ -203,11 +291,27 @@ def verdict(
 ) -> str:
     """One sentence: how far to trust the forecast, and for which reasons.
 
+    A serious finding, or a forecast that is both beaten and too narrow on the data's own end, gives
+    *Do not rely on this forecast*; one of the two or a warning gives *Use this forecast with care*.
+
+    Parameters
+    ----------
+    findings
+        Of the checks.
+    backtest
+        The table of :func:`backtest`: a row per forecaster, one of them ``DynaMix``, and the column
+        ``error, all``. It is beaten where another row's error is smaller, or its own is NaN.
+    coverage, expected
+        Shares in [0, 1] of true values inside the fan: what was found, and what an ensemble of
+        that size should hold. Below 0.6 of it the fan is too narrow.
+
     Examples
     --------
     >>> table = pd.DataFrame({"error, all": {"DynaMix": 0.2, "mean": 1.0}})
     >>> verdict((), table, coverage=0.8, expected=0.81).split(":")[0]
     'Nothing was found that speaks against this forecast'
+    >>> print(verdict((), table, coverage=0.4, expected=0.81).split("; ")[1])
+    the fan held 40% of the true values there instead of 81%.
     """
     error = backtest["error, all"]
     rival = error.drop("DynaMix").idxmin()

@@ -21,7 +21,29 @@ _LIMITS = ReportConfig()
 
 @dataclass(frozen=True)
 class Loaded:
-    """A context on a regular grid, and what had to be done to get there."""
+    """A context on a regular grid, and what had to be done to get there.
+
+    Attributes
+    ----------
+    frame
+        The channels ``(T, n)`` as float64 over a regular index, without NaN, in the file's units.
+    source
+        The file's path.
+    notes
+        What was read, chosen and mended, a sentence each.
+    findings
+        What of that speaks against a forecast; see :mod:`dynamix.report_checks`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     loaded = load(write_example(Path(folder) / "load.csv"))
+    >>> loaded.frame.shape, loaded.notes[0]
+    ((1536, 1), '1525 rows with columns load')
+    >>> loaded.findings[0].severity, loaded.findings[0].found
+    ('note', '11 of 1536 steps interpolated, at most 7 in a row')
+    """
 
     frame: pd.DataFrame
     source: str
@@ -34,11 +56,24 @@ def find_file(name: str | Path) -> Path:
 
     Papermill may run a notebook in another folder than the one it was called from. The caller's own
     folder, which the shell keeps in ``PWD``, counts first, then the current one, then its parent.
+    ``name`` may be absolute too, and ``~`` stands for the home folder.
 
     Raises
     ------
     InputError
         If there is none; the message says where it was looked for.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_example(Path(folder) / "load.csv")
+    ...     find_file(path) == path
+    True
+    >>> find_file("/nowhere/a.csv")
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: no file '/nowhere/a.csv'. Give a CSV file with a row per time step.
     """
     given = Path(name).expanduser()
     here = Path.cwd()
@@ -57,6 +92,26 @@ def write_example(path: str | Path, *, seed: int = 0) -> Path:
 
     A daily cycle whose height follows the week and a slowly wandering weather, with measurement
     noise; two gaps and an outlier. Separated by semicolons, with decimal commas.
+
+    Parameters
+    ----------
+    path
+        Where to write; its folder has to exist, and a file of that name is replaced.
+    seed
+        Of the weather and the noise.
+
+    Returns
+    -------
+    The path.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_example(Path(folder) / "load.csv")
+    ...     lines = path.read_text().splitlines()
+    >>> lines[0], lines[1][:20], len(lines) - 1
+    ('time;load', '2024-01-08 00:00:00;', 1525)
     """
     rng = np.random.default_rng(seed)
     times = pd.date_range("2024-01-08", periods=1536, freq="30min", name="time")
@@ -91,11 +146,30 @@ def load(
     context_length
         Only the last steps are used; 0: all.
 
+    Returns
+    -------
+    The :class:`Loaded` context. A hole longer than ``longest_gap`` steps
+    (:class:`dynamix.config.ReportConfig`) cuts it: the longest stretch without one is kept.
+
     Raises
     ------
     InputError
         If there is no such file or column, the column holds text or is constant, or too little or
-        too gappy data remain.
+        too gappy data remain; and as :func:`dynamix.tables.read_csv` and
+        :func:`dynamix.preprocessing.resample`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.csv"
+    ...     frame = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=40), "y": range(40)})
+    ...     frame.assign(x=np.sin(np.arange(40))).to_csv(path, index=False)
+    ...     loaded = load(path, context_length=30)
+    >>> loaded.frame.columns.tolist(), len(loaded.frame)
+    (['x'], 30)
+    >>> loaded.notes[1]
+    'column x was chosen; passed over: y (a counter)'
     """
     whole_number("context_length", context_length, least=0)
     path = find_file(csv)

@@ -44,7 +44,7 @@ def read_csv(
     Parameters
     ----------
     path
-        The file.
+        The file, in UTF-8 or else in Windows' Latin letters (cp1252).
     columns
         Channels to keep; none named: all but time.
     time
@@ -53,20 +53,28 @@ def read_csv(
     no_time
         Drop the column of dates or times and number the rows.
     last
-        Keep only that many rows from the end.
+        Keep only that many rows from the end; at least 2.
+
+    Returns
+    -------
+    The columns as they are, a row per row of the file; empty fields are NaN, and entries that are
+    no number leave their column as text. Dates written with full stops have the day first.
 
     Raises
     ------
     InputError
-        If the file is missing, empty, no CSV, or a named column is not in it.
+        If the file is missing, empty, no CSV, or a named column is not in it; if the column of
+        times holds neither numbers nor dates; or if ``last`` is no whole number of at least 2.
 
     Examples
     --------
     >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "a.csv"
-    >>> _ = path.write_text("day;load\n31.12.2024;1,5\n01.01.2025;2,5\n")
-    >>> read_csv(path)["load"].tolist()
-    [1.5, 2.5]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.csv"
+    ...     _ = path.write_text("day;load\n31.12.2024;1,5\n01.01.2025;2,5\n")
+    ...     frame = read_csv(path)
+    >>> frame["load"].tolist(), frame.index.name, str(frame.index[1].date())
+    ([1.5, 2.5], 'day', '2025-01-01')
     """
     import pandas as pd
 

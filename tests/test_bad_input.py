@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from importlib import metadata
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import wave
 
@@ -17,10 +19,14 @@ from dynamix import (
     invariants,
     kinship,
     metrics,
+    plotting,
+    plotting_failures,
+    preprocessing,
     rolling,
     sensitivity,
 )
 from dynamix import baselines_regression as regression
+from dynamix.containers import continue_index
 
 ONE, TWO = wave(60, 1), wave(60, 2)
 GAP = np.where(np.arange(60)[:, None] == 7, np.nan, ONE)
@@ -135,6 +141,56 @@ CASES = {
         lambda: kinship.use_distances(USE * [[1.0], [0.0]]),
         "more than nothing in every row",
     ),
+    "a constant's autocorrelation": (
+        lambda: preprocessing.autocorrelation(np.ones(9)),
+        "does not change",
+    ),
+    "an embedding without delays": (
+        lambda: preprocessing.find_delays(ONE, count=2, embedding="pos"),
+        "unknown embedding with delays 'pos'",
+    ),
+    "no label to come": (
+        lambda: continue_index(pd.RangeIndex(5), 0),
+        "steps must be an integer of at least 1, found 0",
+    ),
+    "no samples": (
+        lambda: plotting.fan(context=ONE, samples=np.zeros((0, 5, 1))),
+        r"needs samples.*found the shape \(0, 5, 1\)",
+    ),
+    "a forecast for samples": (
+        lambda: plotting.fan(context=ONE, samples=np.zeros(5)),
+        r"needs samples.*found the shape \(5,\)",
+    ),
+    "names of another number than systems": (
+        lambda: plotting.expert_use({"m": USE}, names=["Lorenz"]),
+        r"each of 1 names, found rows \[2\]",
+    ),
+    "a map without names": (
+        lambda: plotting.similarity_map({"m": USE[:, :2]}, names=[], families=["a", "b"]),
+        "2 points, found 0 names and 2 families",
+    ),
+    "no codes": (
+        lambda: plotting.symbolic_code(observation=ONE, codes={}, shown=9),
+        "no codes to draw",
+    ),
+    "more spectra than looks": (
+        lambda: plotting.lyapunov_spectra({"Lorenz": {k: [0.1] for k in "abcde"}}),
+        r"one to 4 spectra for each system, found \[5\]",
+    ),
+    "times of others alone": (
+        lambda: plotting.inference_times(pd.DataFrame({"model": ["chronos"]})),
+        "no row of model DynaMix",
+    ),
+    "a sensitivity of no model": (
+        lambda: plotting_failures.sensitivities(pd.DataFrame({"varied": ["noise"]}), measures={}),
+        "a column 'model'",
+    ),
+    "a sensitivity of another model": (
+        lambda: plotting_failures.sensitivities(
+            pd.DataFrame({"model": ["a"], "varied": ["noise"]}), measures={}, names=["b"]
+        ),
+        "unknown model 'b'. Known: a",
+    ),
 }
 
 
@@ -163,3 +219,17 @@ def test_what_can_be_used_still_is():
         contexts=(10,),
     )
     assert set(table["context"]) == {10}
+
+
+def test_a_drawing_that_fails_leaves_no_figure_behind():
+    before = plt.get_fignums()
+    with pytest.raises(ValueError):
+        plotting.lines([1, 2, 3], {"short": [1, 2]}, x_label="x", y_label="y")
+    assert plt.get_fignums() == before
+
+
+def test_a_refused_format_makes_no_folder(tmp_path):
+    figure = plotting.lines([1, 2], {"y": [1, 2]}, x_label="x", y_label="y")
+    with pytest.raises(InputError, match="cannot draw"):
+        plotting.save(figure, tmp_path / "new" / "figure.doc")
+    assert not (tmp_path / "new").exists()

@@ -123,7 +123,7 @@ def test_a_hole_is_refused_or_cut_away():
     x = regular(200, "5min", 2, 0)
     broken = pd.concat([x.iloc[:60], x.iloc[100:]])
     with pytest.raises(
-        InputError, match=r"1 holes are longer than 6 steps, the longest of 40 begins at step 60"
+        InputError, match=r"1 hole is longer than 6 steps, the longest of 40 begins at step 60"
     ):
         resample(broken)
     y, report = resample(broken, holes="cut")

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from .errors import InputError
+from .errors import InputError, whole_number
 
 
 def unpack(context: Any) -> tuple[Float[ndarray, "T_C S n"], Callable[[ndarray], Any]]:
@@ -124,8 +124,8 @@ def continue_index(index: Any, steps: int) -> Any:
     Raises
     ------
     InputError
-        If the steps are not regular, there are too few labels to tell, or they are neither dates
-        nor numbers.
+        If ``steps`` is no integer of at least 1, the labels are not regular, there are too few to
+        tell, or they are neither dates nor numbers.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def continue_index(index: Any, steps: int) -> Any:
     """
     import pandas as pd
 
-    name = index.name
+    steps, name = whole_number("steps", steps), index.name
     if isinstance(index, pd.PeriodIndex):
         return pd.period_range(index[-1] + 1, periods=steps, freq=index.freq, name=name)
     if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex):

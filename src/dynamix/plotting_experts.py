@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from numpy import ndarray
 
+from .errors import InputError
 from .plotting_style import FORECAST, TRUTH, columns, in_style
 
 _MARKERS = "osD^vP*X<>hd"
@@ -35,8 +36,8 @@ def expert_use(
 
     Raises
     ------
-    ValueError
-        If there is no model.
+    InputError
+        If there is no model, or not a row for each name.
 
     Examples
     --------
@@ -45,6 +46,11 @@ def expert_use(
     >>> figure.axes[0].images[0].get_array().round(1).tolist()
     [[0.2, -0.2], [-0.2, 0.2]]
     """
+    if not uses or any(len(use) != len(names) for use in uses.values()):
+        raise InputError(
+            f"expected a use with a row for each of {len(names)} names, found rows "
+            f"{[len(use) for use in uses.values()]}."
+        )
     figure, axes = plt.subplots(
         1,
         len(uses),
@@ -85,8 +91,8 @@ def similarity_map(
 
     Raises
     ------
-    IndexError
-        If there are more families than systems.
+    InputError
+        If a map has not a point for each name and family.
     ValueError
         If there is no map.
 
@@ -98,6 +104,12 @@ def similarity_map(
     >>> [text.get_text() for text in figure.legends[0].get_texts()]
     ['no kin here', 'Lorenz (2)']
     """
+    for title, points in maps.items():
+        if not len(points) == len(names) == len(families):
+            raise InputError(
+                f"a map has a point per name and family: {title!r} has {len(points)} points, found "
+                f"{len(names)} names and {len(families)} families."
+            )
     kin = [f for f in dict.fromkeys(families) if f and list(families).count(f) > 1]
     figure, axes = plt.subplots(
         1, len(maps), squeeze=False, figsize=(4.4 * len(maps), 4.6), layout="constrained"
@@ -174,7 +186,7 @@ def symbolic_code(*, observation: Any, codes: Mapping[str, Any], shown: int) -> 
 
     Raises
     ------
-    TypeError
+    InputError
         If there is no code.
 
     Examples
@@ -184,6 +196,8 @@ def symbolic_code(*, observation: Any, codes: Mapping[str, Any], shown: int) -> 
     >>> len(figure.axes), figure.axes[1].images[0].get_array().shape
     (2, (1, 200))
     """
+    if not codes:
+        raise InputError("no codes to draw: give at least one, {'region': code}.")
     figure, axes = plt.subplots(
         1 + len(codes),
         1,
@@ -281,8 +295,10 @@ def lyapunov_spectra(spectra: Mapping[str, Mapping[str, Any]], *, linear: float 
 
     Raises
     ------
+    InputError
+        If there is no system, or one has no spectrum or more than four.
     ValueError
-        If there is no system, or ``linear`` is not above 0.
+        If ``linear`` is not above 0.
 
     Examples
     --------
@@ -300,6 +316,11 @@ def lyapunov_spectra(spectra: Mapping[str, Mapping[str, Any]], *, linear: float 
         layout="constrained",
     )
     looks = [("o", TRUTH["color"]), ("s", FORECAST["color"]), ("^", "#009E73"), ("D", "0.3")]
+    if not spectra or any(not 1 <= len(parts) <= len(looks) for parts in spectra.values()):
+        raise InputError(
+            f"expected one to {len(looks)} spectra for each system, found "
+            f"{[len(parts) for parts in spectra.values()]}."
+        )
     for ax, (system, parts) in zip(axes[0], spectra.items(), strict=True):
         for k, ((who, values), (marker, color)) in enumerate(
             zip(parts.items(), looks, strict=False)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from .errors import InputError, one_of
 from .plotting import CONTEXT, FORECAST, TRUTH, _columns, _figure
 
 __all__ = ["continuations", "rate_grid", "recurrences", "sensitivities"]
@@ -186,6 +187,8 @@ def sensitivities(
 
     Raises
     ------
+    InputError
+        If the table is empty or has no column ``model``, or a name is no model of it.
     KeyError
         If a measure is no column of the table.
 
@@ -198,7 +201,15 @@ def sensitivities(
     >>> figure.axes[0].lines[0].get_ydata().tolist()
     [0.3, 0.9]
     """
-    names = list(dict.fromkeys(table["model"])) if names is None else list(names)
+    if table.empty or "model" not in table:
+        raise InputError(
+            "expected a table with a column 'model': join those of sensitivity.sensitivity, each "
+            "with .assign(model=name)."
+        )
+    known = list(dict.fromkeys(table["model"]))
+    names = known if names is None else list(names)
+    for name in names:
+        one_of("model", name, known)
     conditions = list(dict.fromkeys(table["varied"]))
     figure, axes = plt.subplots(
         len(measures), len(conditions), figsize=(8.4, 2.1 * len(measures) + 0.7), squeeze=False,

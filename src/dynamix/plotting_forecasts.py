@@ -47,11 +47,11 @@ def fan(
     Raises
     ------
     InputError
-        If samples and context do not have the same channels.
+        If there is no sample, or samples and context do not have the same channels.
     IndexError
         If the truth has fewer channels than the context, or there are too few names.
     ValueError
-        If there is no sample, or ``times`` has fewer entries than there are steps.
+        If ``times`` has fewer entries than there are steps.
 
     Examples
     --------
@@ -65,6 +65,11 @@ def fan(
     dynamix.errors.InputError: samples must have shape (samples, horizon, 3) behind a context of ...
     """
     past = columns(context)
+    if not len(samples) or np.ndim(samples) == 1:
+        raise InputError(
+            "a fan needs samples, (samples, horizon) or (samples, horizon, N), found the shape "
+            f"{np.shape(samples)}. forecast(..., n_samples=20) draws them."
+        )
     drawn = np.stack([columns(sample) for sample in samples_array(samples)])
     if drawn.shape[2] != past.shape[1]:
         raise InputError(

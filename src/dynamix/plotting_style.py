@@ -58,10 +58,13 @@ def in_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @wraps(draw)
     def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        before = set(plt.get_fignums())
         with style():
-            figure = draw(*args, **kwargs)
-            plt.close(figure)
-            return figure
+            try:
+                return draw(*args, **kwargs)
+            finally:  # also what was begun when the drawing failed
+                for number in set(plt.get_fignums()) - before:
+                    plt.close(number)
 
     return styled
 

@@ -277,7 +277,12 @@ def invert_transforms(forecast: Series, transforms: list[Transform], *, start: i
 def autocorrelation(x: Float[ndarray, " T"]) -> Float[ndarray, " T"]:
     """Biased autocorrelation at lags 0 to T - 1: sums divided by T at every lag, then by lag 0's.
 
-    ``x`` is one channel. The first value is 1; all are NaN for a constant channel.
+    ``x`` is one channel. The first value is 1.
+
+    Raises
+    ------
+    InputError
+        If the channel does not change.
 
     Examples
     --------
@@ -285,6 +290,8 @@ def autocorrelation(x: Float[ndarray, " T"]) -> Float[ndarray, " T"]:
     array([ 1.  , -0.75,  0.5 , -0.25])
     """
     centred = x - x.mean()
+    if not centred.any():
+        raise InputError("a series that does not change has no autocorrelation.")
     sums = signal.correlate(centred, centred, mode="full", method="auto")[len(x) - 1 :]
     return sums / sums[0]
 
@@ -444,7 +451,7 @@ def find_delays(x: Series, *, count: int, embedding: Embedding, seed: int = 0) -
     Raises
     ------
     InputError
-        If PECUZAL cannot work on so short a series.
+        If the embedding is not one with delays, or PECUZAL cannot work on so short a series.
 
     Examples
     --------
@@ -456,6 +463,7 @@ def find_delays(x: Series, *, count: int, embedding: Embedding, seed: int = 0) -
     >>> find_delays(wave[:12], count=4, embedding="delay")
     (2, 4, 6, 8)
     """
+    one_of("embedding with delays", embedding, ("delay", "delay_random", "pecuzal"))
     if embedding == "pecuzal":
         delays = pecuzal.past_delays(x[:, -1], count)
         if delays:

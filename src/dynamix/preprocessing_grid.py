@@ -139,7 +139,7 @@ def resample(
     >>> resample(pd.Series([0.0, 1.0, 3.0], index=times), longest_gap=0)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    dynamix.errors.InputError: 1 holes are longer than 0 steps, ... begins at step 2. ...
+    dynamix.errors.InputError: 1 hole is longer than 0 steps, ... begins at step 2. ...
     """
     one_of("holes", holes, ("refuse", "cut"))
     if isinstance(frame, pd.Series):
@@ -338,9 +338,10 @@ def _kept(
     if limits.holes == "refuse":
         a, b = max(long, key=lambda run: run[1] - run[0])
         raise InputError(
-            f"{len(long)} holes are longer than {limits.longest_gap} steps, the longest of {b - a} "
-            f"begins at step {begin + a}. Raise longest_gap, give a larger step, or keep the "
-            "longest stretch without a hole with holes='cut'."
+            f"{len(long)} {'hole is' if len(long) == 1 else 'holes are'} longer than "
+            f"{limits.longest_gap} steps, the longest of {b - a} begins at step {begin + a}. Raise "
+            "longest_gap, give a larger step, or keep the longest stretch without a hole with "
+            "holes='cut'."
         )
     edges = [0, *(edge for run in long for edge in run), end - begin]
     stretches = [(begin + a, begin + b) for a, b in zip(edges[::2], edges[1::2], strict=True)]

@@ -428,7 +428,8 @@ def identity(model: DynaMix | str) -> str:
 
     Returns
     -------
-    ``"sha256:"`` and 32 hexadecimal digits, or the name.
+    A text that begins with ``sha256`` and holds 32 hexadecimal digits,
+    or the name.
 
     Examples
     --------

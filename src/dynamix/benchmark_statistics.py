@@ -260,7 +260,8 @@ def bootstrap(
 
     Returns
     -------
-    The lower and the upper end, in the unit of the values; NaN for no values.
+    The lower and the upper end, in the unit of the values.
+    Both are NaN where there are no values.
 
     Examples
     --------

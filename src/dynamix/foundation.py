@@ -219,7 +219,8 @@ def forecast(
 
     Returns
     -------
-    ``(horizon, N)``, float64, in the context's units: the model's median.
+    ``(horizon, N)``, float64, in the context's units. It is the median of the model's samples, or
+    its 0.5 quantile.
 
     Raises
     ------

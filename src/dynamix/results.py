@@ -310,7 +310,8 @@ def read(name: str, *, make: str) -> tuple[pd.DataFrame, dict[str, Any]]:
 
     Returns
     -------
-    The table, its numbers to the last digit as they were written, and the record.
+    The table, its numbers to the last digit as they were written, and the record that lies
+    beside it.
 
     Raises
     ------

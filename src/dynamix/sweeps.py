@@ -85,7 +85,8 @@ def run_all(
 
     Returns
     -------
-    The outcomes, in the order of the jobs.
+    What became of each job, in the order of the jobs. A job that failed is among them,
+    with its error.
 
     Raises
     ------

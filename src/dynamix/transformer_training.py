@@ -280,7 +280,8 @@ def flops(model: TransformerControl, context_length: int) -> float:
 
     Returns
     -------
-    Forward and backward pass of one batch, in operations; a multiplication and an addition are two.
+    Those of the forward and the backward pass of one batch. A multiplication and an addition
+    are two.
 
     Examples
     --------

@@ -87,16 +87,17 @@ def run(
     Parameters
     ----------
     model
-        A model, what ``from_pretrained`` takes, or a rival's name.
+        A model, what :meth:`dynamix.DynaMix.from_pretrained` takes, or a rival's name: one of
+        :func:`dynamix.baselines.table`, or ``"ceiling"``.
     config
-        The protocol.
+        The protocol; None: the defaults of :class:`dynamix.BenchmarkConfig`.
     names
-        Systems; None: all that the split holds out.
+        Systems, of any dimension; None: all that the split holds out.
     engine
         See :func:`dynamix.forecast`.
     output
         CSV file that gets the table, with its record beside it (:mod:`dynamix.results`). Rows are
-        added as they come in, so that an interrupted run can go on.
+        added as they come in, so that an interrupted run can go on. Its folder has to exist.
     resume
         Go on with the unfinished run in ``output``.
     workers
@@ -107,7 +108,8 @@ def run(
 
     Returns
     -------
-    Columns :data:`COLUMNS`: ``system``, ``start``; ``d_stsp``, ``d_h``, ``mase``; ``vpt`` in
+    Columns :data:`COLUMNS`: ``system``, ``start``; ``d_stsp`` in nats, ``d_h`` from 0 to 1 and
+    ``mase`` in the truth's mean one-step changes, NaN where the forecast failed; ``vpt`` in
     Lyapunov times; ``lyapunov``, the model's largest exponent behind this context over that of the
     system (1 is right), under the very noise of the forecast; ``fate`` of the forecast
     (:func:`dynamix.metrics.fate`); ``quiet_lyapunov`` and ``quiet_fate``, the same with the gate's
@@ -118,7 +120,20 @@ def run(
     Raises
     ------
     InputError
-        If a system or model is unknown, a run cannot be resumed, or Dask is not to be had.
+        If a system, model or engine is unknown or there is no system; if ``workers`` is not a whole
+        number of at least 1; if ``output`` holds an unfinished run and ``resume`` is off, or
+        ``resume`` is on without an ``output`` or with one of other settings; if a rival's package,
+        the exponents' compiled kernel or Dask is not to be had.
+
+    Examples
+    --------
+    The mean of the context is a fixed point, and wrong from the first step on:
+
+    >>> short = BenchmarkConfig(context=100, horizon=100, starts=2, bins=5)
+    >>> run("mean", config=short, names=["Rossler"])[["system", "start", "vpt", "fate"]]
+        system  start  vpt         fate
+    0  Rossler      0  0.0  fixed point
+    1  Rossler      1  0.0  fixed point
     """
     began = time.perf_counter()
     config = config or BenchmarkConfig()
@@ -299,6 +314,31 @@ def stretches(name: str, config: BenchmarkConfig) -> list[Float[ndarray, "n N"]]
     Views of one trajectory, a context and a horizon apart; a start's ceiling thus reaches into the
     next one's stretch. Where the system comes to rest (PanXuZhou's chaos is transient) the starts
     move closer together, so that none begins there: at rest there is nothing to reconstruct.
+
+    Parameters
+    ----------
+    name
+        A system that :func:`dynamix.systems.trajectory` knows.
+    config
+        The protocol: ``context``, ``horizon`` and ``points_per_period`` in steps, and ``starts``.
+
+    Returns
+    -------
+    ``(context + 2 * horizon, N)`` for each start, in the system's own units.
+
+    Raises
+    ------
+    InputError
+        If the system is unknown, or cannot be integrated.
+
+    Examples
+    --------
+    >>> short = BenchmarkConfig(context=100, horizon=100, starts=2)
+    >>> first, second = stretches("Rossler", short)
+    >>> first.shape
+    (300, 3)
+    >>> bool((first[200:] == second[:100]).all())  # the second starts where the first's truth ends
+    True
     """
     length = config.context + config.horizon
     n = config.starts * length + config.horizon
@@ -328,10 +368,37 @@ def measure(
     name: str | None = None,
     context: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """All measures of one forecast ``(T, N)``.
+    """All measures of one forecast.
 
-    ``name`` gives the system's Lyapunov time, without which ``vpt`` is NaN; ``context`` gives the
-    scale of a ``fate``, which is left out without one.
+    Parameters
+    ----------
+    forecast, truth
+        ``(T, N)``, in the same units.
+    config
+        The protocol, which says how: its ``bins``, ``smoothing`` and ``mase_steps``, and the
+        ``points_per_period`` by which a Lyapunov time becomes steps.
+    name
+        The system, for its Lyapunov time; None, or one without chaos: ``vpt`` is NaN.
+    context
+        ``(T_C, N)``: gives the scale of a fate; None: ``fate`` is left out.
+
+    Returns
+    -------
+    ``d_stsp`` in nats, ``d_h`` from 0 to 1, ``mase`` in the truth's mean one-step changes, ``vpt``
+    in Lyapunov times, and the ``fate``, by the functions of :mod:`dynamix.metrics`. An error is NaN
+    where the forecast is not finite, ``d_stsp`` also where it never enters the truth's range.
+
+    Raises
+    ------
+    InputError
+        If the system is unknown, the shapes differ in their channels, the truth holds NaN or stands
+        still, or there are fewer steps than the measures need.
+
+    Examples
+    --------
+    >>> x = np.sin(np.arange(2000) / 7)[:, None]
+    >>> measure(x, x, config=BenchmarkConfig(), context=x[:300])
+    {'d_stsp': 0.0, 'd_h': 0.0, 'mase': 0.0, 'vpt': nan, 'fate': 'cycle'}
     """
     lyapunov_time = (
         float("inf")
@@ -356,7 +423,22 @@ def measure(
 def identity(model: DynaMix | str) -> str:
     """What makes a model this one: a digest of its config and weights; a rival's name.
 
-    A folder of a pretrained rival counts by its own name, whatever it lies in.
+    A ``model`` given as text is a rival. A folder of a pretrained rival counts by its own name,
+    whatever it lies in.
+
+    Returns
+    -------
+    A text that begins with ``sha256`` and holds 32 hexadecimal digits,
+    or the name.
+
+    Examples
+    --------
+    >>> identity(DynaMix(seed=0)) == identity(DynaMix(seed=0))
+    True
+    >>> identity(DynaMix(seed=0)) == identity(DynaMix(seed=1))
+    False
+    >>> identity("weights/chronos-2")
+    'chronos-2'
     """
     if isinstance(model, str):
         return Path(model).name
@@ -369,12 +451,23 @@ def identity(model: DynaMix | str) -> str:
 
 
 def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | None = None) -> str:
-    """The command line that repeats a run; the model by its file's name.
+    """The command line that repeats a run.
+
+    Parameters
+    ----------
+    model
+        What :func:`run` was given; a file or folder is told by its own name.
+    config
+        The protocol; what is as by default is not told.
+    names
+        Systems; None: those held out, which need no flag.
 
     Examples
     --------
     >>> command("dynamix-3d", BenchmarkConfig(context=512))
     'dynamix benchmark --model dynamix-3d --context 512'
+    >>> command("models/mine.safetensors", BenchmarkConfig(), ["Lorenz", "Rossler"])
+    'dynamix benchmark --model mine.safetensors --systems Lorenz,Rossler'
     """
     flags = [
         f"--{field.name.replace('_', '-')} {getattr(config, field.name)}"
@@ -388,12 +481,33 @@ def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | N
 
 
 def read(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """A table that :func:`run` wrote, and its record (empty where there is none beside it).
+    """A table that :func:`run` wrote, and its record.
+
+    Parameters
+    ----------
+    path
+        The CSV file; its record lies beside it as ``.json``.
+
+    Returns
+    -------
+    The table, with the columns :data:`COLUMNS` (older ones may lack some), and the record, which is
+    empty where there is none.
 
     Raises
     ------
     InputError
-        If the file is no such table, or the run was interrupted.
+        If the file is missing or no such table, or the run was interrupted.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> table = pd.DataFrame({"system": ["Lorenz"], "start": [0], "d_stsp": [1.5]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "mine.csv"
+    ...     results.write(table, path, {"model": "mine"})
+    ...     again, record = read(path)
+    >>> again.equals(table), record
+    (True, {'model': 'mine'})
     """
     path = Path(path)
     try:

@@ -36,8 +36,28 @@ _INTERVAL = ["interval low", "interval high"]
 def per_system(table: pd.DataFrame) -> pd.DataFrame:
     """One row per system: each measure's median over its starts, failures as infinite errors.
 
-    ``vpt`` and the exponents are NaN for a system without chaos; columns without any value (of
-    older tables, of rivals) are left out.
+    Parameters
+    ----------
+    table
+        What :func:`dynamix.benchmark.run` returns: a row per system and start.
+
+    Returns
+    -------
+    A row per system, a column per measure, in the units of the table. ``vpt`` and the exponents are
+    NaN for a system without chaos; columns without any value (of older tables, of rivals) are left
+    out.
+
+    Raises
+    ------
+    InputError
+        If the table is empty or not a benchmark's.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"system": ["Lorenz"] * 3 + ["Rossler"] * 3, "start": [0, 1, 2] * 2})
+    >>> table = table.assign(d_stsp=[1.0, 2.0, np.nan, 5.0, np.nan, np.nan], d_h=0.1, mase=0.5)
+    >>> per_system(table)["d_stsp"].tolist()  # one failure of three, then two
+    [2.0, inf]
     """
     _check(table, "the table")
     measured = [m for m in MEASURES if m in table and (m in ERRORS or table[m].notna().any())]
@@ -50,11 +70,33 @@ def per_system(table: pd.DataFrame) -> pd.DataFrame:
 def summary(table: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
     """Median over systems per measure, its 95 % interval, quartiles, and failures.
 
+    Parameters
+    ----------
+    table
+        What :func:`dynamix.benchmark.run` returns.
+    draws, seed
+        How often the bootstrap draws systems, and its seed; see :func:`bootstrap`.
+
     Returns
     -------
     A row per measure: ``median``, ``interval low`` and ``interval high`` (bootstrap over systems),
     ``lower quartile``, ``upper quartile``, ``systems`` (those with a value), ``forecasts`` and how
     many of them are ``failures``. The shares of fates: :func:`shares`.
+
+    Raises
+    ------
+    InputError
+        If the table is empty or not a benchmark's.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"system": ["Lorenz", "Chua", "Thomas"], "start": 0})
+    >>> table = table.assign(d_stsp=[1.0, 2.0, np.nan], d_h=[0.1, 0.2, 0.3], mase=0.5)
+    >>> summary(table)[["median", "systems", "failures"]]
+            median  systems  failures
+    d_stsp     2.0        3         1
+    d_h        0.2        3         0
+    mase       0.5        3         0
     """
     values, rows = per_system(table), {}
     for name in values:
@@ -77,11 +119,31 @@ def summary(table: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.Dat
 def shares(table: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
     """Shares of forecasts that end in each fate, averaged over systems, with 95 % intervals.
 
+    Parameters
+    ----------
+    table
+        What :func:`dynamix.benchmark.run` returns.
+    draws, seed
+        How often the bootstrap draws systems, and its seed; see :func:`bootstrap`.
+
     Returns
     -------
     A row per fate of :data:`dynamix.metrics.FATES`; columns ``share``, ``interval low`` and
-    ``interval high`` under ``fate`` (as the model forecasts) and, for DynaMix models, under
-    ``quiet_fate`` (the gate's noise left out). Empty for tables without fates.
+    ``interval high``, from 0 to 1, under ``fate`` (as the model forecasts) and, for DynaMix models,
+    under ``quiet_fate`` (the gate's noise left out). No columns for tables without fates.
+
+    Raises
+    ------
+    InputError
+        If the table is empty or not a benchmark's.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"system": ["Lorenz"] * 2 + ["Chua"] * 2, "start": [0, 1] * 2})
+    >>> table = table.assign(d_stsp=1.0, d_h=0.1, mase=0.5)
+    >>> table["fate"] = ["cycle", "cycle", "escape", "cycle"]
+    >>> shares(table)["fate"]["share"].to_dict()
+    {'fixed point': 0.0, 'cycle': 0.75, 'escape': 0.25, 'chaotic/other': 0.0}
     """
     _check(table, "the table")
     parts = {}
@@ -114,7 +176,7 @@ def win_rates(
     against
         One of the names.
     draws, seed
-        Of the bootstrap.
+        How often the bootstrap draws systems, and its seed; see :func:`bootstrap`.
 
     Returns
     -------
@@ -125,7 +187,17 @@ def win_rates(
     Raises
     ------
     InputError
-        If ``against`` is not among the tables, or two tables hold different systems or starts.
+        If ``against`` is not among the tables, a table is not a benchmark's, or two tables hold
+        different systems or starts.
+
+    Examples
+    --------
+    >>> mine = pd.DataFrame({"system": ["Lorenz", "Chua", "Rossler", "Thomas"], "start": 0})
+    >>> mine = mine.assign(d_stsp=[1.0, 1.0, 1.0, 1.0], d_h=0.1, mase=0.5)
+    >>> other = mine.assign(d_stsp=[2.0, 2.0, 1.0, np.nan])
+    >>> rates = win_rates({"mine": mine, "other": other}, "other").loc[("mine", "d_stsp")]
+    >>> rates[["share", "wins", "ties", "losses", "p"]].to_dict()
+    {'share': 0.875, 'wins': 3.0, 'ties': 1.0, 'losses': 0.0, 'p': 0.25}
     """
     from scipy.stats import binomtest
 
@@ -171,7 +243,35 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Percentile interval of the median, or the mean, of values drawn with replacement.
 
-    Efron & Tibshirani (1993), chapter 13. Infinite values stay what they are. NaN for no values.
+    Efron & Tibshirani (1993), chapter 13.
+
+    Parameters
+    ----------
+    values
+        ``(n,)``, a number per system, in any unit. Infinite values stay what they are.
+    draws
+        How many samples of n values are drawn.
+    seed
+        Of the draws.
+    mean
+        Take the mean of each sample instead of its median.
+    level
+        The share of samples within the interval, between 0 and 1.
+
+    Returns
+    -------
+    The lower and the upper end, in the unit of the values.
+    Both are NaN where there are no values.
+
+    Examples
+    --------
+    >>> bootstrap(np.full(10, 3.0))
+    (3.0, 3.0)
+    >>> bootstrap(np.array([1.0, 2.0, np.inf]))  # the median of three may be any of them
+    (1.0, inf)
+    >>> low, high = bootstrap(np.arange(101.0))
+    >>> low < 50.0 < high
+    True
     """
     n = len(values)
     if n == 0:

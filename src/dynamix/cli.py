@@ -36,7 +36,38 @@ Each command explains its options: dynamix forecast --help"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code (2 for unusable input)."""
+    r"""Run the command line.
+
+    Parameters
+    ----------
+    arguments
+        What follows ``dynamix``, a text each; None: what was typed.
+
+    Returns
+    -------
+    The exit code: 0; 2 for unusable input, of which a message on standard error tells; 130 for an
+    interruption.
+
+    Raises
+    ------
+    SystemExit
+        For an unknown command or flag (code 2), and for ``--help`` and ``--version`` (code 0).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     data, output = Path(folder) / "data.csv", Path(folder) / "forecast.csv"
+    ...     lines = ["step,saw", *(f"{t},{t % 7}" for t in range(50))]
+    ...     _ = data.write_text("\n".join(lines))
+    ...     flags = ["--horizon", "3", "--engine", "torch", "--output", str(output)]
+    ...     main(["forecast", str(data), *flags])
+    ...     [line.split(",")[0] for line in output.read_text().split()]
+    0
+    ['step', '50', '51', '52']
+    >>> main(["forecast", "none.csv", "--horizon", "3"])  # and a message on standard error
+    2
+    """
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:

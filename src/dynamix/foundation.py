@@ -41,7 +41,16 @@ _CHRONOS = "Ansari et al. (2024)"
 
 
 class Pretrained(NamedTuple):
-    """A published model: its kind, where it lies on the hub, how large it is."""
+    """A published model.
+
+    Fields: its ``kind``, a key of :data:`KINDS`; ``hub``, where it lies on the Hugging Face hub;
+    ``parameters``, how many it has.
+
+    Examples
+    --------
+    >>> MODELS["chronos-bolt-tiny"]
+    Pretrained(kind='chronos-bolt', hub='amazon/chronos-bolt-tiny', parameters='9M')
+    """
 
     kind: str
     hub: str
@@ -49,7 +58,16 @@ class Pretrained(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What holds for all models of a kind."""
+    """What holds for all models of a kind.
+
+    Fields: ``what`` it is; its ``source``; the ``package`` that runs it; ``joint``, whether it sees
+    all channels together.
+
+    Examples
+    --------
+    >>> [name for name, kind in KINDS.items() if kind.joint]
+    ['chronos-2']
+    """
 
     what: str
     source: str
@@ -94,12 +112,44 @@ _PIPELINES = {
 
 
 def knows(name: str) -> bool:
-    """Whether this names a pretrained model: a published one, or a folder that holds one."""
+    """Whether this names a pretrained model: a published one, or a folder that holds one.
+
+    ``name`` is a key of :data:`MODELS`, a path, or the name of a folder inside the one that
+    ``DYNAMIX_WEIGHTS`` names.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a Chronos model of a kind that is not known here.
+
+    Examples
+    --------
+    >>> knows("chronos-2"), knows("theta")
+    (True, False)
+    """
     return name in MODELS or _folder(name) is not None
 
 
 def here(name: str) -> bool:
-    """Whether the weights are on this machine, in a folder or in the hub's cache."""
+    """Whether the weights are on this machine, in a folder or in the hub's cache.
+
+    Nothing is fetched. ``name`` as of :func:`knows`, which has to accept it.
+
+    Raises
+    ------
+    KeyError
+        If it does not.
+    InputError
+        If the folder holds a Chronos model of a kind that is not known here.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "config.json").write_text('{"model_type": "timesfm2_5"}')
+    ...     here(folder)
+    True
+    """
     if _folder(name) is not None:
         return True
     with warnings.catch_warnings():
@@ -113,7 +163,24 @@ def here(name: str) -> bool:
 
 
 def entry(name: str) -> Baseline:
-    """The forecaster of a name that :func:`knows` accepts."""
+    """The forecaster of a ``name`` that :func:`knows` accepts.
+
+    It is called as every baseline, ``f(context, horizon, seed=0)``; no weights are read before.
+
+    Raises
+    ------
+    KeyError
+        If :func:`knows` does not accept the name.
+    InputError
+        If the folder holds a Chronos model of a kind that is not known here.
+
+    Examples
+    --------
+    >>> entry("chronos-2").what
+    'multivariate patch transformer, Chronos-2, 120M parameters'
+    >>> entry("chronos-bolt-tiny").joint  # each channel is forecast alone
+    False
+    """
     folder = _folder(name)
     kind = kind_of(folder) if folder is not None else MODELS[name].kind
     assert kind is not None
@@ -136,10 +203,43 @@ def forecast(
 ) -> Float[ndarray, "horizon N"]:
     """Continue a context with the pretrained model of that name or folder.
 
+    How each kind is asked stands at the top of this module. :func:`dynamix.baselines.baseline`
+    gives the same forecaster with checks of its input.
+
+    Parameters
+    ----------
+    name
+        As of :func:`knows`, which has to accept it.
+    context
+        ``(T_C, N)``, finite.
+    horizon
+        Steps to forecast.
+    seed
+        Of the sample paths of Chronos-T5; the others draw nothing.
+
+    Returns
+    -------
+    ``(horizon, N)``, float64, in the context's units. It is the median of the model's samples, or
+    its 0.5 quantile.
+
     Raises
     ------
+    KeyError
+        If :func:`knows` does not accept the name.
     InputError
-        If its weights are neither on this machine nor to be had from the hub, or are damaged.
+        If its weights are neither on this machine nor to be had from the hub, or are damaged; or if
+        the package that runs them is not installed.
+
+    Examples
+    --------
+    The controlled transformer of :mod:`dynamix.transformer_control` is a Chronos-T5, too:
+
+    >>> from importlib import resources
+    >>> folder = resources.files("dynamix") / "data" / "models" / "transformer-control"
+    >>> x = np.sin(np.arange(64.0) / 5)[:, None]
+    >>> y = forecast(str(folder), x, 4)
+    >>> y.shape, bool((y == forecast(str(folder), x, 4, seed=0)).all())
+    ((4, 1), True)
     """
     import torch
 
@@ -159,10 +259,23 @@ def forecast(
 def kind_of(folder: Path) -> str | None:
     """Which of :data:`KINDS` a folder's ``config.json`` describes; None for anything else.
 
+    ``folder`` is a path; it need not exist.
+
     Raises
     ------
     InputError
         If it is a Chronos model of a kind that is not known here.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     print(kind_of(Path(name)))  # empty
+    ...     config = {"chronos_config": {}, "chronos_pipeline_class": "Chronos2Pipeline"}
+    ...     _ = (Path(name) / "config.json").write_text(json.dumps(config))
+    ...     kind_of(Path(name))
+    None
+    'chronos-2'
     """
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -33,19 +33,53 @@ Progress = Callable[[int, int, str], None]
 
 
 class NotebookError(RuntimeError):
-    """A cell failed. Says in which chapter and cell, and where what ran is kept."""
+    """A cell failed. Says in which chapter and cell, and where what ran is kept.
+
+    Examples
+    --------
+    >>> import nbformat
+    >>> from nbformat import v4 as nb
+    >>> notebook = nb.new_notebook(cells=[nb.new_code_cell("1 / 0")])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nbformat.write(clean(notebook), f"{folder}/a.ipynb")
+    ...     try:
+    ...         run(f"{folder}/a.ipynb", f"{folder}/ran.ipynb")
+    ...     except NotebookError as error:
+    ...         print(str(error).split(", section")[0])
+    chapter 'a' (a.ipynb) failed in cell 1 of the notebook
+    """
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of a notebook's parameters cell: its default, and its annotation if it has one."""
+    """One line of a notebook's parameters cell.
+
+    Fields: its ``name``, its ``default``, and its ``annotation`` if it has one.
+
+    Examples
+    --------
+    >>> context = Parameter("context_length", 512)
+    >>> context.accepts(1000), context.accepts("1000"), context.parse("1000")
+    (True, False, 1000)
+    """
 
     name: str
     default: Any
     annotation: str | None = None
 
     def accepts(self, value: Any) -> bool:
-        """Whether a value is of the default's type, or of one that the annotation names."""
+        """Whether ``value`` is of the default's type, or of one that the annotation names.
+
+        An integer will do for a float, a list for a tuple; anything for a default of None without
+        an annotation.
+
+        Examples
+        --------
+        >>> Parameter("names", ("Lorenz",)).accepts(["Chua"]), Parameter("n", 3).accepts(2.5)
+        (True, False)
+        >>> Parameter("column", None, "str | None").accepts(3)
+        False
+        """
         if self.annotation is not None:
             names = [name.split("[")[0].strip() for name in self.annotation.split("|")]
             if set(names) <= {*_KINDS, "tuple", "None"}:
@@ -53,11 +87,19 @@ class Parameter:
         return self.default is None or _alike(value, self.default)
 
     def describe(self) -> str:
-        """The type and an example, for messages."""
+        """The type and an example, for messages.
+
+        Examples
+        --------
+        >>> Parameter("horizon", 500).describe()
+        'int, such as 500'
+        """
         return f"{self.annotation or type(self.default).__name__}, such as {self.default!r}"
 
     def parse(self, text: str) -> Any:
-        """A value from the command line: by the default's type, tuples separated by commas.
+        """A value from a command line's ``text``: by the default's type, tuples split at commas.
+
+        What cannot be read as a value stays text, which :meth:`accepts` then refuses.
 
         Examples
         --------
@@ -100,12 +142,24 @@ def _alike(value: Any, default: Any) -> bool:
 def parameters(path: str | Path) -> dict[str, Parameter]:
     """A notebook's parameters by name, in the order of its cell tagged ``parameters``.
 
-    Read from the cell's syntax tree: papermill's own inspection keeps the defaults as text.
+    Read from the cell's syntax tree: papermill's own inspection keeps the defaults as text. Nothing
+    is run. ``path`` is the notebook's file.
 
     Raises
     ------
     InputError
-        If the file is no notebook, or a default is not a plain value.
+        If there is no such file, it is no notebook, or a default is not a plain value.
+
+    Examples
+    --------
+    >>> import nbformat
+    >>> from nbformat import v4 as nb
+    >>> cell = nb.new_code_cell("system = 'Chua'; n: int = 9", metadata={"tags": ["parameters"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nbformat.write(nb.new_notebook(cells=[cell]), f"{folder}/a.ipynb")
+    ...     found = parameters(f"{folder}/a.ipynb")
+    >>> found["system"].default, found["n"]
+    ('Chua', Parameter(name='n', default=9, annotation='int'))
     """
     found = {}
     for cell in _read(path).cells:
@@ -131,7 +185,23 @@ def parameters(path: str | Path) -> dict[str, Parameter]:
 
 
 def count_cells(path: str | Path) -> int:
-    """How many cells a notebook has, text included."""
+    """How many cells the notebook at ``path`` has, text included.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is no notebook.
+
+    Examples
+    --------
+    >>> import nbformat
+    >>> from nbformat import v4 as nb
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cells = [nb.new_markdown_cell("# Title"), nb.new_code_cell("1 + 1")]
+    ...     nbformat.write(nb.new_notebook(cells=cells), f"{folder}/a.ipynb")
+    ...     count_cells(f"{folder}/a.ipynb")
+    2
+    """
     return len(_read(path).cells)
 
 
@@ -140,10 +210,29 @@ def check(path: str | Path, values: Mapping[str, Any]) -> None:
 
     Papermill itself would accept an unknown name and change nothing.
 
+    Parameters
+    ----------
+    path
+        The notebook.
+    values
+        Values by the parameters' names.
+
     Raises
     ------
     InputError
-        Naming the parameter, what was expected and what was found.
+        Naming the parameter, what was expected and what was found; or if the file is no notebook.
+
+    Examples
+    --------
+    >>> import nbformat
+    >>> from nbformat import v4 as nb
+    >>> cell = nb.new_code_cell("n = 9", metadata={"tags": ["parameters"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nbformat.write(nb.new_notebook(cells=[cell]), f"{folder}/a.ipynb")
+    ...     check(f"{folder}/a.ipynb", {"n": 2.5})
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: parameter 'n' of a.ipynb must be int, such as 9; found 2.5 (float).
     """
     known = parameters(path)
     for name, value in values.items():
@@ -170,7 +259,8 @@ def run(
     path
         The notebook.
     output
-        Where the result goes; on failure it holds what ran, with the error in place.
+        Where the result goes; on failure it holds what ran, with the error in place. Its folder is
+        made.
     values
         Parameters that differ from their defaults.
     progress
@@ -178,12 +268,30 @@ def run(
     cwd
         Another folder to run in, for a copy that lies elsewhere than its notebook.
 
+    Returns
+    -------
+    The path of the result. It is stamped (:mod:`dynamix.stamps`) if it ran within the project on
+    all defaults.
+
     Raises
     ------
     InputError
         If the file is no notebook, a parameter unknown or a value of the wrong type.
     NotebookError
         If a cell fails or the kernel dies.
+
+    Examples
+    --------
+    >>> import nbformat
+    >>> from nbformat import v4 as nb
+    >>> defaults = nb.new_code_cell("x = 1", metadata={"tags": ["parameters"]})
+    >>> notebook = clean(nb.new_notebook(cells=[defaults, nb.new_code_cell("1 / x")]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nbformat.write(notebook, f"{folder}/a.ipynb")
+    ...     result = run(f"{folder}/a.ipynb", f"{folder}/ran.ipynb", values={"x": 4})
+    ...     ran = nbformat.read(result, as_version=4)
+    >>> ran.cells[-1].outputs[0].data["text/plain"]
+    '0.25'
     """
     import papermill as pm
     from nbclient.exceptions import DeadKernelError
@@ -238,7 +346,19 @@ def run(
 
 
 def clean(notebook: Any) -> Any:
-    """Drop what differs between two runs: timings, run-dependent ids, the language's version."""
+    """Drop what differs between two runs: timings, run-dependent ids, the language's version.
+
+    ``notebook`` is a notebook of nbformat, which is changed and returned.
+
+    Examples
+    --------
+    >>> import nbformat
+    >>> from nbformat import v4 as nb
+    >>> cell = nb.new_code_cell("1 + 1", metadata={"papermill": {"duration": 0.1}})
+    >>> cleaned = clean(nb.new_notebook(cells=[cell], metadata={"papermill": {"duration": 0.2}}))
+    >>> sorted(cleaned.metadata), cleaned.cells[0].id, cleaned.cells[0].metadata
+    (['kernelspec', 'language_info'], 'cell-000', {})
+    """
     notebook.metadata = type(notebook.metadata)(
         kernelspec={"display_name": "Python 3", "language": "python", "name": _KERNEL},
         language_info={"name": "python"},
@@ -256,14 +376,25 @@ def record(name: str, value: Any) -> None:
     It is stored in the cell's output, invisibly; ``dynamix sweep`` collects it into a table, and a
     page can show it by ``{glue:text}``. Outside of a notebook nothing happens.
 
+    Parameters
+    ----------
+    name
+        What it is kept under; a later value of the same name replaces an earlier one.
+    value
+        A number (also of NumPy, pandas, torch), a text, a truth value or None.
+
     Raises
     ------
     InputError
-        If the value is neither a number nor a text, a truth value or None.
+        If the value is anything else.
 
     Examples
     --------
     >>> record("d_stsp", 1.5)
+    >>> record("errors", [1.5, 2.5])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: record('errors', ...) keeps one number or text, found list. Record...
     """
     if hasattr(value, "item") and getattr(value, "size", 1) == 1:
         value = value.item()  # of NumPy, pandas, torch
@@ -292,7 +423,26 @@ def record(name: str, value: Any) -> None:
 
 
 def recorded(path: str | Path) -> dict[str, Any]:
-    """What a notebook kept by :func:`record`, by name; the last value where a name came twice."""
+    """What a notebook kept by :func:`record`, by name; the last value where a name came twice.
+
+    Infinite values and NaN come back as such. ``path`` is a notebook that has run.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is no notebook.
+
+    Examples
+    --------
+    >>> import nbformat
+    >>> from nbformat import v4 as nb
+    >>> kept = nb.new_output("display_data", metadata={"dynamix": {"record": "mase", "value": 0.5}})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cell = nb.new_code_cell("record('mase', 0.5)", outputs=[kept])
+    ...     nbformat.write(nb.new_notebook(cells=[cell]), f"{folder}/a.ipynb")
+    ...     recorded(f"{folder}/a.ipynb")
+    {'mase': 0.5}
+    """
     found = {}
     for cell in _read(path).cells:
         for output in cell.get("outputs", []):
@@ -306,7 +456,25 @@ def recorded(path: str | Path) -> dict[str, Any]:
 def stale(path: str | Path) -> list[str]:
     """Why a committed notebook's outputs are stale, a sentence each, with the command that helps.
 
-    None for a fresh one, or outside of the project.
+    None for a fresh one, or outside of the project. ``path`` is the notebook's file;
+    :func:`dynamix.stamps.reasons` compares it with its stamp.
+
+    Raises
+    ------
+    InputError
+        If there is no such file in the project, or it is no notebook.
+
+    Examples
+    --------
+    >>> import nbformat
+    >>> from nbformat import v4 as nb
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     source = Path(folder) / "src" / "dynamix"  # what makes a folder the project
+    ...     source.mkdir(parents=True)
+    ...     (source / "__init__.py").touch()
+    ...     nbformat.write(nb.new_notebook(), f"{folder}/a.ipynb")
+    ...     stale(f"{folder}/a.ipynb")
+    ['a.ipynb is stale: it has no stamp. Run: python scripts/run_notebooks.py a']
     """
     path = Path(path)
     root = stamps.project(path)
@@ -318,7 +486,27 @@ def stale(path: str | Path) -> list[str]:
 
 
 def problems(path: str | Path) -> list[str]:
-    """What is wrong with a committed notebook, a sentence each; none for a clean one."""
+    """What is wrong with a committed notebook, a sentence each; none for a clean one.
+
+    Looked for: one cell tagged ``parameters``, cells run once from top to bottom, no error, no
+    warning, nothing on standard error, no path of the machine, an alternative text for every
+    figure. ``path`` is the notebook's file.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is no notebook.
+
+    Examples
+    --------
+    >>> import nbformat
+    >>> from nbformat import v4 as nb
+    >>> cell = nb.new_code_cell("steps = 9", metadata={"tags": ["parameters"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nbformat.write(nb.new_notebook(cells=[cell]), f"{folder}/a.ipynb")  # it has not run
+    ...     problems(f"{folder}/a.ipynb")
+    ['a.ipynb: execution counts are [None]: run it once from top to bottom']
+    """
     path = Path(path)
     notebook = _read(path)
     here = (str(Path.home()), tempfile.gettempdir(), str(path.resolve().parents[1]))

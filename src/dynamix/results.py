@@ -31,6 +31,20 @@ _PACKAGES = ("torch", "numpy", "numba", "scipy", "dysts")
 def provenance(command: str, settings: dict[str, Any], *, seconds: float) -> dict[str, Any]:
     """The record of a result: what was run, with what, where, when, for how long.
 
+    Parameters
+    ----------
+    command
+        The command line that repeats it.
+    settings
+        The settings by name; plain values, which JSON can hold.
+    seconds
+        How long it took; rounded to a tenth.
+
+    Returns
+    -------
+    ``command``, ``settings``, ``versions`` of this library, Python and the packages that numbers
+    depend on, ``machine`` (processor and number of cores), ``date`` (UTC) and ``seconds``.
+
     Examples
     --------
     >>> provenance("dynamix benchmark", {"context": 512}, seconds=1.26)["seconds"]
@@ -59,6 +73,16 @@ def folder() -> Path:
     ------
     InputError
         If there is none.
+
+    Examples
+    --------
+    >>> import contextlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as project, contextlib.chdir(project):
+    ...     Path("results").mkdir()
+    ...     Path("book").mkdir()
+    ...     with contextlib.chdir("book"):
+    ...         print(folder() == Path.cwd().parent / "results")
+    True
     """
     here = Path.cwd()
     for parent in (here, *here.parents):
@@ -70,7 +94,31 @@ def folder() -> Path:
 
 
 def write(table: pd.DataFrame, path: str | Path, record: dict[str, Any]) -> None:
-    """Write a table and its record beside each other, each whole or not at all."""
+    """Write a table and its record beside each other, each whole or not at all.
+
+    Parameters
+    ----------
+    table
+        The table, whose index is left out.
+    path
+        The CSV file, whose folder has to exist; the record gets its name with ``.json``. Files that
+        lie there are replaced.
+    record
+        As of :func:`provenance`.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist or cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(pd.DataFrame({"x": [1, 2]}), f"{folder}/mine.csv", {"seconds": 0.5})
+    ...     print({path.name: path.read_text().split() for path in sorted(Path(folder).iterdir())})
+    {'mine.csv': ['x', '1', '2'], 'mine.json': ['{', '"seconds":', '0.5', '}']}
+    """
     path = Path(path)
     _replace(path, table.to_csv(index=False, lineterminator="\n"))
     _replace(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
@@ -92,12 +140,12 @@ class Journal:
     Parameters
     ----------
     path
-        The CSV file; the record lies beside it as ``.json``.
+        The CSV file, whose folder has to exist; the record lies beside it as ``.json``.
     columns
         Names of the columns, and what makes a value of each from its text: ``str``, ``int``,
         ``float``. An empty text is a missing number (NaN), or None in a column of ``str``.
     record
-        The result's record, as of :func:`provenance`.
+        The result's record, as of :func:`provenance`; its ``seconds`` are kept up to date.
     same
         Keys of the record that must not have changed for a run to go on.
     resume
@@ -113,6 +161,18 @@ class Journal:
     InputError
         If an unfinished table lies there and ``resume`` is off; or if ``resume`` is on and what
         lies there has no readable record, other columns, or was made with other settings.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> given = {"columns": {"system": str, "d_stsp": float}, "same": ["settings"]}
+    >>> given["record"] = provenance("mine", {"seed": 0}, seconds=0.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     journal = Journal(f"{folder}/mine.csv", resume=False, **given)
+    ...     journal.append([{"system": "Lorenz", "d_stsp": 1.5}], seconds=60.0)  # breaks off here
+    ...     again = Journal(f"{folder}/mine.csv", resume=True, **given)
+    ...     print(again.rows, again.record["seconds"])
+    [{'system': 'Lorenz', 'd_stsp': 1.5}] 60.0
     """
 
     def __init__(
@@ -136,10 +196,10 @@ class Journal:
         self._begun = False
 
     def append(self, rows: Sequence[dict[str, Any]], *, seconds: float) -> None:
-        """Add rows, safe on disk when this returns; ``seconds`` have passed since the beginning.
+        """Add ``rows``, safe on disk when this returns, ``seconds`` after the beginning.
 
         What lay there before is replaced by the first of these, not earlier: a run that fails at
-        once costs nobody an older table.
+        once costs nobody an older table. Raises ``OSError`` if they cannot be written.
         """
         if not self._begun:
             # the rows first: an older table's rows must never lie beside this record
@@ -154,7 +214,7 @@ class Journal:
         self._keep_record()
 
     def finish(self, table: pd.DataFrame) -> None:
-        """Put the whole table in the place of the rows, and its record beside it."""
+        """Put the whole ``table`` in the place of the rows, and its record beside it."""
         del self.record["unfinished"]
         write(table, self.path, self.record)
 
@@ -239,7 +299,7 @@ def _value(kind: Callable[[str], Any], text: str) -> Any:
 
 
 def read(name: str, *, make: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The stored table of that name and its record.
+    """The stored table of that name and its record, from :func:`folder`.
 
     Parameters
     ----------
@@ -248,10 +308,26 @@ def read(name: str, *, make: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     make
         The command that makes it, for the error message.
 
+    Returns
+    -------
+    The table, its numbers to the last digit as they were written, and the record that lies
+    beside it.
+
     Raises
     ------
     InputError
-        If one of the two files is missing or unreadable, or the table unfinished.
+        If there is no folder of results, one of the two files is missing or unreadable, or the
+        table unfinished.
+
+    Examples
+    --------
+    >>> import contextlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as project, contextlib.chdir(project):
+    ...     Path("results").mkdir()
+    ...     write(pd.DataFrame({"x": [0.1, 0.2]}), "results/mine.csv", {"seconds": 0.5})
+    ...     table, record = read("mine", make="dynamix benchmark")
+    >>> table["x"].tolist(), record
+    ([0.1, 0.2], {'seconds': 0.5})
     """
     path = folder() / f"{name}.csv"
     try:

@@ -24,7 +24,15 @@ _LENGTH = 12  # hexadecimal digits kept of a hash
 
 
 def project(path: str | Path) -> Path | None:
-    """The folder above ``path`` that holds the library's source; None outside the project."""
+    """The folder above ``path`` that holds the library's source; None outside the project.
+
+    Examples
+    --------
+    >>> (project(__file__) / "src" / "dynamix").is_dir()
+    True
+    >>> project("/data/mine.ipynb") is None
+    True
+    """
     for folder in Path(path).resolve().parents:
         if (folder / "src" / PACKAGE / "__init__.py").is_file():
             return folder
@@ -32,7 +40,36 @@ def project(path: str | Path) -> Path | None:
 
 
 def make(notebook: Any, *, root: Path, files: Iterable[str]) -> dict[str, Any]:
-    """The stamp of a notebook that has just run and opened ``files`` (paths below ``root``)."""
+    """The stamp of a notebook that has just run.
+
+    Parameters
+    ----------
+    notebook
+        A notebook of nbformat.
+    root
+        The project's folder.
+    files
+        What it opened: paths below ``root``, as :func:`tell` gives them.
+
+    Returns
+    -------
+    ``cells``, a hash per code cell; ``source``, a hash per module of the library that they reach
+    (:func:`reached`); ``files``, a hash per file, None for one that is not there.
+
+    Raises
+    ------
+    SyntaxError
+        If the code cells are no Python once their lines with magics are left out.
+
+    Examples
+    --------
+    >>> from nbformat import v4 as nb
+    >>> root = project(__file__)
+    >>> one = nb.new_notebook(cells=[nb.new_code_cell("x = 1  # comments do not count")])
+    >>> two = nb.new_notebook(cells=[nb.new_code_cell("x=1")])
+    >>> make(one, root=root, files=[]) == make(two, root=root, files=[])
+    True
+    """
     cells = _code(notebook)
     return {
         "cells": [_digest(_text_of(source)) for source in cells],
@@ -42,7 +79,25 @@ def make(notebook: Any, *, root: Path, files: Iterable[str]) -> dict[str, Any]:
 
 
 def reasons(notebook: Any, *, root: Path) -> list[str]:
-    """Why the outputs of a notebook are stale, a phrase each; none where they are fresh."""
+    """Why the outputs of a notebook are stale, a phrase each; none where they are fresh.
+
+    ``notebook`` is a notebook of nbformat, ``root`` the project's folder, with which its stamp is
+    compared as it is now.
+
+    Examples
+    --------
+    >>> from nbformat import v4 as nb
+    >>> root = project(__file__)
+    >>> notebook = nb.new_notebook(cells=[nb.new_code_cell("x = 1")])
+    >>> reasons(notebook, root=root)
+    ['it has no stamp']
+    >>> notebook.metadata["dynamix"] = {"stamp": make(notebook, root=root, files=[])}
+    >>> reasons(notebook, root=root)
+    []
+    >>> notebook.cells[0].source = "x = 2"
+    >>> reasons(notebook, root=root)
+    ['code cell 1 changed']
+    """
     stamp = notebook.metadata.get(PACKAGE, {}).get("stamp")
     if stamp is None:
         return ["it has no stamp"]
@@ -94,8 +149,22 @@ _opened: set[str] = set()
 def watch(root: str) -> None:
     """From now on, note which of the project's results and data files this process opens.
 
-    Called inside the notebook's kernel by the runner. Python tells an audit hook of every file that
-    it opens; safetensors does not, so the weights beside an opened configuration count as opened.
+    Called inside the notebook's kernel by the runner, with the project's folder as ``root``; it
+    lasts as long as the process. Python tells an audit hook of every file that it opens;
+    safetensors does not, so the weights beside an opened configuration count as opened.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     table = Path(root) / "results" / "mine.csv"
+    ...     table.parent.mkdir()
+    ...     table.touch()
+    ...     watch(root)
+    ...     text = table.read_text()
+    ...     tell(root, f"{root}/opened.json")
+    ...     print(Path(root, "opened.json").read_text())
+    ["results/mine.csv"]
     """
     folders = tuple(f"{Path(root) / folder}/" for folder in _WATCHED)
 
@@ -109,7 +178,24 @@ def watch(root: str) -> None:
 
 
 def tell(root: str, output: str) -> None:
-    """Write the names of the files seen since :func:`watch`, as a JSON list, to ``output``."""
+    """Write the names of the files seen since :func:`watch`, as a JSON list, to ``output``.
+
+    The names are paths below ``root``, the folder that is watched. Deleted files are not told.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     model = Path(root) / "src" / "dynamix" / "data" / "model.json"
+    ...     model.parent.mkdir(parents=True)
+    ...     model.touch()
+    ...     model.with_suffix(".safetensors").touch()
+    ...     watch(root)
+    ...     text = model.read_text()
+    ...     tell(root, f"{root}/opened.json")
+    ...     [Path(name).name for name in json.loads(Path(root, "opened.json").read_text())]
+    ['model.json', 'model.safetensors']
+    """
     paths = {Path(name) for name in _opened}
     paths |= {path.with_suffix(".safetensors") for path in paths if path.suffix == ".json"}
     names = sorted(path.relative_to(root).as_posix() for path in paths if path.is_file())
@@ -124,6 +210,12 @@ def reached(code: str, *, root: Path) -> dict[str, str]:
 
     Names are followed without running anything: an attribute of a module leads to that definition
     alone, a class to all of its methods, a module passed on as a whole to everything in it.
+    ``root`` is the project's folder.
+
+    Raises
+    ------
+    SyntaxError
+        If the code is no Python.
 
     Examples
     --------

@@ -31,7 +31,14 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 class Job:
     """A notebook to run: where its result goes, and the parameters that differ from defaults.
 
+    Fields: ``path`` of the notebook; ``output``, the file of the result; ``values`` by parameter.
     It runs in its own folder unless ``cwd`` names another.
+
+    Examples
+    --------
+    >>> job = Job(Path("book/05_zero_shot.ipynb"), Path("mine.ipynb"), {"system": "Chua"})
+    >>> job.cwd or job.path.parent.name
+    'book'
     """
 
     path: Path
@@ -42,7 +49,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: the seconds it took, and the error's text if it failed."""
+    """What became of a job.
+
+    Fields: the ``job``, the ``seconds`` it took, and the ``error``'s text, None if all went well.
+
+    Examples
+    --------
+    >>> job = Job(Path("a.ipynb"), Path("mine.ipynb"))
+    >>> outcomes = [Outcome(job, 3.5, None), Outcome(job, 0.5, "chapter 'a' failed in cell 4")]
+    >>> [outcome.seconds for outcome in outcomes if outcome.error]
+    [0.5]
+    """
 
     job: Job
     seconds: float
@@ -54,13 +71,46 @@ def run_all(
 ) -> list[Outcome]:
     """Run notebooks side by side, each on one core, in processes of their own.
 
-    A notebook that fails stops nothing: the others run on. Outcomes come in the order of the jobs;
-    ``done`` hears of each as soon as it is there.
+    A notebook that fails stops nothing: the others run on.
+
+    Parameters
+    ----------
+    jobs
+        The notebooks. If one fails, what its kernel said on standard error is kept beside the
+        result, as ``.log``.
+    workers
+        Notebooks that run at once, at least 1.
+    done
+        Hears of each outcome as soon as it is there.
+
+    Returns
+    -------
+    What became of each job, in the order of the jobs. A job that failed is among them,
+    with its error.
 
     Raises
     ------
     InputError
-        If a parameter is unknown or of the wrong type; nothing has been run then.
+        If a file is no notebook, a parameter is unknown or of the wrong type; nothing has been run
+        then.
+    ValueError
+        If ``workers`` is less than 1.
+
+    Examples
+    --------
+    What a job asks for is looked at before anything runs:
+
+    >>> import tempfile
+    >>> import nbformat
+    >>> from nbformat import v4 as nb
+    >>> cell = nb.new_code_cell("n = 9", metadata={"tags": ["parameters"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.ipynb"
+    ...     nbformat.write(nb.new_notebook(cells=[cell]), path)
+    ...     run_all([Job(path, Path(folder) / "mine.ipynb", {"N": 2})])
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: unknown parameter of a.ipynb 'N'. Known: n. Did you mean 'n'?
     """
     for job in jobs:
         notebooks.check(job.path, job.values)
@@ -166,12 +216,31 @@ def sweep(
     -------
     pandas.DataFrame
         A row per run: the parameters, ``seconds``, ``error`` (empty where all went well), and a
-        column per recorded name.
+        column per recorded name (:func:`dynamix.notebooks.record`).
 
     Raises
     ------
     InputError
-        If a parameter is unknown, a value of the wrong type, or the notebook records nothing.
+        If the file is no notebook, the grid is empty, a parameter is unknown, a value of the wrong
+        type, or the notebook records nothing.
+    ValueError
+        If ``workers`` is less than 1.
+
+    Examples
+    --------
+    A misspelt parameter is found before anything runs. With ``{"n": [1, 2, 3]}`` the table would
+    have three rows.
+
+    >>> import tempfile
+    >>> import nbformat
+    >>> from nbformat import v4 as nb
+    >>> cell = nb.new_code_cell("n = 9", metadata={"tags": ["parameters"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nbformat.write(nb.new_notebook(cells=[cell]), f"{folder}/a.ipynb")
+    ...     sweep(f"{folder}/a.ipynb", {"m": [1, 2, 3]}, output=f"{folder}/mine.csv")
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: unknown parameter of a.ipynb 'm'. Known: n.
     """
     path, output = Path(path), Path(output)
     if not grid or not all(grid.values()):
@@ -209,10 +278,32 @@ def parse_grid(path: str | Path, given: Sequence[tuple[str, str]]) -> dict[str, 
 
     For a parameter that is itself a list, commas separate its parts and semicolons the values.
 
+    Parameters
+    ----------
+    path
+        The notebook, whose defaults tell the types.
+    given
+        Pairs of a parameter's name and the text of its values.
+
+    Returns
+    -------
+    What :func:`sweep` takes as ``grid``.
+
     Raises
     ------
     InputError
-        If a parameter is unknown.
+        If the file is no notebook, or a parameter is unknown.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import nbformat
+    >>> from nbformat import v4 as nb
+    >>> cell = nb.new_code_cell("n = 9; names = ['Chua']", metadata={"tags": ["parameters"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nbformat.write(nb.new_notebook(cells=[cell]), f"{folder}/a.ipynb")
+    ...     parse_grid(f"{folder}/a.ipynb", [("n", "9,12"), ("names", "Chua;Lorenz,Rossler")])
+    {'n': [9, 12], 'names': [('Chua',), ('Lorenz', 'Rossler')]}
     """
     known = notebooks.parameters(path)
     grid: dict[str, list[Any]] = {}

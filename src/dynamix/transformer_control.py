@@ -51,9 +51,26 @@ class TransformerControl:
     Parameters
     ----------
     config
-        Sizes, limits and training; the defaults are the bundled model's.
+        Sizes, limits and training; None: the bundled model's, the defaults of
+        :class:`dynamix.failures_config.TransformerConfig`.
     seed
         Of the first weights; None: the config's.
+
+    Raises
+    ------
+    InputError
+        If chronos-forecasting, the extra ``foundation``, is not installed.
+
+    Examples
+    --------
+    Every channel is standardised first, so units do not matter:
+
+    >>> sizes = {"tokens": 64, "width": 16, "heads": 2, "layers": 1, "feed_forward": 32}
+    >>> model = TransformerControl(TransformerConfig(**sizes), seed=0)  # random weights
+    >>> x = np.sin(np.arange(40) / 5)[:, None]
+    >>> y = model.forecast(x, 10)
+    >>> y.shape, np.allclose(model.forecast(100 * x + 7, 10), 100 * y + 7)
+    ((10, 1), True)
     """
 
     def __init__(self, config: TransformerConfig | None = None, *, seed: int | None = None) -> None:
@@ -161,7 +178,10 @@ class TransformerControl:
         return int(sum(p.numel() for p in self.network.parameters()))
 
     def save(self, folder: str | Path) -> Path:
-        """Write weights (half precision, safetensors) and config (JSON); returns the folder."""
+        """Write weights (half precision, safetensors) and config (JSON); returns the folder.
+
+        ``folder`` is made where there is none, and its files are replaced.
+        """
         from .checkpoints import write_tensors, write_text
 
         folder = Path(folder)
@@ -183,10 +203,13 @@ class TransformerControl:
     def from_pretrained(cls, name: str | Path = BUNDLED) -> TransformerControl:
         """The bundled model, or one in a local folder. Reads safetensors and JSON, no pickle.
 
+        ``name`` is the folder's path, as :meth:`save` returns it, or that of the bundled model.
+
         Raises
         ------
         InputError
-            If the folder lacks a file, or weights and config do not fit.
+            If the folder lacks a file, a file is damaged, weights and config do not fit, or
+            chronos-forecasting is not installed.
         """
         from .checkpoints import read_tensors
         from .config import from_dict
@@ -212,7 +235,7 @@ class TransformerControl:
         return model
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Put weights, by the network's names, in place.
+        """Put weights in place: ``tensors`` by the network's names.
 
         Raises
         ------
@@ -240,6 +263,22 @@ class TransformerControl:
 
         The future is scaled by the context's mean absolute value; an end token closes both. Means
         over the batch; what is missing (NaN) does not count.
+
+        Parameters
+        ----------
+        context
+            ``(B, T_C)``, univariate series in any units, at most ``context_length`` steps.
+        future
+            ``(B, P)``, what follows: ``prediction_length`` steps.
+
+        Returns
+        -------
+        ``(P + 1,)``, in nats.
+
+        Raises
+        ------
+        AssertionError
+            If the future has another length; chronos-forecasting's own.
         """
         ids, mask, scale = self.tokenizer.context_input_transform(context)
         labels, seen = self.tokenizer.label_input_transform(future, scale)
@@ -256,13 +295,14 @@ class TransformerControl:
     ) -> Float[Tensor, ""]:
         """The mean of :meth:`token_losses`, weighted by ``t ** -loss_decay``.
 
-        Chronos' loss is the plain mean. In it the one token that nobody has told the token before
-        counts a 65th, and every forecast begins with that one.
+        ``context`` and ``future`` as there, the result in nats. Chronos' loss is the plain mean. In
+        it the one token that nobody has told the token before counts a 65th, and every forecast
+        begins with that one.
         """
         return self.weighted(self.token_losses(context, future))
 
     def weighted(self, losses: Float[Tensor, " L"]) -> Float[Tensor, ""]:
-        """Mean of losses of successive tokens, the early ones counting more."""
+        """Mean of the ``losses`` of successive tokens, the early ones counting more."""
         weights = (1.0 + torch.arange(len(losses))) ** -self.config.loss_decay
         return (losses * weights).sum() / weights.sum()
 
@@ -277,15 +317,19 @@ class TransformerControl:
         samples: int = 1,
         cache: bool = True,
     ) -> Float[ndarray, "horizon *S N"]:
-        """Continue every channel of ``(T_C, N)``, or of several series ``(T_C, S, N)``.
+        """Continue every channel of one series, or of several.
 
         The last 512 steps are standardised, tokenised, and continued by ``prediction_length``
         steps, which become context. What a series gets does not depend on those beside it.
 
         Parameters
         ----------
-        context, horizon, seed
-            As of every baseline; the seed draws the tokens.
+        context
+            ``(T_C, N)`` or ``(T_C, S, N)``, finite, at least 2 steps.
+        horizon
+            Steps to forecast.
+        seed
+            Draws the tokens.
         samples
             1: one path is drawn, and goes on from itself. More: that many are drawn for each
             stretch, and their median is reported and fed back, as Chronos' own pipeline does.
@@ -293,10 +337,16 @@ class TransformerControl:
             Keep keys and values of decoded tokens instead of decoding all of them again at each
             step; the same numbers to rounding, several times faster.
 
+        Returns
+        -------
+        ``(horizon, N)`` or ``(horizon, S, N)``, in the context's units, and in its dtype if that is
+        a float.
+
         Raises
         ------
         InputError
-            If the context is too short, not finite or of another shape.
+            If the context is too short, not finite or of another shape, or ``horizon`` or
+            ``samples`` is not a whole number of at least 1.
         """
         values = np.asarray(context, dtype=np.float64)
         if values.ndim not in (2, 3) or len(values) < 2:
@@ -413,6 +463,30 @@ def forecaster(name: str | Path = BUNDLED, *, samples: int = 1) -> Any:
     """``f(context, horizon, *, seed)`` of the model of that name, as :mod:`dynamix.baselines` has.
 
     It takes several series at once, too (``together``), and tells its weights (``identity``).
+
+    Parameters
+    ----------
+    name
+        What :meth:`TransformerControl.from_pretrained` takes.
+    samples
+        Paths drawn for each stretch, whose median is the forecast; 1: a single path.
+
+    Returns
+    -------
+    A function that behaves like :meth:`TransformerControl.forecast`.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, its files are damaged, or chronos-forecasting is not installed.
+
+    Examples
+    --------
+    >>> f = forecaster()
+    >>> f(np.sin(np.arange(600) / 5).reshape(200, 3, 1), 4, seed=1).shape  # three series at once
+    (4, 3, 1)
+    >>> f.identity.startswith("sha256:")
+    True
     """
     model = TransformerControl.from_pretrained(name)
     digest = hashlib.sha256(json.dumps(dataclasses.asdict(model.config)).encode())

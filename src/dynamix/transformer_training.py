@@ -42,6 +42,36 @@ def draw(
     """The batch of a step, which depends on the seed and the step alone: contexts and futures.
 
     One random channel of each window, for the model is univariate.
+
+    Parameters
+    ----------
+    sampler
+        Where windows come from, ``T_C + P`` steps at least; it standardises them.
+    config
+        Its ``batch_size`` B, ``training_contexts``, one of which becomes T_C,
+        ``prediction_length`` P and ``seed``.
+    step
+        The number of the step, from 0.
+
+    Returns
+    -------
+    ``(B, T_C)`` and ``(B, P)``, the second going on from the first.
+
+    Raises
+    ------
+    InputError
+        If the trajectories stand still almost everywhere.
+
+    Examples
+    --------
+    >>> t = np.arange(500, dtype=np.float32)[:, None]
+    >>> sampler = WindowSampler([np.sin(t / 5)], length=40)
+    >>> config = TransformerConfig(training_contexts=(24,), prediction_length=16, batch_size=8)
+    >>> context, future = draw(sampler, config, step=3)
+    >>> context.shape, future.shape
+    (torch.Size([8, 24]), torch.Size([8, 16]))
+    >>> torch.equal(draw(sampler, config, step=3)[0], context)
+    True
     """
     rng = np.random.default_rng([config.seed, step])
     T_C = int(rng.choice(config.training_contexts))
@@ -66,18 +96,37 @@ def train(
     output
         The run's folder.
     config
-        Model, optimiser, bookkeeping.
+        Model, optimiser, bookkeeping; None: the bundled model's.
     data
         Whose corpus and augmentation to use: the settings that a DynaMix was trained with.
     trajectories
-        Own trajectories instead of the corpus.
+        Own trajectories, ``(T, N)`` each in any units, instead of the corpus.
     resume
         Go on from the folder's checkpoint; ends as if it had never stopped.
+
+    Returns
+    -------
+    The trained model, which lies in the folder's ``model/``, too.
 
     Raises
     ------
     InputError
-        If the folder holds a run that is not to be resumed, or one with other settings.
+        If the folder holds a run that is not to be resumed, or one with other settings; if a
+        trajectory is shorter than the longest context and its future, or stands still; if
+        chronos-forecasting is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> sizes = {"tokens": 64, "width": 16, "heads": 2, "layers": 1, "feed_forward": 32}
+    >>> few = {"steps": 2, "batch_size": 8, "validate_every": 0, "bfloat16": False}
+    >>> config = TransformerConfig(**sizes, **few, training_contexts=(24,))
+    >>> t = np.arange(500, dtype=np.float32)[:, None]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = train(folder, config=config, trajectories=[np.sin(t / 5), np.cos(t / 7)])
+    ...     (line,) = read_log(folder)
+    >>> line["step"], line["windows"]
+    (2, 16)
     """
     output, config, data = Path(output), config or TransformerConfig(), data or TrainingConfig()
     if not resume and (output / _LOG).exists():
@@ -162,7 +211,38 @@ def _rate(config: TransformerConfig, step: int) -> float:
 
 
 def validate(model: TransformerControl, data: TrainingConfig) -> dict[str, Any]:
-    """Free-running measures on the validation systems: medians, failures as worst."""
+    """Free-running measures on the validation systems: medians, failures as worst.
+
+    Parameters
+    ----------
+    model
+        What is validated; its config has the context's length, the horizon and the seed.
+    data
+        Its ``validation_systems`` (none named: the split's) and the first of its
+        ``points_per_period``.
+
+    Returns
+    -------
+    Medians over systems: ``validation_d_stsp`` in nats, ``validation_d_h`` from 0 to 1,
+    ``validation_mase`` over 10 steps in the truth's mean one-step changes, None where half of the
+    forecasts or more failed; ``validation_failures``, how many have no ``d_stsp``.
+
+    Raises
+    ------
+    InputError
+        If a system is unknown, or the horizon is shorter than 10 steps.
+
+    Examples
+    --------
+    An untrained model draws values at random:
+
+    >>> sizes = {"tokens": 64, "width": 16, "heads": 2, "layers": 1, "feed_forward": 32}
+    >>> short = {"context_length": 32, "training_contexts": (16,), "validation_horizon": 64}
+    >>> model = TransformerControl(TransformerConfig(**sizes, **short))
+    >>> found = validate(model, TrainingConfig(validation_systems=("Lorenz",)))
+    >>> found["validation_mase"] > 1.0  # worse than "no change" for one step
+    True
+    """
     T_C, T = model.config.context_length, model.config.validation_horizon
     names = validation_systems(data)
     series = np.stack(
@@ -189,7 +269,27 @@ def validate(model: TransformerControl, data: TrainingConfig) -> dict[str, Any]:
 
 
 def flops(model: TransformerControl, context_length: int) -> float:
-    """Floating-point operations of one training step, counted by torch: matrix products alone."""
+    """Floating-point operations of one training step, counted by torch: matrix products alone.
+
+    Parameters
+    ----------
+    model
+        Its config is what counts: sizes, ``batch_size`` and ``prediction_length``.
+    context_length
+        Steps of the contexts, at most the config's.
+
+    Returns
+    -------
+    Those of the forward and the backward pass of one batch. A multiplication and an addition
+    are two.
+
+    Examples
+    --------
+    >>> sizes = {"tokens": 64, "width": 16, "heads": 2, "layers": 1, "feed_forward": 32}
+    >>> one, two = (TransformerControl(TransformerConfig(**sizes, batch_size=B)) for B in (1, 2))
+    >>> flops(two, 16) / flops(one, 16)
+    2.0
+    """
     from torch.utils.flop_counter import FlopCounterMode
 
     c = model.config
@@ -206,7 +306,16 @@ def dynamix_flops(config: TrainingConfig) -> float:
     """The same count for one training step of a default DynaMix, as plain torch does it.
 
     The attention's distances are no matrix products and are added by hand: three operations a
-    context step, dimension and prediction, thrice for forward and backward pass.
+    context step, dimension and prediction, thrice for forward and backward pass. ``config`` gives
+    the batch and the lengths of context and window; the result is in operations, as of
+    :func:`flops`.
+
+    Examples
+    --------
+    >>> lengths = {"context_length": 20, "window": 5, "overlap": 2}
+    >>> one, two = (dynamix_flops(TrainingConfig(**lengths, batch_size=B)) for B in (1, 2))
+    >>> two / one
+    2.0
     """
     from torch.utils.flop_counter import FlopCounterMode
 

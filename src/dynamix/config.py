@@ -45,15 +45,42 @@ class ModelConfig:
     The paper's letters: ``observed_dims`` N, ``latent_dims`` M, ``experts`` J, ``relu_units`` P,
     ``hidden_units`` H (clipped shallow PLRNN experts only).
 
+    Parameters
+    ----------
+    observed_dims, latent_dims, experts, relu_units, hidden_units
+        Sizes: M is at least N and P. Without learned experts (J = 0) there must be local ones.
+    expert_kind
+        ``"alrnn"`` or ``"clipped_shallow_plrnn"``.
+    probabilistic
+        Whether experts add noise of a learned width to every step.
+    local_neighbours, local_ridge, local_pull, local_choice
+        Local experts (:mod:`dynamix.local`): the context steps that each one's affine map is fitted
+        to (N + 2 or more), a number for each; the ridge of the fit, positive; what the maps do to
+        directions without data, from 0 (forget) to 1 (keep), one number for all or one each; and
+        who weighs them, ``"gate"`` at every step or ``"context"`` once (only without learned
+        experts).
+    attention_sharpness, quiet_steps, reference_spacing
+        Of forecasts, not of training: what the attention's temperature is divided by (positive),
+        how many first steps draw no gate noise, and the spacing of a context at which the gate's
+        widths are as trained, in deviations (:mod:`dynamix.spacing`; 0 leaves them alone).
+    embedding, complete_from
+        How forecasts make up missing dimensions unless they are told, and with how many channels a
+        system counts as wholly observed, so that zeros are appended instead (0: never).
+
     Raises
     ------
     InputError
-        If a size is out of range, or P exceeds M, or N exceeds M.
+        If a size is out of range, P exceeds M, or N exceeds M; if a kind or embedding is unknown,
+        the settings of local experts do not fit each other, or another number is out of range.
 
     Examples
     --------
     >>> ModelConfig().latent_dims
     30
+    >>> ModelConfig(relu_units=31)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: relu_units (P = 31) must not exceed latent_dims (M = 30).
     """
 
     observed_dims: int = _described(3, "observed dimensions N")
@@ -158,7 +185,7 @@ class ModelConfig:
             )
 
     def embedding_of(self, channels: int) -> Embedding:
-        """How forecasts of so many channels make up missing dimensions, unless they are told."""
+        """How forecasts of so many ``channels`` make up missing dimensions unless they are told."""
         complete = self.complete_from and channels >= self.complete_from
         return "zero" if complete else self.embedding
 
@@ -169,7 +196,7 @@ class ModelConfig:
 
     @property
     def local_experts(self) -> tuple[tuple[int, float], ...]:
-        """Neighbours and pull of each local expert."""
+        """Neighbours (context steps) and pull of each local expert."""
         pulls = self.local_pull * (len(self.local_neighbours) if len(self.local_pull) == 1 else 1)
         return tuple(zip(self.local_neighbours, pulls, strict=True))
 
@@ -177,6 +204,21 @@ class ModelConfig:
 @dataclass(frozen=True)
 class ForecastConfig:
     """Defaults of :func:`dynamix.forecast` (design of the pipeline: paper, section 3.3).
+
+    Nothing is checked here: :func:`dynamix.forecast` does that.
+
+    Parameters
+    ----------
+    embedding
+        How missing dimensions are made up; None: as the checkpoint says.
+    standardize, detrend, box_cox
+        Transforms of each channel, fitted to the context and undone on the forecast.
+    gate_noise, seed
+        Whether the gate's noise is drawn, and the seed of every random draw.
+    engine
+        ``"auto"``, ``"compiled"`` or ``"torch"``.
+    n_samples
+        Size of an ensemble; None: a single forecast.
 
     Examples
     --------
@@ -207,10 +249,73 @@ class TrainingConfig:
     Steps are sampling steps. ``window`` counts the points of the training window: ``window - 1``
     predictions, the first ``overlap`` points of which still lie inside the context.
 
+    Parameters
+    ----------
+    epochs, batches_per_epoch, batch_size
+        Length of the run: a batch of so many sequences is an optimiser step.
+    context_length, longer_contexts, window, overlap
+        Steps of a training sequence; the further context lengths are drawn as often as the first.
+        ``overlap`` is at least 1 and exceeds neither window nor any context.
+    points_per_period, trajectory_length
+        Sampling of the corpus: a trajectory of so many points per system and rate (2 or more a
+        period).
+    variants, variant_jitter, variant_length
+        Further trajectories per system with perturbed parameters
+        (:func:`dynamix.systems.variant`): how many, by how much, and their points.
+    systems, hold_out_validation, data
+        What is trained on: dysts systems by name; none named, the split's, with or without the
+        validation systems; or files of own trajectories instead.
+    signed_permutations, rotations, warp
+        Other coordinates for each sequence (:class:`dynamix.windows.WindowSampler`); ``warp`` in
+        [0, 1).
+    frozen
+        Names of parameters kept at their first values.
+    start_from, start_sharpness
+        A checkpoint to start from (a name, path or hub address), and what its ``tau_att`` is
+        divided by.
+    first_weights, analogue_pull, analogue_noise, attention_temperature
+        Without a checkpoint: ``"random"`` or ``"analogue"`` weights
+        (:func:`dynamix.analogue.start_as_analogue`), and the first ``tau_att``, positive.
+    averaging
+        Decay per step of a running mean of the weights, in [0, 1); 0 for none.
+    forcing, forcing_interval, forcing_strength
+        ``"sparse"``: the observed entries are overwritten every so many steps; ``"generalised"``:
+        at every step the data enters with this weight, in [0, 1].
+    loss, loss_scale
+        ``"squared"`` or ``"logarithmic"`` (:func:`dynamix.training.training_loss`), and the squared
+        error that the second one counts as small.
+    input_noise
+        Deviation of the noise on the inputs, in deviations of the sequence.
+    gate_noise_penalty, gate_noise_scale
+        Weight of the loss term that keeps ``sigma`` open, and the ``sigma`` at which it fades.
+    learning_rate, final_learning_rate
+        Of the first and the last epoch, exponential between them.
+    gradient_clip, adaptive_clip, skip_gradient, skip_loss, rollback_after
+        Of :class:`dynamix.training.Guard`: the largest gradient norm, and multiples of running
+        means that are clipped at or skipped; skips in a row after which weights are restored.
+    validate_every, validation_systems, validation_context, validation_horizon
+        Epochs between validations (0 for never), on which systems (none named: the split's), with
+        how many steps shown and forecast.
+    checkpoint_every
+        Epochs between two checkpoints.
+    seed, threads, engine
+        Seed of weights, batches and noise; CPU threads; ``"auto"``, ``"compiled"`` or ``"torch"``.
+
+    Raises
+    ------
+    InputError
+        If a choice is unknown, a number is out of range, or two settings contradict each other.
+
     Examples
     --------
     >>> TrainingConfig().sequence_length
     550
+    >>> TrainingConfig(context_length=200, longer_contexts=(400, 800)).sequence_length
+    850
+    >>> TrainingConfig(warp=1.0)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: warp must lie in [0, 1), found 1.0.
     """
 
     epochs: int = _described(2000, "epochs")
@@ -386,10 +491,37 @@ class TrainingConfig:
 class BenchmarkConfig:
     """The zero-shot protocol "dysts-3d": what is shown, and how far it is continued.
 
+    Parameters
+    ----------
+    context, horizon
+        Steps shown and steps forecast.
+    points_per_period
+        Samples per dominant period, 2 or more.
+    starts
+        Different starting points on each attractor.
+    bins, smoothing
+        Of :func:`dynamix.metrics.state_space_divergence`, per dimension, and of
+        :func:`dynamix.metrics.spectral_hellinger`, in frequency bins.
+    mase_steps
+        Steps that the short-term error is averaged over, at most ``horizon``.
+    lyapunov_steps
+        Steps that the model's largest Lyapunov exponent is averaged over; 0 leaves it out.
+    seed
+        Of the gate's noise.
+
+    Raises
+    ------
+    InputError
+        If a number is no integer or out of range.
+
     Examples
     --------
     >>> BenchmarkConfig(context=512).horizon
     10000
+    >>> BenchmarkConfig(horizon=5)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: mase_steps must not exceed horizon, found 10 and 5.
     """
 
     context: int = _described(2000, "context steps shown")
@@ -418,7 +550,31 @@ class BenchmarkConfig:
 
 @dataclass(frozen=True)
 class ResampleConfig:
-    """What :func:`dynamix.preprocessing.resample` mends, and where it refuses."""
+    """What :func:`dynamix.preprocessing.resample` mends, and where it refuses.
+
+    Parameters
+    ----------
+    longest_gap
+        Steps without an observation that are still interpolated.
+    most_filled
+        Largest share of interpolated steps, in [0, 1).
+    holes
+        What longer gaps lead to: ``"refuse"``, or ``"cut"`` to the longest stretch without one.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range; ``holes`` is checked by the function.
+
+    Examples
+    --------
+    >>> ResampleConfig()
+    ResampleConfig(longest_gap=6, most_filled=0.2, holes='refuse')
+    >>> ResampleConfig(most_filled=1.0)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: most_filled must lie in [0, 1), found 1.0.
+    """
 
     longest_gap: int = _described(6, "steps without an observation that are still interpolated")
     most_filled: float = _described(0.2, "largest share of interpolated steps")
@@ -434,10 +590,35 @@ class ResampleConfig:
 class RollingConfig:
     """Forecasts from many origins of one series, and how they are measured.
 
+    Parameters
+    ----------
+    contexts, horizons
+        Lengths in steps, each 2 or more: contexts shown, and horizons over which errors are
+        averaged.
+    origins
+        Starting points, spread evenly over what the contexts leave.
+    season
+        Lag of the change that MASE divides by, in steps.
+    dims, bins
+        Dimensions of the delay embedding that D_stsp is measured in, and histogram bins of each.
+    smoothing
+        Width of the spectra's smoothing, in frequency bins.
+    seed
+        Handed to every forecaster.
+
+    Raises
+    ------
+    InputError
+        If a number is no integer or out of range, or no length is named.
+
     Examples
     --------
     >>> RollingConfig(contexts=(256, 512)).origins
     20
+    >>> RollingConfig(contexts=())
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: contexts must name at least one length.
     """
 
     contexts: tuple[int, ...] = _described((512,), "context steps shown")
@@ -464,7 +645,46 @@ class RollingConfig:
 class ReportConfig:
     """Limits of the report on a reader's own data: rules of thumb, to be argued with.
 
-    Triples are the limits of a note, a warning and a serious finding.
+    Triples are the limits of a note, a warning and a serious finding. Nothing is checked here.
+
+    Parameters
+    ----------
+    fewest_rows
+        Rows below which there is no report.
+    trained_points, fewest_points
+        Samples per dominant oscillation: the range that training covers, and where aliasing begins.
+    steps, oscillations
+        Length of the context, in steps and in oscillations; less is a finding.
+    shift, spread
+        What the halves of the context differ by: change of the mean in deviations, ratio of
+        deviations.
+    still_steps, constant
+        Equal values in a row that are no finding, and the longest constant stretch as a share.
+    repeat_steps, repeats
+        Length of a stretch that must not occur twice, and the share of such stretches.
+    resolution
+        Distance between neighbouring values, in deviations.
+    outlier, outliers
+        Robust deviations from the running median that make an outlier, and the share of outliers.
+    noise
+        One-step error of nearest neighbours, in deviations.
+    missing, off_grid
+        Share of steps that had to be interpolated, and of rows at times off the regular grid.
+    most_unreadable
+        Share of entries that are no number, beyond which a column is text.
+    longest_gap, most_filled
+        As in :class:`ResampleConfig`.
+    origins, held_out
+        Of the trial on the context's own end: its starting points, and its longest length as a
+        share.
+
+    Examples
+    --------
+    >>> note, warning, serious = ReportConfig().steps
+    >>> note > warning > serious  # the shorter the context, the graver
+    True
+    >>> ReportConfig(fewest_rows=50).fewest_rows
+    50
     """
 
     fewest_rows: int = _described(24, "rows below which there is no report")
@@ -515,10 +735,32 @@ ConfigT = TypeVar("ConfigT")
 def from_dict(kind: type[ConfigT], values: dict[str, Any], *, source: str) -> ConfigT:
     """Rebuild a config from JSON values; ``source`` names the file in error messages.
 
+    Parameters
+    ----------
+    kind
+        The dataclass; what is missing keeps its default.
+    values
+        Settings by name; lists become tuples.
+    source
+        Where they come from, for messages.
+
+    Returns
+    -------
+    An instance of ``kind``.
+
     Raises
     ------
     InputError
         If a key is unknown or a value does not fit its field.
+
+    Examples
+    --------
+    >>> from_dict(ModelConfig, {"local_neighbours": [20, 40]}, source="model.json").local_neighbours
+    (20, 40)
+    >>> from_dict(ResampleConfig, {"gap": 3}, source="mine.json")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: mine.json holds unknown settings ['gap']; ResampleConfig knows ...
     """
     known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)

@@ -24,6 +24,23 @@ class Dataset:
     """Where a series comes from, what it holds, and how it is read.
 
     Without a ``url`` it is carried by statsmodels, under the name in ``file``.
+
+    Parameters
+    ----------
+    name, description
+        What :func:`dynamix.datasets.load` takes, and a line for readers.
+    file, url, sha256
+        The file's name in the folder of datasets, where it is fetched from, and its checksum.
+    source, licence
+        Who measured and who passes it on, and on which terms.
+
+    Examples
+    --------
+    >>> entry = REGISTRY["beijing_weather"]
+    >>> list(entry.columns.values()), entry.unit
+    (['temperature', 'pressure', 'dew point'], '°C, hPa, °C')
+    >>> entry.step, entry.seasons, entry.joint  # hourly, with a day's period
+    ('h', (24,), True)
     """
 
     name: str

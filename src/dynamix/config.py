@@ -47,25 +47,43 @@ class ModelConfig:
 
     Parameters
     ----------
-    observed_dims, latent_dims, experts, relu_units, hidden_units
-        Sizes: M is at least N and P. Without learned experts (J = 0) there must be local ones.
+    observed_dims
+        N, 1 or more.
+    latent_dims
+        M, at least N and P.
+    experts
+        Learned experts J; 0 needs local ones.
+    relu_units
+        P of an AL-RNN expert, 0 or more.
+    hidden_units
+        H, 1 or more.
     expert_kind
         ``"alrnn"`` or ``"clipped_shallow_plrnn"``.
     probabilistic
         Whether experts add noise of a learned width to every step.
-    local_neighbours, local_ridge, local_pull, local_choice
-        Local experts (:mod:`dynamix.local`): the context steps that each one's affine map is fitted
-        to (N + 2 or more), a number for each; the ridge of the fit, positive; what the maps do to
-        directions without data, from 0 (forget) to 1 (keep), one number for all or one each; and
-        who weighs them, ``"gate"`` at every step or ``"context"`` once (only without learned
-        experts).
-    attention_sharpness, quiet_steps, reference_spacing
-        Of forecasts, not of training: what the attention's temperature is divided by (positive),
-        how many first steps draw no gate noise, and the spacing of a context at which the gate's
-        widths are as trained, in deviations (:mod:`dynamix.spacing`; 0 leaves them alone).
-    embedding, complete_from
-        How forecasts make up missing dimensions unless they are told, and with how many channels a
-        system counts as wholly observed, so that zeros are appended instead (0: never).
+    local_neighbours
+        Context steps that the affine map of each local expert (:mod:`dynamix.local`) is fitted to,
+        N + 2 or more; a number for each such expert.
+    local_ridge
+        Ridge of that fit, positive, as a share of the squared distance to the furthest of them.
+    local_pull
+        What those maps do to directions without data, from 0 (forget) to 1 (keep); one number for
+        all local experts, or one each.
+    local_choice
+        Who weighs local experts: ``"gate"`` at every step, or ``"context"``, which picks one for a
+        whole forecast (only without learned experts).
+    attention_sharpness
+        Forecasts divide the attention's temperature by it; positive.
+    quiet_steps
+        First steps of a forecast that draw no gate noise.
+    embedding
+        How forecasts make up missing dimensions unless they are told.
+    complete_from
+        Channels with which a system counts as wholly observed, so that zeros are appended; 0:
+        never.
+    reference_spacing
+        Spacing of a context, in deviations, at which forecasts leave the gate's widths as trained
+        (:mod:`dynamix.spacing`); 0 leaves them alone always.
 
     Raises
     ------
@@ -213,8 +231,10 @@ class ForecastConfig:
         How missing dimensions are made up; None: as the checkpoint says.
     standardize, detrend, box_cox
         Transforms of each channel, fitted to the context and undone on the forecast.
-    gate_noise, seed
-        Whether the gate's noise is drawn, and the seed of every random draw.
+    gate_noise
+        Whether the gate's noise is drawn.
+    seed
+        Of every random draw.
     engine
         ``"auto"``, ``"compiled"`` or ``"torch"``.
     n_samples
@@ -251,55 +271,103 @@ class TrainingConfig:
 
     Parameters
     ----------
-    epochs, batches_per_epoch, batch_size
-        Length of the run: a batch of so many sequences is an optimiser step.
-    context_length, longer_contexts, window, overlap
-        Steps of a training sequence; the further context lengths are drawn as often as the first.
-        ``overlap`` is at least 1 and exceeds neither window nor any context.
-    points_per_period, trajectory_length
-        Sampling of the corpus: a trajectory of so many points per system and rate (2 or more a
-        period).
-    variants, variant_jitter, variant_length
-        Further trajectories per system with perturbed parameters
-        (:func:`dynamix.systems.variant`): how many, by how much, and their points.
-    systems, hold_out_validation, data
-        What is trained on: dysts systems by name; none named, the split's, with or without the
-        validation systems; or files of own trajectories instead.
-    signed_permutations, rotations, warp
-        Other coordinates for each sequence (:class:`dynamix.windows.WindowSampler`); ``warp`` in
-        [0, 1).
+    epochs
+        Length of the run.
+    batches_per_epoch
+        Optimiser steps in an epoch.
+    batch_size
+        Sequences in a batch.
+    context_length
+        Context steps T_C of a training sequence, 2 or more.
+    longer_contexts
+        Other context lengths, drawn as often as ``context_length``; each at least ``overlap``.
+    window
+        Points of the training window, 2 or more.
+    overlap
+        Points of the window that lie in the context: from 1 to the smaller of window and context.
+    points_per_period
+        Samples per dominant period, 2 or more; several rates give several trajectories per system.
+    trajectory_length
+        Points of each of these trajectories.
+    variants
+        Further trajectories per system, with perturbed parameters
+        (:func:`dynamix.systems.variant`), each at a random rate between the lowest and the highest.
+    variant_jitter
+        Largest relative change of a parameter in them.
+    variant_length
+        Points of each of them.
+    systems
+        Three-dimensional dysts systems to train on; none named: the split's training systems.
+    hold_out_validation
+        Whether the validation systems are left out of these.
+    data
+        Files of own trajectories to train on instead (:func:`dynamix.windows.load_trajectories`).
+    signed_permutations, rotations
+        Whether each sequence's axes are permuted and mirrored, or rotated, at random.
+    warp
+        Strength of a random smooth change of coordinates, in [0, 1)
+        (:class:`dynamix.windows.WindowSampler`).
     frozen
-        Names of parameters kept at their first values.
-    start_from, start_sharpness
-        A checkpoint to start from (a name, path or hub address), and what its ``tau_att`` is
-        divided by.
-    first_weights, analogue_pull, analogue_noise, attention_temperature
-        Without a checkpoint: ``"random"`` or ``"analogue"`` weights
-        (:func:`dynamix.analogue.start_as_analogue`), and the first ``tau_att``, positive.
+        Parameters kept at their first values, by name.
+    start_from
+        Checkpoint to start from: what :meth:`dynamix.DynaMix.from_pretrained` takes; empty for
+        none.
+    first_weights
+        Without a checkpoint: ``"random"`` or ``"analogue"``.
+    analogue_pull, analogue_noise
+        ``pull`` and ``noise`` of :func:`dynamix.analogue.start_as_analogue`.
+    attention_temperature
+        First ``tau_att`` without a checkpoint, positive, in deviations of the context.
+    start_sharpness
+        What the checkpoint's ``tau_att`` is divided by.
     averaging
         Decay per step of a running mean of the weights, in [0, 1); 0 for none.
-    forcing, forcing_interval, forcing_strength
-        ``"sparse"``: the observed entries are overwritten every so many steps; ``"generalised"``:
-        at every step the data enters with this weight, in [0, 1].
-    loss, loss_scale
-        ``"squared"`` or ``"logarithmic"`` (:func:`dynamix.training.training_loss`), and the squared
-        error that the second one counts as small.
+    forcing
+        Teacher forcing, ``"sparse"`` (Mikhaeil et al., 2022) or ``"generalised"`` (Hess et al.,
+        2023).
+    forcing_interval
+        Sparse forcing: steps between two overwritings of the observed entries, tau.
+    forcing_strength
+        Generalised forcing: weight alpha of the data at every step, in [0, 1].
+    loss
+        ``"squared"`` or ``"logarithmic"`` (:func:`dynamix.training.training_loss`).
+    loss_scale
+        Logarithmic loss: squared error that counts as small, positive.
     input_noise
         Deviation of the noise on the inputs, in deviations of the sequence.
-    gate_noise_penalty, gate_noise_scale
-        Weight of the loss term that keeps ``sigma`` open, and the ``sigma`` at which it fades.
-    learning_rate, final_learning_rate
-        Of the first and the last epoch, exponential between them.
-    gradient_clip, adaptive_clip, skip_gradient, skip_loss, rollback_after
-        Of :class:`dynamix.training.Guard`: the largest gradient norm, and multiples of running
-        means that are clipped at or skipped; skips in a row after which weights are restored.
-    validate_every, validation_systems, validation_context, validation_horizon
-        Epochs between validations (0 for never), on which systems (none named: the split's), with
-        how many steps shown and forecast.
+    gate_noise_penalty
+        Weight of the loss term that keeps ``sigma`` open.
+    gate_noise_scale
+        ``sigma`` at which that term has fallen by a factor e.
+    learning_rate
+        Of the first epoch; it falls exponentially.
+    final_learning_rate
+        Of the last epoch, positive and no larger.
+    gradient_clip
+        Largest gradient norm ever applied.
+    adaptive_clip
+        Multiple of the gradient norm's running mean that is clipped at.
+    skip_gradient, skip_loss
+        Multiple of its running mean beyond which a batch is skipped
+        (:class:`dynamix.training.Guard`).
+    rollback_after
+        Skips in a row after which the last good weights are restored.
+    validate_every
+        Epochs between two validations; 0 for never.
+    validation_systems
+        What is validated on; none named: the split's.
+    validation_context
+        Steps shown in validation.
+    validation_horizon
+        Steps forecast in validation.
     checkpoint_every
         Epochs between two checkpoints.
-    seed, threads, engine
-        Seed of weights, batches and noise; CPU threads; ``"auto"``, ``"compiled"`` or ``"torch"``.
+    seed
+        Of first weights, batches and noise.
+    threads
+        CPU threads.
+    engine
+        What computes loss and gradient: ``"auto"``, ``"compiled"`` or ``"torch"``.
 
     Raises
     ------
@@ -493,15 +561,18 @@ class BenchmarkConfig:
 
     Parameters
     ----------
-    context, horizon
-        Steps shown and steps forecast.
+    context
+        Steps shown, 2 or more.
+    horizon
+        Steps forecast.
     points_per_period
         Samples per dominant period, 2 or more.
     starts
         Different starting points on each attractor.
-    bins, smoothing
-        Of :func:`dynamix.metrics.state_space_divergence`, per dimension, and of
-        :func:`dynamix.metrics.spectral_hellinger`, in frequency bins.
+    bins
+        Per dimension, of :func:`dynamix.metrics.state_space_divergence`.
+    smoothing
+        Of :func:`dynamix.metrics.spectral_hellinger`, in frequency bins.
     mase_steps
         Steps that the short-term error is averaged over, at most ``horizon``.
     lyapunov_steps
@@ -592,15 +663,18 @@ class RollingConfig:
 
     Parameters
     ----------
-    contexts, horizons
-        Lengths in steps, each 2 or more: contexts shown, and horizons over which errors are
-        averaged.
+    contexts
+        Steps shown, each 2 or more.
+    horizons
+        Steps over which errors are averaged, each 2 or more.
     origins
         Starting points, spread evenly over what the contexts leave.
     season
         Lag of the change that MASE divides by, in steps.
-    dims, bins
-        Dimensions of the delay embedding that D_stsp is measured in, and histogram bins of each.
+    dims
+        Dimensions of the delay embedding that D_stsp is measured in.
+    bins
+        Histogram bins of each of them, 2 or more.
     smoothing
         Width of the spectra's smoothing, in frequency bins.
     seed
@@ -651,32 +725,46 @@ class ReportConfig:
     ----------
     fewest_rows
         Rows below which there is no report.
-    trained_points, fewest_points
-        Samples per dominant oscillation: the range that training covers, and where aliasing begins.
-    steps, oscillations
-        Length of the context, in steps and in oscillations; less is a finding.
-    shift, spread
-        What the halves of the context differ by: change of the mean in deviations, ratio of
-        deviations.
-    still_steps, constant
-        Equal values in a row that are no finding, and the longest constant stretch as a share.
-    repeat_steps, repeats
-        Length of a stretch that must not occur twice, and the share of such stretches.
+    trained_points
+        Samples per dominant oscillation that training covers, from and to.
+    fewest_points
+        Samples per oscillation below which aliasing begins.
+    steps
+        Length of the context in steps; less is a finding.
+    oscillations
+        Oscillations that the context shows; fewer are a finding.
+    shift
+        Change of the mean between the context's halves, in deviations.
+    spread
+        Ratio of the deviations of the halves.
+    still_steps
+        Equal values in a row that are no finding.
+    constant
+        Longest constant stretch, as a share of the context.
+    repeat_steps
+        Length in steps of a stretch that must not occur twice.
+    repeats
+        Share of such stretches.
     resolution
         Distance between neighbouring values, in deviations.
-    outlier, outliers
-        Robust deviations from the running median that make an outlier, and the share of outliers.
+    outlier
+        Robust deviations from the running median that make an outlier.
+    outliers
+        Share of outliers.
     noise
         One-step error of nearest neighbours, in deviations.
-    missing, off_grid
-        Share of steps that had to be interpolated, and of rows at times off the regular grid.
+    missing
+        Share of steps that had to be interpolated.
+    off_grid
+        Share of rows at times off the regular grid.
     most_unreadable
         Share of entries that are no number, beyond which a column is text.
     longest_gap, most_filled
         As in :class:`ResampleConfig`.
-    origins, held_out
-        Of the trial on the context's own end: its starting points, and its longest length as a
-        share.
+    origins
+        Starting points of the trial on the context's own end.
+    held_out
+        Longest trial, as a share of the context.
 
     Examples
     --------

@@ -27,12 +27,20 @@ class Dataset:
 
     Parameters
     ----------
-    name, description
-        What :func:`dynamix.datasets.load` takes, and a line for readers.
-    file, url, sha256
-        The file's name in the folder of datasets, where it is fetched from, and its checksum.
-    source, licence
-        Who measured and who passes it on, and on which terms.
+    name
+        What :func:`dynamix.datasets.load` takes.
+    description
+        A line for readers: what was measured, where and when.
+    file
+        Name of the file in the folder of datasets.
+    source
+        Who measured, and who passes it on.
+    licence
+        On which terms.
+    url
+        Where the file is fetched from.
+    sha256
+        The file's checksum, in hexadecimal digits.
 
     Examples
     --------

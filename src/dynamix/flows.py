@@ -302,8 +302,10 @@ def flows(
 
     Parameters
     ----------
-    count, first_seed
-        How many flows, 1 or more, and the seed of the first one.
+    count
+        How many flows, 1 or more.
+    first_seed
+        Seed of the first one, 0 or more.
     n, points_per_period, dims, kind
         As in :func:`flow`, the same for all.
 

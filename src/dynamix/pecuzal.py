@@ -301,8 +301,10 @@ def cost_change(
     ----------
     x
         The series ``(T,)``.
-    lags, lag
-        Of the components that there are, and of the one to be added, in steps.
+    lags
+        Of the components that there are, in steps.
+    lag
+        Of the component to be added.
     horizon
         Longest horizon of the costs, in steps, 2 or more.
     theiler

@@ -407,8 +407,10 @@ def variant(
     ----------
     name
         A name of :func:`catalogue`.
-    n, points_per_period
-        Samples, and samples per dominant period of the unperturbed system; see :func:`trajectory`.
+    n
+        Samples.
+    points_per_period
+        Samples per dominant period of the unperturbed system.
     jitter
         Largest relative change of a parameter, from 0 to below 1.
     seed

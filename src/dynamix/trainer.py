@@ -46,21 +46,26 @@ class Trainer:
     ----------
     output
         The folder; :meth:`run` makes it.
-    model, training
-        Settings; None: the defaults. With ``start_from`` the model is the checkpoint's.
+    model
+        Sizes and kinds; None: the defaults, or the checkpoint's with ``start_from``.
+    training
+        The other settings; None: the defaults.
     trajectories
         Own trajectories ``(T, N)``, or with fewer channels; None: those of ``training.data``, else
         the dysts corpus.
 
     Attributes
     ----------
-    model, kept
-        The model that is trained, and what is validated and saved: the same, or with ``averaging``
-        a running mean of its weights.
+    model
+        What is trained.
+    kept
+        What is validated and saved: the model, or with ``averaging`` a running mean of its weights.
     guard
         The :class:`dynamix.training.Guard` of the run.
-    epoch, seconds
-        Epochs done, and the time that they took.
+    epoch
+        Epochs done.
+    seconds
+        The time that they took.
     compiled
         Whether the compiled engine trains.
 

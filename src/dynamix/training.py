@@ -176,10 +176,14 @@ class Guard:
 
     Attributes
     ----------
-    mean_norm, mean_loss
-        Running means over the batches applied; a norm enters as clipped.
-    seen, skipped
-        Batches applied and batches skipped so far.
+    mean_norm
+        Running mean of the gradient norm over the batches applied, as clipped.
+    mean_loss
+        Running mean of the loss.
+    seen
+        Batches applied so far.
+    skipped
+        Batches skipped so far.
     skipped_in_a_row
         Batches skipped since the last one that was applied.
     rollbacks
@@ -210,8 +214,10 @@ class Guard:
 
         Parameters
         ----------
-        loss, norm
-            Of the batch: its loss, and its gradient's Euclidean norm before clipping.
+        loss
+            Of the batch.
+        norm
+            Euclidean norm of its gradient, before clipping.
         config
             ``skip_gradient`` and ``skip_loss`` say which multiple of a running mean is too much.
             Over the first 20 batches only what is not finite is skipped.
@@ -269,8 +275,10 @@ def train(
     ----------
     output
         The folder; it is made where it does not exist.
-    model, training
-        Settings; the defaults are the paper's.
+    model
+        Sizes and kinds; None: the paper's, or the checkpoint's with ``start_from``.
+    training
+        Corpus, forcing, loss and optimiser; None: the paper's.
     trajectories
         Own trajectories ``(T, N)`` to train on instead of the corpus, in any units; those with
         fewer channels get zeros for the others.

@@ -103,9 +103,11 @@ class WindowSampler:
         Channels of a sequence, N; None: as many as the trajectories have.
     length
         Points of a sequence; no trajectory may be shorter.
-    signed_permutations, rotations
-        Permute and mirror the axes of every sequence at random, or rotate it: the dynamics do not
-        depend on the axes they are written in, and neither should the model.
+    signed_permutations
+        Permute and mirror the axes of every sequence at random: the dynamics do not depend on the
+        axes they are written in, and neither should the model.
+    rotations
+        Rotate every sequence at random, for the same reason.
     warp
         Strength of a random smooth change of coordinates: along random axes, ``u`` becomes ``u + g
         tanh(u - b)``, ``|g| <= warp``. Below 1 it has an inverse, so the sequence stays the orbit

@@ -302,8 +302,10 @@ class TrainingConfig:
         Whether the validation systems are left out of these.
     data
         Files of own trajectories to train on instead (:func:`dynamix.windows.load_trajectories`).
-    signed_permutations, rotations
-        Whether each sequence's axes are permuted and mirrored, or rotated, at random.
+    signed_permutations
+        Whether each sequence's axes are permuted and mirrored at random.
+    rotations
+        Whether each sequence is rotated at random.
     warp
         Strength of a random smooth change of coordinates, in [0, 1)
         (:class:`dynamix.windows.WindowSampler`).
@@ -314,8 +316,10 @@ class TrainingConfig:
         none.
     first_weights
         Without a checkpoint: ``"random"`` or ``"analogue"``.
-    analogue_pull, analogue_noise
-        ``pull`` and ``noise`` of :func:`dynamix.analogue.start_as_analogue`.
+    analogue_pull
+        ``pull`` of :func:`dynamix.analogue.start_as_analogue`.
+    analogue_noise
+        ``noise`` of the same.
     attention_temperature
         First ``tau_att`` without a checkpoint, positive, in deviations of the context.
     start_sharpness

@@ -418,7 +418,8 @@ def variant(
 
     Returns
     -------
-    ``(n, N)``, float32, in the system's own units, after 1000 samples that are dropped.
+    ``(n, N)``, float32, in the system's own units, after 1000 samples that are dropped; of the
+    unperturbed system none is.
 
     Raises
     ------

@@ -45,15 +45,60 @@ class ModelConfig:
     The paper's letters: ``observed_dims`` N, ``latent_dims`` M, ``experts`` J, ``relu_units`` P,
     ``hidden_units`` H (clipped shallow PLRNN experts only).
 
+    Parameters
+    ----------
+    observed_dims
+        N, 1 or more.
+    latent_dims
+        M, at least N and P.
+    experts
+        Learned experts J; 0 needs local ones.
+    relu_units
+        P of an AL-RNN expert, 0 or more.
+    hidden_units
+        H, 1 or more.
+    expert_kind
+        ``"alrnn"`` or ``"clipped_shallow_plrnn"``.
+    probabilistic
+        Whether experts add noise of a learned width to every step.
+    local_neighbours
+        Context steps that the affine map of each local expert (:mod:`dynamix.local`) is fitted to,
+        N + 2 or more; a number for each such expert.
+    local_ridge
+        Ridge of that fit, positive, as a share of the squared distance to the furthest of them.
+    local_pull
+        What those maps do to directions without data, from 0 (forget) to 1 (keep); one number for
+        all local experts, or one each.
+    local_choice
+        Who weighs local experts: ``"gate"`` at every step, or ``"context"``, which picks one for a
+        whole forecast (only without learned experts).
+    attention_sharpness
+        Forecasts divide the attention's temperature by it; positive.
+    quiet_steps
+        First steps of a forecast that draw no gate noise.
+    embedding
+        How forecasts make up missing dimensions unless they are told.
+    complete_from
+        Channels with which a system counts as wholly observed, so that zeros are appended; 0:
+        never.
+    reference_spacing
+        Spacing of a context, in deviations, at which forecasts leave the gate's widths as trained
+        (:mod:`dynamix.spacing`); 0 leaves them alone always.
+
     Raises
     ------
     InputError
-        If a size is out of range, or P exceeds M, or N exceeds M.
+        If a size is out of range, P exceeds M, or N exceeds M; if a kind or embedding is unknown,
+        the settings of local experts do not fit each other, or another number is out of range.
 
     Examples
     --------
     >>> ModelConfig().latent_dims
     30
+    >>> ModelConfig(relu_units=31)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: relu_units (P = 31) must not exceed latent_dims (M = 30).
     """
 
     observed_dims: int = _described(3, "observed dimensions N")
@@ -158,7 +203,7 @@ class ModelConfig:
             )
 
     def embedding_of(self, channels: int) -> Embedding:
-        """How forecasts of so many channels make up missing dimensions, unless they are told."""
+        """How forecasts of so many ``channels`` make up missing dimensions unless they are told."""
         complete = self.complete_from and channels >= self.complete_from
         return "zero" if complete else self.embedding
 
@@ -169,7 +214,7 @@ class ModelConfig:
 
     @property
     def local_experts(self) -> tuple[tuple[int, float], ...]:
-        """Neighbours and pull of each local expert."""
+        """Neighbours (context steps) and pull of each local expert."""
         pulls = self.local_pull * (len(self.local_neighbours) if len(self.local_pull) == 1 else 1)
         return tuple(zip(self.local_neighbours, pulls, strict=True))
 
@@ -177,6 +222,23 @@ class ModelConfig:
 @dataclass(frozen=True)
 class ForecastConfig:
     """Defaults of :func:`dynamix.forecast` (design of the pipeline: paper, section 3.3).
+
+    Nothing is checked here: :func:`dynamix.forecast` does that.
+
+    Parameters
+    ----------
+    embedding
+        How missing dimensions are made up; None: as the checkpoint says.
+    standardize, detrend, box_cox
+        Transforms of each channel, fitted to the context and undone on the forecast.
+    gate_noise
+        Whether the gate's noise is drawn.
+    seed
+        Of every random draw.
+    engine
+        ``"auto"``, ``"compiled"`` or ``"torch"``.
+    n_samples
+        Size of an ensemble; None: a single forecast.
 
     Examples
     --------
@@ -207,10 +269,125 @@ class TrainingConfig:
     Steps are sampling steps. ``window`` counts the points of the training window: ``window - 1``
     predictions, the first ``overlap`` points of which still lie inside the context.
 
+    Parameters
+    ----------
+    epochs
+        Length of the run.
+    batches_per_epoch
+        Optimiser steps in an epoch.
+    batch_size
+        Sequences in a batch.
+    context_length
+        Context steps T_C of a training sequence, 2 or more.
+    longer_contexts
+        Other context lengths, drawn as often as ``context_length``; each at least ``overlap``.
+    window
+        Points of the training window, 2 or more.
+    overlap
+        Points of the window that lie in the context: from 1 to the smaller of window and context.
+    points_per_period
+        Samples per dominant period, 2 or more; several rates give several trajectories per system.
+    trajectory_length
+        Points of each of these trajectories.
+    variants
+        Further trajectories per system, with perturbed parameters
+        (:func:`dynamix.systems.variant`), each at a random rate between the lowest and the highest.
+    variant_jitter
+        Largest relative change of a parameter in them.
+    variant_length
+        Points of each of them.
+    systems
+        Three-dimensional dysts systems to train on; none named: the split's training systems.
+    hold_out_validation
+        Whether the validation systems are left out of these.
+    data
+        Files of own trajectories to train on instead (:func:`dynamix.windows.load_trajectories`).
+    signed_permutations
+        Whether each sequence's axes are permuted and mirrored at random.
+    rotations
+        Whether each sequence is rotated at random.
+    warp
+        Strength of a random smooth change of coordinates, in [0, 1)
+        (:class:`dynamix.windows.WindowSampler`).
+    frozen
+        Parameters kept at their first values, by name.
+    start_from
+        Checkpoint to start from: what :meth:`dynamix.DynaMix.from_pretrained` takes; empty for
+        none.
+    first_weights
+        Without a checkpoint: ``"random"`` or ``"analogue"``.
+    analogue_pull
+        ``pull`` of :func:`dynamix.analogue.start_as_analogue`.
+    analogue_noise
+        ``noise`` of the same.
+    attention_temperature
+        First ``tau_att`` without a checkpoint, positive, in deviations of the context.
+    start_sharpness
+        What the checkpoint's ``tau_att`` is divided by.
+    averaging
+        Decay per step of a running mean of the weights, in [0, 1); 0 for none.
+    forcing
+        Teacher forcing, ``"sparse"`` (Mikhaeil et al., 2022) or ``"generalised"`` (Hess et al.,
+        2023).
+    forcing_interval
+        Sparse forcing: steps between two overwritings of the observed entries, tau.
+    forcing_strength
+        Generalised forcing: weight alpha of the data at every step, in [0, 1].
+    loss
+        ``"squared"`` or ``"logarithmic"`` (:func:`dynamix.training.training_loss`).
+    loss_scale
+        Logarithmic loss: squared error that counts as small, positive.
+    input_noise
+        Deviation of the noise on the inputs, in deviations of the sequence.
+    gate_noise_penalty
+        Weight of the loss term that keeps ``sigma`` open.
+    gate_noise_scale
+        ``sigma`` at which that term has fallen by a factor e.
+    learning_rate
+        Of the first epoch; it falls exponentially.
+    final_learning_rate
+        Of the last epoch, positive and no larger.
+    gradient_clip
+        Largest gradient norm ever applied.
+    adaptive_clip
+        Multiple of the gradient norm's running mean that is clipped at.
+    skip_gradient, skip_loss
+        Multiple of its running mean beyond which a batch is skipped
+        (:class:`dynamix.training.Guard`).
+    rollback_after
+        Skips in a row after which the last good weights are restored.
+    validate_every
+        Epochs between two validations; 0 for never.
+    validation_systems
+        What is validated on; none named: the split's.
+    validation_context
+        Steps shown in validation.
+    validation_horizon
+        Steps forecast in validation.
+    checkpoint_every
+        Epochs between two checkpoints.
+    seed
+        Of first weights, batches and noise.
+    threads
+        CPU threads.
+    engine
+        What computes loss and gradient: ``"auto"``, ``"compiled"`` or ``"torch"``.
+
+    Raises
+    ------
+    InputError
+        If a choice is unknown, a number is out of range, or two settings contradict each other.
+
     Examples
     --------
     >>> TrainingConfig().sequence_length
     550
+    >>> TrainingConfig(context_length=200, longer_contexts=(400, 800)).sequence_length
+    850
+    >>> TrainingConfig(warp=1.0)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: warp must lie in [0, 1), found 1.0.
     """
 
     epochs: int = _described(2000, "epochs")
@@ -386,10 +563,40 @@ class TrainingConfig:
 class BenchmarkConfig:
     """The zero-shot protocol "dysts-3d": what is shown, and how far it is continued.
 
+    Parameters
+    ----------
+    context
+        Steps shown, 2 or more.
+    horizon
+        Steps forecast.
+    points_per_period
+        Samples per dominant period, 2 or more.
+    starts
+        Different starting points on each attractor.
+    bins
+        Per dimension, of :func:`dynamix.metrics.state_space_divergence`.
+    smoothing
+        Of :func:`dynamix.metrics.spectral_hellinger`, in frequency bins.
+    mase_steps
+        Steps that the short-term error is averaged over, at most ``horizon``.
+    lyapunov_steps
+        Steps that the model's largest Lyapunov exponent is averaged over; 0 leaves it out.
+    seed
+        Of the gate's noise.
+
+    Raises
+    ------
+    InputError
+        If a number is no integer or out of range.
+
     Examples
     --------
     >>> BenchmarkConfig(context=512).horizon
     10000
+    >>> BenchmarkConfig(horizon=5)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: mase_steps must not exceed horizon, found 10 and 5.
     """
 
     context: int = _described(2000, "context steps shown")
@@ -418,7 +625,31 @@ class BenchmarkConfig:
 
 @dataclass(frozen=True)
 class ResampleConfig:
-    """What :func:`dynamix.preprocessing.resample` mends, and where it refuses."""
+    """What :func:`dynamix.preprocessing.resample` mends, and where it refuses.
+
+    Parameters
+    ----------
+    longest_gap
+        Steps without an observation that are still interpolated.
+    most_filled
+        Largest share of interpolated steps, in [0, 1).
+    holes
+        What longer gaps lead to: ``"refuse"``, or ``"cut"`` to the longest stretch without one.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range; ``holes`` is checked by the function.
+
+    Examples
+    --------
+    >>> ResampleConfig()
+    ResampleConfig(longest_gap=6, most_filled=0.2, holes='refuse')
+    >>> ResampleConfig(most_filled=1.0)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: most_filled must lie in [0, 1), found 1.0.
+    """
 
     longest_gap: int = _described(6, "steps without an observation that are still interpolated")
     most_filled: float = _described(0.2, "largest share of interpolated steps")
@@ -434,10 +665,38 @@ class ResampleConfig:
 class RollingConfig:
     """Forecasts from many origins of one series, and how they are measured.
 
+    Parameters
+    ----------
+    contexts
+        Steps shown, each 2 or more.
+    horizons
+        Steps over which errors are averaged, each 2 or more.
+    origins
+        Starting points, spread evenly over what the contexts leave.
+    season
+        Lag of the change that MASE divides by, in steps.
+    dims
+        Dimensions of the delay embedding that D_stsp is measured in.
+    bins
+        Histogram bins of each of them, 2 or more.
+    smoothing
+        Width of the spectra's smoothing, in frequency bins.
+    seed
+        Handed to every forecaster.
+
+    Raises
+    ------
+    InputError
+        If a number is no integer or out of range, or no length is named.
+
     Examples
     --------
     >>> RollingConfig(contexts=(256, 512)).origins
     20
+    >>> RollingConfig(contexts=())
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: contexts must name at least one length.
     """
 
     contexts: tuple[int, ...] = _described((512,), "context steps shown")
@@ -464,7 +723,60 @@ class RollingConfig:
 class ReportConfig:
     """Limits of the report on a reader's own data: rules of thumb, to be argued with.
 
-    Triples are the limits of a note, a warning and a serious finding.
+    Triples are the limits of a note, a warning and a serious finding. Nothing is checked here.
+
+    Parameters
+    ----------
+    fewest_rows
+        Rows below which there is no report.
+    trained_points
+        Samples per dominant oscillation that training covers, from and to.
+    fewest_points
+        Samples per oscillation below which aliasing begins.
+    steps
+        Length of the context in steps; less is a finding.
+    oscillations
+        Oscillations that the context shows; fewer are a finding.
+    shift
+        Change of the mean between the context's halves, in deviations.
+    spread
+        Ratio of the deviations of the halves.
+    still_steps
+        Equal values in a row that are no finding.
+    constant
+        Longest constant stretch, as a share of the context.
+    repeat_steps
+        Length in steps of a stretch that must not occur twice.
+    repeats
+        Share of such stretches.
+    resolution
+        Distance between neighbouring values, in deviations.
+    outlier
+        Robust deviations from the running median that make an outlier.
+    outliers
+        Share of outliers.
+    noise
+        One-step error of nearest neighbours, in deviations.
+    missing
+        Share of steps that had to be interpolated.
+    off_grid
+        Share of rows at times off the regular grid.
+    most_unreadable
+        Share of entries that are no number, beyond which a column is text.
+    longest_gap, most_filled
+        As in :class:`ResampleConfig`.
+    origins
+        Starting points of the trial on the context's own end.
+    held_out
+        Longest trial, as a share of the context.
+
+    Examples
+    --------
+    >>> note, warning, serious = ReportConfig().steps
+    >>> note > warning > serious  # the shorter the context, the graver
+    True
+    >>> ReportConfig(fewest_rows=50).fewest_rows
+    50
     """
 
     fewest_rows: int = _described(24, "rows below which there is no report")
@@ -515,10 +827,32 @@ ConfigT = TypeVar("ConfigT")
 def from_dict(kind: type[ConfigT], values: dict[str, Any], *, source: str) -> ConfigT:
     """Rebuild a config from JSON values; ``source`` names the file in error messages.
 
+    Parameters
+    ----------
+    kind
+        The dataclass; what is missing keeps its default.
+    values
+        Settings by name; lists become tuples.
+    source
+        Where they come from, for messages.
+
+    Returns
+    -------
+    An instance of ``kind``.
+
     Raises
     ------
     InputError
         If a key is unknown or a value does not fit its field.
+
+    Examples
+    --------
+    >>> from_dict(ModelConfig, {"local_neighbours": [20, 40]}, source="model.json").local_neighbours
+    (20, 40)
+    >>> from_dict(ResampleConfig, {"gap": 3}, source="mine.json")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: mine.json holds unknown settings ['gap']; ResampleConfig knows ...
     """
     known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)

@@ -39,16 +39,31 @@ def pair(
     first, second
         Names of :func:`dynamix.systems.catalogue`; not of systems driven by time itself.
     n
-        Samples.
+        Samples, some hundreds or more: whether the pair keeps moving is judged by them.
     points_per_period
         Samples per dominant period of the first one.
     seed
-        Of the draws.
+        Of the draws, 0 or more.
+
+    Returns
+    -------
+    ``(n, N)``: the first system's variables, then the second's, in deviations that each variable
+    has in the system on its own. A thousand samples are dropped before.
 
     Raises
     ------
     InputError
-        If a name is unknown, a system is driven, or nothing but rest or escape is found.
+        If a name is unknown, a system is driven, ``n`` is no integer of at least 1, or nothing but
+        rest or escape is found.
+
+    Examples
+    --------
+    >>> pair("Lorenz", "Rossler", n=300).shape
+    (300, 6)
+    >>> pair("Lorenz", "Duffing", n=300)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: Duffing is driven by time, or has angles that grow; a pair needs ...
     """
     n = whole_number("n", n)
     flows = [_normalised(name) for name in (first, second)]

@@ -24,6 +24,31 @@ class Dataset:
     """Where a series comes from, what it holds, and how it is read.
 
     Without a ``url`` it is carried by statsmodels, under the name in ``file``.
+
+    Parameters
+    ----------
+    name
+        What :func:`dynamix.datasets.load` takes.
+    description
+        A line for readers: what was measured, where and when.
+    file
+        Name of the file in the folder of datasets.
+    source
+        Who measured, and who passes it on.
+    licence
+        On which terms.
+    url
+        Where the file is fetched from.
+    sha256
+        The file's checksum, in hexadecimal digits.
+
+    Examples
+    --------
+    >>> entry = REGISTRY["beijing_weather"]
+    >>> list(entry.columns.values()), entry.unit
+    (['temperature', 'pressure', 'dew point'], '°C, hPa, °C')
+    >>> entry.step, entry.seasons, entry.joint  # hourly, with a day's period
+    ('h', (24,), True)
     """
 
     name: str

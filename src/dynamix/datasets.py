@@ -49,11 +49,31 @@ _TIMEOUT = 30  # seconds without an answer from the source
 
 
 class UnreachableError(InputError):
-    """A dataset's file is not here and could not be fetched."""
+    """A dataset's file is not here and could not be fetched.
+
+    An :class:`InputError`; :func:`reachable` catches it and names a series that can be had.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from unittest import mock
+    >>> no_network = mock.patch("pooch.retrieve", side_effect=ConnectionError)
+    >>> with tempfile.TemporaryDirectory() as empty, no_network:
+    ...     with mock.patch.dict(os.environ, DYNAMIX_DATA=empty):
+    ...         fetch("nyc_taxi")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.datasets.UnreachableError: could not fetch 'nyc_taxi' (ConnectionError). Without ...
+    """
 
 
 def load(name: str) -> pd.DataFrame:
-    """The series of that name as a frame on a regular index.
+    """The series of that ``name`` as a frame on a regular index.
+
+    Parameters
+    ----------
+    name
+        One of :func:`catalogue`.
 
     Returns
     -------
@@ -65,8 +85,9 @@ def load(name: str) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the name is unknown, the file can neither be found nor fetched, or is not what its
-        SHA-256 says; nothing is left behind then.
+        If the name is unknown, the file can neither be found nor fetched (then
+        :class:`UnreachableError`), or is not what its SHA-256 says; nothing is left behind then.
+        Also where statsmodels carries the series and is not installed.
 
     Examples
     --------
@@ -95,10 +116,25 @@ def load(name: str) -> pd.DataFrame:
 def raw(name: str) -> pd.DataFrame:
     """The columns of :func:`load` as the source has them: at its times, with its gaps.
 
+    Parameters
+    ----------
+    name
+        One of :func:`catalogue`.
+
+    Returns
+    -------
+    Columns of float64 over the file's own times, or over row numbers where it has none; NaN where
+    the source has no value.
+
     Raises
     ------
     InputError
         As :func:`load`.
+
+    Examples
+    --------
+    >>> int(raw("co2")["co2"].isna().sum()), int(load("co2")["co2"].isna().sum())
+    (59, 0)
     """
     entry = find(name)
     table = _read(entry, fetch(name)) if entry.url else _from_statsmodels(entry)
@@ -106,12 +142,17 @@ def raw(name: str) -> pd.DataFrame:
 
 
 def find(name: str) -> Dataset:
-    """The registry's entry of that name.
+    """The registry's entry of that ``name``, a :class:`dynamix.dataset_registry.Dataset`.
 
     Raises
     ------
     InputError
         If there is none; the message lists them.
+
+    Examples
+    --------
+    >>> find("sunspots_yearly").step, find("sunspots_yearly").seasons
+    ('YS', (11,))
     """
     one_of("dataset", name, REGISTRY)
     return REGISTRY[name]
@@ -123,11 +164,33 @@ def reachable(name: str) -> tuple[str, str]:
     For pages that should run on any machine: the note, empty where all is well, says what is shown
     instead and why.
 
+    Parameters
+    ----------
+    name
+        One of :func:`catalogue`. Its file is fetched if it is not at hand.
+
+    Returns
+    -------
+    The name of a series that :func:`load` can have, and the note.
+
     Raises
     ------
     InputError
         If the name is unknown, or what came is not the expected file: that must not pass in
         silence.
+
+    Examples
+    --------
+    >>> reachable("el_nino")
+    ('el_nino', '')
+    >>> import tempfile
+    >>> from unittest import mock
+    >>> no_network = mock.patch("pooch.retrieve", side_effect=ConnectionError)
+    >>> with tempfile.TemporaryDirectory() as empty, no_network:
+    ...     with mock.patch.dict(os.environ, DYNAMIX_DATA=empty):
+    ...         name, note = reachable("nyc_taxi")
+    >>> name, note[:47]
+    ('co2', "'co2' stands in for 'nyc_taxi': could not fetch")
     """
     entry = find(name)
     try:
@@ -139,13 +202,41 @@ def reachable(name: str) -> tuple[str, str]:
 
 
 def target(name: str) -> pd.DataFrame:
-    """What the book forecasts of a dataset: its first column, or all that belong together."""
+    """What the book forecasts of a dataset: its first column, or all that belong together.
+
+    Parameters
+    ----------
+    name
+        One of :func:`catalogue`.
+
+    Returns
+    -------
+    The frame of :func:`load` with one column, or with all where they are channels of one system
+    (``joint``).
+
+    Raises
+    ------
+    InputError
+        As :func:`load`.
+
+    Examples
+    --------
+    >>> target("el_nino").columns.tolist(), target("el_nino").shape
+    (['temperature'], (732, 1))
+    >>> [name for name, entry in REGISTRY.items() if entry.joint]
+    ['beijing_weather']
+    """
     table = load(name)
     return table if find(name).joint else table.iloc[:, :1]
 
 
 def catalogue() -> pd.DataFrame:
     """All datasets, a row each, and whether each is at hand without a network.
+
+    Returns
+    -------
+    A frame indexed by ``name``, with ``description``, the number of ``columns``, ``unit``, ``step``
+    (a pandas offset), ``source``, ``licence`` and ``at hand`` (:func:`is_at_hand`).
 
     Examples
     --------
@@ -168,13 +259,45 @@ def catalogue() -> pd.DataFrame:
 
 
 def is_at_hand(name: str) -> bool:
-    """Whether :func:`load` can do without a network: the file is there, or in statsmodels."""
+    """Whether :func:`load` can do without a network: the file is there, or in statsmodels.
+
+    Parameters
+    ----------
+    name
+        One of :func:`catalogue`. The file is looked for in :func:`folder`, and not checked.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from unittest import mock
+    >>> with tempfile.TemporaryDirectory() as empty:
+    ...     with mock.patch.dict(os.environ, DYNAMIX_DATA=empty):
+    ...         is_at_hand("co2"), is_at_hand("nyc_taxi")
+    (True, False)
+    """
     entry = find(name)
     return not entry.url or (folder() / entry.file).is_file()
 
 
 def folder() -> Path:
-    """Where the files are looked for and kept: ``$DYNAMIX_DATA``, else in the library's cache."""
+    """Where the files are looked for and kept: ``$DYNAMIX_DATA``, else in the library's cache.
+
+    Returns
+    -------
+    The folder, which need not exist yet. A ``~`` in the variable stands for the home directory.
+
+    Examples
+    --------
+    >>> from unittest import mock
+    >>> with mock.patch.dict(os.environ, DYNAMIX_DATA="series"):
+    ...     folder().name
+    'series'
+    """
     named = os.environ.get(FOLDER_VARIABLE)
     return Path(named).expanduser() if named else cache_directory() / "datasets"
 
@@ -185,10 +308,33 @@ def fetch(name: str) -> Path:
     A damaged file in the library's own cache is fetched anew; one in the folder that
     ``DYNAMIX_DATA`` names belongs to the user and is never overwritten.
 
+    Parameters
+    ----------
+    name
+        One of :func:`catalogue` that has a ``url``; what statsmodels carries has no file.
+
+    Returns
+    -------
+    The file's path in :func:`folder`.
+
     Raises
     ------
+    UnreachableError
+        If the file is not there and the source does not answer.
     InputError
-        See :func:`load`.
+        If the name is unknown, the user's own file is another one, or what the source sent is not
+        the file expected, or a web page.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from unittest import mock
+    >>> with tempfile.TemporaryDirectory() as mine, mock.patch.dict(os.environ, DYNAMIX_DATA=mine):
+    ...     _ = Path(mine, "nyc_taxi.csv").write_text("another file")
+    ...     fetch("nyc_taxi")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: the file 'nyc_taxi.csv' in the folder that DYNAMIX_DATA names is ...
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its bars ask for widgets where a notebook has none

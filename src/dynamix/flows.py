@@ -98,8 +98,24 @@ def dominant_period(x: Float[ndarray, "T N"], *, guess: float) -> float:
     That is: the highest peak of each channel's spectrum (Blackman-Harris window) over some 32
     periods, and the channels' median. Unlike dysts', spectra of overlapping stretches are averaged,
     and weighted by the root of the frequency: else a flow that changes sides now and then has but
-    the longest period there is. Their length is adapted, from 32 times the ``guess`` on. NaN if
-    that finds no end.
+    the longest period there is. Their length is adapted, from 32 times the ``guess`` on.
+
+    Parameters
+    ----------
+    x
+        ``(T, N)``.
+    guess
+        The period roughly, in samples: more than 2, and at most a quarter of the series.
+
+    Returns
+    -------
+    Samples; NaN if six rounds find no end, or the guess leaves that range.
+
+    Examples
+    --------
+    >>> phase = 2 * np.pi * np.arange(5000)[:, None] / 40
+    >>> dominant_period(np.sin(phase + [0.0, 1.0]), guess=50.0)
+    40.0
     """
     from scipy.signal.windows import blackmanharris
 
@@ -227,23 +243,38 @@ def flow(
     Parameters
     ----------
     seed
-        Which flow.
+        Which flow, 0 or more.
     n
         Samples. Flows are judged by 10,000 at 50 a period and a little more: far longer paths may
         come to rest, since chaos is transient at times.
     points_per_period
-        Samples per dominant period, see :func:`dominant_period`.
+        Samples per dominant period, 2 or more.
     dims
         Channels, 3 to 6.
     kind
         ``"chaotic"``: the largest Lyapunov exponent is at least 0.05 per period. ``"cyclic"``: it
         is zero, on a cycle or a torus. ``"any"``: three seeds in four are chaotic.
 
+    Returns
+    -------
+    ``(n, dims)``, in the variables of the equations, or in bent coordinates for one flow in three.
+    A shorter one is the beginning of a longer.
+
     Raises
     ------
     InputError
         If a number is out of range, ``kind`` unknown, or a path of over 10,000 samples leaves all
         bounds.
+
+    Examples
+    --------
+    >>> x = flow(0, n=100)
+    >>> x.shape, np.array_equal(flow(0, n=50), x[:50])
+    ((100, 3), True)
+    >>> flow(0, n=100, dims=7)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: dims must be 3 to 6, found 7.
     """
     n, points = whole_number("n", n), whole_number("points_per_period", points_per_period, least=2)
     found = _flow_of(seed, dims, kind)
@@ -267,7 +298,32 @@ def flows(
     dims: int = 3,
     kind: Kind = "any",
 ) -> list[Float[ndarray, "n dims"]]:
-    """The trajectories of ``count`` seeds from ``first_seed`` on, as :func:`flow` makes them."""
+    """The trajectories of ``count`` seeds from ``first_seed`` on, as :func:`flow` makes them.
+
+    Parameters
+    ----------
+    count
+        How many flows, 1 or more.
+    first_seed
+        Seed of the first one, 0 or more.
+    n, points_per_period, dims, kind
+        As in :func:`flow`, the same for all.
+
+    Returns
+    -------
+    A list of arrays ``(n, dims)``, float64.
+
+    Raises
+    ------
+    InputError
+        As :func:`flow`.
+
+    Examples
+    --------
+    >>> found = flows(2, n=100, kind="chaotic")
+    >>> [x.shape for x in found], np.array_equal(found[1], flow(1, n=100, kind="chaotic"))
+    ([(100, 3), (100, 3)], True)
+    """
     first_seed = whole_number("first_seed", first_seed, least=0)
     seeds = range(first_seed, first_seed + whole_number("count", count))
     options: dict[str, Any] = {"n": n, "points_per_period": points_per_period}
@@ -276,7 +332,31 @@ def flows(
 
 
 def describe(seed: int, *, dims: int = 3, kind: Kind = "any") -> str:
-    """Family, rhythm and equations of a seed's flow, to read."""
+    r"""Family, rhythm and equations of a seed's flow, to read.
+
+    Parameters
+    ----------
+    seed, dims, kind
+        Of the flow, as in :func:`flow`.
+
+    Returns
+    -------
+    Several lines: the family, the period in the equations' own time, the largest Lyapunov exponent
+    per period; an equation for each variable; and, where there are any, the hidden variables and
+    the bent coordinates that the flow is seen in.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, or ``kind`` unknown.
+
+    Examples
+    --------
+    >>> print(*describe(0, kind="chaotic").splitlines()[1:], sep="\n")
+    x' = 1 y
+    y' = 1 z
+    z' = - 0.5042 x - 0.5673 y - 0.4224 z + 0.9329 tanh(3.439 x - 0.4982)
+    """
     found = _flow_of(seed, dims, kind)
     t, n = found.tables, len(found.tables.ends)
 

@@ -46,9 +46,18 @@ _BINS = 16
 class Embedding:
     """What PECUZAL found.
 
-    ``lags`` of the components in the order in which they came, beginning with 0; ``decreases``:
-    ``Delta L`` of every cycle, the last one included, which did not help; ``continuity``: the
-    statistic of every cycle at lags ``0 .. longest``; ``theiler``: the window used.
+    ``lags`` of the components in the order in which they came, in steps, beginning with 0;
+    ``decreases``: ``Delta L`` of every cycle, the last one included, which did not help;
+    ``continuity (cycles, longest + 1)``: the statistic of every cycle at lags ``0 .. longest``, in
+    deviations of the series; ``theiler``: the window used, in steps.
+
+    Examples
+    --------
+    >>> found = pecuzal(np.sin(0.16 * np.arange(600)))  # a period of 39 steps
+    >>> found.lags, np.round(found.decreases, 1)  # a quarter of it helps, no third one
+    ((0, 10), array([-0.7,  0.1]))
+    >>> found.continuity.shape
+    (2, 51)
     """
 
     lags: tuple[int, ...]
@@ -65,25 +74,32 @@ def pecuzal(
     Parameters
     ----------
     x
-        The series.
+        The series ``(T,)``, finite, in any units.
     longest
-        Longest lag looked at, in steps; None: four Theiler windows, but at least 50 and at most a
-        tenth of the series.
+        Longest lag looked at, in steps, 2 or more; None: four Theiler windows, but at least 50 and
+        at most a tenth of the series.
     theiler
-        Neighbours must lie further apart in time than this; None: the first minimum of the mutual
-        information (:func:`information_minimum`).
+        Neighbours must lie further apart in time than so many steps; None: the first minimum of the
+        mutual information (:func:`information_minimum`).
+
+    Returns
+    -------
+    An :class:`Embedding`, of one component where none helps.
 
     Raises
     ------
     InputError
-        If the series is too short for that, or does not vary.
+        If the series is too short for that, or does not vary, or a number is out of range.
 
     Examples
     --------
-    >>> t = np.arange(600)
     >>> noise = np.random.default_rng(0).normal(size=600)  # nothing to embed
     >>> pecuzal(noise).lags
     (0,)
+    >>> pecuzal(np.ones(600))
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: a constant series has no embedding.
     """
     if not np.ptp(x) > 0:
         raise InputError("a constant series has no embedding.")
@@ -121,7 +137,31 @@ def past_delays(x: Float[ndarray, " T"], count: int) -> tuple[int, ...]:
     ``(x(t), x(t + l_1), ...)`` and ``(x(t), x(t - d_1), ...)`` are the same points where the delays
     are the distances to the longest lag. PECUZAL decides for itself how many components it wants:
     of more, the first ``count`` are taken, which decrease the cost most; with fewer, the delays go
-    on in steps of the longest. Empty where it finds that no component helps, as for noise.
+    on in steps of the longest.
+
+    Parameters
+    ----------
+    x
+        The series ``(T,)``.
+    count
+        Delays wanted, 1 or more.
+
+    Returns
+    -------
+    ``count`` delays in steps; empty where PECUZAL finds that no component helps, as for noise.
+
+    Raises
+    ------
+    InputError
+        As :func:`pecuzal`.
+
+    Examples
+    --------
+    >>> x = np.sin(0.16 * np.arange(600))  # a circle: one delay, of a quarter of its 39 steps
+    >>> past_delays(x, 1), past_delays(x, 3)
+    ((10,), (10, 20, 30))
+    >>> past_delays(np.random.default_rng(0).normal(size=600), 2)
+    ()
     """
     lags = pecuzal(x).lags[: count + 1]
     if len(lags) == 1:
@@ -136,7 +176,22 @@ def information_minimum(x: Float[ndarray, " T"]) -> int:
     """First local minimum of the mutual information of ``x(t)`` and ``x(t + lag)``, in steps.
 
     From a histogram of 16 bins a side that hold equally many points (Fraser & Swinney, Phys. Rev. A
-    33, 1134, 1986). The last lag looked at, a tenth of the series, where there is no minimum.
+    33, 1134, 1986).
+
+    Parameters
+    ----------
+    x
+        The series ``(T,)``, of two steps or more.
+
+    Returns
+    -------
+    A lag of 1 or more; the last one looked at, a tenth of the series, where there is no minimum.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=2000)
+    >>> information_minimum(np.sin(0.16 * np.arange(2000)) + 0.3 * noise)  # a quarter of the period
+    10
     """
     last = max(len(x) // 10, 1)
     ranks = np.argsort(np.argsort(x, kind="stable"), kind="stable")
@@ -162,7 +217,30 @@ def continuity(
     The k nearest neighbours of ``v(t)`` are mapped to ``x(t + lag)``. ``eps`` is the smallest
     interval about the image of ``v(t)`` that holds so many of their images, l, that chance (a coin
     for each) would hold as many in less than 5 % of cases; ``eps*`` the smallest over
-    k = 8 to 13, averaged over points. Large where the embedding says nothing about that lag.
+    k = 8 to 13, averaged over points (Pecora et al., 2007).
+
+    Parameters
+    ----------
+    x
+        The series ``(T,)``.
+    lags
+        Of the components of ``v``, in steps.
+    longest
+        Longest lag of ``x`` looked at.
+    theiler
+        Neighbours must lie further apart in time than so many steps.
+
+    Returns
+    -------
+    ``(longest + 1,)``, in units of ``x``. Large where the embedding says nothing about that lag.
+
+    Examples
+    --------
+    >>> x = np.sin(0.16 * np.arange(600))  # x(t) alone says least about a quarter of a period later
+    >>> int(continuity(x, lags=[0], longest=20, theiler=10).argmax())
+    10
+    >>> bool(continuity(x, lags=[0, 10], longest=20, theiler=10).max() < 0.05)  # with it, all
+    True
     """
     points = len(x) - max(lags) - longest
     v = np.stack([x[lag : lag + points] for lag in lags], axis=1)
@@ -183,12 +261,28 @@ def continuity(
 
 @lru_cache
 def images_needed(k: int) -> int:
-    """Smallest l with ``P(l or more of k) <= 0.05`` for a fair coin: 7 of 8, ..., 10 of 13."""
+    """Smallest l with ``P(l or more of k) <= 0.05`` for a fair coin, of ``k`` throws.
+
+    ``k`` is at least 5: of fewer throws no number is that unlikely.
+
+    Examples
+    --------
+    >>> [images_needed(k) for k in range(8, 14)]
+    [7, 8, 9, 9, 10, 10]
+    """
     return int(binom.isf(SIGNIFICANCE, k, CHANCE)) + 1
 
 
 def local_maxima(values: Float[ndarray, " n"]) -> Int[ndarray, " k"]:
-    """Indices of strict local maxima inside; of a plateau its first."""
+    """Indices ``(k,)`` of the strict local maxima inside ``values``; of a plateau its first.
+
+    Neither end counts.
+
+    Examples
+    --------
+    >>> local_maxima(np.array([0.0, 1.0, 0.0, 2.0, 2.0, 1.0, 3.0])).tolist()
+    [1, 3]
+    """
     rises = np.diff(values)
     steps = np.flatnonzero(rises)
     top = (rises[steps[:-1]] > 0) & (rises[steps[1:]] < 0)
@@ -201,7 +295,32 @@ def cost_change(
     """``Delta L``: the cost with one more lag less the cost without, where it falls furthest.
 
     Both costs are of the same points and horizons (:func:`costs`); the smallest difference over
-    horizons of 2 steps and more counts. A negative one says that the component helps.
+    horizons of 2 steps and more counts (Kraemer et al., 2021).
+
+    Parameters
+    ----------
+    x
+        The series ``(T,)``.
+    lags
+        Of the components that there are, in steps.
+    lag
+        Of the component to be added.
+    horizon
+        Longest horizon of the costs, in steps, 2 or more.
+    theiler
+        Neighbours must lie further apart in time than so many steps.
+
+    Returns
+    -------
+    Decimal logarithm of a ratio, without unit. Negative: the component helps.
+
+    Examples
+    --------
+    >>> x = np.sin(0.16 * np.arange(600))  # a circle: two components will do
+    >>> cost_change(x, lags=[0], lag=10, horizon=20, theiler=10) < 0
+    True
+    >>> cost_change(x, lags=[0, 10], lag=20, horizon=20, theiler=10) < 0
+    False
     """
     points = len(x) - max(*lags, lag) - horizon
     with_it = costs(x, lags=[*lags, lag], points=points, horizon=horizon, theiler=theiler)
@@ -219,6 +338,30 @@ def costs(
     centre T steps later,
 
         ``sigma^2 = < mean_{2 <= T <= horizon} E^2(T) / eps^2 >``,  ``1 / alpha^2 = sum 1 / eps^2``.
+
+    Parameters
+    ----------
+    x
+        The series, of ``points + max(lags) + horizon`` steps or more.
+    lags
+        Of the components, in steps.
+    points
+        Points of the embedding that are used, from the beginning on.
+    horizon
+        Longest horizon in steps, 2 or more.
+    theiler
+        Neighbours must lie further apart in time than so many steps.
+
+    Returns
+    -------
+    ``(horizon - 1,)``, decimal logarithms. Lower is better.
+
+    Examples
+    --------
+    >>> x, options = np.sin(0.16 * np.arange(600)), {"points": 500, "horizon": 10, "theiler": 10}
+    >>> one, two = costs(x, lags=[0], **options), costs(x, lags=[0, 10], **options)
+    >>> two.shape, bool((two < one).all())
+    ((9,), True)
     """
     v = np.stack([x[lag : lag + points] for lag in lags], axis=1)
     t = fiducials(points)
@@ -235,7 +378,17 @@ def costs(
 
 
 def fiducials(points: int) -> Int[ndarray, " m"]:
-    """Times that a statistic is averaged over: all, or :data:`MOST_POINTS` spread evenly."""
+    """Times that a statistic is averaged over: all ``points``, or 2000 spread evenly.
+
+    Returns
+    -------
+    Indices from 0 to ``points - 1``, ascending, at most :data:`MOST_POINTS` of them.
+
+    Examples
+    --------
+    >>> fiducials(3).tolist(), len(fiducials(10_000))
+    ([0, 1, 2], 2000)
+    """
     return np.unique(np.linspace(0, points - 1, min(points, MOST_POINTS)).round().astype(np.int64))
 
 
@@ -244,7 +397,26 @@ def neighbours(
 ) -> Int[ndarray, "m count"]:
     """Times of the ``count`` points nearest to ``v(t)`` that are more than ``theiler`` steps away.
 
-    Ascending in Euclidean distance.
+    Parameters
+    ----------
+    v
+        Points ``(T, d)``, a row for each time.
+    t
+        Times ``(m,)`` whose neighbours are asked for, 0 to T - 1.
+    count
+        Neighbours of each; every one of these times must have so many points beyond its window.
+    theiler
+        The window (Theiler, Phys. Rev. A 34, 2427, 1986), in steps.
+
+    Returns
+    -------
+    ``(m, count)``, ascending in Euclidean distance.
+
+    Examples
+    --------
+    >>> line = np.arange(20.0)[:, None]
+    >>> neighbours(line, np.array([0, 19]), count=2, theiler=3).tolist()
+    [[4, 5], [15, 14]]
     """
     tree = cKDTree(v)
     found = np.empty((len(t), count), dtype=np.int64)

@@ -38,7 +38,20 @@ _SETTLING = 1000  # samples dropped before a variant counts as on its attractor
 
 
 def cache_directory() -> Path:
-    """Where trajectories are kept: ``$DYNAMIX_CACHE``, else the user's cache directory."""
+    """Where trajectories are kept: ``$DYNAMIX_CACHE``, else the user's cache directory.
+
+    Returns
+    -------
+    The folder, which need not exist yet: :func:`trajectory` makes it when it first writes there. A
+    ``~`` in the variable stands for the home directory.
+
+    Examples
+    --------
+    >>> from unittest import mock
+    >>> with mock.patch.dict(os.environ, DYNAMIX_CACHE="elsewhere"):
+    ...     cache_directory().name
+    'elsewhere'
+    """
     import platformdirs
 
     named = os.environ.get("DYNAMIX_CACHE")
@@ -60,7 +73,7 @@ def catalogue(*, dims: Collection[int] = (DIMENSION,)) -> list[str]:
     """Names of the flows of dysts with so many ``dims``, 3 to 6, in alphabetical order.
 
     By default the 104 three-dimensional ones, which the split divides; nothing here is trained on
-    the 24 larger ones.
+    the 24 larger ones. A number outside 3 to 6 finds none.
 
     Examples
     --------
@@ -79,23 +92,44 @@ def _known() -> list[str]:
 
 @lru_cache(maxsize=1)
 def split_table() -> list[dict[str, str]]:
-    """The split as its file has it: one row per system with ``role``, ``family`` and ``reason``."""
+    """The split as its file has it: one row per system with ``role``, ``family`` and ``reason``.
+
+    Returns
+    -------
+    A dict of strings for each of the 104 three-dimensional systems. ``system`` is its name;
+    ``role`` is ``"train"``, ``"train-validation"``, ``"test"`` or ``"excluded"``; ``family`` joins
+    variants of the same equations, empty for a system that stands alone; ``reason`` names its kin,
+    or says why the protocol held it out or excluded it. The list is shared between calls: copy it
+    before a change.
+
+    Examples
+    --------
+    >>> [row["system"] for row in split_table() if row["role"] == "excluded"]
+    ['StickSlipOscillator']
+    >>> rows = {row["system"]: row for row in split_table()}
+    >>> rows["Lorenz"]["role"], rows["Lorenz"]["family"]
+    ('test', 'lorenz')
+    """
     path = resources.files("dynamix") / "data" / "split.csv"
     with path.open("r", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def split() -> dict[str, list[str]]:
-    """The fixed split: 34 systems to train on, the others held out.
+    """The fixed split: 34 systems to train on, 69 held out.
 
-    ``"train"`` and ``"test"`` share no system and no family. ``"validation"`` is the part of
-    ``"train"`` that model selection may look at; ``"excluded"`` are the systems of neither, each
-    with its reason in :func:`split_table`.
+    Returns
+    -------
+    Lists of names. ``"train"`` and ``"test"`` share no system and no family. ``"validation"`` is
+    the part of ``"train"`` that model selection may look at; ``"excluded"`` are the systems of
+    neither, each with its reason in :func:`split_table`.
 
     Examples
     --------
     >>> len(split()["train"]), "Lorenz" in split()["test"]
     (34, True)
+    >>> set(split()["validation"]) <= set(split()["train"])
+    True
     """
     names: dict[str, list[str]] = {"train": [], "test": [], "validation": [], "excluded": []}
     for row in split_table():
@@ -120,10 +154,31 @@ def everyone() -> list[str]:
 def system_facts(name: str) -> dict[str, Any]:
     """What dysts knows of a system: period, parameters, Lyapunov exponents, dimensions, citation.
 
+    Parameters
+    ----------
+    name
+        A name of :func:`catalogue`, of any dimension.
+
+    Returns
+    -------
+    The entry of dysts' catalogue (Gilpin, 2021) under dysts' own keys. Among them: ``period``, the
+    dominant one, in the system's time unit; ``parameters``, by name; ``initial_conditions``, a
+    state on the attractor; ``maximum_lyapunov_estimated`` and ``lyapunov_spectrum_estimated``, per
+    time unit; ``kaplan_yorke_dimension`` and ``correlation_dimension``; ``citation``. Values inside
+    it are dysts' own: copy them before a change.
+
     Raises
     ------
     InputError
         If dysts has no flow of that name with 3 to 6 dimensions.
+
+    Examples
+    --------
+    >>> facts = system_facts("Lorenz")
+    >>> facts["parameters"]
+    {'beta': 2.667, 'rho': 28, 'sigma': 10}
+    >>> round(facts["period"], 2), round(facts["maximum_lyapunov_estimated"], 2)
+    (1.5, 0.89)
     """
     one_of("system", name, _known())
     return dict(_catalogue_entries()[name])
@@ -132,7 +187,29 @@ def system_facts(name: str) -> dict[str, Any]:
 def lyapunov_time(name: str, *, points_per_period: int = 50) -> float:
     """Samples in which two nearby states part by a factor e, from dysts' largest exponent.
 
-    Infinite for a system whose exponent is not positive.
+    Parameters
+    ----------
+    name
+        A name of :func:`catalogue`, of any dimension.
+    points_per_period
+        Samples per dominant period, as in :func:`trajectory`.
+
+    Returns
+    -------
+    ``points_per_period / (period * exponent)``, in samples; infinite for a system whose exponent is
+    not positive.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> round(lyapunov_time("Lorenz"), 1)
+    37.4
+    >>> round(lyapunov_time("Lorenz", points_per_period=100), 1)
+    74.7
     """
     facts = system_facts(name)
     exponent = facts.get("maximum_lyapunov_estimated") or 0.0
@@ -157,26 +234,44 @@ def trajectory(
     name
         A name of :func:`catalogue`, of any dimension.
     n
-        Samples.
+        Samples, 1 or more.
     points_per_period
-        Samples per dominant period; the time step is dysts' period divided by it.
+        Samples per dominant period, 2 or more; the time step is dysts' period divided by it.
     transient
         Samples dropped first.
     initial_condition
-        Where to start; None: the catalogue's, which lies on the attractor.
+        Where to start, N numbers in the system's own units; None: the catalogue's, which lies on
+        the attractor.
     parameters
         Values that replace the catalogue's, by dysts' names. The attractor may then be another one:
         drop a ``transient``.
 
+    Returns
+    -------
+    ``(n, N)``. Without a ``transient`` the first row is the initial condition.
+
     Raises
     ------
     InputError
-        If the name is unknown, a number out of range, or the integrator fails.
+        If the name or a parameter's is unknown, a number is out of range, ``initial_condition`` is
+        not N finite numbers, or the integrator fails.
 
     Notes
     -----
     Integrated with LSODA at tolerance 1e-9. Angles that grow without bound are mapped by dysts' own
     rule (to their cosine, say). A damaged or interrupted cache file is noticed and made anew.
+
+    Examples
+    --------
+    >>> trajectory("Lorenz", n=100).shape
+    (100, 3)
+    >>> rest = {"rho": 0.5}  # below 1 every path of the Lorenz system ends in the origin
+    >>> bool(np.abs(trajectory("Lorenz", n=50, transient=450, parameters=rest)).max() < 1e-3)
+    True
+    >>> trajectory("Lorenz", n=100, initial_condition=(1.0, 2.0))
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: initial_condition must be 3 finite numbers, found (1.0, 2.0).
     """
     one_of("system", name, _known())
     n = whole_number("n", n)
@@ -305,12 +400,42 @@ def variant(
 
     Every scalar parameter is multiplied by a number drawn evenly from ``1 - jitter`` to
     ``1 + jitter``. Parameters whose dynamics die out, explode or stand still are drawn anew with
-    half the jitter, so that what comes back is always alive.
+    half the jitter, so that what comes back is always alive: after six such draws it is the
+    unperturbed system.
+
+    Parameters
+    ----------
+    name
+        A name of :func:`catalogue`.
+    n
+        Samples.
+    points_per_period
+        Samples per dominant period of the unperturbed system.
+    jitter
+        Largest relative change of a parameter, from 0 to below 1.
+    seed
+        Of the draws, 0 or more; the same seed draws differently for every name.
+
+    Returns
+    -------
+    ``(n, N)``, float32, in the system's own units, after 1000 samples that are dropped; of the
+    unperturbed system none is.
 
     Raises
     ------
     InputError
-        If the name is unknown.
+        If the name is unknown, a number out of range, or the integrator cannot follow the
+        unperturbed system.
+
+    Examples
+    --------
+    >>> settings = {"n": 100, "points_per_period": 50, "seed": 0}
+    >>> x = variant("Lorenz", jitter=0.1, **settings)
+    >>> x.shape, np.array_equal(x, variant("Lorenz", jitter=0.1, **settings))
+    ((100, 3), True)
+    >>> usual = trajectory("Lorenz", n=100, transient=1000)
+    >>> np.array_equal(usual, variant("Lorenz", jitter=0.0, **settings)), np.array_equal(usual, x)
+    (True, False)
     """
     usual = trajectory(name, n=2000, points_per_period=points_per_period).std(axis=0)
     values = {

@@ -40,7 +40,50 @@ _STATE, _LOG, _CONFIG, _PLOT = "state.safetensors", "log.jsonl", "config.json", 
 
 
 class Trainer:
-    """One training run in one folder; see :func:`dynamix.training.train`."""
+    """One training run in one folder; see :func:`dynamix.training.train`.
+
+    Parameters
+    ----------
+    output
+        The folder; :meth:`run` makes it.
+    model
+        Sizes and kinds; None: the defaults, or the checkpoint's with ``start_from``.
+    training
+        The other settings; None: the defaults.
+    trajectories
+        Own trajectories ``(T, N)``, or with fewer channels; None: those of ``training.data``, else
+        the dysts corpus.
+
+    Attributes
+    ----------
+    model
+        What is trained.
+    kept
+        What is validated and saved: the model, or with ``averaging`` a running mean of its weights.
+    guard
+        The :class:`dynamix.training.Guard` of the run.
+    epoch
+        Epochs done.
+    seconds
+        The time that they took.
+    compiled
+        Whether the compiled engine trains.
+
+    Raises
+    ------
+    InputError
+        If the model has nothing to train, a frozen parameter's name is unknown, ``start_from`` is
+        not to be had or another model, an analogue start does not fit the model, or the compiled
+        engine is asked for and does not train such a model.
+
+    Examples
+    --------
+    >>> trainer = Trainer("runs/mine", training=TrainingConfig(epochs=50, frozen=("gate.sigma",)))
+    >>> trainer.epoch, trainer.config.epochs, trainer.kept is trainer.model
+    (0, 50, True)
+    >>> trainer.model.gate.sigma.requires_grad
+    False
+    """
 
     def __init__(
         self,
@@ -109,7 +152,18 @@ class Trainer:
         return started.train()
 
     def run(self) -> DynaMix:
-        """Train to the last epoch; returns the final model."""
+        """Train to the last epoch; returns the final model.
+
+        Returns
+        -------
+        :attr:`kept`, in evaluation mode, as ``model.safetensors`` has it.
+
+        Raises
+        ------
+        InputError
+            If the trajectories do not fit the model or are shorter than a training sequence, a
+            system is unknown, or the compiled engine is asked for and cannot be had.
+        """
         threads = torch.get_num_threads()
         torch.set_num_threads(self.config.threads)
         try:
@@ -196,7 +250,24 @@ class Trainer:
         }
 
     def gradient(self, batch: Batch) -> tuple[float, float]:
-        """Loss and gradient norm of a batch; the gradients are left in the parameters."""
+        """Loss and gradient norm of a batch; the gradients are left in the parameters.
+
+        Parameters
+        ----------
+        batch
+            From :func:`dynamix.training.draw_batch`.
+
+        Returns
+        -------
+        The loss of :func:`dynamix.training.training_loss`, and the Euclidean norm over all
+        parameters before any clipping.
+
+        Raises
+        ------
+        InputError
+            If the compiled engine is asked for and cannot be had on this machine; ``engine="auto"``
+            goes on with torch and logs a warning.
+        """
         if self.compiled:
             try:
                 return kernels_training.loss_and_gradient(
@@ -384,7 +455,13 @@ class Trainer:
         return dataclasses.asdict(self.model.config) | dataclasses.asdict(self.config)
 
     def refuse_existing(self) -> None:
-        """Raise where the folder holds a run, which a fresh one would overwrite."""
+        """Raise where the folder holds a run, which a fresh one would overwrite.
+
+        Raises
+        ------
+        InputError
+            If there is a checkpoint or a log in it.
+        """
         if any((self.output / name).exists() for name in (_STATE, _LOG)):
             raise InputError(
                 f"{str(self.output)!r} already holds a training run. Continue it with resume "
@@ -393,6 +470,10 @@ class Trainer:
 
     def resume(self) -> None:
         """Continue from the folder's checkpoint, so that the run ends as if never broken.
+
+        Nothing is trained yet: :meth:`run` does that. Where the folder has no checkpoint the run
+        starts from the beginning, with a warning in the log. ``threads`` and ``engine`` may differ
+        from the first call's.
 
         Raises
         ------
@@ -441,7 +522,33 @@ class Trainer:
 
 
 def corpus(config: TrainingConfig) -> list[Float[ndarray, "_ 3"]]:
-    """The dysts trajectories that these settings train on: every rate, and the variants."""
+    """The dysts trajectories that these settings train on: every rate, and the variants.
+
+    Parameters
+    ----------
+    config
+        ``systems`` (or the split's), the rates ``points_per_period``, ``trajectory_length``, and
+        number, length and jitter of the ``variants``, whose draws ``seed`` decides.
+
+    Returns
+    -------
+    Arrays ``(T, 3)``, float32, in each system's own units: system by system, first one for each
+    rate, then the variants, each at a rate between the lowest and the highest.
+
+    Raises
+    ------
+    InputError
+        If a system is unknown, a length out of range, or the integrator fails.
+
+    Examples
+    --------
+    >>> config = TrainingConfig(
+    ...     systems=("Lorenz",), points_per_period=(25, 50), trajectory_length=100,
+    ...     variants=1, variant_length=60,
+    ... )
+    >>> [x.shape for x in corpus(config)]
+    [(100, 3), (100, 3), (60, 3)]
+    """
     names = tqdm(training_systems(config), desc="corpus", unit="system", disable=None)
     found = []
     for name in names:
@@ -466,7 +573,29 @@ def corpus(config: TrainingConfig) -> list[Float[ndarray, "_ 3"]]:
 
 
 def read_log(output: str | Path) -> Iterator[dict[str, Any]]:
-    """The records of a run's log, one per epoch; a line cut off by an interruption is left out."""
+    r"""The records of a run's log, one per epoch; a line cut off by an interruption is left out.
+
+    Parameters
+    ----------
+    output
+        The run's folder. Without a log in it there are no records.
+
+    Returns
+    -------
+    An iterator over dicts: ``epoch`` from 1, means of ``loss`` and ``gradient_norm`` over the
+    batches applied (None where all were skipped), ``learning_rate``, the ``skipped`` batches and
+    ``rollbacks`` so far, ``seconds``; in epochs with validation the medians ``validation_d_stsp``
+    (nats), ``validation_d_h`` and ``validation_mase`` (None where the median is a failure),
+    ``validation_failures``, and ``validation_d_stsp_per_system``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "log.jsonl").write_text('{"epoch": 1, "loss": 0.5}\n{"epoch": 2, "lo')
+    ...     list(read_log(folder))
+    [{'epoch': 1, 'loss': 0.5}]
+    """
     path = Path(output) / _LOG
     if not path.is_file():
         return

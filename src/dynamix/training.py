@@ -30,7 +30,22 @@ _WARM_UP = 20  # batches before the running means are trusted
 
 
 class Batch(NamedTuple):
-    """One optimiser step's data: ``x_0 .. x_{T-1}`` with noise, their successors without."""
+    """One optimiser step's data: ``x_0 .. x_{T-1}`` with noise, their successors without.
+
+    T is ``window - 1``; data is in deviations of each sequence's channels.
+
+    Fields: ``context (T_C, S, N)``, what the gate attends to; ``inputs (T, S, N)``, with the noise
+    of ``input_noise`` added; ``targets (T, S, N)``, what should come out, one step later;
+    ``gate_noise (T, S, N)``, standard normal, which the model multiplies by ``sigma``;
+    ``expert_noise (T, S, J, M)``, likewise, None unless the experts are probabilistic.
+
+    Examples
+    --------
+    >>> x = torch.arange(7.0)[:, None, None]  # one series of one channel
+    >>> batch = Batch(x[:4], x[3:-1], x[4:], torch.zeros(3, 1, 1), None)
+    >>> batch.inputs.flatten().tolist(), batch.targets.flatten().tolist()
+    ([3.0, 4.0, 5.0], [4.0, 5.0, 6.0])
+    """
 
     context: Float[Tensor, "T_C S N"]
     inputs: Float[Tensor, "T S N"]
@@ -42,7 +57,43 @@ class Batch(NamedTuple):
 def draw_batch(
     sampler: WindowSampler, model: ModelConfig, config: TrainingConfig, *, step: int
 ) -> Batch:
-    """The batch of optimiser step ``step``: it depends on the seed and the step alone."""
+    """The batch of optimiser step ``step``: it depends on the seed and the step alone.
+
+    The training window begins ``overlap`` points before the context ends (Hemmer & Durstewitz,
+    2025, appendix A).
+
+    Parameters
+    ----------
+    sampler
+        Where the sequences come from; its ``length`` must be at least ``config.sequence_length``.
+    model
+        Says whether experts are probabilistic, and then how many there are.
+    config
+        Lengths, batch size, width of the input noise, and the seed. With ``longer_contexts`` the
+        context's length is drawn too.
+    step
+        Optimiser step, counted from 0 over the whole run.
+
+    Returns
+    -------
+    A :class:`Batch` of ``config.batch_size`` sequences and ``config.window - 1`` predictions.
+
+    Raises
+    ------
+    InputError
+        If the sampler finds no sequence that moves in every channel.
+
+    Examples
+    --------
+    >>> walk = np.random.default_rng(0).standard_normal((600, 3)).cumsum(axis=0)
+    >>> config = TrainingConfig(batch_size=4)
+    >>> sampler = WindowSampler([walk], length=config.sequence_length)
+    >>> batch = draw_batch(sampler, ModelConfig(), config, step=7)
+    >>> tuple(batch.context.shape), tuple(batch.inputs.shape)
+    ((500, 4, 3), (100, 4, 3))
+    >>> bool((batch.targets[:50] == batch.context[-50:]).all())  # the overlap, less its first point
+    True
+    """
     rng = np.random.default_rng([config.seed, step])
     T_C = int(rng.choice([config.context_length, *config.longer_contexts]))
     length = T_C + config.window - config.overlap
@@ -71,6 +122,32 @@ def training_loss(model: DynaMix, batch: Batch, config: TrainingConfig) -> Float
     log(1 + e_s / loss_scale)`` in the first term's place, ``e_s`` the mean squared error of
     sequence ``s``. Under the plain mean the few sequences that nobody can predict make nearly all
     of the gradient, and it asks for forecasts that shrink towards the mean.
+
+    Parameters
+    ----------
+    model
+        Run under teacher forcing on the batch's inputs.
+    batch
+        From :func:`draw_batch`.
+    config
+        Which forcing and which loss, with their numbers; weight and scale of the penalty.
+
+    Returns
+    -------
+    A scalar with its graph. The error is in squared deviations of each sequence's channels.
+
+    Examples
+    --------
+    >>> config = TrainingConfig(context_length=20, window=11, overlap=6, batch_size=4)
+    >>> walk = np.random.default_rng(0).standard_normal((100, 3)).cumsum(axis=0)
+    >>> sampler = WindowSampler([walk], length=config.sequence_length)
+    >>> model, batch = DynaMix(), draw_batch(sampler, ModelConfig(), config, step=0)
+    >>> quiet, losses = batch._replace(gate_noise=torch.zeros_like(batch.gate_noise)), []
+    >>> for sigma in (0.0, 1.0):
+    ...     model.gate.sigma.data[:] = sigma
+    ...     losses.append(training_loss(model, quiet, config).item())
+    >>> round(losses[0] - losses[1], 4)  # what a closed gate costs
+    0.1
     """
     sparse = config.forcing == "sparse"
     predictions = model(
@@ -96,6 +173,33 @@ class Guard:
     A loss or gradient norm that is not finite, or far above its running mean, is skipped; others
     are clipped at a multiple of the running mean. After ``rollback_after`` skips in a row the
     weights themselves are taken to be bad, and the trainer restores the last good ones.
+
+    Attributes
+    ----------
+    mean_norm
+        Running mean of the gradient norm over the batches applied, as clipped.
+    mean_loss
+        Running mean of the loss.
+    seen
+        Batches applied so far.
+    skipped
+        Batches skipped so far.
+    skipped_in_a_row
+        Batches skipped since the last one that was applied.
+    rollbacks
+        How often the trainer went back.
+
+    Examples
+    --------
+    >>> guard, config = Guard(), TrainingConfig()
+    >>> guard.limit(config)  # no running mean yet: the recipe's clipping alone
+    10.0
+    >>> all(guard.accepts(1.0, 2.0, config) for _ in range(20))
+    True
+    >>> guard.limit(config)  # three times the mean norm
+    6.0
+    >>> guard.accepts(1.0, 101.0, config), guard.accepts(float("nan"), 2.0, config), guard.skipped
+    (False, False, 2)
     """
 
     mean_norm: float = 0.0
@@ -106,7 +210,18 @@ class Guard:
     rollbacks: int = 0
 
     def accepts(self, loss: float, norm: float, config: TrainingConfig) -> bool:
-        """Whether to apply this batch; counts it either way."""
+        """Whether to apply this batch; counts it either way.
+
+        Parameters
+        ----------
+        loss
+            Of the batch.
+        norm
+            Euclidean norm of its gradient, before clipping.
+        config
+            ``skip_gradient`` and ``skip_loss`` say which multiple of a running mean is too much.
+            Over the first 20 batches only what is not finite is skipped.
+        """
         trusted = self.seen >= _WARM_UP
         usable = math.isfinite(loss) and math.isfinite(norm)
         if usable and trusted:
@@ -128,7 +243,14 @@ class Guard:
         return True
 
     def limit(self, config: TrainingConfig) -> float:
-        """Largest norm applied now."""
+        """Largest norm applied now.
+
+        Parameters
+        ----------
+        config
+            ``gradient_clip`` bounds it; once 20 batches are seen ``adaptive_clip`` times the
+            running mean does so too.
+        """
         if self.seen < _WARM_UP:
             return config.gradient_clip
         return min(config.gradient_clip, config.adaptive_clip * self.mean_norm)
@@ -146,24 +268,48 @@ def train(
 
     The folder gets ``model.safetensors`` (the last weights), ``best.safetensors`` (the best on the
     validation systems), ``log.jsonl`` (a line per epoch), ``training.png``, ``config.json``, and
-    ``state.safetensors``, from which an interrupted run goes on.
+    ``state.safetensors``, from which an interrupted run goes on. Without validation
+    (``validate_every=0``) there is no best one and no figure.
 
     Parameters
     ----------
     output
-        The folder.
-    model, training
-        Settings; the defaults are the paper's.
+        The folder; it is made where it does not exist.
+    model
+        Sizes and kinds; None: the paper's, or the checkpoint's with ``start_from``.
+    training
+        Corpus, forcing, loss and optimiser; None: the paper's.
     trajectories
-        Own trajectories ``(T, N)`` to train on instead of the corpus; those with fewer channels
-        get zeros for the others.
+        Own trajectories ``(T, N)`` to train on instead of the corpus, in any units; those with
+        fewer channels get zeros for the others.
     resume
         Continue the run in ``output``; without it a folder that holds a run is refused.
+
+    Returns
+    -------
+    The trained model, in evaluation mode: the last weights, or with ``averaging`` their running
+    mean.
 
     Raises
     ------
     InputError
-        If the folder holds a run, or the settings do not fit the data or each other.
+        If the folder holds a run (and ``resume`` is off), the run to be resumed is damaged or had
+        other settings, the settings do not fit the data or each other, or the engine asked for is
+        not to be had.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> walk = np.random.default_rng(0).standard_normal((100, 3)).cumsum(axis=0)
+    >>> config = TrainingConfig(
+    ...     epochs=1, batches_per_epoch=2, context_length=20, window=11, overlap=6,
+    ...     validate_every=0, engine="torch",
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = train(folder, training=config, trajectories=[walk])
+    ...     restored = DynaMix.from_pretrained(Path(folder, "model.safetensors"))
+    >>> torch.equal(model.gate.sigma, restored.gate.sigma)
+    True
     """
     from .trainer import Trainer
 
@@ -176,7 +322,28 @@ def train(
 
 
 def training_systems(config: TrainingConfig) -> list[str]:
-    """The systems that a run trains on: those named, else the split's, without validation ones."""
+    """The systems that a run trains on: those named, else the split's, without validation ones.
+
+    Parameters
+    ----------
+    config
+        ``systems`` names them; where it is empty, ``hold_out_validation`` says whether the
+        validation systems are left out. Of systems that are named, none is left out.
+
+    Raises
+    ------
+    InputError
+        If a system, or one to validate on, is not a three-dimensional flow of dysts.
+
+    Examples
+    --------
+    >>> len(training_systems(TrainingConfig()))
+    28
+    >>> len(training_systems(TrainingConfig(hold_out_validation=False)))
+    34
+    >>> training_systems(TrainingConfig(systems=("Lorenz", "Rossler")))
+    ['Lorenz', 'Rossler']
+    """
     parts = systems.split()
     if config.systems:
         for name in config.systems:
@@ -187,7 +354,25 @@ def training_systems(config: TrainingConfig) -> list[str]:
 
 
 def validation_systems(config: TrainingConfig) -> list[str]:
-    """The systems that a run is validated on."""
+    """The systems that a run is validated on: those named, else the split's six.
+
+    Parameters
+    ----------
+    config
+        ``validation_systems`` names them.
+
+    Raises
+    ------
+    InputError
+        If a system is not a three-dimensional flow of dysts.
+
+    Examples
+    --------
+    >>> validation_systems(TrainingConfig()) == systems.split()["validation"]
+    True
+    >>> validation_systems(TrainingConfig(validation_systems=("Lorenz",)))
+    ['Lorenz']
+    """
     for name in config.validation_systems:
         one_of("system", name, systems.catalogue())
     return list(config.validation_systems) or systems.split()["validation"]

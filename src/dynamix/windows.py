@@ -22,12 +22,37 @@ _SIGNS = np.array([-1.0, 1.0], dtype=np.float32)
 def load_trajectories(paths: Sequence[str | Path], *, dims: int) -> list[Float[ndarray, "T N"]]:
     """Own trajectories from ``.npy`` (``(T, N)`` or ``(T, S, N)``) and ``.csv`` files.
 
-    In a CSV, columns that are not numeric (dates, say) are left out, and said so.
+    Parameters
+    ----------
+    paths
+        Files. In a CSV rows are time and columns channels, under a header; columns that are not
+        numeric (dates, say) are left out, and said so in the log.
+    dims
+        Channels N that every file must have.
+
+    Returns
+    -------
+    Arrays ``(T, N)``, float32, in the files' own units and in their order; the S series of a file
+    one after the other.
 
     Raises
     ------
     InputError
-        If a file is missing, of another kind, holds other than ``dims`` channels, or NaN.
+        If a file is missing, of another kind, holds other than ``dims`` channels, values that are
+        not numbers, or NaN or infinity.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(Path(folder, "runs.npy"), np.ones((100, 4, 3)))  # four series
+    ...     series = load_trajectories([Path(folder, "runs.npy")], dims=3)
+    >>> len(series), series[0].shape
+    (4, (100, 3))
+    >>> load_trajectories(["runs.txt"], dims=3)
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: no file at 'runs.txt'. Give .npy or .csv files.
     """
     series: list[ndarray] = []
     for path in map(Path, paths):
@@ -71,15 +96,18 @@ class WindowSampler:
     Parameters
     ----------
     trajectories
-        Arrays ``(T, n)``. Those with fewer channels than ``dims`` get zeros for the others; with
-        ``rotations`` every second of them is rotated into all dims, the others within their own.
+        Arrays ``(T, n)``, in any units. Those with fewer channels than ``dims`` get zeros for the
+        others; with ``rotations`` every second of them is rotated into all dims, the others within
+        their own.
     dims
         Channels of a sequence, N; None: as many as the trajectories have.
     length
-        Points of a sequence.
-    signed_permutations, rotations
-        Permute and mirror the axes of every sequence at random, or rotate it: the dynamics do not
-        depend on the axes they are written in, and neither should the model.
+        Points of a sequence; no trajectory may be shorter.
+    signed_permutations
+        Permute and mirror the axes of every sequence at random: the dynamics do not depend on the
+        axes they are written in, and neither should the model.
+    rotations
+        Rotate every sequence at random, for the same reason.
     warp
         Strength of a random smooth change of coordinates: along random axes, ``u`` becomes ``u + g
         tanh(u - b)``, ``|g| <= warp``. Below 1 it has an inverse, so the sequence stays the orbit
@@ -88,14 +116,18 @@ class WindowSampler:
     Raises
     ------
     InputError
-        If a trajectory is shorter than a sequence, nearly always still, or has more than ``dims``
-        channels.
+        If there is no trajectory, or one is shorter than a sequence or has more than ``dims``
+        channels. That one is nearly always still shows when sequences are drawn.
 
     Examples
     --------
     >>> walk = np.random.default_rng(0).standard_normal((100, 3)).cumsum(axis=0)
-    >>> WindowSampler([walk], length=20).draw(4, rng=np.random.default_rng(1)).shape
+    >>> sampler = WindowSampler([walk], length=20)
+    >>> x = sampler.draw(4, rng=np.random.default_rng(1))
+    >>> x.shape
     (20, 4, 3)
+    >>> np.allclose(x.mean(axis=0), 0, atol=1e-5), np.allclose(x.std(axis=0, ddof=1), 1, atol=1e-5)
+    (True, True)
     """
 
     def __init__(
@@ -137,7 +169,26 @@ class WindowSampler:
     def draw(
         self, count: int, *, rng: np.random.Generator, length: int | None = None
     ) -> Float[ndarray, "length {count} N"]:
-        """``count`` sequences, time first; shorter than the sampler's own ``length`` on request."""
+        """``count`` sequences, time first; shorter than the sampler's own ``length`` on request.
+
+        Parameters
+        ----------
+        count
+            Sequences S.
+        rng
+            Decides everything that is random: the same generator, the same sequences.
+        length
+            Points of these sequences, at most the sampler's own; None: as many.
+
+        Returns
+        -------
+        ``(length, S, N)``, float32, in deviations of each stretch's channels.
+
+        Raises
+        ------
+        InputError
+            If a hundred draws in a row leave a sequence with a channel that stands still.
+        """
         length = self.length if length is None else length
         windows = np.zeros((length, count, self.dims), dtype=np.float32)
         own = np.empty(count, dtype=np.int64)

@@ -13,19 +13,30 @@ from conftest import wave
 from dynamix import (
     BenchmarkConfig,
     InputError,
+    ModelConfig,
     RollingConfig,
+    TrainingConfig,
     baselines,
+    benchmark,
+    coupled,
+    datasets,
     failures,
+    foundation,
     invariants,
     kinship,
     metrics,
+    pecuzal,
     plotting,
     plotting_failures,
     preprocessing,
     rolling,
     sensitivity,
+    sweeps,
+    systems,
+    windows,
 )
 from dynamix import baselines_regression as regression
+from dynamix.baselines_config import ContextTrainingConfig, DMDConfig, EchoStateConfig, EDMDConfig
 from dynamix.containers import continue_index
 
 ONE, TWO = wave(60, 1), wave(60, 2)
@@ -191,6 +202,71 @@ CASES = {
         ),
         "unknown model 'b'. Known: a",
     ),
+    "a pretrained model that nobody knows": (
+        lambda: foundation.forecast("chronos-huge", ONE, 5),
+        "unknown pretrained model 'chronos-huge'. Known: chronos",
+    ),
+    "no workers": (
+        lambda: sweeps.run_all([], workers=0),
+        "workers must be an integer of at least 1, found 0",
+    ),
+    "a folder that is not there": (
+        lambda: benchmark.run("parrot", names=["Lorenz"], output="not/there/table.csv"),
+        "no folder 'not/there'",
+    ),
+    "too few points for neighbours": (
+        lambda: pecuzal.neighbours(np.zeros((9, 1)), np.arange(9), count=3, theiler=3),
+        "need up to 10 points, found 9",
+    ),
+    "a gap in what is to be embedded": (lambda: pecuzal.pecuzal(GAP[:, 0]), "NaN or infinity"),
+    "a cost over no horizon": (
+        lambda: pecuzal.costs(ONE[:, 0], lags=[0], points=50, horizon=1, theiler=1),
+        "horizon must be an integer of at least 2, found 1",
+    ),
+    "information of a step": (
+        lambda: pecuzal.information_minimum(ONE[:1, 0]),
+        "at least 2 steps, found 1",
+    ),
+    "a series without a file": (lambda: datasets.fetch("co2"), "comes with statsmodels"),
+    "a pair too short to judge": (
+        lambda: coupled.pair("SprottS", "BurkeShaw", n=100),
+        "n must be an integer of at least 150, found 100",
+    ),
+    "a sampling rate of nothing": (
+        lambda: systems.lyapunov_time("Lorenz", points_per_period=0),
+        "points_per_period must be an integer of at least 2",
+    ),
+    "epochs and a half": (
+        lambda: TrainingConfig(epochs=1.5),
+        r"epochs of TrainingConfig must be of type int, found 1.5 \(float\)",
+    ),
+    "epochs of letters": (lambda: TrainingConfig(epochs="x"), "must be of type int, found 'x'"),
+    "a list of lengths": (
+        lambda: TrainingConfig(longer_contexts=[700]),
+        r"longer_contexts of TrainingConfig must be of type tuple\[int, ...\], found \[700\]",
+    ),
+    "negative noise": (
+        lambda: TrainingConfig(input_noise=-0.1),
+        "input_noise must be at least 0, found -0.1",
+    ),
+    "no trajectory": (
+        lambda: TrainingConfig(trajectory_length=0),
+        "trajectory_length must be positive, found 0",
+    ),
+    "one pull for many": (
+        lambda: ModelConfig(local_neighbours=(9,), local_pull=5),
+        "local_pull of ModelConfig must be of type tuple",
+    ),
+    "no updates": (lambda: ContextTrainingConfig(updates=0), "updates must be positive, found 0"),
+    "a warm-up of a step": (
+        lambda: ContextTrainingConfig(warm_up=1),
+        "warm_up must be at least 2, found 1",
+    ),
+    "no eigenfunctions": (lambda: EDMDConfig(rank=0), "rank must be positive, found 0"),
+    "NaN units of reservoir": (
+        lambda: EchoStateConfig(units=float("nan")),
+        "units of EchoStateConfig must be of type int, found nan",
+    ),
 }
 
 
@@ -233,3 +309,25 @@ def test_a_refused_format_makes_no_folder(tmp_path):
     with pytest.raises(InputError, match="cannot draw"):
         plotting.save(figure, tmp_path / "new" / "figure.doc")
     assert not (tmp_path / "new").exists()
+
+
+def test_an_empty_table_of_trajectories_is_refused_and_a_loud_suffix_is_not(tmp_path):
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(InputError, match=r"not a readable \.csv table"):
+        windows.load_trajectories([tmp_path / "empty.csv"], dims=1)
+    (tmp_path / "LOUD.CSV").write_text("x\n1\n2\n3\n")
+    (series,) = windows.load_trajectories([tmp_path / "LOUD.CSV"], dims=1)
+    assert series.ravel().tolist() == [1.0, 2.0, 3.0]
+
+
+def test_what_the_catalogue_gives_is_the_callers_own():
+    systems.system_facts("Lorenz")["parameters"]["rho"] = 0.0
+    assert systems.system_facts("Lorenz")["parameters"]["rho"] != 0.0
+    rows = systems.split_table()
+    rows[0]["role"] = "nonsense"
+    rows.clear()
+    assert systems.split_table()[0]["role"] != "nonsense"
+
+
+def test_all_modes_of_a_decomposition_may_be_asked_for():
+    assert DMDConfig(rank=-1).rank == -1

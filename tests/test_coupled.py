@@ -46,4 +46,4 @@ def test_a_pair_is_alive_and_repeatable():
 
 def test_driven_systems_are_refused():
     with pytest.raises(InputError, match="driven by time"):
-        coupled.pair("SprottS", "ForcedVanDerPol", n=100)
+        coupled.pair("SprottS", "ForcedVanDerPol", n=200)

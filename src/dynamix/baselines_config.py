@@ -7,7 +7,27 @@ Chua and SprottM, which the split holds out. What little they may owe to that is
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
+
+from .errors import InputError, of_their_types
+
+_LEAST = {"window": 3, "warm_up": 2}
+# What may be 0; of all else there must be some. DMD's rank is pydmd's affair.
+_MAY_BE_0 = {"spectral_radius", "input_scaling", "bias", "input_noise", "ridge", "washout"}
+_MAY_BE_0 |= {"threshold", "evaluations_per_step", "relu_units"}
+
+
+def _sensible(settings: Any, *, but: str = "") -> None:
+    """Raise unless every number has its type and is as large as it must be."""
+    of_their_types(settings)
+    for name in (field.name for field in dataclasses.fields(settings)):
+        value, least = getattr(settings, name), _LEAST.get(name, 0)
+        if name != but and (value < least or (value == 0 and name not in _MAY_BE_0)):
+            raise InputError(
+                f"{name} must be {f'at least {least}' if least else 'positive'}, found {value!r}."
+            )
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,9 @@ class EchoStateConfig:
     ridge: float = 1e-6
     washout: int = 50  # first states left out of the fit
 
+    def __post_init__(self) -> None:
+        _sensible(self)
+
 
 @dataclass(frozen=True)
 class DMDConfig:
@@ -54,7 +77,7 @@ class DMDConfig:
         Steps stacked on each other, at most a third of the context.
     rank
         pydmd's ``svd_rank``: a whole number of modes; below 1 a share of the energy; 0 the optimal
-        hard threshold.
+        hard threshold; -1 all modes.
 
     Examples
     --------
@@ -64,6 +87,9 @@ class DMDConfig:
 
     delays: int = 50  # steps stacked on each other, at most a third of the context
     rank: float = 0  # as pydmd's svd_rank: 0 is the optimal hard threshold, below 1 an energy share
+
+    def __post_init__(self) -> None:
+        _sensible(self, but="rank")
 
 
 @dataclass(frozen=True)
@@ -88,6 +114,9 @@ class EDMDConfig:
     degree: int = 5  # of the polynomials
     rank: int = 50  # Koopman eigenfunctions kept
     pairs: int = 500  # transitions used, spread evenly over the context: the cost is cubic in them
+
+    def __post_init__(self) -> None:
+        _sensible(self)
 
 
 @dataclass(frozen=True)
@@ -128,6 +157,9 @@ class SINDyConfig:
     order: int = 4  # of the finite differences
     tolerance: float = 1e-6  # relative, of the integration
     evaluations_per_step: int = 30  # on average; beyond it the integration is given up
+
+    def __post_init__(self) -> None:
+        _sensible(self)
 
 
 @dataclass(frozen=True)
@@ -175,6 +207,9 @@ class ContextTrainingConfig:
     hidden_units: int = 32  # of the LSTM
     warm_up: int = 100  # context steps before the forecast that set the latent state
 
+    def __post_init__(self) -> None:
+        _sensible(self)
+
 
 @dataclass(frozen=True)
 class NeuralODEConfig:
@@ -209,3 +244,6 @@ class NeuralODEConfig:
     learning_rate: float = 1e-2
     final_learning_rate: float = 3e-4
     gradient_clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        _sensible(self)

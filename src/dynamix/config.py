@@ -12,7 +12,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
-from .errors import InputError, one_of, whole_number
+from .errors import InputError, of_their_types, one_of, whole_number
 
 ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
 Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
@@ -159,6 +159,7 @@ class ModelConfig:
                 raise InputError(f"{name} must be an integer of at least {least}, found {value!r}.")
         one_of("expert_kind", self.expert_kind, EXPERT_KINDS)
         one_of("embedding", self.embedding, EMBEDDINGS)
+        of_their_types(self)
         if any(count < self.observed_dims + 2 for count in self.local_neighbours):
             raise InputError(
                 f"local_neighbours must all be at least observed_dims + 2 = "
@@ -260,6 +261,30 @@ class ForecastConfig:
     n_samples: int | None = _described(
         None, "forecasts with different draws of the gate's noise, as an ensemble"
     )
+
+
+_NOT_NEGATIVE = (
+    "variants",
+    "variant_jitter",
+    "analogue_pull",
+    "analogue_noise",
+    "input_noise",
+    "gate_noise_penalty",
+    "validate_every",
+    "seed",
+)
+_POSITIVE = (
+    "trajectory_length",
+    "variant_length",
+    "start_sharpness",
+    "gate_noise_scale",
+    "gradient_clip",
+    "adaptive_clip",
+    "skip_gradient",
+    "skip_loss",
+    "validation_context",
+    "validation_horizon",
+)
 
 
 @dataclass(frozen=True)
@@ -496,6 +521,7 @@ class TrainingConfig:
         one_of("engine", self.engine, ENGINES)
         one_of("loss", self.loss, LOSSES)
         one_of("first_weights", self.first_weights, FIRST_WEIGHTS)
+        of_their_types(self)
         if self.first_weights != "random" and self.start_from:
             raise InputError(
                 f"first_weights={self.first_weights!r} and start_from={self.start_from!r} both say "
@@ -519,6 +545,12 @@ class TrainingConfig:
         ):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, found {getattr(self, name)!r}.")
+        for name in _NOT_NEGATIVE:
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} must be at least 0, found {getattr(self, name)!r}.")
+        for name in _POSITIVE:
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be positive, found {getattr(self, name)!r}.")
         if self.context_length < 2 or self.window < 2:
             raise InputError(
                 "context_length and window must both be at least 2, found "

@@ -53,8 +53,8 @@ def pair(
     Raises
     ------
     InputError
-        If a name is unknown, a system is driven, ``n`` is no integer of at least 1, or nothing but
-        rest or escape is found.
+        If a name is unknown, a system is driven, ``n`` is no integer of at least three
+        periods, or nothing but rest or escape is found.
 
     Examples
     --------
@@ -65,7 +65,8 @@ def pair(
     ...
     dynamix.errors.InputError: Duffing is driven by time, or has angles that grow; a pair needs ...
     """
-    n = whole_number("n", n)
+    points_per_period = whole_number("points_per_period", points_per_period, least=2)
+    n = whole_number("n", n, least=3 * points_per_period)  # to judge by thirds, a period each
     flows = [_normalised(name) for name in (first, second)]
     rng = np.random.default_rng([seed, *first.encode(), *second.encode()])
     ratio, coupling = (

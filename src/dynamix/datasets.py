@@ -322,7 +322,8 @@ def fetch(name: str) -> Path:
     UnreachableError
         If the file is not there and the source does not answer.
     InputError
-        If the name is unknown, the user's own file is another one, or what the source sent is not
+        If the name is unknown, or the series comes with statsmodels and has no file; if the user's
+        own file is another one, or what the source sent is not
         the file expected, or a web page.
 
     Examples
@@ -341,6 +342,8 @@ def fetch(name: str) -> Path:
         import pooch
 
     entry = find(name)
+    if not entry.url:
+        raise InputError(f"{name!r} comes with statsmodels; there is no file to fetch: load it.")
     path = folder() / entry.file
     if path.is_file():
         if hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256:

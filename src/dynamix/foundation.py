@@ -137,10 +137,8 @@ def here(name: str) -> bool:
 
     Raises
     ------
-    KeyError
-        If it does not.
     InputError
-        If the folder holds a Chronos model of a kind that is not known here.
+        If it does not, or the folder holds a Chronos model of a kind that is not known here.
 
     Examples
     --------
@@ -150,6 +148,7 @@ def here(name: str) -> bool:
     ...     here(folder)
     True
     """
+    _check_known(name)
     if _folder(name) is not None:
         return True
     with warnings.catch_warnings():
@@ -169,10 +168,9 @@ def entry(name: str) -> Baseline:
 
     Raises
     ------
-    KeyError
-        If :func:`knows` does not accept the name.
     InputError
-        If the folder holds a Chronos model of a kind that is not known here.
+        If :func:`knows` does not accept the name, or the folder holds a Chronos model of a kind
+        that is not known here.
 
     Examples
     --------
@@ -181,6 +179,7 @@ def entry(name: str) -> Baseline:
     >>> entry("chronos-bolt-tiny").joint  # each channel is forecast alone
     False
     """
+    _check_known(name)
     folder = _folder(name)
     kind = kind_of(folder) if folder is not None else MODELS[name].kind
     assert kind is not None
@@ -224,11 +223,9 @@ def forecast(
 
     Raises
     ------
-    KeyError
-        If :func:`knows` does not accept the name.
     InputError
-        If its weights are neither on this machine nor to be had from the hub, or are damaged; or if
-        the package that runs them is not installed.
+        If :func:`knows` does not accept the name; if its weights are neither on this machine nor to
+        be had from the hub, or are damaged; or if the package that runs them is not installed.
 
     Examples
     --------
@@ -243,6 +240,7 @@ def forecast(
     """
     import torch
 
+    _check_known(name)
     folder = _folder(name)
     predict = _load(str(folder), None) if folder is not None else _load(name, MODELS[name].hub)
     series = torch.tensor(context.T, dtype=torch.float32)  # (N, T_C)
@@ -292,6 +290,14 @@ def kind_of(folder: Path) -> str | None:
             )
         return _PIPELINES[pipeline]
     return "timesfm-2.5" if config.get("model_type") == "timesfm2_5" else None
+
+
+def _check_known(name: str) -> None:
+    if not knows(name):
+        raise InputError(
+            f"unknown pretrained model {name!r}. Known: {', '.join(MODELS)}; or give the folder of "
+            f"one, by its path or by its name inside the folder that {WEIGHTS} names."
+        )
 
 
 def _folder(name: str) -> Path | None:

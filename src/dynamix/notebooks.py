@@ -148,7 +148,8 @@ def parameters(path: str | Path) -> dict[str, Parameter]:
     Raises
     ------
     InputError
-        If there is no such file, it is no notebook, or a default is not a plain value.
+        If there is no such file, it is no notebook, its cell of parameters is no plain Python, or a
+        default is not a plain value.
 
     Examples
     --------
@@ -165,7 +166,13 @@ def parameters(path: str | Path) -> dict[str, Parameter]:
     for cell in _read(path).cells:
         if cell.cell_type != "code" or "parameters" not in cell.metadata.get("tags", []):
             continue
-        for statement in ast.parse(cell.source).body:
+        try:
+            statements = ast.parse(cell.source).body
+        except SyntaxError as error:
+            raise InputError(
+                f"{Path(path).name}: its cell of parameters is no plain Python: {error}."
+            ) from error
+        for statement in statements:
             if isinstance(statement, ast.Assign):
                 target, annotation = statement.targets[0], None
             elif isinstance(statement, ast.AnnAssign):
@@ -318,6 +325,7 @@ def run(
             parameters={k: list(v) if isinstance(v, tuple) else v for k, v in values.items()},
             engine_name=notebook_engine.register(),
             kernel_name=_KERNEL,
+            language="python",  # a notebook need not say
             cwd=str(path.parent if cwd is None else cwd),
             progress_bar=False,
             log_output=False,

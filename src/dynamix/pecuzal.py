@@ -89,7 +89,8 @@ def pecuzal(
     Raises
     ------
     InputError
-        If the series is too short for that, or does not vary, or a number is out of range.
+        If the series is too short for that, not finite or does not vary, or a number is out of
+        range.
 
     Examples
     --------
@@ -101,6 +102,8 @@ def pecuzal(
     ...
     dynamix.errors.InputError: a constant series has no embedding.
     """
+    if not np.isfinite(x).all():
+        raise InputError("the series holds NaN or infinity. Fill the gaps or cut them out first.")
     if not np.ptp(x) > 0:
         raise InputError("a constant series has no embedding.")
     y = (x - x.mean()) / x.std()
@@ -187,12 +190,19 @@ def information_minimum(x: Float[ndarray, " T"]) -> int:
     -------
     A lag of 1 or more; the last one looked at, a tenth of the series, where there is no minimum.
 
+    Raises
+    ------
+    InputError
+        If there are fewer than two steps.
+
     Examples
     --------
     >>> noise = np.random.default_rng(0).normal(size=2000)
     >>> information_minimum(np.sin(0.16 * np.arange(2000)) + 0.3 * noise)  # a quarter of the period
     10
     """
+    if len(x) < 2:
+        raise InputError(f"mutual information needs at least 2 steps, found {len(x)}.")
     last = max(len(x) // 10, 1)
     ranks = np.argsort(np.argsort(x, kind="stable"), kind="stable")
     cell = ranks * _BINS // len(x)
@@ -356,6 +366,11 @@ def costs(
     -------
     ``(horizon - 1,)``, decimal logarithms. Lower is better.
 
+    Raises
+    ------
+    InputError
+        If ``horizon`` is no integer of at least 2, or a point has too few neighbours far in time.
+
     Examples
     --------
     >>> x, options = np.sin(0.16 * np.arange(600)), {"points": 500, "horizon": 10, "theiler": 10}
@@ -363,6 +378,7 @@ def costs(
     >>> two.shape, bool((two < one).all())
     ((9,), True)
     """
+    horizon = whole_number("horizon", horizon, least=2)
     v = np.stack([x[lag : lag + points] for lag in lags], axis=1)
     t = fiducials(points)
     near = neighbours(v, t, count=COST_NEIGHBOURS, theiler=theiler)
@@ -412,12 +428,24 @@ def neighbours(
     -------
     ``(m, count)``, ascending in Euclidean distance.
 
+    Raises
+    ------
+    InputError
+        If one of the times has fewer than ``count`` points beyond its window.
+
     Examples
     --------
     >>> line = np.arange(20.0)[:, None]
     >>> neighbours(line, np.array([0, 19]), count=2, theiler=3).tolist()
     [[4, 5], [15, 14]]
     """
+    # as many as there are, less itself and those too near in time on either side
+    apart_at = len(v) - 1 - np.minimum(t, theiler) - np.minimum(len(v) - 1 - t, theiler)
+    if (apart_at < count).any():
+        raise InputError(
+            f"{count} neighbours beyond a Theiler window of {theiler} need up to "
+            f"{count + 2 * theiler + 1} points, found {len(v)}."
+        )
     tree = cKDTree(v)
     found = np.empty((len(t), count), dtype=np.int64)
     missing = np.arange(len(t))

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from . import benchmark
+from .errors import InputError
 from .plotting_style import FORECAST, columns, in_style
 
 _BOX = 0.6  # height of a box in the box plots, of the distance to the next one

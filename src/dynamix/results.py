@@ -159,8 +159,9 @@ class Journal:
     Raises
     ------
     InputError
-        If an unfinished table lies there and ``resume`` is off; or if ``resume`` is on and what
-        lies there has no readable record, other columns, or was made with other settings.
+        If there is no folder for it; if an unfinished table lies there and ``resume`` is off; or if
+        ``resume`` is on and what lies there has no readable record, other columns, or was made with
+        other settings.
 
     Examples
     --------
@@ -185,6 +186,10 @@ class Journal:
         resume: bool,
     ) -> None:
         self.path, self.columns = Path(path), dict(columns)
+        if not self.path.parent.is_dir():  # told before the first result is made, not behind it
+            raise InputError(
+                f"there is no folder {str(self.path.parent)!r} for {self.path.name!r}."
+            )
         self.record = record | {"unfinished": True}
         self.rows: list[dict[str, Any]] = []
         before = self._record_before(resume)

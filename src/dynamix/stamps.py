@@ -59,7 +59,7 @@ def make(notebook: Any, *, root: Path, files: Iterable[str]) -> dict[str, Any]:
     Raises
     ------
     SyntaxError
-        If the code cells are no Python once their lines with magics are left out.
+        If a code cell is not what IPython understands.
 
     Examples
     --------
@@ -393,9 +393,10 @@ def _chain(node: ast.Attribute) -> list[str] | None:
 
 
 def _readable(source: str) -> str:
-    """A cell without lines that only IPython understands."""
-    kept = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
-    return "\n".join(kept)
+    """A cell as plain Python: magics and shell commands become the calls that they stand for."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    return TransformerManager().transform_cell(source)
 
 
 def _text_of(source: str) -> str:

@@ -21,7 +21,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from . import notebooks, results
-from .errors import InputError
+from .errors import InputError, whole_number
 
 _EVERY = 0.2  # seconds between two looks at what the notebooks have told
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -92,9 +92,7 @@ def run_all(
     ------
     InputError
         If a file is no notebook, a parameter is unknown or of the wrong type; nothing has been run
-        then.
-    ValueError
-        If ``workers`` is less than 1.
+        then. Or if ``workers`` is no integer of at least 1.
 
     Examples
     --------
@@ -112,6 +110,7 @@ def run_all(
     ...
     dynamix.errors.InputError: unknown parameter of a.ipynb 'N'. Known: n. Did you mean 'n'?
     """
+    workers = whole_number("workers", workers)
     for job in jobs:
         notebooks.check(job.path, job.values)
     if not jobs:
@@ -222,9 +221,7 @@ def sweep(
     ------
     InputError
         If the file is no notebook, the grid is empty, a parameter is unknown, a value of the wrong
-        type, or the notebook records nothing.
-    ValueError
-        If ``workers`` is less than 1.
+        type, the notebook records nothing, or ``workers`` is no integer of at least 1.
 
     Examples
     --------

@@ -8,6 +8,7 @@ many oscillations whatever the system's own time unit.
 
 from __future__ import annotations
 
+import copy
 import csv
 import hashlib
 import json
@@ -91,6 +92,12 @@ def _known() -> list[str]:
 
 
 @lru_cache(maxsize=1)
+def _split_rows() -> tuple[dict[str, str], ...]:
+    path = resources.files("dynamix") / "data" / "split.csv"
+    with path.open("r", encoding="utf-8") as file:
+        return tuple(csv.DictReader(file))
+
+
 def split_table() -> list[dict[str, str]]:
     """The split as its file has it: one row per system with ``role``, ``family`` and ``reason``.
 
@@ -110,9 +117,7 @@ def split_table() -> list[dict[str, str]]:
     >>> rows["Lorenz"]["role"], rows["Lorenz"]["family"]
     ('test', 'lorenz')
     """
-    path = resources.files("dynamix") / "data" / "split.csv"
-    with path.open("r", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return [dict(row) for row in _split_rows()]  # a caller may change its own
 
 
 def split() -> dict[str, list[str]]:
@@ -181,7 +186,7 @@ def system_facts(name: str) -> dict[str, Any]:
     (1.5, 0.89)
     """
     one_of("system", name, _known())
-    return dict(_catalogue_entries()[name])
+    return copy.deepcopy(_catalogue_entries()[name])
 
 
 def lyapunov_time(name: str, *, points_per_period: int = 50) -> float:
@@ -202,7 +207,7 @@ def lyapunov_time(name: str, *, points_per_period: int = 50) -> float:
     Raises
     ------
     InputError
-        If the name is unknown.
+        If the name is unknown, or ``points_per_period`` is no integer of at least 2.
 
     Examples
     --------
@@ -211,6 +216,7 @@ def lyapunov_time(name: str, *, points_per_period: int = 50) -> float:
     >>> round(lyapunov_time("Lorenz", points_per_period=100), 1)
     74.7
     """
+    points_per_period = whole_number("points_per_period", points_per_period, least=2)
     facts = system_facts(name)
     exponent = facts.get("maximum_lyapunov_estimated") or 0.0
     if exponent <= 0:

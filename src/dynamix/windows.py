@@ -58,15 +58,19 @@ def load_trajectories(paths: Sequence[str | Path], *, dims: int) -> list[Float[n
     for path in map(Path, paths):
         if not path.is_file():
             raise InputError(f"no file at {str(path)!r}. Give .npy or .csv files.")
-        if path.suffix == ".npy":
+        suffix = path.suffix.lower()
+        if suffix == ".npy":
             try:
                 values = np.load(path, allow_pickle=False)
             except (ValueError, EOFError, OSError) as error:
                 raise InputError(f"{str(path)!r} is not a readable .npy array: {error}.") from error
-        elif path.suffix == ".csv":
+        elif suffix == ".csv":
             import pandas as pd
 
-            frame = pd.read_csv(path)
+            try:
+                frame = pd.read_csv(path)
+            except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+                raise InputError(f"{str(path)!r} is not a readable .csv table: {error}.") from error
             numeric = frame.select_dtypes("number")
             dropped = [str(column) for column in frame.columns if column not in numeric.columns]
             if dropped:

@@ -233,6 +233,8 @@ def time_series(
             ax.plot(t[end : end + after], future[:after, i], label="forecast", **FORECAST)
             ax.axvline(t[end - 1], color="0.3", linewidth=0.8, linestyle=":")
         ax.set_ylabel(f"$x_{i + 1}$" if names is None else str(names[i]))
+        if not (past[:, i] % 1).any():  # a code or a count has no halves
+            ax.yaxis.get_major_locator().set_params(integer=True)
     axes[-1, 0].set_xlabel(time_label)
     if times is not None and np.issubdtype(t.dtype, np.datetime64):
         figure.autofmt_xdate()

@@ -32,14 +32,15 @@ def _drop_thebe(app: Any, page: str, template: str, context: dict[str, Any], tre
 def _prose_of_returns(
     app: Any, what: str, name: str, object_: Any, options: Any, lines: list[str]
 ) -> None:
-    """Indent a paragraph of more than one line below an empty type, which napoleon leaves out."""
+    """Indent a paragraph, or a sentence, below an empty type, which napoleon leaves out."""
     for at in range(len(lines) - 1):
         if lines[at] == "Returns" and set(lines[at + 1]) == {"-"}:
             end = at + 2
             while end < len(lines) and lines[end]:
                 end += 1
             prose = lines[at + 2 : end]
-            if len(prose) > 1 and not any(line.startswith(" ") for line in prose):
+            sentence = "".join(prose).endswith(".") or len(prose) > 1
+            if prose and sentence and not any(line.startswith(" ") for line in prose):
                 lines[at + 2 : end] = [":", *(f"    {line}" for line in prose)]
             return
 

@@ -106,8 +106,7 @@ def split_table() -> list[dict[str, str]]:
     A dict of strings for each of the 104 three-dimensional systems. ``system`` is its name;
     ``role`` is ``"train"``, ``"train-validation"``, ``"test"`` or ``"excluded"``; ``family`` joins
     variants of the same equations, empty for a system that stands alone; ``reason`` names its kin,
-    or says why the protocol held it out or excluded it. The list is shared between calls: copy it
-    before a change.
+    or says why the protocol held it out or excluded it.
 
     Examples
     --------

@@ -70,11 +70,19 @@ def _note_for_colab(app: Any, page: str, template: str, context: dict[str, Any],
         context["body"] = context["body"].replace("</h1>", f"</h1>{note}", 1)
 
 
+def _skip_aliases(
+    app: Any, what: str, name: str, object_: Any, skip: bool, options: Any
+) -> bool | None:
+    """A named tuple's fields, which Python documents as aliases and the class's text explains."""
+    return True if type(object_).__name__ == "_tuplegetter" else None
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Called by Sphinx."""
     app.connect("builder-inited", _complete_nodes)
     # before napoleon, which comes with the usual 500
     app.connect("autodoc-process-docstring", _prose_of_returns, priority=400)
+    app.connect("autodoc-skip-member", _skip_aliases)
     app.connect("html-page-context", _drop_thebe, priority=900)
     app.connect("html-page-context", _note_for_colab)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -38,8 +38,10 @@ class EchoStateConfig:
     ----------
     units
         Of the reservoir.
-    spectral_radius, input_scaling
-        Largest modulus of an eigenvalue of the reservoir's weights, and size of the input's.
+    spectral_radius
+        Largest modulus of an eigenvalue of the reservoir's weights.
+    input_scaling
+        Size of the input's weights.
     bias
         Of a unit: drawn evenly from minus this to this.
     input_noise
@@ -168,8 +170,10 @@ class ContextTrainingConfig:
 
     Attributes
     ----------
-    updates, batch_size
-        Steps of the optimiser, and windows drawn for each.
+    updates
+        Steps of the optimiser.
+    batch_size
+        Windows drawn for each of them.
     window
         Points of a training window, at most half of the context.
     forcing_interval
@@ -217,8 +221,10 @@ class NeuralODEConfig:
 
     Attributes
     ----------
-    updates, batch_size
-        Steps of the optimiser, and windows drawn for each.
+    updates
+        Steps of the optimiser.
+    batch_size
+        Windows drawn for each of them.
     window
         Points of a training window, at most half of the context.
     hidden_units

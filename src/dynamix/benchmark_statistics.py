@@ -74,8 +74,10 @@ def summary(table: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.Dat
     ----------
     table
         What :func:`dynamix.benchmark.run` returns.
-    draws, seed
-        How often the bootstrap draws systems, and its seed; see :func:`bootstrap`.
+    draws
+        How often the bootstrap draws systems; see :func:`bootstrap`.
+    seed
+        Of these draws.
 
     Returns
     -------
@@ -123,8 +125,10 @@ def shares(table: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.Data
     ----------
     table
         What :func:`dynamix.benchmark.run` returns.
-    draws, seed
-        How often the bootstrap draws systems, and its seed; see :func:`bootstrap`.
+    draws
+        How often the bootstrap draws systems; see :func:`bootstrap`.
+    seed
+        Of these draws.
 
     Returns
     -------
@@ -175,8 +179,10 @@ def win_rates(
         Results of :func:`dynamix.benchmark.run` by name.
     against
         One of the names.
-    draws, seed
-        How often the bootstrap draws systems, and its seed; see :func:`bootstrap`.
+    draws
+        How often the bootstrap draws systems; see :func:`bootstrap`.
+    seed
+        Of these draws.
 
     Returns
     -------

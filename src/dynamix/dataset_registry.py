@@ -55,9 +55,9 @@ class Dataset:
     description: str
     file: str
     unit: str
-    """Of the values; several columns of different units: one for each, separated by commas."""
+    """Of the values; one for each column, separated by commas, where the units differ."""
     step: str | None
-    """Step of the regular index, as a pandas offset; None: the file has no times, steps count."""
+    """Step of the regular index, as a pandas offset; None where the file has no times."""
     columns: dict[str, str]
     """What the file calls a column, and what the frame calls it; the first is the one forecast."""
     source: str
@@ -67,7 +67,7 @@ class Dataset:
     time: tuple[str, ...] = ()
     """Columns of the file that make up the time."""
     seasons: tuple[int, ...] = ()
-    """Steps of the periods that the subject itself suggests: a day, a week, a year."""
+    """Steps of the periods that the subject itself suggests, as a day, a week, a year."""
     joint: bool = False
     """Whether the columns are forecast together, as channels of one system."""
     grid: dict[str, Any] = field(default_factory=dict)

@@ -66,24 +66,35 @@ def forecast(
         :func:`dynamix.preprocessing.embed`. ``"auto"`` tries them on the context's own end and
         takes the best, for each series; see :func:`choose_embedding`. None: as the checkpoint's
         config says (``"pos"`` for the published weights and for ``dynamix-3d``).
-    standardize, detrend, box_cox
-        Transforms fitted to the context and undone on the forecast; see
+    standardize
+        Scale each channel by the context's mean and deviation, and undo it on the forecast; see
         :func:`dynamix.preprocessing.fit_transforms`.
+    detrend
+        Take a power-law trend off each channel, and add it to the forecast.
+    box_cox
+        Make each channel's values more evenly spread by a power, and undo it on the forecast.
     initial_x
         ``(n,)`` or ``(S, n)``: where the forecast starts, in the data's units; None: the context's
         last step. It is not part of the forecast.
-    gate_noise, seed
-        Whether the gate's noise is drawn, and the seed that fixes it. A series' forecast depends on
-        its own context and the seed, never on the series beside it.
+    gate_noise
+        Whether the gate's noise is drawn.
+    seed
+        Of that noise. A series' forecast depends on its own context and the seed, never on the
+        series beside it.
     engine
         ``"torch"`` runs the reference step by step, ``"compiled"`` the compiled kernels, ``"auto"``
         the faster one that this machine and model allow.
-    attention_sharpness, quiet_steps, reference_spacing
-        What the attention's temperature is divided by, how many first steps go without gate noise,
-        and at which spacing of a context the gate's widths are as they were trained, see
-        :mod:`dynamix.spacing` (0 leaves them alone); None: as the checkpoint's config says (1, 0
-        and 0 for the published weights), but for an ensemble's quiet steps, of which there are
-        none: samples that begin alike would be sure of themselves, and wrong together.
+    attention_sharpness
+        What the attention's temperature is divided by; None: as the checkpoint's config says (1 for
+        the published weights).
+    quiet_steps
+        How many first steps go without gate noise; None: as the checkpoint's config says (0 for the
+        published weights), but none in an ensemble: samples that begin alike would be sure of
+        themselves, and wrong together.
+    reference_spacing
+        At which spacing of a context the gate's widths are as they were trained, see
+        :mod:`dynamix.spacing`; 0 leaves them alone; None: as the checkpoint's config says (0 for the
+        published weights).
     return_gates
         Also return the expert weights, ``(horizon, S, J)``; ``S`` is omitted for a single series.
         With more channels than N there is one series of weights per channel.

@@ -97,8 +97,10 @@ def spectrum(
     watched
         A run of T steps, as of :func:`dynamix.expert_use.watch`. Without gate noise: the exponents
         of the map. With it: of two copies that feel the same.
-    exponents, transient
-        How many, from 1 to M, and the steps that only turn the tangents, less than T.
+    exponents
+        How many, from 1 to M.
+    transient
+        First steps, which only turn the tangents; less than T.
     gate
         Whether the gate's own sensitivity counts; without it, those of the mixture of experts under
         the weights of this run, as if these had been written down beforehand.

@@ -38,8 +38,10 @@ def continuations(
         ``(T_C, N)`` and ``(T, N)``, or of one axis, in the data's units.
     forecasts
         ``{model: (T, N)}``, at least as long as the truth.
-    shown, before
-        Most steps drawn of each end of the horizon (at most half of it), and of the context.
+    shown
+        Most steps drawn of each end of the horizon, at most half of it.
+    before
+        Most steps drawn of the context.
     channel
         Which, counted from 0.
 

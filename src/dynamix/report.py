@@ -45,9 +45,10 @@ class Report:
     samples
         The ensemble, as :func:`dynamix.forecast` gives it: ``horizon`` rows, a first column level
         ``sample``, in the data's units.
-    free_run, gates
-        One forecast at least as long as the context, and its expert weights ``(T, J)``, or
-        ``(T, S, J)`` where each of S channels was forecast alone.
+    free_run
+        One forecast, at least as long as the context.
+    gates
+        Its expert weights ``(T, J)``, or ``(T, S, J)`` where each of S channels was forecast alone.
     findings
         Of the file, of every channel, and of the free run's ending.
     backtest, coverage
@@ -301,9 +302,11 @@ def verdict(
     backtest
         The table of :func:`backtest`: a row per forecaster, one of them ``DynaMix``, and the column
         ``error, all``. It is beaten where another row's error is smaller, or its own is NaN.
-    coverage, expected
-        Shares in [0, 1] of true values inside the fan: what was found, and what an ensemble of
-        that size should hold. Below 0.6 of it the fan is too narrow.
+    coverage
+        Share in [0, 1] of true values found inside the fan. Below 0.6 of what is expected the fan is
+        too narrow.
+    expected
+        The share that an ensemble of that size should hold.
 
     Examples
     --------

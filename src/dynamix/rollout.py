@@ -94,9 +94,10 @@ def rollout(
         Steps.
     initial_x
         Observation that ``z_0`` is made from, ``(S, N)``; None: the context's last.
-    gate_noise, seed
-        Whether the gate's noise is drawn, and from which seed. Probabilistic experts draw theirs
-        from the same seed.
+    gate_noise
+        Whether the gate's noise is drawn.
+    seed
+        Of that noise, and of probabilistic experts' own.
     quiet_steps
         First steps without the gate's noise.
     return_gates

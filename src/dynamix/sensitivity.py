@@ -95,8 +95,10 @@ def sensitivity(
         from the cache.
     config
         The protocol that is varied.
-    points_per_period, contexts
-        Sampling rates, in steps per dominant period, and context lengths in steps; each at least 2.
+    points_per_period
+        Sampling rates, in steps per dominant period, each at least 2.
+    contexts
+        Context lengths in steps, each at least 2.
     noise
         Standard deviations of Gaussian noise on the context, in the context's own. The truth stays
         clean, and the same draws are scaled for every level.

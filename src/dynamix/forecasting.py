@@ -93,7 +93,7 @@ def forecast(
         themselves, and wrong together.
     reference_spacing
         At which spacing of a context the gate's widths are as they were trained, see
-        :mod:`dynamix.spacing`; 0 leaves them alone; None: as the checkpoint's config says (0 for the
+        :mod:`dynamix.spacing`; 0 leaves them alone; None: as the checkpoint says (0 for the
         published weights).
     return_gates
         Also return the expert weights, ``(horizon, S, J)``; ``S`` is omitted for a single series.

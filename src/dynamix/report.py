@@ -303,7 +303,7 @@ def verdict(
         The table of :func:`backtest`: a row per forecaster, one of them ``DynaMix``, and the column
         ``error, all``. It is beaten where another row's error is smaller, or its own is NaN.
     coverage
-        Share in [0, 1] of true values found inside the fan. Below 0.6 of what is expected the fan is
+        Share in [0, 1] of true values found inside the fan. Below 0.6 of the expected the fan is
         too narrow.
     expected
         The share that an ensemble of that size should hold.

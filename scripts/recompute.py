@@ -6,10 +6,12 @@ python scripts/recompute.py benchmark_parrot_512    these alone
 python scripts/recompute.py --resume --jobs 2       what an interrupted run left, side by side
 
 Each command's output goes to ``_build/recompute/NAME.log``. A table made anew is compared with the
-one that stood there, number by number, times left out; what was found is said, and kept in
-``_build/recompute/done.jsonl`` (``finished.jsonl`` once nothing is left). A result whose
-ingredients are not here (the authors' weights, say: DYNAMIX_UPSTREAM; the folder of the real data:
-DYNAMIX_DATA) is left as it is, and said.
+one that stood there, number by number, times left out, and a training's weights with those that the
+library comes with; what was found is said, and kept in ``results/made_again.jsonl``, which the page
+of results shows. ``_build/recompute/done.jsonl`` says what ``--resume`` may leave out
+(``finished.jsonl`` once nothing is left). A result whose ingredients are not here (the authors'
+weights, say: DYNAMIX_UPSTREAM; the folder of the real data: DYNAMIX_DATA) is left as it is, and
+said.
 """
 
 from __future__ import annotations
@@ -23,13 +25,16 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from safetensors.numpy import load_file
 from tqdm import tqdm
 
 from dynamix import results
@@ -38,9 +43,14 @@ ROOT = Path(__file__).parents[1]
 RESULTS, RUNS = ROOT / "results", ROOT / "runs"
 LOGS = ROOT / "_build" / "recompute"
 DONE = LOGS / "done.jsonl"
+AGAIN = RESULTS / "made_again.jsonl"
+BUNDLED = ROOT / "src" / "dynamix" / "data" / "models"
+
+WRITING = threading.Lock()
 
 _DATA = "FOLDER"  # so a record names the folder of the real data, wherever that is
 _TIMES = ("seconds", "wall_seconds", "cpu_seconds")
+_TOLD = 3  # columns that differ, the rest is counted
 _ROUNDING = 1e-9  # relative: sums whose order the machine chooses
 
 
@@ -194,7 +204,31 @@ def difference(before: pd.DataFrame | None, after: pd.DataFrame | None) -> str:
         if off := int((~np.isclose(a, b, rtol=_ROUNDING, atol=0.0, equal_nan=True)).sum()):
             medians = f"median {np.nanmedian(a):.4g} then, {np.nanmedian(b):.4g} now"
             found.append(f"{column} in {off} of {len(a)} rows ({medians})")
-    return "differs: " + "; ".join(found) if found else f"the same in all {len(before)} rows"
+    if not found:
+        return f"the same in all {len(before)} rows"
+    more = f"; and {len(found) - _TOLD} more columns" if len(found) > _TOLD else ""
+    return "differs: " + "; ".join(found[:_TOLD]) + more
+
+
+def weights(name: str) -> str:
+    """How the weights of a training made anew differ from those that the library comes with."""
+    model = f"{name.removeprefix('training_')}.safetensors"
+    if not name.startswith("training_") or not all((p / model).is_file() for p in (RUNS, BUNDLED)):
+        return ""
+    made, bundled = (load_file(folder / model) for folder in (RUNS, BUNDLED))
+    same = set(made) == set(bundled) and all(np.array_equal(made[k], bundled[k]) for k in made)
+    return f"; its weights are {'' if same else 'not '}those of the bundled model"
+
+
+def remember(recipe: Recipe, seconds: float, found: dict[str, str]) -> None:
+    """Keep what was found, a line for each result in the order of names, the latest alone."""
+    lines = AGAIN.read_text(encoding="utf-8").splitlines() if AGAIN.is_file() else []
+    kept = {(row := json.loads(line))["result"]: row for line in lines}
+    for name, text in found.items():
+        date = datetime.now(UTC).date().isoformat()
+        kept[name] = {"result": name, "date": date, "seconds": round(seconds, 1), "found": text}
+    text = "".join(json.dumps(kept[name]) + "\n" for name in sorted(kept))
+    AGAIN.write_text(text, encoding="utf-8")
 
 
 def attempt(recipe: Recipe, bar: tqdm) -> tuple[Recipe, int | None, str]:
@@ -209,11 +243,14 @@ def attempt(recipe: Recipe, bar: tqdm) -> tuple[Recipe, int | None, str]:
     seconds = time.perf_counter() - began
     if code:
         return recipe, code, f"failed with exit code {code}, see its log in {LOGS}"
-    said = [f"{name}: {difference(old, table(name))}" for name, old in before.items()]
-    line = {"command": recipe.command, "seconds": round(seconds, 1), "found": said}
-    with DONE.open("a", encoding="utf-8") as done:
-        done.write(json.dumps(line) + "\n")
-    return recipe, 0, f"{seconds / 60:.1f} min, {'; '.join(said)}"
+    found = {name: difference(old, table(name)) + weights(name) for name, old in before.items()}
+    line = {"command": recipe.command, "seconds": round(seconds, 1), "found": found}
+    with WRITING:
+        with DONE.open("a", encoding="utf-8") as done:
+            done.write(json.dumps(line) + "\n")
+        remember(recipe, seconds, found)
+    said = "; ".join(f"{name} {text}" for name, text in found.items())
+    return recipe, 0, f"{seconds / 60:.1f} min, {said}"
 
 
 def main() -> int:

@@ -234,7 +234,8 @@ def test_an_interrupted_recomputation_goes_on_where_it_stopped(tmp_path, monkeyp
         (results / f"{name}.json").write_text(json.dumps(record))
     logs = tmp_path / "logs"
     places = {"ROOT": tmp_path, "RESULTS": results, "RUNS": tmp_path / "runs", "LOGS": logs}
-    for name, path in (places | {"DONE": logs / "done.jsonl"}).items():
+    places |= {"DONE": logs / "done.jsonl", "AGAIN": results / "made_again.jsonl"}
+    for name, path in places.items():
         monkeypatch.setattr(recompute, name, path)
 
     def again(*arguments):
@@ -249,7 +250,10 @@ def test_an_interrupted_recomputation_goes_on_where_it_stopped(tmp_path, monkeyp
 
     code, told, ran = again()
     assert (code, ran) == (1, [1, 1])
-    assert "good: the same in all 1 rows" in told
+    assert "good the same in all 1 rows" in told
+    (line,) = (results / "made_again.jsonl").read_text().splitlines()
+    assert json.loads(line)["result"] == "good"
+    assert json.loads(line)["found"] == "the same in all 1 rows"
     assert "bad: failed with exit code 3" in told
     code, told, ran = again("--resume", "--jobs", "2")
     assert (code, ran) == (1, [1, 2])  # what is made stays made, what failed is tried again

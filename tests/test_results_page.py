@@ -23,7 +23,7 @@ def test_the_page_is_fresh():
 def test_every_stored_result_is_on_the_page_with_a_headline():
     text = results_page.PAGE.read_text(encoding="utf-8")
     for name, record in results_page.stored().items():
-        assert text.count(f"| `{name}` |") == 2
+        assert text.split("## Made again")[0].count(f"| `{name}` |") == 2
         assert results_page.headline(name, record)
         made = record.get("provenance", record)
         assert {"command", "settings", "versions", "machine", "date", "seconds"} <= set(made)

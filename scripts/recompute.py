@@ -27,6 +27,7 @@ import sys
 import sysconfig
 import threading
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -83,7 +84,9 @@ class Recipe:
 def recipes() -> list[Recipe]:
     """Every stored result by waves, in each the longest first."""
     found: dict[tuple[str, ...], list[tuple[str, float]]] = {}
-    for path in [*RESULTS.glob("*.json"), *RESULTS.glob("*/provenance.json")]:
+    aside = {path.name: path for path in LOGS.glob("*.json")}  # by a run that was interrupted
+    here = {path.name: path for path in RESULTS.glob("*.json")}
+    for path in [*(here | aside).values(), *RESULTS.glob("*/provenance.json")]:
         record = json.loads(path.read_text(encoding="utf-8"))
         record = record.get("provenance", record)
         name = path.parent.name if path.name == "provenance.json" else path.stem
@@ -175,9 +178,30 @@ def keep_training(recipe: Recipe, run_folder: Path, kept: Path) -> None:
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def table(name: str) -> pd.DataFrame | None:
-    """A result's rows as they stand: its CSV, or a training's log."""
-    if (path := RESULTS / f"{name}.csv").is_file():
+def set_aside(recipe: Recipe) -> None:
+    """Move the tables away, since most scripts go on with a table that lies where theirs goes.
+
+    What an interrupted run has set aside stays there: then a part of the new table lies in its
+    place, with which the script may go on.
+    """
+    for name in recipe.names:
+        if not (LOGS / f"{name}.csv").is_file():
+            for path in (RESULTS / f"{name}.csv", RESULTS / f"{name}.json"):
+                if path.is_file():
+                    path.replace(LOGS / path.name)
+
+
+def put_back(names: Iterable[str]) -> None:
+    """The tables that were set aside, over whatever lies in their place."""
+    for name in names:
+        for path in (LOGS / f"{name}.csv", LOGS / f"{name}.json"):
+            if path.is_file():
+                path.replace(RESULTS / path.name)
+
+
+def table(name: str, folder: Path | None = None) -> pd.DataFrame | None:
+    """A result's rows as they stand, or as they were set aside: its CSV, or a training's log."""
+    if (path := (folder or RESULTS) / f"{name}.csv").is_file():
         return pd.read_csv(path)
     if (path := RESULTS / name / "log.jsonl").is_file():
         return pd.read_json(path, lines=True)
@@ -237,12 +261,20 @@ def attempt(recipe: Recipe, bar: tqdm) -> tuple[Recipe, int | None, str]:
     if (absent := missing(recipe.command, known)) is not None:
         return recipe, None, f"left as it is, {absent} is not here"
     bar.set_postfix_str(f"last begun: {recipe.name}")
-    before = {name: table(name) for name in recipe.names}
+    set_aside(recipe)
+    before = {}
+    for name in recipe.names:
+        aside = table(name, LOGS)
+        before[name] = table(name) if aside is None else aside
     began = time.perf_counter()
     code = run(recipe, known)
     seconds = time.perf_counter() - began
     if code:
+        put_back(recipe.names)
         return recipe, code, f"failed with exit code {code}, see its log in {LOGS}"
+    for name in recipe.names:
+        for path in (LOGS / f"{name}.csv", LOGS / f"{name}.json"):
+            path.unlink(missing_ok=True)
     found = {name: difference(old, table(name)) + weights(name) for name, old in before.items()}
     line = {"command": recipe.command, "seconds": round(seconds, 1), "found": found}
     with WRITING:
@@ -273,6 +305,7 @@ def main() -> int:
         chosen = [recipe for recipe in chosen if recipe.command not in made]
     elif not options.list:
         DONE.unlink(missing_ok=True)
+        put_back(path.stem for path in LOGS.glob("*.csv"))
     hours = sum(recipe.seconds for recipe in chosen) / 3600
     print(f"{len(chosen)} commands, {hours:.1f} hours on the machine that made the results")
     if options.list:

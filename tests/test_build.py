@@ -223,15 +223,21 @@ def test_tables_are_compared_number_by_number_and_times_left_out():
 def test_an_interrupted_recomputation_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     results = tmp_path / "results"
     results.mkdir()
+
+    def record(name):
+        return {"command": f"python {name}.py --output results/{name}.csv", "seconds": 1}
+
     for name, code in (("good", "0"), ("bad", "sys.exit(3)")):
         (tmp_path / f"{name}.py").write_text(
             "import sys, pathlib\n"
-            f"pathlib.Path('results/{name}.csv').write_text('x\\n1\\n')\n"
+            f"table = pathlib.Path('results/{name}.csv')\n"
+            "assert not table.exists(), 'a script that goes on with what is there makes nothing'\n"
+            "table.write_text('x\\n1\\n')\n"
+            f"table.with_suffix('.json').write_text({json.dumps(json.dumps(record(name)))})\n"
             f"pathlib.Path('{name}.ran').open('a').write('.')\n{code}\n"
         )
         (results / f"{name}.csv").write_text("x\n1\n")
-        record = {"command": f"python {name}.py --output results/{name}.csv", "seconds": 1}
-        (results / f"{name}.json").write_text(json.dumps(record))
+        (results / f"{name}.json").write_text(json.dumps(record(name)))
     logs = tmp_path / "logs"
     places = {"ROOT": tmp_path, "RESULTS": results, "RUNS": tmp_path / "runs", "LOGS": logs}
     places |= {"DONE": logs / "done.jsonl", "AGAIN": results / "made_again.jsonl"}
@@ -255,6 +261,8 @@ def test_an_interrupted_recomputation_goes_on_where_it_stopped(tmp_path, monkeyp
     assert json.loads(line)["result"] == "good"
     assert json.loads(line)["found"] == "the same in all 1 rows"
     assert "bad: failed with exit code 3" in told
+    assert (results / "bad.csv").read_text() == "x\n1\n"  # put back
+    assert sorted(path.name for path in logs.glob("*.[cj]s*")) == ["done.jsonl"]
     code, told, ran = again("--resume", "--jobs", "2")
     assert (code, ran) == (1, [1, 2])  # what is made stays made, what failed is tried again
     (tmp_path / "bad.py").write_text((tmp_path / "bad.py").read_text().replace("sys.exit(3)", ""))

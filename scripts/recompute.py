@@ -299,8 +299,8 @@ def main() -> int:
     if options.names:
         chosen = [r for r in chosen if set(r.names) & set(options.names)]
     LOGS.mkdir(parents=True, exist_ok=True)
-    if options.resume and DONE.is_file():
-        lines = DONE.read_text(encoding="utf-8").splitlines()
+    if options.resume:
+        lines = DONE.read_text(encoding="utf-8").splitlines() if DONE.is_file() else []
         made = {tuple(json.loads(line)["command"]) for line in lines}
         chosen = [recipe for recipe in chosen if recipe.command not in made]
     elif not options.list:

@@ -270,6 +270,7 @@ def test_an_interrupted_recomputation_goes_on_where_it_stopped(tmp_path, monkeyp
     assert again("--resume")[::2] == (0, [2, 4])  # nothing was left: the next run begins anew
     assert again("good")[::2] == (0, [3, 4])
     # a run that was killed: its old table lies aside, a part of the new one in its place
+    (logs / "done.jsonl").unlink()
     logs.joinpath("good.csv").write_text("x\n7\n")
     goes_on = (tmp_path / "good.py").read_text().replace("assert not table", "assert table")
     (tmp_path / "good.py").write_text(goes_on)

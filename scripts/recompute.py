@@ -51,7 +51,7 @@ WRITING = threading.Lock()
 
 _DATA = "FOLDER"  # so a record names the folder of the real data, wherever that is
 _TIMES = ("seconds", "wall_seconds", "cpu_seconds")
-_TOLD = 3  # columns that differ, the rest is counted
+_TOLD = 1  # of the columns that differ; the rest is counted
 _ROUNDING = 1e-9  # relative: sums whose order the machine chooses
 
 

@@ -210,7 +210,7 @@ def _entries() -> Iterator[Baseline]:
         "echo-state network: random reservoir, ridge-regression readout",
         "Jaeger & Haas (2004)",
         f"{fits}echo_state",
-        packages=("reservoirpy",),
+        packages=("reservoirpy", "threadpoolctl"),
         **both,
     )
     yield entry(

@@ -217,7 +217,9 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("results/ablations.csv"))
-    parser.add_argument("--runs", type=Path, default=Path("runs/ablations"), help="trained models")
+    parser.add_argument(
+        "--runs", type=Path, help="trained models (default: runs/NAME of the table)"
+    )
     parser.add_argument("--epochs", type=int, default=REFERENCE.epochs, help="50 steps each")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, metavar="NAME", default=[])
     parser.add_argument("--threads", type=int, default=1, help="of training")
@@ -247,7 +249,8 @@ def main() -> None:
     mine = dataclasses.replace(config, threads=options.threads)
     for name in tqdm(left, desc="variants", disable=None):
         told = {"variant": name, "change": VARIANTS[name].change}
-        folder = options.runs / name.replace(" ", "_")
+        runs = options.runs or Path("runs") / options.output.stem  # two tables may run side by side
+        folder = runs / name.replace(" ", "_")
         model = trained(VARIANTS[name], mine, corpus, folder)
         new = [told | row_of(model, folder, *forecasts) for forecasts in FORECASTS]
         journal.append(new, seconds=time.perf_counter() - began)

@@ -178,6 +178,11 @@ def keep_training(recipe: Recipe, run_folder: Path, kept: Path) -> None:
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def files(folder: Path, name: str) -> list[Path]:
+    """What there is of a result in a folder: its table, if it has one, and its record."""
+    return [path for path in (folder / f"{name}.csv", folder / f"{name}.json") if path.is_file()]
+
+
 def set_aside(recipe: Recipe) -> None:
     """Move the tables away, since most scripts go on with a table that lies where theirs goes.
 
@@ -185,24 +190,23 @@ def set_aside(recipe: Recipe) -> None:
     place, with which the script may go on.
     """
     for name in recipe.names:
-        if not (LOGS / f"{name}.csv").is_file():
-            for path in (RESULTS / f"{name}.csv", RESULTS / f"{name}.json"):
-                if path.is_file():
-                    path.replace(LOGS / path.name)
+        if not files(LOGS, name):
+            for path in files(RESULTS, name):
+                path.replace(LOGS / path.name)
 
 
 def put_back(names: Iterable[str]) -> None:
     """The tables that were set aside, over whatever lies in their place."""
     for name in names:
-        for path in (LOGS / f"{name}.csv", LOGS / f"{name}.json"):
-            if path.is_file():
-                path.replace(RESULTS / path.name)
+        for path in files(LOGS, name):
+            path.replace(RESULTS / path.name)
 
 
-def table(name: str, folder: Path | None = None) -> pd.DataFrame | None:
-    """A result's rows as they stand, or as they were set aside: its CSV, or a training's log."""
-    if (path := (folder or RESULTS) / f"{name}.csv").is_file():
-        return pd.read_csv(path)
+def table(name: str) -> pd.DataFrame | None:
+    """A result's rows as they were set aside, else as they stand: its CSV, or a training's log."""
+    for folder in (LOGS, RESULTS):
+        if (path := folder / f"{name}.csv").is_file():
+            return pd.read_csv(path)
     if (path := RESULTS / name / "log.jsonl").is_file():
         return pd.read_json(path, lines=True)
     return None
@@ -262,10 +266,7 @@ def attempt(recipe: Recipe, bar: tqdm) -> tuple[Recipe, int | None, str]:
         return recipe, None, f"left as it is, {absent} is not here"
     bar.set_postfix_str(f"last begun: {recipe.name}")
     set_aside(recipe)
-    before = {}
-    for name in recipe.names:
-        aside = table(name, LOGS)
-        before[name] = table(name) if aside is None else aside
+    before = {name: table(name) for name in recipe.names}
     began = time.perf_counter()
     code = run(recipe, known)
     seconds = time.perf_counter() - began
@@ -273,8 +274,8 @@ def attempt(recipe: Recipe, bar: tqdm) -> tuple[Recipe, int | None, str]:
         put_back(recipe.names)
         return recipe, code, f"failed with exit code {code}, see its log in {LOGS}"
     for name in recipe.names:
-        for path in (LOGS / f"{name}.csv", LOGS / f"{name}.json"):
-            path.unlink(missing_ok=True)
+        for path in files(LOGS, name):
+            path.unlink()
     found = {name: difference(old, table(name)) + weights(name) for name, old in before.items()}
     line = {"command": recipe.command, "seconds": round(seconds, 1), "found": found}
     with WRITING:
@@ -305,7 +306,7 @@ def main() -> int:
         chosen = [recipe for recipe in chosen if recipe.command not in made]
     elif not options.list:
         DONE.unlink(missing_ok=True)
-        put_back(path.stem for path in LOGS.glob("*.csv"))
+        put_back(path.stem for path in LOGS.glob("*.json"))
     hours = sum(recipe.seconds for recipe in chosen) / 3600
     print(f"{len(chosen)} commands, {hours:.1f} hours on the machine that made the results")
     if options.list:

@@ -25,7 +25,7 @@ from dynamix import benchmark
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
-AGAIN = ROOT / "results" / "made_again.jsonl"
+AGAIN = RESULTS / "made_again.jsonl"
 PAGE = ROOT / "book" / "results.md"
 CLAIMS = ROOT / "book" / "claims.yml"
 MEASURES = ("d_stsp", "d_h", "mase", "mae", "coverage", "seconds")

@@ -48,6 +48,20 @@ def documented() -> dict[str, set[str] | None]:
     return found
 
 
+def members(module: str) -> list[str]:
+    """The names that the reference shows of a module."""
+    if listed := documented()[module]:
+        return sorted(listed)
+    here = importlib.import_module(f"dynamix.{module}")
+    return sorted(
+        key
+        for key, value in vars(here).items()
+        if not key.startswith("_")
+        and (inspect.isfunction(value) or inspect.isclass(value))
+        and value.__module__ == here.__name__
+    )
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_every_public_module_is_in_the_reference(name):
     assert inspect.getdoc(getattr(dynamix, name))
@@ -57,23 +71,14 @@ def test_every_public_module_is_in_the_reference(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_public_name_is_in_the_reference(name):
     thing = getattr(dynamix, name)
-    members = documented()[thing.__module__.removeprefix("dynamix.")]
-    assert members is None or thing.__name__ in members
+    listed = documented()[thing.__module__.removeprefix("dynamix.")]
+    assert listed is None or thing.__name__ in listed
 
 
 @pytest.mark.parametrize("name", sorted(documented()))
 def test_every_name_of_the_reference_exists_and_is_documented(name):
     module = importlib.import_module(f"dynamix.{name}")
-    listed = documented()[name]
-    if listed is None:
-        listed = {
-            key
-            for key, value in vars(module).items()
-            if not key.startswith("_")
-            and (inspect.isfunction(value) or inspect.isclass(value))
-            and value.__module__ == module.__name__
-        }
-    for key in listed:
+    for key in members(name):
         doc = inspect.getdoc(getattr(module, key))
         assert doc is not None, f"{name}.{key}"
         assert len(doc.split()) >= 4, f"{name}.{key}"

@@ -5,28 +5,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from test_docs import documented
+from test_docs import documented, members
 
-
-def public() -> Iterator[str]:
-    """``module.name`` of every function and class of the reference."""
-    for module, listed in sorted(documented().items()):
-        here = importlib.import_module(f"dynamix.{module}")
-        names = listed or {
-            key
-            for key, value in vars(here).items()
-            if not key.startswith("_")
-            and (inspect.isfunction(value) or inspect.isclass(value))
-            and value.__module__ == here.__name__
-        }
-        yield from (f"{module}.{name}" for name in sorted(names))
-
-
-PUBLIC = list(public())
+PUBLIC = [f"{module}.{name}" for module in sorted(documented()) for name in members(module)]
 
 
 def named(path: str) -> Any:

@@ -148,8 +148,7 @@ def here(name: str) -> bool:
     ...     here(folder)
     True
     """
-    _check_known(name)
-    if _folder(name) is not None:
+    if _known_folder(name) is not None:
         return True
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a notebook's missing progress-bar widget
@@ -179,8 +178,7 @@ def entry(name: str) -> Baseline:
     >>> entry("chronos-bolt-tiny").joint  # each channel is forecast alone
     False
     """
-    _check_known(name)
-    folder = _folder(name)
+    folder = _known_folder(name)
     kind = kind_of(folder) if folder is not None else MODELS[name].kind
     assert kind is not None
     what = KINDS[kind].what
@@ -240,8 +238,7 @@ def forecast(
     """
     import torch
 
-    _check_known(name)
-    folder = _folder(name)
+    folder = _known_folder(name)
     predict = _load(str(folder), None) if folder is not None else _load(name, MODELS[name].hub)
     series = torch.tensor(context.T, dtype=torch.float32)  # (N, T_C)
     # a copy of each channel: where it lay in memory would show in the last digit
@@ -292,12 +289,15 @@ def kind_of(folder: Path) -> str | None:
     return "timesfm-2.5" if config.get("model_type") == "timesfm2_5" else None
 
 
-def _check_known(name: str) -> None:
-    if not knows(name):
+def _known_folder(name: str) -> Path | None:
+    """The folder, None for a model that the hub has; an error where the name is neither's."""
+    folder = _folder(name)
+    if folder is None and name not in MODELS:
         raise InputError(
             f"unknown pretrained model {name!r}. Known: {', '.join(MODELS)}; or give the folder of "
             f"one, by its path or by its name inside the folder that {WEIGHTS} names."
         )
+    return folder
 
 
 def _folder(name: str) -> Path | None:

@@ -9,9 +9,11 @@ Each command's output goes to ``_build/recompute/NAME.log``. A table made anew i
 one that stood there, number by number, times left out, and a training's weights with those that the
 library comes with; what was found is said, and kept in ``results/made_again.jsonl``, which the page
 of results shows. ``_build/recompute/done.jsonl`` says what ``--resume`` may leave out
-(``finished.jsonl`` once nothing is left). A result whose ingredients are not here (the authors'
-weights, say: DYNAMIX_UPSTREAM; the folder of the real data: DYNAMIX_DATA) is left as it is, and
-said.
+(``finished.jsonl`` once nothing is left), and a command that was itself broken off, by Ctrl-C or
+with the machine, goes on from its own checkpoints or rows where it can. Models that an earlier
+computation left in ``runs/`` are moved aside, never loaded as if they were new. A result whose
+ingredients are not here (the authors' weights, say: DYNAMIX_UPSTREAM; the folder of the real data:
+DYNAMIX_DATA) is left as it is, and said.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -48,6 +51,8 @@ AGAIN = RESULTS / "made_again.jsonl"
 BUNDLED = ROOT / "src" / "dynamix" / "data" / "models"
 
 WRITING = threading.Lock()
+STOPPED = threading.Event()
+RUNNING: set[subprocess.Popen[bytes]] = set()
 
 _DATA = "FOLDER"  # so a record names the folder of the real data, wherever that is
 _TIMES = ("seconds", "wall_seconds", "cpu_seconds")
@@ -79,6 +84,20 @@ class Recipe:
         if self.trains or self.command[1].startswith("scripts/train_"):
             return 0
         return 2 if any(word.endswith(("bench", "bench_times.py")) for word in self.command) else 1
+
+    @property
+    def mark(self) -> Path:
+        """A file that lies there while the command runs, and tells of one that was broken off."""
+        return LOGS / f"{self.name}.begun"
+
+    @property
+    def going_on(self) -> tuple[str, ...]:
+        """What the command is told in addition where it was broken off."""
+        if self.command[0] == "dynamix":
+            return ("--resume",)
+        script = ROOT / self.command[1]
+        knows = script.is_file() and '"--resume"' in script.read_text(encoding="utf-8")
+        return ("--resume",) if knows else ()  # of the others each goes on by itself, or is short
 
 
 def recipes() -> list[Recipe]:
@@ -138,7 +157,16 @@ def missing(command: tuple[str, ...], known: dict[str, Path]) -> str | None:
     return next((word for word in inputs if word not in known), None)
 
 
-def run(recipe: Recipe, known: dict[str, Path]) -> int:
+def make_room(recipe: Recipe) -> None:
+    """Move away what lies where the command keeps its models: it might go on with that."""
+    named = {f"runs/{name.removeprefix('training_')}" for name in recipe.names}
+    for place in sorted(named | {word for word in recipe.command if word.startswith("runs/")}):
+        if (folder := RUNS / Path(place).name).is_dir():
+            free = (folder.with_name(f"{folder.name}.before{n}") for n in itertools.count(1))
+            folder.rename(next(path for path in free if not path.exists()))
+
+
+def run(recipe: Recipe, known: dict[str, Path], *, goes_on: bool = False) -> int:
     """Run one command in the project's folder; a training's log is copied to the results."""
     scripts = sysconfig.get_path("scripts")
     after_output = recipe.command.index("--output") + 1 if "--output" in recipe.command else -1
@@ -151,9 +179,13 @@ def run(recipe: Recipe, known: dict[str, Path]) -> int:
     RUNS.mkdir(exist_ok=True)
     environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
     with (LOGS / f"{recipe.name}.log").open("w", encoding="utf-8") as log:
-        code = subprocess.run(
-            words, cwd=ROOT, env=environment, check=False, stdout=log, stderr=subprocess.STDOUT
-        ).returncode
+        words += recipe.going_on if goes_on else ()
+        with subprocess.Popen(
+            words, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+        ) as process:
+            RUNNING.add(process)
+            code = process.wait()
+            RUNNING.discard(process)
     if code == 0 and recipe.trains:
         (name,) = recipe.names
         folder = ROOT / words[words.index("--output") + 1]
@@ -264,12 +296,20 @@ def attempt(recipe: Recipe, bar: tqdm) -> tuple[Recipe, int | None, str]:
     known = places()
     if (absent := missing(recipe.command, known)) is not None:
         return recipe, None, f"left as it is, {absent} is not here"
+    if STOPPED.is_set():
+        return recipe, None, "not begun"
     bar.set_postfix_str(f"last begun: {recipe.name}")
+    if not (goes_on := recipe.mark.is_file()):
+        make_room(recipe)
+        recipe.mark.touch()
     set_aside(recipe)
     before = {name: table(name) for name in recipe.names}
     began = time.perf_counter()
-    code = run(recipe, known)
+    code = run(recipe, known, goes_on=goes_on)
     seconds = time.perf_counter() - began
+    if code and STOPPED.is_set():  # what it made so far stays, for --resume
+        return recipe, code, "broken off"
+    recipe.mark.unlink()
     if code:
         put_back(recipe.names)
         return recipe, code, f"failed with exit code {code}, see its log in {LOGS}"
@@ -284,6 +324,15 @@ def attempt(recipe: Recipe, bar: tqdm) -> tuple[Recipe, int | None, str]:
         remember(recipe, seconds, found)
     said = "; ".join(f"{name} {text}" for name, text in found.items())
     return recipe, 0, f"{seconds / 60:.1f} min, {said}"
+
+
+def stop(number: int, _frame: object) -> None:
+    """On Ctrl-C, which the commands get as well, or on a polite kill, which is passed on."""
+    STOPPED.set()
+    for process in list(RUNNING):
+        if number == signal.SIGTERM:
+            process.terminate()
+    raise KeyboardInterrupt
 
 
 def main() -> int:
@@ -307,25 +356,39 @@ def main() -> int:
     elif not options.list:
         DONE.unlink(missing_ok=True)
         put_back(path.stem for path in LOGS.glob("*.json"))
+        for mark in LOGS.glob("*.begun"):
+            mark.unlink()
     hours = sum(recipe.seconds for recipe in chosen) / 3600
     print(f"{len(chosen)} commands, {hours:.1f} hours on the machine that made the results")
     if options.list:
         for recipe in chosen:
             print(f"{recipe.name}: {recipe.seconds / 60:.1f} min\n  {shlex.join(recipe.command)}")
         return 0
-    failed = False
-    with tqdm(total=len(chosen), desc="stored results", unit="command", disable=None) as bar:
-        for wave, recipes_of in itertools.groupby(chosen, key=lambda recipe: recipe.wave):
-            with ThreadPoolExecutor(1 if wave == 2 else max(options.jobs, 1)) as pool:
-                for future in as_completed([pool.submit(attempt, r, bar) for r in recipes_of]):
-                    recipe, code, said = future.result()
-                    failed |= bool(code)
-                    bar.write(f"{recipe.name}: {said}", file=sys.stderr)
-                    bar.update()
+    try:
+        failed = recompute(chosen, options.jobs)
+    except KeyboardInterrupt:
+        print("stopped; the same command with --resume goes on", file=sys.stderr)
+        return 130
     if not failed and not options.names and DONE.is_file():  # the next run begins anew
         DONE.replace(DONE.with_stem("finished"))
     return int(failed)
 
 
+def recompute(chosen: list[Recipe], jobs: int) -> bool:
+    """Run the recipes wave after wave; whether one failed."""
+    failed = False
+    with tqdm(total=len(chosen), desc="stored results", unit="command", disable=None) as bar:
+        for wave, recipes_of in itertools.groupby(chosen, key=lambda recipe: recipe.wave):
+            with ThreadPoolExecutor(1 if wave == 2 else max(jobs, 1)) as pool:
+                for future in as_completed([pool.submit(attempt, r, bar) for r in recipes_of]):
+                    recipe, code, said = future.result()
+                    failed |= bool(code)
+                    bar.write(f"{recipe.name}: {said}", file=sys.stderr)
+                    bar.update()
+    return failed
+
+
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     sys.exit(main())

@@ -6,7 +6,11 @@ import html
 import json
 import os
 import re
+import shutil
+import signal
+import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -280,6 +284,53 @@ def test_an_interrupted_recomputation_goes_on_where_it_stopped(tmp_path, monkeyp
     assert "x in 1 of 1 rows (median 7 then, 1 now)" in told
     with pytest.raises(SystemExit, match="no stored result worse; see --list"):
         again("worse")
+
+
+_SLOW = """
+import json, pathlib, sys, time
+run, going_on = pathlib.Path("runs/slow"), "--resume" in sys.argv
+assert run.exists() == going_on, "neither a stranger's models nor a loss of one's own"
+table = pathlib.Path("results/slow.csv")
+assert not table.exists()
+run.mkdir(exist_ok=True)
+(run / "half").touch()
+if not going_on:
+    time.sleep(60)
+table.write_text("x\\n1\\n")
+table.with_suffix(".json").write_text(json.dumps(RECORD))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "kill"])
+def test_a_command_that_was_broken_off_goes_on_from_its_own_checkpoint(tmp_path, number):
+    for folder in ("scripts", "results", "runs/slow"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "runs/slow/of_another_day").touch()
+    shutil.copy(ROOT / "scripts" / "recompute.py", tmp_path / "scripts")
+    record = {"command": "python scripts/slow.py", "seconds": 1}
+    (tmp_path / "scripts/slow.py").write_text(_SLOW.replace("RECORD", repr(record)))
+    (tmp_path / "results/slow.csv").write_text("x\n1\n")
+    (tmp_path / "results/slow.json").write_text(json.dumps(record))
+    words = [sys.executable, "scripts/recompute.py"]
+    given = {"cwd": tmp_path, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, start_new_session=True, **given) as process:
+        while not (tmp_path / "runs/slow/half").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        if number == signal.SIGINT:  # a terminal sends it to the whole group
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "the same command with --resume goes on" in told
+    assert (tmp_path / "_build/recompute/slow.csv").is_file()  # the old table waits
+    assert not (tmp_path / "results/slow.csv").exists()
+    assert (tmp_path / "runs/slow.before1/of_another_day").is_file()
+    done = subprocess.run([*words, "--resume"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "slow: 0.0 min, slow the same in all 1 rows" in done.stderr
+    assert not list((tmp_path / "_build/recompute").glob("*.begun"))
 
 
 def test_the_makefile_names_every_target_and_script_that_is_there():

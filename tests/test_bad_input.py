@@ -20,6 +20,7 @@ from dynamix import (
     benchmark,
     coupled,
     datasets,
+    ensembles,
     failures,
     foundation,
     invariants,
@@ -45,6 +46,15 @@ USE = np.full((2, 3), 1 / 3)
 SMALL = RollingConfig(contexts=(20,), horizons=(10,), origins=3)
 
 CASES = {
+    "an ensemble of nothing": (lambda: ensembles.draw(abs, []), "at least one seed"),
+    "no samples to stack": (lambda: ensembles.stack([]), "found none"),
+    "samples of several shapes": (lambda: ensembles.stack([ONE, TWO]), r"\(60, 1\), \(60, 2\)"),
+    "one step to standardise by": (
+        lambda: preprocessing.Standardize.fit(ONE[:1]),
+        "at least 2 steps, found 1",
+    ),
+    "Box-Cox of a gap": (lambda: preprocessing.BoxCox.fit(GAP), "finite values, found 1"),
+    "a trend through a gap": (lambda: preprocessing.PowerLawTrend.fit(GAP), "finite values"),
     "a context longer than the origins leave room for": (
         lambda: rolling.evaluate(
             ONE, forecasters={"m": baselines.mean}, config=SMALL, contexts=(30,)

@@ -65,6 +65,14 @@ def test_box_cox_lambda_is_the_maximum_of_the_likelihood():
         assert stats.boxcox_llf(transform.exponent[0] + nearby, x[:, 0] + 1.2) < at
 
 
+def test_box_cox_leaves_a_channel_alone_that_never_changes():
+    x = np.column_stack([np.full(50, 3.0), np.linspace(1.0, 2.0, 50) ** 3])
+    transform = BoxCox.fit(x)
+    assert transform.exponent[0] == 1.0
+    np.testing.assert_allclose(transform.apply(x)[:, 0], 3.0 + 1.2 - 1.0)
+    np.testing.assert_allclose(transform.invert(transform.apply(x)), x, atol=1e-9)
+
+
 def test_box_cox_holds_forecasts_beyond_its_domain_at_the_edge():
     transform = BoxCox(exponent=np.array([0.5]), offset=np.array([1.2]))
     back = transform.invert(np.array([[-1e6], [-2.0], [0.0]]))

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
-from .errors import whole_number
+from .errors import InputError, whole_number
 
 Drawn = TypeVar("Drawn")
 
@@ -66,7 +66,7 @@ def draw(sample: Callable[[int], Drawn], seeds: Sequence[int]) -> list[Drawn]:
 
     Raises
     ------
-    ValueError
+    InputError
         If there are no seeds.
 
     Examples
@@ -78,6 +78,8 @@ def draw(sample: Callable[[int], Drawn], seeds: Sequence[int]) -> list[Drawn]:
     """
     from .kernels_runtime import available_cores
 
+    if not len(seeds):
+        raise InputError("an ensemble needs at least one seed, found none.")
     with ThreadPoolExecutor(min(available_cores(), len(seeds))) as threads:
         parts = threads.map(sample, seeds)
         return list(tqdm(parts, total=len(seeds), desc="samples", disable=None, delay=_PATIENCE))
@@ -91,6 +93,11 @@ def stack(samples: Sequence[Any]) -> Any:
 
     ``samples`` are at least one forecast, all alike in kind and shape.
 
+    Raises
+    ------
+    InputError
+        If there are none, or arrays of several shapes.
+
     Examples
     --------
     >>> stack([np.zeros((50, 3)), np.ones((50, 3))]).shape
@@ -101,6 +108,12 @@ def stack(samples: Sequence[Any]) -> Any:
     >>> ensemble.columns.tolist(), ensemble[1].equals(frames[1])
     ([(0, 'x'), (1, 'x')], True)
     """
+    shapes = sorted({tuple(sample.shape) for sample in samples})
+    if len(shapes) != 1:
+        raise InputError(
+            "an ensemble is made of one or more forecasts of one shape, found "
+            f"{', '.join(map(str, shapes)) or 'none'}."
+        )
     module = type(samples[0]).__module__.split(".")[0]
     if module == "torch":
         import torch

@@ -42,6 +42,17 @@ _DECORRELATED = math.exp(-1.0)  # an autocorrelation below it
 _SHORTEST_FOR_TREND = 4
 
 
+def _usable(x: Series, *, steps: int, what: str) -> None:
+    """Raise unless a transform can be fitted to the context."""
+    if len(x) < steps:
+        raise InputError(f"{what} needs a context of at least {steps} steps, found {len(x)}.")
+    if not np.isfinite(x).all():
+        raise InputError(
+            f"{what} needs finite values, found {np.count_nonzero(~np.isfinite(x))} that are not. "
+            "Fill or cut them out first (see dynamix.preprocessing.resample)."
+        )
+
+
 @dataclass(frozen=True)
 class Standardize:
     """``(x - mean) / scale`` per channel; scale is the sample deviation (n - 1), at least 1e-6.
@@ -63,7 +74,14 @@ class Standardize:
 
     @classmethod
     def fit(cls, x: Series) -> Standardize:
-        """Mean and deviation of the context ``x``, ``(T_C, n)``."""
+        """Mean and deviation of the context ``x``, ``(T_C, n)``.
+
+        Raises
+        ------
+        InputError
+            If it has fewer than 2 steps, or values that are not finite.
+        """
+        _usable(x, steps=2, what="standardising")
         return cls(x.mean(axis=0), np.maximum(x.std(axis=0, ddof=1), _SMALLEST_SCALE))
 
     def apply(self, x: Series) -> Series:
@@ -98,10 +116,22 @@ class BoxCox:
 
     @classmethod
     def fit(cls, x: Series) -> BoxCox:
-        """Offset and lambda of each channel of the context ``x``, ``(T_C, n)``."""
+        """Offset and lambda of each channel of the context ``x``, ``(T_C, n)``.
+
+        A channel that never changes has no best lambda, and gets 1, which only shifts it.
+
+        Raises
+        ------
+        InputError
+            If the context has fewer than 2 steps, or values that are not finite.
+        """
+        _usable(x, steps=2, what="a Box-Cox transform")
         lowest = x.min(axis=0)
         offset = np.where(lowest > 0, _BOX_COX_OFFSET, np.abs(lowest) + _BOX_COX_OFFSET)
-        exponents = [float(stats.boxcox_normmax(column, method="mle")) for column in (x + offset).T]
+        exponents = [
+            float(stats.boxcox_normmax(column, method="mle")) if np.ptp(column) > 0 else 1.0
+            for column in (x + offset).T
+        ]
         return cls(np.clip(exponents, -_LARGEST_LAMBDA, _LARGEST_LAMBDA), offset)
 
     def apply(self, x: Series) -> Series:
@@ -149,12 +179,9 @@ class PowerLawTrend:
         Raises
         ------
         InputError
-            If the context has fewer than 4 steps.
+            If the context has fewer than 4 steps, or values that are not finite.
         """
-        if len(x) < _SHORTEST_FOR_TREND:
-            raise InputError(
-                f"a trend needs a context of at least {_SHORTEST_FOR_TREND} steps, found {len(x)}."
-            )
+        _usable(x, steps=_SHORTEST_FOR_TREND, what="a trend")
         t = np.arange(1.0, len(x) + 1.0)
 
         def fit_channel(column: ndarray) -> ndarray:

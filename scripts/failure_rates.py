@@ -30,13 +30,13 @@ from dynamix.failures_config import FailureConfig
 PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
 # on all held-out systems; on the subset alone, for they train or search on every context
 MODELS = (
-    "dynamix-3d", "dynamix-3d-plus", "published", sensitivity.TRANSFORMER, "parrot", "mean",
-    "seasonal_naive", "echo_state", "dmd", "edmd", "sindy",
+    "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", sensitivity.TRANSFORMER,
+    "parrot", "mean", "seasonal_naive", "echo_state", "dmd", "edmd", "sindy",
 )  # fmt: skip
 EXPENSIVE = ("auto_arima", "alrnn_stf", "lstm_stf", "neural_ode", sensitivity.MEDIAN)
 VARIED_MODELS = (
-    "dynamix-3d", "dynamix-3d-plus", "published", sensitivity.TRANSFORMER, "parrot", "echo_state",
-    "sindy",
+    "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", sensitivity.TRANSFORMER,
+    "parrot", "echo_state", "sindy",
 )  # fmt: skip
 CONTEXT, HORIZON = 512, 4000  # what a transformer of Chronos' class sees, and can afford
 RATES, CONTEXTS, NOISE = (25, 50, 100), (256, 512, 1000, 2000), (0.0, 0.02, 0.05, 0.1)

@@ -249,8 +249,21 @@ def difference(before: pd.DataFrame | None, after: pd.DataFrame | None) -> str:
     if before is None or after is None:
         return "no table to compare"
     columns = [c for c in before.columns if c not in _TIMES]
-    if len(before) != len(after) or not set(columns) <= set(after.columns):
-        return f"other rows or columns: {before.shape} before, {after.shape} now"
+    shapes = f"{before.shape} before, {after.shape} now"
+    if not set(columns) <= set(after.columns):
+        return f"other columns: {shapes}"
+    more = ""
+    if len(before) != len(after):
+        numbers = set(before.select_dtypes("number"))
+        keys = list(itertools.takewhile(lambda c: c not in numbers, before.columns))
+        names = [pd.MultiIndex.from_frame(rows[keys]) for rows in (before, after)] if keys else []
+        if not names or not all(found.is_unique for found in names):
+            return f"other rows: {shapes}"
+        before, after = before.set_axis(names[0]), after.set_axis(names[1])
+        shared = names[0].intersection(names[1], sort=False)
+        gone, new = len(before) - len(shared), len(after) - len(shared)
+        more = f"; {gone} rows are gone and {new} are new" if gone else f"; {new} rows are new"
+        before, after = before.loc[shared], after.loc[shared]
     labels = [c for c in columns if not pd.api.types.is_numeric_dtype(before[c])]
     texts = [c for c in labels if before[c].notna().any() and after[c].notna().any()]
     found = []
@@ -265,9 +278,9 @@ def difference(before: pd.DataFrame | None, after: pd.DataFrame | None) -> str:
             medians = f"median {np.nanmedian(a):.4g} then, {np.nanmedian(b):.4g} now"
             found.append(f"{column} in {off} of {len(a)} rows ({medians})")
     if not found:
-        return f"the same in all {len(before)} rows"
-    more = f"; and {len(found) - _TOLD} more columns" if len(found) > _TOLD else ""
-    return "differs: " + "; ".join(found[:_TOLD]) + more
+        return f"the same in all {len(before)} rows{more}"
+    rest = f"; and {len(found) - _TOLD} more columns" if len(found) > _TOLD else ""
+    return "differs: " + "; ".join(found[:_TOLD]) + rest + more
 
 
 def weights(name: str) -> str:

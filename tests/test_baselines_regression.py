@@ -46,12 +46,13 @@ def test_a_sine_is_continued(name):
     assert error(y, x[300:]) < 0.1  # the mean's is 1
 
 
-def test_an_echo_state_forecast_does_not_depend_on_the_number_of_threads(lorenz):
+@pytest.mark.parametrize("name", NAMES)
+def test_a_forecast_does_not_depend_on_the_number_of_threads(name, lorenz):
     threadpoolctl = pytest.importorskip("threadpoolctl")
     runs = []
     for threads in (1, 2):
         with threadpoolctl.threadpool_limits(threads):
-            runs.append(regression.echo_state(lorenz[:512], 1000))
+            runs.append(baselines.baseline(name)(lorenz[:512], 1000))
     np.testing.assert_array_equal(*runs)
 
 

@@ -221,7 +221,17 @@ def test_tables_are_compared_number_by_number_and_times_left_out():
     said = recompute.difference(before, before.assign(d_stsp=[1.5, np.nan]))
     assert said == "differs: d_stsp in 1 of 2 rows (median 1 then, 1.5 now)"
     assert "d_stsp in 1" in recompute.difference(before, before.assign(d_stsp=[1.0, 2.0]))
-    assert recompute.difference(before, before.iloc[:1]).startswith("other rows")
+    # rows are matched by the labels in front of the first number, where these tell them apart
+    before = pd.DataFrame({"system": ["A", "B"], "d_stsp": [1.0, 2.0]})
+    longer = pd.DataFrame({"system": ["new", "B", "A"], "d_stsp": [9.0, 2.0, 1.0]})
+    assert recompute.difference(before, longer) == "the same in all 2 rows; 1 rows are new"
+    shorter = longer.iloc[:2].assign(d_stsp=3.0)
+    assert recompute.difference(longer, shorter.iloc[1:]) == (
+        "differs: d_stsp in 1 of 1 rows (median 2 then, 3 now); 2 rows are gone and 0 are new"
+    )
+    twice = longer.assign(system="A")
+    assert recompute.difference(before, twice) == "other rows: (2, 2) before, (3, 2) now"
+    assert recompute.difference(before, before[["system"]]).startswith("other columns: (2, 2)")
     assert recompute.difference(None, before) == "no table to compare"
 
 

@@ -218,7 +218,7 @@ def _entries() -> Iterator[Baseline]:
         "dynamic mode decomposition of delayed copies: one linear map",
         "Schmid (2010); Arbabi & Mezic (2017)",
         f"{fits}dmd",
-        packages=("pydmd",),
+        packages=("pydmd", "threadpoolctl"),
         **both,
     )
     yield entry(
@@ -226,7 +226,7 @@ def _entries() -> Iterator[Baseline]:
         "Koopman operator on polynomials of the state (extended DMD)",
         "Williams, Kevrekidis & Rowley (2015)",
         f"{fits}edmd",
-        packages=("pydmd",),
+        packages=("pydmd", "threadpoolctl"),
         **both,
     )
     yield entry(

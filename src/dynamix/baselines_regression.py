@@ -68,13 +68,17 @@ def echo_state(
     >>> y.shape, bool(np.abs(y - x[300:]).max() < 0.1)
     ((100, 1), True)
     """
-    from threadpoolctl import threadpool_limits
-
     scaling = Standardize.fit(context)
-    # sums that threads share depend on their number, and a free run magnifies the last digit
-    with threadpool_limits(1):
+    with _one_thread():
         forecast = _echoes(scaling.apply(context), horizon, seed=seed, config=config)
     return scaling.invert(forecast)
+
+
+def _one_thread() -> Any:
+    """Sums that threads share depend on their number, and a free run magnifies the last digit."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
 
 
 def _echoes(
@@ -142,9 +146,11 @@ def dmd(
     ((100, 1), True)
     """
     scaling = Standardize.fit(context)
-    fitted = dmd_model(scaling.apply(context), config=config)
-    newest = fitted.modes[-context.shape[1] :]
-    return scaling.invert(_sum_of_modes(fitted.eigs, newest, _amplitudes(fitted), horizon))
+    with _one_thread():
+        fitted = dmd_model(scaling.apply(context), config=config)
+        newest = fitted.modes[-context.shape[1] :]
+        forecast = _sum_of_modes(fitted.eigs, newest, _amplitudes(fitted), horizon)
+    return scaling.invert(forecast)
 
 
 def dmd_model(x: Float[ndarray, "T N"], *, config: DMDConfig) -> Any:
@@ -219,9 +225,10 @@ def edmd(
     _long_enough("EDMD", context)
     scaling = Standardize.fit(context)
     x = state_space(scaling.apply(context))
-    fitted = edmd_model(x[:-1], x[1:], config=config)
-    values = fitted.eigenfunctions(x[-1]).ravel()
-    forecast = _sum_of_modes(fitted.eigs, fitted.modes, values, horizon)
+    with _one_thread():
+        fitted = edmd_model(x[:-1], x[1:], config=config)
+        values = fitted.eigenfunctions(x[-1]).ravel()
+        forecast = _sum_of_modes(fitted.eigs, fitted.modes, values, horizon)
     return scaling.invert(forecast[:, : context.shape[1]])
 
 

@@ -57,7 +57,7 @@ RUNNING: set[subprocess.Popen[bytes]] = set()
 _DATA = "FOLDER"  # so a record names the folder of the real data, wherever that is
 _TIMES = ("seconds", "wall_seconds", "cpu_seconds")
 _TOLD = 1  # of the columns that differ; the rest is counted
-_ROUNDING = 1e-9  # relative: sums whose order the machine chooses
+_ROUNDING = 1e-8  # relative: sums whose order the machine chooses, and differences of them
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ MADE_AGAIN = """
 ## Made again
 
 `make book-full` runs the commands anew, on whatever machine, and compares each new table with the
-one that stood here before: every number to nine digits, but for times. So far {made} of {of}
+one that stood here before: every number to eight digits, but for times. So far {made} of {of}
 results were made again, and {same} of them came out the same. The new tables stand above, but for
 the training of `dynamix-3d-scratch`, which [another page](log.md) tells of.
 

@@ -50,16 +50,16 @@ MADE_AGAIN = """
 ## Made again
 
 `make book-full` runs the commands anew, on whatever machine, and compares each new table with the
-one that stood here before: every number to eight digits, but for times. Of {of} results
-{made} were made again, and {same} of them came out the same. The new tables stand above, but for the
-training of `dynamix-3d-scratch`, which [another page](log.md) tells of.
+one that stood here before: every number to eight digits, but for times. Of {of} results {made} were
+made again, and {same} of them came out the same. The new tables stand above, but for the training of
+`dynamix-3d-scratch`, which [another page](log.md) tells of.
 
 Tables of 22 November 2026 differed from those of the 24th in some forty rows of 345: the
 trajectories of eight of the 69 systems were others then (all starts of ArnoldBeltramiChildress,
 BelousovZhabotinsky, BickleyJet, CoevolvingPredatorPrey, Colpitts, InteriorSquirmer, JerkCircuit and
 OscillatingFlow). Whether the code or the processor had changed is not known; all tables are on the
-later ones now. The ablations of the 22nd were trained by an older state of the library; what the two
-sets of trainings agree in, and what not, {{ref}}`chapter 5 <sec-ablations>` tells. The rows of the
+later ones now. The ablations of the 22nd were trained by an older state of the library; what both
+trainings agree in, and what not, {{ref}}`chapter 5 <sec-ablations>` tells. The rows of the
 echo-state network and of the linear models (`dmd`, `edmd`) depended on the number of threads that
 their sums were shared by, a difference in the last digit that a long forecast can magnify; they are
 computed on one thread now.

@@ -51,8 +51,8 @@ MADE_AGAIN = """
 
 `make book-full` runs the commands anew, on whatever machine, and compares each new table with the
 one that stood here before: every number to eight digits, but for times. Of {of} results {made} were
-made again, and {same} of them came out the same. The new tables stand above, but for the training of
-`dynamix-3d-scratch`, which [another page](log.md) tells of.
+made again, and {same} of them came out the same. The new tables stand above, but for the training
+of `dynamix-3d-scratch`, which [another page](log.md) tells of.
 
 Tables of 22 November 2026 differed from those of the 24th in some forty rows of 345: the
 trajectories of eight of the 69 systems were others then (all starts of ArnoldBeltramiChildress,

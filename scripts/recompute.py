@@ -54,6 +54,7 @@ WRITING = threading.Lock()
 STOPPED = threading.Event()
 RUNNING: set[subprocess.Popen[bytes]] = set()
 
+_NOTICE = 3.0  # seconds
 _DATA = "FOLDER"  # so a record names the folder of the real data, wherever that is
 _TIMES = ("seconds", "wall_seconds", "cpu_seconds")
 _TOLD = 1  # of the columns that differ; the rest is counted
@@ -320,8 +321,9 @@ def attempt(recipe: Recipe, bar: tqdm) -> tuple[Recipe, int | None, str]:
     began = time.perf_counter()
     code = run(recipe, known, goes_on=goes_on)
     seconds = time.perf_counter() - began
-    if code and STOPPED.is_set():  # what it made so far stays, for --resume
-        return recipe, code, "broken off"
+    # Ctrl-C may end the command before this process has noticed it
+    if code and STOPPED.wait(_NOTICE):
+        return recipe, code, "broken off"  # what it made so far stays, for --resume
     recipe.mark.unlink()
     if code:
         put_back(recipe.names)

@@ -391,7 +391,7 @@ def versions(name: object) -> dict[str, str]:
     >>> versions("parrot"), versions("dynamix-3d")
     ({}, {})
     >>> list(versions("dmd"))
-    ['pydmd']
+    ['pydmd', 'threadpoolctl']
     """
     if not isinstance(name, str) or not is_rival(name):
         return {}

@@ -225,7 +225,7 @@ def _made_again(records: dict[str, dict[str, Any]]) -> str:
     lines = AGAIN.read_text(encoding="utf-8").splitlines() if AGAIN.is_file() else []
     rows = [json.loads(line) for line in lines]
     told = "".join(
-        f"| `{row['result']}` | {row['date']} | {_duration(row['seconds'])} | {row['found']} |\n"
+        f"| `{row['result']}` | {_date(row)} | {_duration(row['seconds'])} | {row['found']} |\n"
         for row in rows
         if row["result"] in records
     )
@@ -245,7 +245,7 @@ def _made(records: dict[str, dict[str, Any]]) -> str:
             places.append(place)
         command = record["command"].replace("|", "\\|")
         rows.append(
-            f"| `{name}` | `{command}` | {_seed(record)} | {record['date']} | "
+            f"| `{name}` | `{command}` | {_seed(record)} | {_date(record)} | "
             f"{_duration(record['seconds'])} | {places.index(place) + 1} |\n"
         )
     listed = "".join(f"{i}. {place}\n" for i, place in enumerate(places, start=1))
@@ -274,10 +274,16 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:.3g}"
 
 
+def _date(record: dict[str, Any]) -> str:
+    """With hyphens and, in durations, spaces at which a narrow column does not break the line."""
+    return str(record["date"]).replace("-", "\N{NON-BREAKING HYPHEN}")
+
+
 def _duration(seconds: float) -> str:
     if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+        return f"{seconds:.0f}\N{NO-BREAK SPACE}s"
+    minutes = f"{seconds / 60:.0f}\N{NO-BREAK SPACE}min"
+    return minutes if seconds < 7200 else f"{seconds / 3600:.1f}\N{NO-BREAK SPACE}h"
 
 
 def main() -> int:

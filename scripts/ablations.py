@@ -247,9 +247,9 @@ def main() -> None:
     left = [name for name in chosen if (name, VARIANTS[name].change) not in done]
     corpus = whole_corpus(config)
     mine = dataclasses.replace(config, threads=options.threads)
+    runs = options.runs or Path("runs") / options.output.stem  # two tables may run side by side
     for name in tqdm(left, desc="variants", disable=None):
         told = {"variant": name, "change": VARIANTS[name].change}
-        runs = options.runs or Path("runs") / options.output.stem  # two tables may run side by side
         folder = runs / name.replace(" ", "_")
         model = trained(VARIANTS[name], mine, corpus, folder)
         new = [told | row_of(model, folder, *forecasts) for forecasts in FORECASTS]

@@ -35,6 +35,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -160,9 +161,9 @@ def missing(command: tuple[str, ...], known: dict[str, Path]) -> str | None:
 
 def make_room(recipe: Recipe) -> None:
     """Move away what lies where the command keeps its models: it might go on with that."""
-    named = {f"runs/{name.removeprefix('training_')}" for name in recipe.names}
-    for place in sorted(named | {word for word in recipe.command if word.startswith("runs/")}):
-        if (folder := RUNS / Path(place).name).is_dir():
+    named = {name.removeprefix("training_") for name in recipe.names}
+    for name in named | {Path(word).name for word in recipe.command if word.startswith("runs/")}:
+        if (folder := RUNS / name).is_dir():
             free = (folder.with_name(f"{folder.name}.before{n}") for n in itertools.count(1))
             folder.rename(next(path for path in free if not path.exists()))
 
@@ -245,6 +246,27 @@ def table(name: str) -> pd.DataFrame | None:
     return None
 
 
+def matched(
+    before: pd.DataFrame, after: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, str] | None:
+    """The rows that two tables share, and the others in words; None if labels do not tell them.
+
+    Tables of one length are taken row by row; else rows are found by the labels in front of the
+    first number.
+    """
+    if len(before) == len(after):
+        return before, after, ""
+    numbers = set(before.select_dtypes("number"))
+    keys = list(itertools.takewhile(lambda c: c not in numbers, before.columns))
+    if not keys or before.duplicated(keys).any() or after.duplicated(keys).any():
+        return None
+    before, after = (rows.set_index(keys, drop=False) for rows in (before, after))
+    shared = before.index.intersection(after.index, sort=False)
+    gone, new = len(before) - len(shared), len(after) - len(shared)
+    more = f"; {gone} rows are gone and {new} are new" if gone else f"; {new} rows are new"
+    return before.loc[shared], after.loc[shared], more
+
+
 def difference(before: pd.DataFrame | None, after: pd.DataFrame | None) -> str:
     """How a table made anew differs from the one before, in words; times are left out."""
     if before is None or after is None:
@@ -253,18 +275,9 @@ def difference(before: pd.DataFrame | None, after: pd.DataFrame | None) -> str:
     shapes = f"{before.shape} before, {after.shape} now"
     if not set(columns) <= set(after.columns):
         return f"other columns: {shapes}"
-    more = ""
-    if len(before) != len(after):
-        numbers = set(before.select_dtypes("number"))
-        keys = list(itertools.takewhile(lambda c: c not in numbers, before.columns))
-        names = [pd.MultiIndex.from_frame(rows[keys]) for rows in (before, after)] if keys else []
-        if not names or not all(found.is_unique for found in names):
-            return f"other rows: {shapes}"
-        before, after = before.set_axis(names[0]), after.set_axis(names[1])
-        shared = names[0].intersection(names[1], sort=False)
-        gone, new = len(before) - len(shared), len(after) - len(shared)
-        more = f"; {gone} rows are gone and {new} are new" if gone else f"; {new} rows are new"
-        before, after = before.loc[shared], after.loc[shared]
+    if (pair := matched(before, after)) is None:
+        return f"other rows: {shapes}"
+    before, after, more = pair
     labels = [c for c in columns if not pd.api.types.is_numeric_dtype(before[c])]
     texts = [c for c in labels if before[c].notna().any() and after[c].notna().any()]
     found = []
@@ -294,10 +307,15 @@ def weights(name: str) -> str:
     return f"; its weights are {'' if same else 'not '}those of the bundled model"
 
 
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file that holds one a line; none where it is missing."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines]
+
+
 def remember(recipe: Recipe, seconds: float, found: dict[str, str]) -> None:
     """Keep what was found, a line for each result in the order of names, the latest alone."""
-    lines = AGAIN.read_text(encoding="utf-8").splitlines() if AGAIN.is_file() else []
-    kept = {(row := json.loads(line))["result"]: row for line in lines}
+    kept = {row["result"]: row for row in lines_of(AGAIN)}
     for name, text in found.items():
         date = datetime.now(UTC).date().isoformat()
         kept[name] = {"result": name, "date": date, "seconds": round(seconds, 1), "found": text}
@@ -331,9 +349,12 @@ def attempt(recipe: Recipe, bar: tqdm) -> tuple[Recipe, int | None, str]:
     for name in recipe.names:
         for path in files(LOGS, name):
             path.unlink()
-    found = {name: difference(old, table(name)) + weights(name) for name, old in before.items()}
-    if recipe.wave == 2:
-        found = dict.fromkeys(found, "measures times, which are new")
+    found = {
+        name: "measures times, which are new"
+        if recipe.wave == 2
+        else difference(old, table(name)) + weights(name)
+        for name, old in before.items()
+    }
     line = {"command": recipe.command, "seconds": round(seconds, 1), "found": found}
     with WRITING:
         with DONE.open("a", encoding="utf-8") as done:
@@ -346,8 +367,8 @@ def attempt(recipe: Recipe, bar: tqdm) -> tuple[Recipe, int | None, str]:
 def stop(number: int, _frame: object) -> None:
     """On Ctrl-C, which the commands get as well, or on a polite kill, which is passed on."""
     STOPPED.set()
-    for process in list(RUNNING):
-        if number == signal.SIGTERM:
+    if number == signal.SIGTERM:
+        for process in list(RUNNING):
             process.terminate()
     raise KeyboardInterrupt
 
@@ -367,8 +388,7 @@ def main() -> int:
         chosen = [r for r in chosen if set(r.names) & set(options.names)]
     LOGS.mkdir(parents=True, exist_ok=True)
     if options.resume:
-        lines = DONE.read_text(encoding="utf-8").splitlines() if DONE.is_file() else []
-        made = {tuple(json.loads(line)["command"]) for line in lines}
+        made = {tuple(line["command"]) for line in lines_of(DONE)}
         chosen = [recipe for recipe in chosen if recipe.command not in made]
     elif not options.list:
         DONE.unlink(missing_ok=True)

@@ -223,11 +223,11 @@ def page() -> str:
 def _made_again(records: dict[str, dict[str, Any]]) -> str:
     """What came out when the commands were run anew, as scripts/recompute.py noted it."""
     lines = AGAIN.read_text(encoding="utf-8").splitlines() if AGAIN.is_file() else []
-    rows = [json.loads(line) for line in lines]
+    rows = [row for row in map(json.loads, lines) if row["result"] in records]
     told = "".join(
-        f"| `{row['result']}` | {_date(row)} | {_duration(row['seconds'])} | {row['found']} |\n"
+        f"| `{row['result']}` | {_whole(row['date'])} | {_whole(_duration(row['seconds']))} | "
+        f"{row['found']} |\n"
         for row in rows
-        if row["result"] in records
     )
     same = sum(row["found"].startswith("the same") for row in rows)
     return MADE_AGAIN.format(of=len(records), made=len(rows), same=same) + told if told else ""
@@ -245,8 +245,8 @@ def _made(records: dict[str, dict[str, Any]]) -> str:
             places.append(place)
         command = record["command"].replace("|", "\\|")
         rows.append(
-            f"| `{name}` | `{command}` | {_seed(record)} | {_date(record)} | "
-            f"{_duration(record['seconds'])} | {places.index(place) + 1} |\n"
+            f"| `{name}` | `{command}` | {_seed(record)} | {_whole(record['date'])} | "
+            f"{_whole(_duration(record['seconds']))} | {places.index(place) + 1} |\n"
         )
     listed = "".join(f"{i}. {place}\n" for i, place in enumerate(places, start=1))
     return (
@@ -274,16 +274,15 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:.3g}"
 
 
-def _date(record: dict[str, Any]) -> str:
-    """With hyphens and, in durations, spaces at which a narrow column does not break the line."""
-    return str(record["date"]).replace("-", "\N{NON-BREAKING HYPHEN}")
+def _whole(text: str) -> str:
+    """With hyphens and spaces at which a narrow column does not break the line."""
+    return text.replace("-", "\N{NON-BREAKING HYPHEN}").replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _duration(seconds: float) -> str:
     if seconds < 120:
-        return f"{seconds:.0f}\N{NO-BREAK SPACE}s"
-    minutes = f"{seconds / 60:.0f}\N{NO-BREAK SPACE}min"
-    return minutes if seconds < 7200 else f"{seconds / 3600:.1f}\N{NO-BREAK SPACE}h"
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def main() -> int:

@@ -24,37 +24,37 @@ $(READY): pyproject.toml constraints.txt
 setup: $(READY) ## create .venv with everything
 
 book: $(READY) ## run every notebook, then build and check the book
-	$(BIN)/python scripts/run_notebooks.py --jobs $(JOBS)
+	$(BIN)/python -m dynamix.companion.run --jobs $(JOBS)
 	@$(MAKE) --no-print-directory html
 
 book-full: $(READY) ## recompute the stored results too (hours; goes on where it stopped), then make book
-	$(BIN)/python scripts/recompute.py --resume --jobs $(JOBS)
+	$(BIN)/python -m dynamix.companion.recompute --resume --jobs $(JOBS)
 	@$(MAKE) --no-print-directory results book
 
 book-quick: $(READY) ## run every notebook on small parameters, into _build/quick
-	$(BIN)/python scripts/run_notebooks.py --profile quick --jobs $(JOBS)
+	$(BIN)/python -m dynamix.companion.run --profile quick --jobs $(JOBS)
 
 solutions: $(READY) ## run the solutions of all exercises and show what they print
-	$(BIN)/python scripts/run_solutions.py
+	$(BIN)/python -m dynamix.companion.solutions
 
 html: $(READY) ## build the book from the stored outputs, and check it
-	$(BIN)/python scripts/build_book.py html --repository '$(REPOSITORY)'
+	$(BIN)/python -m dynamix.companion.build html --repository '$(REPOSITORY)'
 
 pdf: $(READY) ## the whole book as one PDF (needs a Chromium)
-	$(BIN)/python scripts/build_book.py pdf --repository '$(REPOSITORY)'
+	$(BIN)/python -m dynamix.companion.build pdf --repository '$(REPOSITORY)'
 
 zip: html ## the pages in one file, to carry along
-	$(BIN)/python scripts/build_book.py zip
+	$(BIN)/python -m dynamix.companion.build zip
 
 results: $(READY) ## write the page of stored results anew
-	$(BIN)/python scripts/results_page.py
+	$(BIN)/python -m dynamix.companion.results_page
 
 test: $(READY) lint html ## lint, check types, build the pages, run the tests and every notebook
 	$(BIN)/python -m pytest --numprocesses $(JOBS)
 	@$(MAKE) --no-print-directory book-quick
 
 bench: $(READY) ## measure the engine (a quarter of an hour; keep the machine quiet)
-	$(BIN)/python scripts/bench.py --json results/bench.json
+	$(BIN)/python experiments/bench.py --json results/bench.json
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -8,37 +8,26 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import wave
+from helpers import wave
 
-from dynamix import (
-    BenchmarkConfig,
-    InputError,
-    ModelConfig,
-    RollingConfig,
-    TrainingConfig,
-    baselines,
-    benchmark,
-    coupled,
-    datasets,
-    ensembles,
-    failures,
-    foundation,
-    invariants,
-    kinship,
-    metrics,
-    pecuzal,
-    plotting,
-    plotting_failures,
-    preprocessing,
-    rolling,
-    sensitivity,
-    sweeps,
-    systems,
-    windows,
-)
-from dynamix import baselines_regression as regression
-from dynamix.baselines_config import ContextTrainingConfig, DMDConfig, EchoStateConfig, EDMDConfig
-from dynamix.containers import continue_index
+from dynamix import BenchmarkConfig, InputError, ModelConfig, RollingConfig, TrainingConfig
+from dynamix.baselines import pretrained as foundation
+from dynamix.baselines import regression
+from dynamix.baselines import simple as baselines
+from dynamix.baselines.settings import ContextTrainingConfig, DMDConfig, EchoStateConfig, EDMDConfig
+from dynamix.companion import sweep as sweeps
+from dynamix.datasets import load as datasets
+from dynamix.dynamics import invariants, kinship
+from dynamix.evaluation import benchmark, failures, rolling, sensitivity
+from dynamix.forecasting import ensembles
+from dynamix.io.arrays import continue_index
+from dynamix.metrics import reconstruction as metrics
+from dynamix.plotting import attractors as plotting
+from dynamix.plotting import failures as plotting_failures
+from dynamix.preprocessing import pecuzal
+from dynamix.preprocessing import transforms as preprocessing
+from dynamix.systems import catalogue as systems
+from dynamix.systems import coupled, windows
 
 ONE, TWO = wave(60, 1), wave(60, 2)
 GAP = np.where(np.arange(60)[:, None] == 7, np.nan, ONE)

@@ -1,185 +1,47 @@
 """DynaMix: zero-shot reconstruction of dynamical systems, small enough to read.
 
-``dynamix.forecast(context, horizon=1000)`` continues a stretch of a system that the model has never
-seen so that its long-term behaviour is right. Heavy libraries are imported when first needed.
+``dynamix.forecast(context, horizon=1000)`` continues a short stretch of a system that the model has
+never seen. The rooms of the library are subpackages; each is imported when it is first used.
 """
-
-from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import (
-        analogue,
-        baselines,
-        baselines_config,
-        baselines_regression,
-        baselines_trained,
-        benchmark,
-        checkpoints,
-        classical,
-        cli,
-        config,
-        coupled,
-        datasets,
-        embedding_choice,
-        ensembles,
-        expert_use,
-        failures,
-        flows,
-        forecasters,
-        forecasting,
-        foundation,
-        invariants,
-        jacobians,
-        kinship,
-        metrics,
-        model,
-        notebooks,
-        pecuzal,
-        plotting,
-        plotting_failures,
-        preprocessing,
-        report,
-        results,
-        rolling,
-        sensitivity,
-        spacing,
-        stamps,
-        sweeps,
-        systems,
-        tables,
-        trainer,
-        training,
-        transformer_control,
-        transformer_training,
-        windows,
-    )
-    from .config import BenchmarkConfig, ForecastConfig, ModelConfig, RollingConfig, TrainingConfig
     from .errors import InputError
-    from .forecasting import forecast
-    from .model import DynaMix
+    from .forecasting.zero_shot import forecast
+    from .model.dynamix import DynaMix
+    from .settings import (
+        BenchmarkConfig,
+        ForecastConfig,
+        ModelConfig,
+        RollingConfig,
+        TrainingConfig,
+    )
 
 __version__ = "0.1.0"
 
-_MODULES = (
-    "analogue",
-    "baselines",
-    "baselines_config",
-    "baselines_regression",
-    "baselines_trained",
-    "benchmark",
-    "checkpoints",
-    "classical",
-    "cli",
-    "config",
-    "coupled",
-    "embedding_choice",
-    "ensembles",
-    "expert_use",
-    "flows",
-    "datasets",
-    "failures",
-    "forecasters",
-    "forecasting",
-    "foundation",
-    "invariants",
-    "jacobians",
-    "kinship",
-    "metrics",
-    "model",
-    "notebooks",
-    "pecuzal",
-    "plotting",
-    "plotting_failures",
-    "preprocessing",
-    "report",
-    "results",
-    "spacing",
-    "stamps",
-    "sweeps",
-    "rolling",
-    "sensitivity",
-    "systems",
-    "tables",
-    "trainer",
-    "training",
-    "transformer_control",
-    "transformer_training",
-    "windows",
-)
+_ROOMS = (
+    "io", "preprocessing", "model", "local", "engine", "forecasting", "systems", "training",
+    "datasets", "metrics", "dynamics", "baselines", "evaluation", "report", "plotting",
+    "companion", "cli",
+)  # fmt: skip
 _NAMES = {
-    "BenchmarkConfig": "config",
-    "DynaMix": "model",
-    "ForecastConfig": "config",
+    "BenchmarkConfig": "settings",
+    "DynaMix": "model.dynamix",
+    "ForecastConfig": "settings",
     "InputError": "errors",
-    "ModelConfig": "config",
-    "RollingConfig": "config",
-    "TrainingConfig": "config",
-    "forecast": "forecasting",
+    "ModelConfig": "settings",
+    "RollingConfig": "settings",
+    "TrainingConfig": "settings",
+    "forecast": "forecasting.zero_shot",
 }
-
-__all__ = [
-    "BenchmarkConfig",
-    "DynaMix",
-    "ForecastConfig",
-    "InputError",
-    "ModelConfig",
-    "RollingConfig",
-    "TrainingConfig",
-    "__version__",
-    "analogue",
-    "baselines",
-    "baselines_config",
-    "baselines_regression",
-    "baselines_trained",
-    "benchmark",
-    "checkpoints",
-    "classical",
-    "cli",
-    "config",
-    "coupled",
-    "datasets",
-    "embedding_choice",
-    "ensembles",
-    "expert_use",
-    "failures",
-    "flows",
-    "forecast",
-    "forecasters",
-    "forecasting",
-    "foundation",
-    "invariants",
-    "jacobians",
-    "kinship",
-    "metrics",
-    "model",
-    "notebooks",
-    "pecuzal",
-    "plotting",
-    "plotting_failures",
-    "preprocessing",
-    "report",
-    "results",
-    "rolling",
-    "sensitivity",
-    "spacing",
-    "stamps",
-    "sweeps",
-    "systems",
-    "tables",
-    "trainer",
-    "training",
-    "transformer_control",
-    "transformer_training",
-    "windows",
-]
+__all__ = [*_NAMES, *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a submodule or public name on first use (PEP 562), so ``import dynamix`` is light."""
-    if name in _MODULES:
+    """Import a room or a public name on first use (PEP 562), so ``import dynamix`` is light."""
+    if name in _ROOMS:
         return import_module(f".{name}", __name__)
     if name in _NAMES:
         return getattr(import_module(f".{_NAMES[name]}", __name__), name)

@@ -1,0 +1,191 @@
+"""What matters in the recipe of dynamix-3d: single changes of it, one small budget for all.
+
+    python experiments/ablations_analogue.py --output results/ablations_analogue.csv
+
+The counterpart of ablations.py, which changes the paper's recipe. Each variant is trained on the
+split's training systems without the validation systems; free runs on those six, five starts each,
+measure it at two context lengths. The held-out systems are not looked at. Rows are saved as they
+come, and calling it again goes on; the models stay in --runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ablations import MEASURES, measured, part_of, whole_corpus  # the script beside this one
+from tqdm import tqdm
+
+from dynamix import BenchmarkConfig, DynaMix, ModelConfig, TrainingConfig
+from dynamix.evaluation import benchmark, results
+from dynamix.systems import catalogue as systems
+from dynamix.training import forcing as training
+from dynamix.training.analogue_start import start_as_analogue
+
+MODEL = ModelConfig(quiet_steps=20, reference_spacing=0.07)
+REFERENCE = TrainingConfig(
+    epochs=100,
+    first_weights="analogue",
+    attention_temperature=0.01,
+    frozen=("gate.tau_att", "gate.sigma"),
+    loss="logarithmic",
+    overlap=1,
+    input_noise=0.02,
+    longer_contexts=(1000,),
+    rotations=True,
+    points_per_period=(50, 40, 80, 130),
+    trajectory_length=20_000,
+    averaging=0.998,
+    validate_every=0,
+)
+CONTEXTS = (2000, 512)
+COLUMNS: dict[str, Callable[[str], Any]] = {
+    "variant": str,
+    "change": str,
+    "context": int,
+    "parameters": int,
+    **{f"{m}{end}": float for m in MEASURES for end in ("", "_low", "_high")},
+    "failures": int,
+    "seconds": float,
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One change of the reference."""
+
+    change: str
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    systems: int | None = None
+    trained: bool = True
+
+
+VARIANTS = {
+    "reference": Variant("none"),
+    "seed 1": Variant("another seed", training={"seed": 1}),
+    "seed 2": Variant("another seed", training={"seed": 2}),
+    "not trained": Variant("the analogue start as it is", trained=False),
+    "squared loss": Variant("mean squared error over all sequences", training={"loss": "squared"}),
+    "random start": Variant(
+        "the paper's random weights, all of them trained, logarithmic loss",
+        training={"first_weights": "random", "attention_temperature": 0.1, "frozen": ()},
+    ),
+    "random start, squared loss": Variant(
+        "the paper's weights and loss, the rest as in the reference",
+        training={
+            "first_weights": "random",
+            "attention_temperature": 0.1,
+            "frozen": (),
+            "loss": "squared",
+        },
+    ),
+    "fixed widths": Variant("widths do not follow the spacing", model={"reference_spacing": 0.0}),
+    "noise from the first step": Variant("no quiet steps", model={"quiet_steps": 0}),
+    "widths trained": Variant("tau_att and sigma trained, too", training={"frozen": ()}),
+    "soft attention": Variant(
+        "tau_att = 0.05 instead of 0.01", training={"attention_temperature": 0.05}
+    ),
+    "next to no noise": Variant(
+        "sigma = 0.001 instead of 0.05", training={"analogue_noise": 0.001, "gate_noise_penalty": 0}
+    ),
+    "more noise": Variant("sigma = 0.1 instead of 0.05", training={"analogue_noise": 0.1}),
+    "no pull": Variant("pull 0 instead of 0.05", training={"analogue_pull": 0.0}),
+    "more pull": Variant("pull 0.2 instead of 0.05", training={"analogue_pull": 0.2}),
+    "window in the context": Variant(
+        "half of the training window lies in the context, as in the paper", training={"overlap": 51}
+    ),
+    "forcing every 20": Variant("tau = 20 instead of 10", training={"forcing_interval": 20}),
+    "forcing always": Variant("tau = 1 instead of 10", training={"forcing_interval": 1}),
+    "6 experts": Variant("J = 6 instead of 10", model={"experts": 6}),
+    "20 experts": Variant("J = 20 instead of 10", model={"experts": 20}),
+    "M = 10": Variant("M = 10 instead of 30", model={"latent_dims": 10}),
+    "10 systems": Variant("trained on 10 of 28 systems", systems=10),
+    "no rotations": Variant("no rotated sequences", training={"rotations": False}),
+}
+
+
+def made(
+    variant: Variant, config: TrainingConfig, corpus: dict[str, list[np.ndarray]], folder: Path
+) -> DynaMix:
+    """The variant's model; a training that was broken off goes on."""
+    sizes = dataclasses.replace(MODEL, **variant.model)
+    config = dataclasses.replace(config, **variant.training)
+    if not variant.trained:
+        model = DynaMix(sizes, seed=config.seed)
+        start_as_analogue(
+            model,
+            pull=config.analogue_pull,
+            temperature=config.attention_temperature,
+            noise=config.analogue_noise,
+        )
+        return model
+    return training.train(
+        folder,
+        model=sizes,
+        training=config,
+        trajectories=part_of(corpus, variant.systems),
+        resume=True,
+    )
+
+
+def row_of(model: DynaMix, context: int) -> dict[str, Any]:
+    """How the model forecasts from contexts of that length."""
+    protocol = BenchmarkConfig(context=context, lyapunov_steps=0)
+    table = benchmark.run(model, config=protocol, names=systems.split()["validation"])
+    parameters = sum(p.numel() for p in model.parameters())
+    return {"context": context, **measured(table), "parameters": parameters}
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=Path("results/ablations_analogue.csv"))
+    parser.add_argument("--runs", type=Path, default=Path("runs/ablations_analogue"))
+    parser.add_argument("--epochs", type=int, default=REFERENCE.epochs, help="50 steps each")
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, metavar="NAME", default=[])
+    parser.add_argument("--threads", type=int, default=1, help="of training")
+    options = parser.parse_args()
+    began = time.perf_counter()
+    config = dataclasses.replace(REFERENCE, epochs=options.epochs)
+    settings: dict[str, Any] = {
+        "model": dataclasses.asdict(MODEL),
+        "training": dataclasses.asdict(config),
+        "starts": BenchmarkConfig.starts,
+        "systems": systems.split()["validation"],
+    }
+    command = f"python experiments/ablations_analogue.py --output results/{options.output.name}"
+    record = results.provenance(f"{command} --epochs {config.epochs}", settings, seconds=0.0)
+    journal = results.Journal(
+        options.output, columns=COLUMNS, record=record, same=("settings",), resume=True
+    )
+    rows = [row for row in journal.rows if row["variant"] in VARIANTS]
+    done = {row["variant"] for row in rows}
+    corpus = whole_corpus(config)
+    mine = dataclasses.replace(config, threads=options.threads)
+    left = [name for name in options.only or VARIANTS if name not in done]
+    for name in tqdm(left, desc="variants", disable=None):
+        start = time.perf_counter()
+        told = {"variant": name, "change": VARIANTS[name].change}
+        model = made(VARIANTS[name], mine, corpus, options.runs / name.replace(" ", "_"))
+        seconds = round(time.perf_counter() - start, 1)
+        new = [told | row_of(model, context) | {"seconds": seconds} for context in CONTEXTS]
+        journal.append(new, seconds=time.perf_counter() - began)
+        rows += new
+    order = list(VARIANTS)
+    rows.sort(key=lambda row: (order.index(row["variant"]), -row["context"]))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    journal.record["not run"] = [name for name in VARIANTS if name not in set(table["variant"])]
+    journal.finish(table)
+    print(table.round(3).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""How often each model fails in which way over the held-out systems, and what it is sensitive to.
+
+    python experiments/failure_rates.py --resume                      all models, both tables
+    python experiments/failure_rates.py --resume --models dynamix-3d  one model anew or in addition
+
+Writes results/failures.csv (a row per model and system) and results/sensitivity.csv (a row per
+model, condition and system), each with its record. With --resume, rows that are there already stay,
+unless the model's weights have changed. The published weights take part where the environment
+variable DYNAMIX_UPSTREAM names a folder that holds them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dynamix.evaluation import benchmark, failures, results, sensitivity
+from dynamix.evaluation.failure_settings import FailureConfig
+from dynamix.settings import BenchmarkConfig
+from dynamix.systems import catalogue as systems
+
+PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
+# on all held-out systems; on the subset alone, for they train or search on every context
+MODELS = (
+    "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", sensitivity.TRANSFORMER,
+    "parrot", "mean", "seasonal_naive", "echo_state", "dmd", "edmd", "sindy",
+)  # fmt: skip
+EXPENSIVE = ("auto_arima", "alrnn_stf", "lstm_stf", "neural_ode", sensitivity.MEDIAN)
+VARIED_MODELS = (
+    "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", sensitivity.TRANSFORMER,
+    "parrot", "echo_state", "sindy",
+)  # fmt: skip
+CONTEXT, HORIZON = 512, 4000  # what a transformer of Chronos' class sees, and can afford
+RATES, CONTEXTS, NOISE = (25, 50, 100), (256, 512, 1000, 2000), (0.0, 0.02, 0.05, 0.1)
+# well-known ones, forced and quasiperiodic ones among them; the models that cost more than a few
+# seconds a forecast run on these alone, so compare them with others on these alone
+SUBSET = (
+    "Lorenz", "Chua", "SprottM", "Rossler", "Aizawa", "Blasius", "RayleighBenard", "Thomas",
+    "SprottTorus", "Bouali", "HastingsPowell", "ForcedBrusselator",
+)  # fmt: skip
+MEASURES = (
+    "parroting_index", "remaining", "fading_rate", "faded_from", "exponent", "true_exponent",
+    "dimension", "true_dimension", "period", "lost", "invented", "outside",
+)  # fmt: skip
+MODES = tuple(f"fails by {mode}" for mode in failures.MODES)
+COLUMNS: dict[str, Any] = {
+    "model": str,
+    "system": str,
+    **dict.fromkeys(MEASURES, float),
+    "fate": str,
+    **dict.fromkeys(MODES, str),
+    "d_stsp": float,
+    "d_h": float,
+    "mase": float,
+    "seconds": float,
+}
+VARIED = {
+    "model": str,
+    "varied": str,
+    "value": float,
+    "system": str,
+    **dict.fromkeys(("d_stsp", "d_h", "mase", "vpt"), float),
+    "fate": str,
+}
+BATCH = 12  # systems at a time: the journal grows, and memory does not
+
+
+def named(model: str) -> str:
+    """What loads it; the published weights lie in a folder that the environment names."""
+    if model != "published":
+        return model
+    folder = os.environ.get("DYNAMIX_UPSTREAM", "")
+    return str(Path(folder) / PUBLISHED)
+
+
+def journal(
+    output: Path,
+    columns: dict[str, Any],
+    settings: dict[str, Any],
+    calls: dict[str, Any],
+    flags: Any,
+) -> results.Journal:
+    """The table so far, without rows of models whose weights are others now."""
+    identities = {name: getattr(call, "identity", name) for name, call in calls.items()}
+    record = results.provenance("python experiments/failure_rates.py", settings, seconds=0.0)
+    before: dict[str, str] = {}
+    beside = output.with_suffix(".json")
+    if flags.resume and beside.is_file():
+        before = json.loads(beside.read_text(encoding="utf-8")).get("identities", {})
+    record["identities"] = before | identities
+    made = results.Journal(
+        output, columns=columns, record=record, same=("settings",), resume=flags.resume
+    )
+    changed = {name for name, identity in identities.items() if before.get(name) != identity}
+    changed |= set(flags.again)
+    made.rows = [row for row in made.rows if row["model"] not in changed]
+    return made
+
+
+def main() -> None:
+    """Both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=None, help="names; default: all")
+    parser.add_argument("--systems", nargs="+", default=None, help="default: all held-out ones")
+    parser.add_argument("--again", nargs="*", default=[], help="models whose rows are made anew")
+    parser.add_argument("--output", default="results", help="folder of the tables")
+    parser.add_argument("--resume", action="store_true", help="keep the rows that are there")
+    parser.add_argument("--only", choices=("failures", "sensitivity"), help="one table only")
+    flags = parser.parse_args()
+    torch.set_num_threads(1)
+    models = flags.models or [*MODELS, *EXPENSIVE]
+    if "published" in models and not Path(named("published")).is_file():
+        models.remove("published")
+        print("the published weights are not to be had: set DYNAMIX_UPSTREAM")
+    calls = {model: sensitivity.forecaster(named(model)) for model in models}
+    everything = flags.systems or systems.split()["test"]
+    shown = {
+        model: [n for n in everything if model not in EXPENSIVE or n in SUBSET] for model in models
+    }
+    output = Path(flags.output)
+    if flags.only != "sensitivity":
+        rates(output / "failures.csv", calls, shown, flags)
+    if flags.only != "failures":
+        chosen = flags.models or VARIED_MODELS
+        varied = {name: call for name, call in calls.items() if name in chosen}
+        reactions(output / "sensitivity.csv", varied, flags)
+
+
+def rates(path: Path, calls: dict[str, Any], shown: dict[str, list[str]], flags: Any) -> None:
+    """A row per model and system: every measure, and the verdicts."""
+    began = time.perf_counter()
+    config = BenchmarkConfig(context=CONTEXT, horizon=HORIZON, starts=1)
+    limits = FailureConfig()
+    settings = {"benchmark": dataclasses.asdict(config), "failures": dataclasses.asdict(limits)}
+    made = journal(path, COLUMNS, settings, calls, flags)
+    rows = list(made.rows)
+    done = {(row["model"], row["system"]) for row in rows}
+    todo = {m: [n for n in shown[m] if (m, n) not in done] for m in calls}
+    bar = tqdm(total=sum(map(len, todo.values())), desc="failures", unit="forecast", disable=None)
+    known: dict[str, Any] = {}  # a system's own invariants, of which every model needs the same
+    for model, names in todo.items():
+        for first in range(0, len(names), BATCH):
+            part = names[first : first + BATCH]
+            stretches = [benchmark.stretches(name, config)[0] for name in part]
+            contexts = [x[: config.context] for x in stretches]
+            asked = time.perf_counter()
+            answers = sensitivity.together(calls[model], contexts, config.horizon, seed=config.seed)
+            seconds = (time.perf_counter() - asked) / len(part)
+            new = []
+            for name, x, c, y in zip(part, stretches, contexts, answers, strict=True):
+                truth = x[config.context : config.context + config.horizon]
+                with np.errstate(over="ignore", invalid="ignore"):
+                    found = failures.examine(
+                        forecast=y, context=c, truth=truth, config=limits, known=known.get(name)
+                    )
+                    measured = benchmark.measure(y, truth, config=config)
+                known[name] = {k: v for k, v in found.items() if k.startswith("true_")}
+                both = {**measured, **found, "model": model, "system": name, "seconds": seconds}
+                new.append({c: both[c] for c in COLUMNS})
+            for row in new:  # as their texts are read back: True, False, or nothing
+                row.update({m: None if row[m] is None else str(bool(row[m])) for m in MODES})
+            rows += new
+            made.append(new, seconds=time.perf_counter() - began)
+            bar.update(len(part))
+    bar.close()
+    finish(made, rows, list(COLUMNS), ["model", "system"])
+
+
+def reactions(path: Path, calls: dict[str, Any], flags: Any) -> None:
+    """A row per model, condition and system of the subset."""
+    began = time.perf_counter()
+    config = BenchmarkConfig(context=CONTEXT, horizon=2000, starts=1)
+    settings = {
+        "benchmark": dataclasses.asdict(config),
+        "systems": list(SUBSET),
+        "points_per_period": list(RATES),
+        "contexts": list(CONTEXTS),
+        "noise": list(NOISE),
+    }
+    made = journal(path, VARIED, settings, calls, flags)
+    rows = list(made.rows)
+    done = {row["model"] for row in rows}
+    for model, call in tqdm(calls.items(), desc="sensitivity", unit="model", disable=None):
+        if model in done:
+            continue
+        table = sensitivity.sensitivity(
+            call,
+            names=SUBSET,
+            config=config,
+            points_per_period=RATES,
+            contexts=CONTEXTS,
+            noise=NOISE,
+        )
+        new = [{**row, "model": model} for row in table.to_dict("records")]
+        new = [{column: row[column] for column in VARIED} for row in new]
+        rows += new
+        made.append(new, seconds=time.perf_counter() - began)
+    finish(made, rows, list(VARIED), ["model"])
+
+
+def finish(
+    made: results.Journal, rows: list[dict[str, Any]], columns: list[str], by: list[str]
+) -> None:
+    """The whole table, in an order that does not depend on the runs that made it."""
+    import pandas as pd
+
+    made.finish(pd.DataFrame(rows, columns=columns).sort_values(by, kind="stable"))
+
+
+if __name__ == "__main__":
+    main()

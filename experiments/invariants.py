@@ -1,0 +1,132 @@
+"""Dynamical invariants of the bundled models in context, beside the held-out systems' own.
+
+    python experiments/invariants.py --output results/invariants.csv
+
+A row per model, gate noise and system: the largest Lyapunov exponents of the map that the model is
+behind a context (from its Jacobians, in units of the system's own largest), the Kaplan-Yorke
+dimension that they give, and the correlation dimension of a forecast, each with the true one. An
+interrupted run goes on. The published weights take part where DYNAMIX_UPSTREAM names their folder.
+Of dynamix-3d-plus, whose maps are fitted anew at every step, the benchmark has the largest one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from failure_rates import named  # the script beside this one
+from tqdm import tqdm
+
+from dynamix import BenchmarkConfig, DynaMix, InputError, forecast
+from dynamix.dynamics import expert_use, invariants, jacobians
+from dynamix.evaluation import benchmark, results
+from dynamix.systems import catalogue as systems
+
+MODELS = ("dynamix-3d", "dynamix-3d-scratch", "published")
+STEPS, TRANSIENT, EXPONENTS, POINTS = 1000, 200, 12, 5000
+TOLD = 3  # exponents stored: as many as the systems have
+COLUMNS: dict[str, Any] = {
+    "model": str,
+    "noise": str,
+    "system": str,
+    **{f"exponent_{i}": float for i in range(1, TOLD + 1)},
+    **{f"true_exponent_{i}": float for i in range(1, TOLD + 1)},
+    "kaplan_yorke": float,
+    "true_kaplan_yorke": float,
+    "correlation": float,
+    "true_correlation": float,
+}
+
+
+def loaded() -> dict[str, DynaMix]:
+    """Those of the models that are here."""
+    here = list(MODELS)
+    if not Path(named("published")).is_file():
+        here.remove("published")
+        print("the published weights are not to be had: set DYNAMIX_UPSTREAM")
+    return {name: DynaMix.from_pretrained(named(name)) for name in here}
+
+
+def of_system(name: str, truth: np.ndarray) -> dict[str, float]:
+    """A system's own exponents and dimensions."""
+    true = np.array(systems.system_facts(name)["lyapunov_spectrum_estimated"], dtype=float)
+    row = {f"true_exponent_{i + 1}": true[i] / true[0] for i in range(min(TOLD, len(true)))}
+    row["true_kaplan_yorke"] = invariants.kaplan_yorke_dimension(true)
+    return row | {"true_correlation": invariants.correlation_dimension(truth)}
+
+
+def of_model(model: DynaMix, context: np.ndarray, name: str, *, noise: bool) -> dict[str, float]:
+    """Exponents and dimensions of one model behind one context; none where it diverges."""
+    row: dict[str, float] = {}
+    unit = systems.lyapunov_time(name, points_per_period=BenchmarkConfig().points_per_period)
+    unit = unit if np.isfinite(unit) else float("nan")
+    try:
+        seen = expert_use.watch(context, steps=TRANSIENT + STEPS, model=model, gate_noise=noise)
+        own = jacobians.spectrum(seen, exponents=EXPONENTS, transient=TRANSIENT)
+    except InputError:  # the run diverged: it has no exponents
+        own = np.full(EXPONENTS, np.nan)
+    if np.isfinite(own).all():
+        row |= {f"exponent_{i + 1}": own[i] * unit for i in range(TOLD)}
+        row["kaplan_yorke"] = invariants.kaplan_yorke_dimension(own)
+    y = forecast(context, horizon=POINTS, model=model, gate_noise=noise)
+    if np.isfinite(y).all():
+        row["correlation"] = invariants.correlation_dimension(y)
+    return row
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=Path("results/invariants.csv"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    config = dataclasses.replace(BenchmarkConfig(), starts=1)
+    settings = {
+        "benchmark": dataclasses.asdict(config),
+        "steps": STEPS,
+        "transient": TRANSIENT,
+        "exponents": EXPONENTS,
+        "points": POINTS,
+    }
+    began = time.perf_counter()
+    record = results.provenance(
+        f"python experiments/invariants.py --output results/{options.output.name}",
+        settings,
+        seconds=0.0,
+    )
+    made = results.Journal(
+        options.output, columns=COLUMNS, record=record, same=("settings",), resume=True
+    )
+    rows = list(made.rows)
+    done = {(row["model"], row["noise"], row["system"]) for row in rows}
+    models = loaded()
+    for name in tqdm(systems.split()["test"], desc="invariants", unit="system", disable=None):
+        left = [
+            (label, noise)
+            for label in models
+            for noise in (True, False)
+            if (label, str(noise), name) not in done
+        ]
+        if not left:
+            continue
+        x = benchmark.stretches(name, config)[0]
+        context, truth = np.split(x[: config.context + POINTS], [config.context])
+        own = of_system(name, truth)
+        for label, noise in left:
+            numbers = own | of_model(models[label], context, name, noise=noise)
+            row = {"model": label, "noise": str(noise), "system": name}
+            row |= {k: round(float(numbers.get(k, "nan")), 5) for k in COLUMNS if k not in row}
+            made.append([row], seconds=time.perf_counter() - began)
+            rows.append(row)
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    made.finish(table.sort_values(["model", "noise", "system"], kind="stable"))
+
+
+if __name__ == "__main__":
+    main()

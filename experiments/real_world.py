@@ -1,0 +1,215 @@
+"""The table of chapter 6: every dataset, every forecaster, the same origins for all.
+
+    python experiments/real_world.py --output results/real_world.csv
+
+A row is a forecaster on a dataset at one context and horizon: medians over 20 origins with their
+bootstrap intervals. The contexts and horizons below were fixed before anything was run: about a
+handful of the subject's periods, and one of them ahead, as far as the series is long enough for 20
+origins. Rows are saved as they come, and calling it again goes on: the shorter contexts of all
+datasets first, with every forecaster, then the longer ones with the cheaper forecasters. Long
+seasons are taken out by MSTL before AutoARIMA and AutoETS (dynamix.baselines.classical).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from dynamix import RollingConfig
+from dynamix.baselines import classical
+from dynamix.baselines import simple as baselines
+from dynamix.datasets import load as datasets
+from dynamix.evaluation import results, rolling
+from dynamix.settings import EMBEDDINGS
+
+PROTOCOL: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # contexts, horizons
+    "nyc_taxi": ((336, 1344), (48, 336)),
+    "occupancy_6005": ((192, 384), (24, 192)),
+    "melbourne_min": ((365, 1095), (30, 365)),
+    "beijing_weather": ((240, 720), (24, 240)),
+    "etth1": ((168, 672), (24, 168)),
+    "cloud_requests": ((288, 864), (48, 288)),
+    "sunspots_monthly": ((528, 1056), (12, 264)),
+    "airline_passengers": ((48, 72), (12, 24)),
+    "ecg": ((500, 2000), (20, 500)),
+    "fmri": ((100, 200), (10, 60)),
+    "co2": ((260, 1040), (52, 260)),
+    "el_nino": ((120, 360), (12, 60)),
+    "sunspots_yearly": ((77, 154), (11, 55)),
+    "occupancy_t4013": ((192, 384), (24, 192)),
+    "speed_6005": ((192, 384), (24, 192)),
+    "melbourne_max": ((365, 1095), (30, 365)),
+}
+MODELS = ("dynamix-3d", "dynamix-3d-plus")
+TRANSFORMS = {"detrend": (True, False), "box_cox": (False, True), "both": (True, True)}
+# what grows is detrended, what is positive and skewed is Box-Cox transformed, judged by eye; taxi
+# rides get everything, to see what it costs where it does not belong
+BELONGING = dict.fromkeys(
+    ("occupancy_6005", "occupancy_t4013", "cloud_requests", "sunspots_monthly"), ("box_cox",)
+) | dict.fromkeys(("nyc_taxi", "airline_passengers", "co2"), tuple(TRANSFORMS))
+# whose longest season only the longer context shows twice, so that the classics are run there, too
+LONG_SEASON = ("nyc_taxi", "melbourne_min", "melbourne_max")
+NUMBERS = [f"{error}{end}" for error in rolling.ERRORS for end in ("", "_low", "_high")]
+COLUMNS: dict[str, Callable[[str], Any]] = {
+    "dataset": str,
+    "forecaster": str,
+    "embedding": str,
+    "transforms": str,
+    "context": int,
+    "horizon": int,
+    **dict.fromkeys([*NUMBERS, "beats", "beats_low", "beats_high", "seconds"], float),
+    "origins": int,
+    "failures": int,
+}
+REFERENCE = "seasonal naive"
+Key = tuple[str, str, str]  # forecaster, embedding, transforms
+
+
+def forecasters(name: str) -> dict[Key, rolling.Forecaster]:
+    """All of them for a dataset, by name, embedding and transforms."""
+    entry, found = datasets.find(name), {}
+    embeddings = EMBEDDINGS if not entry.joint else EMBEDDINGS[:1]  # joint channels fill the model
+    for model in MODELS:
+        for embedding in embeddings:
+            label = "none" if entry.joint else embedding
+            found[model, label, ""] = rolling.DynaMixForecaster(model, embedding)
+        for transform, (detrend, box_cox) in TRANSFORMS.items():
+            label = "none" if entry.joint else embeddings[0]
+            found[model, label, transform] = rolling.DynaMixForecaster(
+                model, embeddings[0], detrend, box_cox
+            )
+    seasons = entry.seasons or (1,)
+    for season in seasons:
+        # the reference is the longest season, which holds the shorter ones
+        label = REFERENCE if season == max(seasons) else f"{REFERENCE}, {season} steps"
+        found[label, "", ""] = partial(classical.seasonal_naive, season=season)
+    found["context parroting", "", ""] = baselines.parrot
+    found["mean", "", ""] = baselines.mean
+    found["naive", "", ""] = baselines.naive
+    for classic in classical.CLASSICS:
+        found[classic, "", ""] = classical.classic(classic, seasons=entry.seasons)
+    return found
+
+
+def left_out(name: str, key: Key, context: int) -> bool:
+    """Whether a forecaster is left out, so that the whole table takes minutes and not hours.
+
+    PECUZAL's cost grows with the square of the context's length. "auto" includes it, and makes 64
+    trial forecasts, in each of which the model with local experts would try all eight of these.
+    """
+    forecaster, embedding, transforms = key
+    if transforms and transforms not in BELONGING.get(name, ()):
+        return True
+    if forecaster == "dynamix-3d-plus" and embedding == "auto":
+        return True
+    if context == min(PROTOCOL[name][0]):
+        return False
+    if forecaster in classical.CLASSICS:
+        return name not in LONG_SEASON
+    return embedding in ("auto", "pecuzal")
+
+
+def rows_of(
+    name: str, context: int, keys: list[Key], config: RollingConfig
+) -> list[dict[str, Any]]:
+    """The rows of these forecasters on a dataset at one context, one for each horizon."""
+    known = forecasters(name)
+    reference = (REFERENCE, "", "")
+    table = rolling.evaluate(
+        datasets.target(name),
+        forecasters={" | ".join(key): known[key] for key in dict.fromkeys([reference, *keys])},
+        config=config,
+        contexts=(context,),
+        label=f"{name} {context}",
+    )
+    summed = rolling.summary(table, against=" | ".join(reference))
+    rows = []
+    for key in keys:
+        forecaster, embedding, transforms = (part or None for part in key)
+        told = {"dataset": name, "forecaster": forecaster}
+        told |= {"embedding": embedding, "transforms": transforms}
+        part = summed[summed["forecaster"] == " | ".join(key)].drop(columns="forecaster")
+        rows += [told | {k: _short(v) for k, v in row.items()} for row in part.to_dict("records")]
+    return rows
+
+
+def _short(value: Any) -> Any:
+    """Four digits: more are noise, and the table is read by people."""
+    return float(f"{value:.4g}") if isinstance(value, float | np.floating) else value
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=Path("results/real_world.csv"))
+    parser.add_argument("--only", nargs="+", choices=PROTOCOL, metavar="NAME", default=[])
+    parser.add_argument(
+        "--forecasters", nargs="+", metavar="NAME", default=[], help="only these; default: all"
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="make the rows of these forecasters anew"
+    )
+    parser.add_argument("--origins", type=int, default=RollingConfig.origins)
+    options = parser.parse_args()
+    began = time.perf_counter()
+    configs = {
+        name: RollingConfig(contexts=contexts, horizons=horizons, origins=options.origins)
+        for name, (contexts, horizons) in PROTOCOL.items()
+    }
+    settings = {
+        "protocol": {name: dataclasses.asdict(config) for name, config in configs.items()},
+        "reference": f"{REFERENCE}, of the longest season",
+    }
+    command = f"python experiments/real_world.py --output results/{options.output.name}"
+    record = results.provenance(command, settings, seconds=0.0)
+    record["versions"] |= {
+        name: metadata.version(name) for name in ("statsforecast", "statsmodels")
+    }
+    journal = results.Journal(
+        options.output, columns=COLUMNS, record=record, same=("settings",), resume=True
+    )
+    named = set(options.forecasters)
+    rows = [r for r in journal.rows if not (options.again and r["forecaster"] in named)]
+    done = {(row["dataset"], row["context"], _key(row)) for row in rows}
+    everything = [
+        (name, context, key)
+        for place in (0, 1)
+        for name, (contexts, _) in PROTOCOL.items()
+        for context in contexts[place : place + 1]
+        for key in forecasters(name)
+        if not left_out(name, key, context)
+    ]
+    left: dict[tuple[str, int], list[Key]] = {}
+    for job in everything:
+        wanted = not options.only or job[0] in options.only
+        if job not in done and wanted and (not named or job[2][0] in named):
+            left.setdefault(job[:2], []).append(job[2])
+    for (name, context), keys in tqdm(left.items(), desc="datasets", disable=None):
+        new = rows_of(name, context, keys, configs[name])
+        journal.append(new, seconds=time.perf_counter() - began)
+        rows += new
+    done = {(row["dataset"], row["context"], _key(row)) for row in rows}
+    journal.record["not run"] = [" ".join(map(str, job)) for job in everything if job not in done]
+    everything.sort(key=lambda job: (list(PROTOCOL).index(job[0]), job[1]))
+    places = {job: i for i, job in enumerate(everything)}
+    rows = [row for row in rows if (row["dataset"], row["context"], _key(row)) in places]
+    rows.sort(key=lambda row: places[row["dataset"], row["context"], _key(row)])
+    journal.finish(pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def _key(row: dict[str, Any]) -> Key:
+    return row["forecaster"], row["embedding"] or "", row["transforms"] or ""
+
+
+if __name__ == "__main__":
+    main()

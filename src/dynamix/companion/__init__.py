@@ -1,0 +1,4 @@
+"""The tooling of the book: run, sweep, stamp, build, check and recompute.
+
+Only :mod:`dynamix.cli` imports it.
+"""

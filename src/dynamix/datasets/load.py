@@ -1,0 +1,437 @@
+"""Measured series for the book: traffic, weather, electricity, cloud load, sun, heart and brain.
+
+Each entry of :mod:`dynamix.datasets.registry` names a file of a public source at a fixed commit and
+its SHA-256. :func:`load` fetches it on first use, checks it, keeps it, and returns a tidy frame on
+a regular time index. With the environment variable ``DYNAMIX_DATA`` naming a folder that holds the
+files, nothing is fetched; three series come with statsmodels and never need a network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ..errors import InputError, one_of
+from ..io.files import cache_directory
+from ..preprocessing.resampling import resample
+from .registry import CARRIED, REGISTRY, Dataset
+
+__all__ = [
+    "CARRIED",
+    "REGISTRY",
+    "Dataset",
+    "UnreachableError",
+    "catalogue",
+    "fetch",
+    "find",
+    "folder",
+    "is_at_hand",
+    "load",
+    "raw",
+    "reachable",
+    "target",
+]
+
+logger = logging.getLogger(__name__)
+
+FOLDER_VARIABLE = "DYNAMIX_DATA"
+_TIMEOUT = 30  # seconds without an answer from the source
+
+
+class UnreachableError(InputError):
+    """A dataset's file is not here and could not be fetched.
+
+    An :class:`InputError`; :func:`reachable` catches it and names a series that can be had.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from unittest import mock
+    >>> no_network = mock.patch("pooch.retrieve", side_effect=ConnectionError)
+    >>> with tempfile.TemporaryDirectory() as empty, no_network:
+    ...     with mock.patch.dict(os.environ, DYNAMIX_DATA=empty):
+    ...         fetch("nyc_taxi")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.datasets.UnreachableError: could not fetch 'nyc_taxi' (ConnectionError). Without ...
+    """
+
+
+def load(name: str) -> pd.DataFrame:
+    """The series of that ``name`` as a frame on a regular index.
+
+    Parameters
+    ----------
+    name
+        One of :func:`catalogue`.
+
+    Returns
+    -------
+    Columns of float64 over dates with a frequency, or over step numbers where the file has no
+    times. ``attrs`` holds ``name``, ``description``, ``unit``, ``source``, ``licence``,
+    ``seasons`` (steps of the periods the subject suggests) and ``gaps``: a sentence on how many
+    steps were missing and what was done.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown, the file can neither be found nor fetched (then
+        :class:`UnreachableError`), or is not what its SHA-256 says; nothing is left behind then.
+        Also where statsmodels carries the series and is not installed.
+
+    Examples
+    --------
+    >>> frame = load("sunspots_yearly")
+    >>> frame.shape, frame.attrs["unit"], frame.attrs["gaps"]
+    ((309, 1), 'sunspots', '309 steps of YS-JAN, none missing; nothing was changed')
+    """
+    entry, table = find(name), raw(name)
+    if entry.step is None:
+        gaps = f"{len(table)} steps; the file has no times, so gaps cannot be told"
+    else:
+        table, report = resample(table, step=entry.step, **entry.grid)
+        gaps = str(report)
+    table.attrs = {
+        "name": name,
+        "description": entry.description,
+        "unit": entry.unit,
+        "source": entry.source,
+        "licence": entry.licence,
+        "seasons": list(entry.seasons),
+        "gaps": gaps,
+    }
+    return table
+
+
+def raw(name: str) -> pd.DataFrame:
+    """The columns of :func:`load` as the source has them: at its times, with its gaps.
+
+    Parameters
+    ----------
+    name
+        One of :func:`catalogue`.
+
+    Returns
+    -------
+    Columns of float64 over the file's own times, or over row numbers where it has none; NaN where
+    the source has no value.
+
+    Raises
+    ------
+    InputError
+        As :func:`load`.
+
+    Examples
+    --------
+    >>> int(raw("co2")["co2"].isna().sum()), int(load("co2")["co2"].isna().sum())
+    (59, 0)
+    """
+    entry = find(name)
+    table = _read(entry, fetch(name)) if entry.url else _from_statsmodels(entry)
+    return table[list(entry.columns)].rename(columns=entry.columns).astype(np.float64)
+
+
+def find(name: str) -> Dataset:
+    """The registry's entry of that ``name``, a :class:`dynamix.datasets.registry.Dataset`.
+
+    Raises
+    ------
+    InputError
+        If there is none; the message lists them.
+
+    Examples
+    --------
+    >>> find("sunspots_yearly").step, find("sunspots_yearly").seasons
+    ('YS', (11,))
+    """
+    one_of("dataset", name, REGISTRY)
+    return REGISTRY[name]
+
+
+def reachable(name: str) -> tuple[str, str]:
+    """The name itself where its series can be had, else one that statsmodels carries, and a note.
+
+    For pages that should run on any machine: the note, empty where all is well, says what is shown
+    instead and why.
+
+    Parameters
+    ----------
+    name
+        One of :func:`catalogue`. Its file is fetched if it is not at hand.
+
+    Returns
+    -------
+    The name of a series that :func:`load` can have, and the note.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown, or what came is not the expected file: that must not pass in
+        silence.
+
+    Examples
+    --------
+    >>> reachable("el_nino")
+    ('el_nino', '')
+    >>> import tempfile
+    >>> from unittest import mock
+    >>> no_network = mock.patch("pooch.retrieve", side_effect=ConnectionError)
+    >>> with tempfile.TemporaryDirectory() as empty, no_network:
+    ...     with mock.patch.dict(os.environ, DYNAMIX_DATA=empty):
+    ...         name, note = reachable("nyc_taxi")
+    >>> name, note[:47]
+    ('co2', "'co2' stands in for 'nyc_taxi': could not fetch")
+    """
+    entry = find(name)
+    try:
+        if entry.url:
+            fetch(name)
+    except UnreachableError as error:
+        return CARRIED[0], f"{CARRIED[0]!r} stands in for {name!r}: {error}"
+    return name, ""
+
+
+def target(name: str) -> pd.DataFrame:
+    """What the book forecasts of a dataset: its first column, or all that belong together.
+
+    Parameters
+    ----------
+    name
+        One of :func:`catalogue`.
+
+    Returns
+    -------
+    The frame of :func:`load` with one column, or with all where they are channels of one system
+    (``joint``).
+
+    Raises
+    ------
+    InputError
+        As :func:`load`.
+
+    Examples
+    --------
+    >>> target("el_nino").columns.tolist(), target("el_nino").shape
+    (['temperature'], (732, 1))
+    >>> [name for name, entry in REGISTRY.items() if entry.joint]
+    ['beijing_weather']
+    """
+    table = load(name)
+    return table if find(name).joint else table.iloc[:, :1]
+
+
+def catalogue() -> pd.DataFrame:
+    """All datasets, a row each, and whether each is at hand without a network.
+
+    Returns
+    -------
+    A frame indexed by ``name``, with ``description``, the number of ``columns``, ``unit``, ``step``
+    (a pandas offset), ``source``, ``licence`` and ``at hand`` (:func:`is_at_hand`).
+
+    Examples
+    --------
+    >>> catalogue().loc["nyc_taxi", ["unit", "step", "licence"]].tolist()
+    ['passengers per half hour', '30min', 'MIT']
+    """
+    rows = {
+        entry.name: {
+            "description": entry.description,
+            "columns": len(entry.columns),
+            "unit": entry.unit,
+            "step": entry.step or "not stated",
+            "source": entry.source,
+            "licence": entry.licence,
+            "at hand": is_at_hand(entry.name),
+        }
+        for entry in REGISTRY.values()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+
+
+def is_at_hand(name: str) -> bool:
+    """Whether :func:`load` can do without a network: the file is there, or in statsmodels.
+
+    Parameters
+    ----------
+    name
+        One of :func:`catalogue`. The file is looked for in :func:`folder`, and not checked.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from unittest import mock
+    >>> with tempfile.TemporaryDirectory() as empty:
+    ...     with mock.patch.dict(os.environ, DYNAMIX_DATA=empty):
+    ...         is_at_hand("co2"), is_at_hand("nyc_taxi")
+    (True, False)
+    """
+    entry = find(name)
+    return not entry.url or (folder() / entry.file).is_file()
+
+
+def folder() -> Path:
+    """Where the files are looked for and kept: ``$DYNAMIX_DATA``, else in the library's cache.
+
+    Returns
+    -------
+    The folder, which need not exist yet. A ``~`` in the variable stands for the home directory.
+
+    Examples
+    --------
+    >>> from unittest import mock
+    >>> with mock.patch.dict(os.environ, DYNAMIX_DATA="series"):
+    ...     folder().name
+    'series'
+    """
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named).expanduser() if named else cache_directory() / "datasets"
+
+
+def fetch(name: str) -> Path:
+    """The file of a dataset, downloaded if it is not there yet, its SHA-256 checked.
+
+    A damaged file in the library's own cache is fetched anew; one in the folder that
+    ``DYNAMIX_DATA`` names belongs to the user and is never overwritten.
+
+    Parameters
+    ----------
+    name
+        One of :func:`catalogue` that has a ``url``; what statsmodels carries has no file.
+
+    Returns
+    -------
+    The file's path in :func:`folder`.
+
+    Raises
+    ------
+    UnreachableError
+        If the file is not there and the source does not answer.
+    InputError
+        If the name is unknown, or the series comes with statsmodels and has no file; if the user's
+        own file is another one, or what the source sent is not
+        the file expected, or a web page.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from unittest import mock
+    >>> with tempfile.TemporaryDirectory() as mine, mock.patch.dict(os.environ, DYNAMIX_DATA=mine):
+    ...     _ = Path(mine, "nyc_taxi.csv").write_text("another file")
+    ...     fetch("nyc_taxi")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: the file 'nyc_taxi.csv' in the folder that DYNAMIX_DATA names is ...
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its bars ask for widgets where a notebook has none
+        import pooch
+
+    entry = find(name)
+    if not entry.url:
+        raise InputError(f"{name!r} comes with statsmodels; there is no file to fetch: load it.")
+    path = folder() / entry.file
+    if path.is_file():
+        if hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256:
+            return path
+        if os.environ.get(FOLDER_VARIABLE):
+            raise InputError(
+                f"the file {entry.file!r} in the folder that {FOLDER_VARIABLE} names is not the "
+                f"one that this version expects: its SHA-256 should begin with "
+                f"{entry.sha256[:12]}. Replace it by {entry.url}, or delete it to have it fetched."
+            )
+        logger.warning("the cached file %s is damaged; fetching it anew", entry.file)
+    # pooch's own notes name folders of this machine; the bar is all that a reader needs
+    pooch.get_logger().setLevel(logging.WARNING)
+    try:
+        # pooch asks the bar whether it is true, which tqdm answers only with a total; pooch sets it
+        with tqdm(desc=entry.file, total=1, unit="B", unit_scale=True, disable=None) as bar:
+            pooch.retrieve(
+                entry.url,
+                known_hash=f"sha256:{entry.sha256}",
+                fname=entry.file,
+                path=path.parent,
+                downloader=partial(_download, bar=bar),
+            )
+    except InputError:
+        raise
+    # requests' errors are OSErrors, some ValueErrors as well; a wrong hash is pooch's ValueError
+    except OSError as error:
+        raise UnreachableError(
+            f"could not fetch {name!r} ({type(error).__name__}). Without a network, put "
+            f"{entry.file!r} ({entry.url}) into a folder and name that in the environment variable "
+            f"{FOLDER_VARIABLE}, or use what statsmodels carries: {', '.join(CARRIED)}."
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"what {entry.url} sent is not the file expected: its SHA-256 differs, so it was "
+            "truncated on the way or changed at the source. Nothing was kept. Try again later, or "
+            f"put the file into a folder and name that in {FOLDER_VARIABLE}."
+        ) from error
+    return path
+
+
+def _download(url: str, output_file: str, pooch: Any, *, bar: Any) -> None:
+    """Pooch's download, which also says when a web page came in the place of the file."""
+    from pooch import HTTPDownloader
+
+    HTTPDownloader(timeout=_TIMEOUT, progressbar=bar)(url, output_file, pooch)
+    beginning = Path(output_file).read_bytes()[:200].lstrip().lower()
+    if beginning.startswith((b"<!doctype html", b"<html")):
+        raise InputError(
+            f"{url} sent a web page instead of the file, as a proxy or a login page would. Nothing "
+            f"was kept. Fetch it by browser, put it into a folder and name that in "
+            f"{FOLDER_VARIABLE}."
+        )
+
+
+def _read(entry: Dataset, path: Path) -> pd.DataFrame:
+    """The file as a frame; dates as its index where it has any."""
+    if path.suffix == ".npy":
+        values = np.load(path, allow_pickle=False)
+        return pd.DataFrame(values, columns=[str(i) for i in range(values.shape[1])])
+    table = pd.read_csv(path)
+    parts = table[list(entry.time)]
+    times = pd.to_datetime(parts.iloc[:, 0] if len(entry.time) == 1 else parts)
+    return table.set_index(pd.DatetimeIndex(times, name="time"))
+
+
+def _from_statsmodels(entry: Dataset) -> pd.DataFrame:
+    """A series that statsmodels carries, dates as its index."""
+    try:
+        import statsmodels.api as sm
+    except ImportError as error:
+        raise InputError(
+            f"the series {entry.name!r} comes with statsmodels, which is not installed here. "
+            "Install it with: pip install 'dynamix-companion[realworld]'"
+        ) from error
+    readers: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+        "co2": lambda table: table.rename_axis("time"),
+        "elnino": _months_of_rows,
+        "sunspots": lambda table: table.set_index(
+            pd.to_datetime(table["YEAR"].astype(int).astype(str), format="%Y").rename("time")
+        ),
+    }
+    return readers[entry.file](getattr(sm.datasets, entry.file).load_pandas().data)
+
+
+def _months_of_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per year with a column per month as one long series."""
+    first = int(table["YEAR"].iloc[0])
+    values = table.drop(columns="YEAR").to_numpy().reshape(-1)
+    index = pd.date_range(f"{first}-01-01", periods=len(values), freq="MS", name="time")
+    return pd.DataFrame({"temperature": values}, index=index)

@@ -1,0 +1,352 @@
+"""What the experts do: a run watched from inside, and measures of how its experts are used.
+
+:func:`watch` follows a forecast and keeps what :func:`dynamix.forecast` throws away: latent states,
+expert weights, attention. The rest are measures of such records: of the *mixture*
+(:func:`effective_number`, :func:`explained`, :func:`reliance`) and of the *symbolic code*
+(:func:`regions`, :func:`standout`, :func:`transitions`, :func:`block_entropies`).
+
+Sources: Brenner et al. (2024) for the symbolic code of almost-linear RNNs; Crutchfield & Feldman
+(2003) for block entropies. How alike systems are by their use of experts: :mod:`dynamix.dynamics.kinship`.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from ..errors import InputError, whole_number
+from ..forecasting.pipeline import Pipeline
+from ..forecasting.spacing import widened, widening
+from ..io.arrays import check_values, unpack
+from ..model.dynamix import DynaMix
+from ..model.rollout import gate_noise_stream
+from ..settings import ForecastConfig
+
+_DEFAULTS = ForecastConfig()
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A run from inside: ``weights[t]`` were given at ``states[t]`` and made ``states[t + 1]``.
+
+    Fields: ``states (T + 1, M)``, ``weights (T, J)``, ``queries (T, N)`` with their noise,
+    ``attention (T, K)`` over the context steps, ``K = T_C - 1``,
+    ``summaries (T, N)`` of what they encode, the ``context (T_C, N)`` as the model sees it, and the
+    ``model`` as forecasts use it, in double precision. Observations are standardised. Weights and
+    attention sum to 1 at every step. :func:`watch` makes one.
+
+    Examples
+    --------
+    >>> watched = watch(np.sin(np.arange(300)[:, None] / np.array([5, 6, 7])), steps=20)
+    >>> watched.states.shape, watched.observations.shape, watched.attention.shape
+    ((21, 30), (20, 3), (20, 299))
+    >>> bool(np.allclose(watched.weights.sum(axis=1), 1.0))
+    True
+    """
+
+    states: Float[ndarray, "T_1 M"]
+    weights: Float[ndarray, "T J"]
+    queries: Float[ndarray, "T N"]
+    attention: Float[ndarray, "T K"]
+    summaries: Float[ndarray, "T N"]
+    context: Float[ndarray, "T_C N"]
+    model: DynaMix
+
+    @property
+    def observations(self) -> Float[ndarray, "T N"]:
+        """What the run forecast, in the context's deviations."""
+        return self.states[1:, : self.model.config.observed_dims]
+
+
+@torch.no_grad()
+def watch(
+    context: Any,
+    *,
+    steps: int,
+    model: DynaMix | str | Path | None = None,
+    gate_noise: bool = _DEFAULTS.gate_noise,
+    seed: int = _DEFAULTS.seed,
+) -> Watched:
+    """Follow a forecast from inside; its weights are those of ``forecast(return_gates=True)``.
+
+    Parameters
+    ----------
+    context
+        ``(T_C, N)``, in the data's units, with as many channels as the model has dimensions.
+    steps
+        Steps followed, at least 1.
+    model, gate_noise, seed
+        As of :func:`dynamix.forecast`.
+
+    Returns
+    -------
+    Watched
+        States, weights and attention of every step, and the model that made them.
+
+    Raises
+    ------
+    InputError
+        If the context or ``steps`` cannot be used, if the model is unknown, or if it has local or
+        probabilistic experts.
+
+    Examples
+    --------
+    >>> t = np.arange(300)[:, None] / np.array([5.0, 6.0, 7.0])
+    >>> watch(np.sin(t), steps=20).weights.shape
+    (20, 10)
+    """
+    steps = whole_number("steps", steps)
+    values, _ = unpack(context)
+    check_values(values)
+    pipeline = Pipeline.of(
+        model,
+        attention_sharpness=None,
+        quiet_steps=None,
+        reference_spacing=None,
+        standardize=_DEFAULTS.standardize,
+        detrend=_DEFAULTS.detrend,
+        box_cox=_DEFAULTS.box_cox,
+        gate_noise=gate_noise,
+        engine="torch",
+    )
+    config = pipeline.model.config
+    if config.local_neighbours or config.probabilistic:
+        raise InputError(
+            "watch follows learned, deterministic experts; this model has local or probabilistic "
+            "ones. Take their weights from forecast(..., return_gates=True)."
+        )
+    if values.shape[1:] != (1, config.observed_dims):
+        raise InputError(
+            f"watch expects one series of {config.observed_dims} channels, as the model has "
+            f"dimensions, found {values.shape[1]} series of {values.shape[2]}."
+        )
+    seen = pipeline.prepare(np.ascontiguousarray(values[:, 0]), "pos").context
+    factor = widening(seen, reference=pipeline.reference_spacing)
+    used = copy.deepcopy(widened(pipeline.model, factor)).double()
+    # in the precision in which forecasts hand the context over
+    series = torch.from_numpy(seen).to(pipeline.model.gate.D.dtype).double()[:, None]
+    quiet = pipeline.quiet_steps if gate_noise else steps
+    eps = gate_noise_stream(steps, config.observed_dims, seed=seed, quiet_steps=quiet)
+    noise = torch.from_numpy(eps).double()
+    read = used.gate.read(series)
+    z = used.initial_state(series[-1])
+    states, weights, queries, attention, summaries = [z[0].numpy()], [], [], [], []
+    for t in range(steps):
+        query = used.gate.query(z, noise[t : t + 1])
+        looked = used.gate.attention(query, read.points)
+        queries.append(query[0].numpy())
+        z, w = used.step(z, read, noise[t : t + 1])
+        states.append(z[0].numpy())
+        weights.append(w[0].numpy())
+        attention.append(looked[:, 0].numpy())
+        summaries.append((looked[..., None] * read.encodings).sum(dim=0)[0].numpy())
+    return Watched(
+        states=np.stack(states),
+        weights=np.stack(weights),
+        queries=np.stack(queries),
+        attention=np.stack(attention),
+        summaries=np.stack(summaries),
+        context=series[:, 0].numpy(),
+        model=used,
+    )
+
+
+def effective_number(shares: Float[ndarray, "*T J"]) -> Float[ndarray, "*T"]:
+    """``exp`` of the entropy of ``shares``: between 1 (one has all) and J (all equal).
+
+    The shares ``(..., J)`` are at least 0 and sum to 1 along the last axis, which is the one that
+    the result lacks.
+
+    Examples
+    --------
+    >>> [round(float(n), 6) for n in effective_number(np.array([[1.0, 0.0], [0.5, 0.5]]))]
+    [1.0, 2.0]
+    """
+    logs = np.log(np.where(shares > 0, shares, 1.0))
+    return np.exp(-(shares * logs).sum(axis=-1))
+
+
+def explained(targets: Float[ndarray, "T N"], *, by: Float[ndarray, "T J"]) -> float:
+    """Share of the targets' variance that an affine function of ``by`` explains: R squared, 0 to 1.
+
+    Fitted and judged on the same steps: with T independent ones expect J / T for nothing.
+
+    Parameters
+    ----------
+    targets
+        ``(T, N)``, finite; at least one column must vary. Columns count by their variance.
+    by
+        ``(T, J)``, finite.
+
+    Examples
+    --------
+    >>> by = np.random.default_rng(0).normal(size=(1000, 2))
+    >>> round(explained(3 * by[:, :1] - by[:, 1:] + 7, by=by), 6)
+    1.0
+    >>> explained(np.random.default_rng(1).normal(size=(1000, 1)), by=by) < 0.02
+    True
+    """
+    x, y = by - by.mean(axis=0), targets - targets.mean(axis=0)
+    rest = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    return float(1.0 - (rest**2).sum() / (y**2).sum())
+
+
+@torch.no_grad()
+def reliance(watched: Watched) -> dict[str, float]:
+    """How far the gate's weights depend on each of its inputs along a run.
+
+    The summary of the context (``"context"``) or the latent state (``"state"``) is held at its mean
+    over the run, and the weights are computed anew. The value is the mean squared change of the
+    weights over their variance: 0 where the gate does not use the input, about 1 where nothing is
+    left of the weights' movement, more where the two inputs work against each other.
+
+    Parameters
+    ----------
+    watched
+        A run as of :func:`watch`, long enough for its weights to vary.
+
+    Returns
+    -------
+    dict
+        The two values, by ``"context"`` and ``"state"``.
+
+    Examples
+    --------
+    A gate whose columns for the summary are zero does not use the context:
+
+    >>> model, wave = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
+    >>> with torch.no_grad():
+    ...     model.gate.U[:, :3] = 0.0
+    >>> found = reliance(watch(wave, steps=20, model=model))
+    >>> round(found["context"], 6), found["state"] > 0.1
+    (0.0, True)
+    """
+    gate = watched.model.gate
+    s, z = torch.from_numpy(watched.summaries), torch.from_numpy(watched.states[:-1])
+
+    def weights(s: torch.Tensor, z: torch.Tensor) -> ndarray:
+        hidden = torch.relu(torch.cat([s, z], dim=1) @ gate.U.T)
+        return torch.softmax(-(hidden @ gate.V.T) / gate.tau_gate.abs(), dim=1).numpy()
+
+    variance = ((watched.weights - watched.weights.mean(axis=0)) ** 2).sum()
+    held = {
+        "context": weights(s.mean(dim=0).expand_as(s), z),
+        "state": weights(s, z.mean(dim=0).expand_as(z)),
+    }
+    return {k: float(((w - watched.weights) ** 2).sum() / variance) for k, w in held.items()}
+
+
+def regions(states: Float[ndarray, "T M"], *, relu_units: int) -> Int[ndarray, " T"]:
+    """Linear region of the AL-RNN experts at each state: bit p is set where ReLU unit p is on.
+
+    Parameters
+    ----------
+    states
+        ``(T, M)``, latent states, as of :attr:`Watched.states`.
+    relu_units
+        P: the last P entries of a state have a ReLU (Brenner et al. 2024); from 0 to 62.
+
+    Returns
+    -------
+    (T,)
+        Numbers from 0 (all off) to ``2^P - 1`` (all on).
+
+    Examples
+    --------
+    >>> states = np.array([[5.0, -1.0, -1.0], [5.0, 1.0, -1.0], [5.0, 1.0, 1.0]])
+    >>> regions(states, relu_units=2).tolist()
+    [0, 1, 3]
+    """
+    on = states[:, states.shape[1] - relu_units :] > 0
+    return on.astype(np.int64) @ (2 ** np.arange(relu_units, dtype=np.int64))
+
+
+def standout(weights: Float[ndarray, "T J"]) -> Int[ndarray, " T"]:
+    """The expert most above its own mean use at each step, in units of its own deviation.
+
+    Where all ``weights``, ``(T, J)``, stay near their means the largest one is always the same
+    expert and says nothing; this asks instead who speaks louder than usual. The result ``(T,)``
+    counts experts from 0.
+
+    Examples
+    --------
+    >>> weights = np.array([[0.9, 0.1], [0.9, 0.1], [0.8, 0.2]])
+    >>> weights.argmax(axis=1).tolist(), standout(weights).tolist()
+    ([0, 0, 0], [0, 0, 1])
+    """
+    deviation = weights.std(axis=0)
+    raised = (weights - weights.mean(axis=0)) / np.where(deviation > 0, deviation, np.inf)
+    return raised.argmax(axis=1)
+
+
+def transitions(code: Int[ndarray, " T"]) -> tuple[Int[ndarray, " A"], Float[ndarray, "A A"]]:
+    """The symbols that occur, and the probability of each (column) after each (row).
+
+    ``code`` holds the symbols, ``(T,)`` whole numbers such as those of :func:`regions`. The result
+    is the A symbols that occur, in order, and ``(A, A)`` probabilities. A symbol that occurs only
+    at the very end has no successor, and a row of zeros.
+
+    Examples
+    --------
+    >>> symbols, after = transitions(np.array([5, 7, 5, 7, 7, 5]))
+    >>> symbols.tolist(), after.round(2).tolist()
+    ([5, 7], [[0.0, 1.0], [0.67, 0.33]])
+    """
+    symbols, index = np.unique(code, return_inverse=True)
+    counts = np.zeros((len(symbols), len(symbols)))
+    np.add.at(counts, (index[:-1], index[1:]), 1.0)
+    return symbols, counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+
+
+def block_entropies(code: Int[ndarray, " T"], *, longest: int) -> Float[ndarray, " longest"]:
+    """Entropies (nats) of the words of 1, 2, ..., ``longest`` successive symbols.
+
+    Their last increments estimate the entropy rate, what a further symbol tells on average
+    (Crutchfield & Feldman 2003). For a map without noise no code has a rate above the sum of the
+    positive Lyapunov exponents (Ruelle 1978). Plain frequencies: once most words occur only once
+    the increments are too small, in the end 0.
+
+    Parameters
+    ----------
+    code
+        ``(T,)``, whole numbers, such as those of :func:`regions`.
+    longest
+        Symbols of the longest words, from 1 to T.
+
+    Returns
+    -------
+    (longest,)
+        In nats.
+
+    Raises
+    ------
+    InputError
+        If ``longest`` is no integer of at least 1, or the code is shorter than the longest words.
+
+    Examples
+    --------
+    In a cycle of two symbols the first one tells ``ln 2``, a further one nothing:
+
+    >>> block_entropies(np.arange(1001) % 2, longest=3).round(3).tolist()
+    [0.693, 0.693, 0.693]
+    """
+    longest = whole_number("longest", longest)
+    if len(code) < longest:
+        raise InputError(f"words of {longest} symbols need as long a code, found {len(code)}.")
+    _, symbol = np.unique(code, return_inverse=True)
+    word, entropies = symbol, []
+    for n in range(1, longest + 1):
+        counts = np.bincount(word)
+        shares = counts[counts > 0] / len(word)
+        entropies.append(float(-(shares * np.log(shares)).sum()))
+        if n < longest:
+            longer = word[:-1] * (symbol.max() + 1) + symbol[n:]
+            _, word = np.unique(longer, return_inverse=True)
+    return np.array(entropies)

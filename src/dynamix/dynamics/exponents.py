@@ -1,0 +1,151 @@
+"""How fast a model's neighbouring states part; :mod:`dynamix.metrics` offers it.
+
+Source: Benettin et al. (1980).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from ..errors import InputError, whole_number
+from ..metrics.inputs import as_series
+
+if TYPE_CHECKING:
+    from ..model.dynamix import DynaMix
+
+
+def lyapunov_spectrum(
+    model: DynaMix,
+    context: Any,
+    *,
+    steps: int = 2000,
+    exponents: int | None = None,
+    transient: int = 200,
+    time_step: float = 1.0,
+) -> Float[ndarray, " k"]:
+    """Lyapunov exponents of the model as it runs freely behind a context, largest first.
+
+    ``k`` tangent vectors are carried along by the Jacobian ``dz'/dz`` of the full step, query
+    included, and re-orthonormalised by QR at every step (Benettin et al. 1980); the exponents are
+    mean logarithms of R's diagonal. The gate's noise is left out, so that the map is one map.
+
+    Parameters
+    ----------
+    model
+        Any :class:`dynamix.DynaMix`.
+    context
+        ``(T_C, N)`` as the model sees it: standardised, embedded.
+    steps, transient
+        Steps averaged over, at least 1, after those left out first, at least 0.
+    exponents
+        k, from 1 to M; None: all M.
+    time_step
+        Duration of one step, positive; exponents are per unit of it.
+
+    Returns
+    -------
+    (k,)
+        In nats per unit of time: per step unless ``time_step`` is given.
+
+    Raises
+    ------
+    InputError
+        If the context does not fit the model, if ``steps``, ``transient`` or ``exponents`` is no
+        integer or out of range, if ``time_step`` is not positive, or if the trajectory diverges.
+
+    Examples
+    --------
+    Experts that all halve the state halve every distance, whatever the gate does:
+
+    >>> import torch
+    >>> from dynamix import DynaMix
+    >>> model, context = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
+    >>> with torch.no_grad():
+    ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
+    >>> spectrum = lyapunov_spectrum(model, context, steps=10, transient=0, exponents=3)
+    >>> np.exp(spectrum).round(3).tolist()
+    [0.5, 0.5, 0.5]
+    """
+    import torch
+    from torch.func import jvp, vmap
+
+    from ..model.dynamix import check_series
+
+    steps = whole_number("steps", steps)
+    transient = whole_number("transient", transient, least=0)
+    M = model.config.latent_dims
+    k = M if exponents is None else whole_number("exponents", exponents)
+    if not time_step > 0:
+        raise InputError(f"time_step must be positive, found {time_step!r}.")
+    if k > M:
+        raise InputError(f"exponents must be at most the latent dimension {M}, found {k}.")
+    series = torch.as_tensor(as_series(context, "context")[:, 0]).to(model.gate.D)[:, None]
+    check_series(series, model.config)
+    sums = np.zeros(k)
+    with torch.no_grad():
+        read = model.gate.read(series)
+        z = model.initial_state(series[-1])
+        # random directions, for an axis may be blind to the fastest growth; (k, M), a vector a row
+        directions = np.random.default_rng(0).standard_normal((M, k))
+        tangents = torch.from_numpy(np.linalg.qr(directions)[0].T.copy()).to(z)
+
+        def flow(state: torch.Tensor) -> torch.Tensor:
+            return model.step(state[None], read, query_state=state[None])[0][0]
+
+        for t in range(transient + steps):
+            state = z[0]
+            pushed = vmap(lambda v, at=state: jvp(flow, (at,), (v,))[1])(tangents)
+            z = flow(state)[None]
+            q, r = torch.linalg.qr(pushed.double().T)
+            tangents = q.T.to(z)
+            if not torch.isfinite(z).all():
+                raise InputError(f"the model diverged after {t} steps; it has no exponents there.")
+            if t >= transient:
+                sums += np.log(np.abs(r.diagonal().numpy()) + 1e-300)
+    return np.sort(sums / (steps * time_step))[::-1].copy()
+
+
+def largest_lyapunov_exponent(
+    model: DynaMix, context: Any, *, steps: int = 2000, transient: int = 200, time_step: float = 1.0
+) -> float:
+    """The first of :func:`lyapunov_spectrum`: positive for chaos, 0 for a cycle.
+
+    :func:`dynamix.engine.tangent.largest_exponents` is the compiled one, for many contexts.
+
+    Parameters
+    ----------
+    model, context, steps, transient, time_step
+        As of :func:`lyapunov_spectrum`.
+
+    Returns
+    -------
+    float
+        In nats per unit of time: per step unless ``time_step`` is given.
+
+    Raises
+    ------
+    InputError
+        As :func:`lyapunov_spectrum`.
+
+    Examples
+    --------
+    Experts that halve the state at every step, of duration 1 and then of 0.5:
+
+    >>> import torch
+    >>> from dynamix import DynaMix
+    >>> model, context = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
+    >>> with torch.no_grad():
+    ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
+    >>> round(largest_lyapunov_exponent(model, context, steps=10, transient=0), 3)
+    -0.693
+    >>> round(largest_lyapunov_exponent(model, context, steps=10, transient=0, time_step=0.5), 3)
+    -1.386
+    """
+    spectrum = lyapunov_spectrum(
+        model, context, steps=steps, exponents=1, transient=transient, time_step=time_step
+    )
+    return float(spectrum[0])

@@ -1,0 +1,152 @@
+"""The Jacobian of the whole model along a watched run, written out, and the exponents it gives.
+
+``z' = sum_j w_j(z) f_j(z)`` has ``dz'/dz = sum_j w_j df_j/dz + sum_j f_j (dw_j/dz)^T``. The first
+sum is the mixture's linear map at fixed weights; the second is what the gate adds by looking
+elsewhere from elsewhere. :func:`dynamix.dynamics.lyapunov_spectrum` finds the same exponents by
+automatic differentiation, for every kind of model, a hundred times slower.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from ..errors import InputError, whole_number
+from ..model.dynamix import ALRNNExperts
+from .expert_use import Watched
+
+
+def jacobians(watched: Watched, *, gate: bool) -> Float[ndarray, "T M M"]:
+    """``dz'/dz`` at every step of the run; without ``gate`` the weights count as constants.
+
+    Parameters
+    ----------
+    watched
+        A run of T steps, as of :func:`dynamix.dynamics.expert_use.watch`.
+    gate
+        Whether what the gate adds by looking elsewhere from elsewhere counts.
+
+    Returns
+    -------
+    (T, M, M)
+        How ``states[t + 1]`` changes (rows) with ``states[t]`` (columns).
+
+    Raises
+    ------
+    InputError
+        If the experts are not almost-linear RNNs.
+
+    Examples
+    --------
+    Experts that all halve the state have one Jacobian, whatever their weights:
+
+    >>> import torch
+    >>> from dynamix import DynaMix
+    >>> from dynamix.dynamics import expert_use
+    >>> model, wave = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
+    >>> with torch.no_grad():
+    ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
+    >>> found = jacobians(expert_use.watch(wave, steps=4, model=model), gate=True)
+    >>> found.shape, bool(np.allclose(found, 0.5 * np.eye(30)))
+    ((4, 30, 30), True)
+    """
+    experts, g = watched.model.experts, watched.model.gate
+    if not isinstance(experts, ALRNNExperts):
+        raise InputError("jacobians knows AL-RNN experts only; use dynamics.lyapunov_spectrum.")
+    assert g.conv.bias is not None
+    A, W, h, D, U, V, kernel, bias = (
+        p.detach().numpy()
+        for p in (experts.A, experts.W, experts.h, g.D, g.U, g.V, g.conv.weight, g.conv.bias)
+    )
+    z, w, a = watched.states[:-1], watched.weights, watched.attention
+    N, M = D.shape
+    on = np.ones_like(z)
+    on[:, M - experts.relu_units :] = z[:, M - experts.relu_units :] > 0
+    result = np.tensordot(w, W, 1) * on[:, None, :]
+    result[:, np.arange(M), np.arange(M)] += w @ A
+    if not gate:
+        return result
+    points = watched.context[:-1]
+    encodings = points @ kernel[..., 0].T + watched.context[1:] @ kernel[..., 1].T + bias
+    # ds/dq = (cov of encodings and signs under the attention) / tau
+    ds = np.empty((len(z), N, N))
+    for t, query in enumerate(watched.queries):
+        signs = np.sign(points - query)
+        ds[t] = (a[t, :, None] * encodings).T @ signs - np.outer(a[t] @ encodings, a[t] @ signs)
+    ds = ds @ D / abs(g.tau_att.item())
+    hidden = np.concatenate([watched.summaries, z], axis=1) @ U.T
+    dhidden = (hidden > 0)[..., None] * (U[:, :N] @ ds + U[:, N:])
+    dlogits = -(V @ dhidden) / abs(g.tau_gate.item())
+    dw = w[..., None] * (dlogits - np.einsum("tj,tjm->tm", w, dlogits)[:, None])
+    proposals = A * z[:, None] + np.einsum("jmn,tn->tjm", W, z * on) + h
+    return result + np.einsum("tjm,tjn->tmn", proposals, dw)
+
+
+def spectrum(
+    watched: Watched,
+    *,
+    exponents: int,
+    transient: int,
+    gate: bool = True,
+    time_step: float = 1.0,
+) -> Float[ndarray, " k"]:
+    """Lyapunov exponents along a watched run, largest first (Benettin et al. 1980).
+
+    Parameters
+    ----------
+    watched
+        A run of T steps, as of :func:`dynamix.dynamics.expert_use.watch`. Without gate noise: the exponents
+        of the map. With it: of two copies that feel the same.
+    exponents
+        How many, from 1 to M.
+    transient
+        First steps, which only turn the tangents; less than T.
+    gate
+        Whether the gate's own sensitivity counts; without it, those of the mixture of experts under
+        the weights of this run, as if these had been written down beforehand.
+    time_step
+        Duration of one step, positive; exponents are per unit of it.
+
+    Returns
+    -------
+    (exponents,)
+        In nats per unit of time: per step unless ``time_step`` is given.
+
+    Raises
+    ------
+    InputError
+        If numbers are out of range (``time_step`` must be positive), or the experts are not
+        almost-linear RNNs.
+
+    Examples
+    --------
+    Experts that all halve the state halve every distance:
+
+    >>> import torch
+    >>> from dynamix import DynaMix
+    >>> from dynamix.dynamics import expert_use
+    >>> model, wave = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
+    >>> with torch.no_grad():
+    ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
+    >>> watched = expert_use.watch(wave, steps=8, model=model)
+    >>> np.exp(spectrum(watched, exponents=3, transient=2)).round(3).tolist()
+    [0.5, 0.5, 0.5]
+    """
+    steps, M = len(watched.weights), watched.model.config.latent_dims
+    k = whole_number("exponents", exponents)
+    transient = whole_number("transient", transient, least=0)
+    if not time_step > 0:
+        raise InputError(f"time_step must be positive, found {time_step!r}.")
+    if k > M or transient >= steps:
+        raise InputError(
+            f"exponents must be at most {M} and transient less than {steps}, found {k} and "
+            f"{transient}."
+        )
+    tangents = np.linalg.qr(np.random.default_rng(0).standard_normal((M, k)))[0]
+    sums = np.zeros(k)
+    for t, step in enumerate(jacobians(watched, gate=gate)):
+        tangents, r = np.linalg.qr(step @ tangents)
+        if t >= transient:
+            sums += np.log(np.abs(np.diag(r)) + 1e-300)
+    return np.sort(sums / ((steps - transient) * time_step))[::-1].copy()

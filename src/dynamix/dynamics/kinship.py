@@ -1,0 +1,242 @@
+"""How alike systems are by their use of experts, set against known kinship.
+
+Distances between systems (:func:`use_distances`, :func:`energy_distances`), what they know of the
+systems' families (:func:`kinship`) and of the systems themselves (:func:`recognition`), and a map
+of them (:func:`flat_map`).
+
+Sources: Lin (1991) for the Jensen-Shannon divergence; Szekely & Rizzo (2013) for the energy
+distance; Mantel (1967) for permuting the labels of a distance matrix; Torgerson (1952) for
+classical scaling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.spatial.distance import cdist
+from scipy.stats import rankdata
+
+from ..errors import InputError
+
+
+def use_distances(
+    uses: Float[ndarray, "S J"], others: Float[ndarray, "R J"] | None = None
+) -> Float[ndarray, "S R"]:
+    """Jensen-Shannon distances (root of the divergence, nats) between mean expert uses.
+
+    A metric, 0 for equal use, at most ``sqrt(log 2)``; experts may be renumbered (Lin 1991).
+
+    Parameters
+    ----------
+    uses, others
+        ``(S, J)`` and ``(R, J)``: shares of J experts, a row for each system, at least 0, not all
+        0; rows are scaled to sum 1. ``others`` None: the same as ``uses``.
+
+    Returns
+    -------
+    (S, R)
+        Row s holds the distances of ``uses[s]``.
+
+    Raises
+    ------
+    InputError
+        If a row is not finite, has a negative entry or holds nothing but zeros.
+    ValueError
+        If the two have not the same number of experts.
+
+    Examples
+    --------
+    >>> use_distances(np.array([[1.0, 0.0], [0.0, 1.0]])).round(3)
+    array([[0.   , 0.833],
+           [0.833, 0.   ]])
+    """
+    others = uses if others is None else others
+    for use in (uses, others):
+        if not (np.isfinite(use).all() and (use >= 0).all() and (use.sum(axis=1) > 0).all()):
+            raise InputError(
+                "expert use must be finite, not negative, and more than nothing in every row."
+            )
+    return cdist(uses, others, "jensenshannon")
+
+
+def energy_distances(clouds: Sequence[Float[ndarray, "_ n"]]) -> Float[ndarray, "S S"]:
+    """Energy distances between clouds of points: 0 only where two are distributed alike.
+
+    ``sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|)``, means over all pairs of points (Szekely & Rizzo
+    2013). Unlike the distance of means it sees how much a cloud moves and where. Takes time
+    quadratic in points.
+
+    Parameters
+    ----------
+    clouds
+        ``(T, n)`` each, of any lengths but the same channels and units, at least one point.
+
+    Returns
+    -------
+    (S, S)
+        Symmetric, in the square root of the data's unit.
+
+    Raises
+    ------
+    ValueError
+        If clouds differ in channels.
+
+    Examples
+    --------
+    A point at 0, one at 8, and both together:
+
+    >>> clouds = [np.array([[0.0]]), np.array([[8.0]]), np.array([[0.0], [8.0]])]
+    >>> energy_distances(clouds).tolist()
+    [[0.0, 4.0, 2.0], [4.0, 0.0, 2.0], [2.0, 2.0, 0.0]]
+    """
+    within = [cdist(cloud, cloud).mean() for cloud in clouds]
+    distances = np.zeros((len(clouds), len(clouds)))
+    for i, j in combinations(range(len(clouds)), 2):
+        squared = 2 * cdist(clouds[i], clouds[j]).mean() - within[i] - within[j]
+        distances[i, j] = distances[j, i] = np.sqrt(max(float(squared), 0.0))
+    return distances
+
+
+@dataclass(frozen=True)
+class Kinship:
+    """Result of :func:`kinship`: ``nearness`` of kin, one-sided ``p_value``, the ``null``'s draws.
+
+    ``by_family`` holds each family's own nearness, ``pairs`` the number of pairs of kin. Nearness
+    is a share of pairs, 0 to 1, and 1/2 by chance; ``null`` holds that of each permutation.
+
+    Examples
+    --------
+    >>> place = np.array([0.0, 1.0, 10.0, 11.0])
+    >>> found = kinship(abs(place[:, None] - place), ["a", "a", "b", "b"], permutations=99, seed=0)
+    >>> found.pairs, found.null.shape, {k: round(v, 2) for k, v in found.by_family.items()}
+    (2, (99,), {'a': 0.83, 'b': 0.83})
+    """
+
+    nearness: float
+    p_value: float
+    null: Float[ndarray, " permutations"]
+    by_family: dict[str, float]
+    pairs: int
+
+
+def kinship(
+    distances: Float[ndarray, "S S"], families: Sequence[str], *, permutations: int, seed: int
+) -> Kinship:
+    """Test whether systems of one family are nearer to each other than chance would have it.
+
+    The *nearness* of a pair is the share of all pairs that are further apart (ties count half); it
+    is averaged over the pairs of a family, then over families, so that a large family does not
+    outvote small ones. Chance gives 1/2 exactly: the mean over all permutations of the labels
+    (Mantel 1967).
+
+    Parameters
+    ----------
+    distances
+        ``(S, S)``, symmetric. Only their order matters.
+    families
+        Family of each system; empty for none. Families of one member do not count.
+    permutations, seed
+        Draws of permuted labels; the p value is ``(1 + draws as near) / (1 + draws)``.
+
+    Returns
+    -------
+    Kinship
+        The nearness of kin, its p value, and what permuted labels gave.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, or no family has two members.
+
+    Examples
+    --------
+    Two close pairs. Of the three ways to pair four systems one is as near: four are too few.
+
+    >>> place = np.array([0.0, 1.0, 10.0, 11.0])
+    >>> distances = abs(place[:, None] - place)
+    >>> found = kinship(distances, ["a", "a", "b", "b"], permutations=999, seed=0)
+    >>> round(found.nearness, 2), round(found.p_value, 1)
+    (0.83, 0.3)
+    """
+    S = len(families)
+    if distances.shape != (S, S):
+        raise InputError(
+            f"distances must be ({S}, {S}) for {S} families, found {distances.shape}. Give one "
+            "family for each system, empty for none."
+        )
+    members = {
+        name: [i for i, other in enumerate(families) if other == name]
+        for name in dict.fromkeys(families)
+        if name and list(families).count(name) > 1
+    }
+    if not members:
+        raise InputError("no family has two members here, so there is no kinship to test.")
+    upper = np.triu_indices(S, 1)
+    near = np.zeros((S, S))
+    near[upper] = (len(upper[0]) - rankdata(distances[upper]) + 0.5) / len(upper[0])
+    near += near.T
+    pairs = {name: np.array(list(combinations(who, 2))) for name, who in members.items()}
+
+    def of(labels: ndarray) -> list[float]:
+        return [float(near[labels[p[:, 0]], labels[p[:, 1]]].mean()) for p in pairs.values()]
+
+    rng = np.random.default_rng(seed)
+    found = of(np.arange(S))
+    null = np.array([np.mean(of(rng.permutation(S))) for _ in range(permutations)])
+    as_near = int((null >= np.mean(found) - 1e-12).sum())
+    return Kinship(
+        nearness=float(np.mean(found)),
+        p_value=(1 + as_near) / (1 + permutations),
+        null=null,
+        by_family=dict(zip(members, found, strict=True)),
+        pairs=sum(map(len, pairs.values())),
+    )
+
+
+def recognition(distances: Float[ndarray, "S S"]) -> float:
+    """Share of systems found again: row s, a second record of system s, is nearest to column s.
+
+    ``distances`` are ``(S, S)``, of the second records (rows) to the first (columns), as of
+    :func:`use_distances`. Chance gives 1 / S; of equally near systems the first counts.
+
+    Examples
+    --------
+    >>> recognition(np.array([[0.1, 0.9], [0.3, 0.4]]))  # the second is taken for the first
+    0.5
+    """
+    return float((distances.argmin(axis=1) == np.arange(len(distances))).mean())
+
+
+def flat_map(distances: Float[ndarray, "S S"], *, dims: int) -> Float[ndarray, "S dims"]:
+    """Points whose distances resemble the given ones (classical scaling); exact if they can be.
+
+    After Torgerson (1952). The map is fixed up to rotation and mirroring.
+
+    Parameters
+    ----------
+    distances
+        ``(S, S)``, symmetric.
+    dims
+        Dimensions of the map, from 1 to S.
+
+    Returns
+    -------
+    (S, dims)
+        In the distances' unit, about the origin.
+
+    Examples
+    --------
+    >>> place = np.array([0.0, 1.0, 3.0])
+    >>> x = flat_map(abs(place[:, None] - place), dims=1)
+    >>> abs(x - x.T).round(6).tolist()
+    [[0.0, 1.0, 3.0], [1.0, 0.0, 2.0], [3.0, 2.0, 0.0]]
+    """
+    S = len(distances)
+    centre = np.eye(S) - 1.0 / S
+    values, vectors = np.linalg.eigh(-0.5 * centre @ distances**2 @ centre)
+    return vectors[:, ::-1][:, :dims] * np.sqrt(np.maximum(values[::-1][:dims], 0.0))

@@ -1,0 +1,157 @@
+"""What the kernels share with Python: compiling, caching, threads, and the layout of arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import logging
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit, typeof
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+WIDTH = 8  # float32 in a vector
+BLOCK = 4 * WIDTH  # outputs that `product` computes at a time
+LINE = 64  # bytes of the cache's lines
+FAR = np.float32(1e18)  # distance of padding: no weight, yet safe to multiply
+SAFE = 15.0  # dropping steps beyond SAFE + ln(K), in units of tau, loses at most exp(-15) of weight
+NOTICE = 2.0  # seconds of compiling after which the log says so
+
+
+def _hash_of_all_kernels() -> str:
+    """A digest of every file whose code ends up in a kernel."""
+    digest = hashlib.sha256()
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    assert any(path.name == "vectors.py" for path in files), "the kernels have moved"
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+# numba's cache notices a change of the file that a function is in, and of its arguments' types, but
+# not of the files that its helpers are in. Entry points take this empty array as an argument: the
+# name in its type is the digest of all of them.
+VERSION = np.zeros(0, [("k" + _hash_of_all_kernels(), np.uint8)])
+
+
+def piece(function: Callable[..., Any]) -> Any:
+    """Compile a helper, as a part of every entry point that calls it.
+
+    ``unwrap``: the tests' import hook wraps every function.
+    """
+    return njit(nogil=True, error_model="numpy")(inspect.unwrap(function))
+
+
+def entry(function: Callable[..., Any]) -> Any:
+    """Compile an entry point with numba on the first call and keep the result on disk.
+
+    It runs without the GIL, and takes :data:`VERSION` among its arguments.
+    """
+    function = inspect.unwrap(function)
+    try:
+        return njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # nowhere to write
+        return njit(nogil=True, error_model="numpy")(function)
+
+
+class EngineUnavailable(RuntimeError):  # noqa: N818
+    """The kernels do not compile here; the torch engine does the same, more slowly."""
+
+
+_compiling = threading.Lock()
+_usable: set[Any] = set()
+
+
+def call(kernel: Any, *arguments: Any) -> None:
+    """Call a compiled function; says so when it has to be compiled first and that takes long.
+
+    Raises
+    ------
+    EngineUnavailable
+        If compiling fails.
+    """
+    if kernel not in _usable:
+        with _compiling:
+            text = "compiling %s; this happens once, the result is kept on disk"
+            notice = threading.Timer(NOTICE, logger.warning, [text, kernel.__name__])
+            notice.start()
+            try:
+                kernel.compile(tuple(typeof(argument) for argument in arguments))
+            except Exception as error:  # numba, LLVM and the operating system each have their own
+                raise EngineUnavailable(f"{kernel.__name__} does not compile: {error}") from error
+            finally:
+                notice.cancel()
+            _usable.add(kernel)
+    kernel(*arguments)
+
+
+def pool(threads: int) -> ThreadPoolExecutor:
+    """Threads, kept. The kernels do not hold the GIL, so these run side by side."""
+    return _pool(threads, os.getpid())
+
+
+def share_out(work: Callable[[int, int], None], count: int, threads: int) -> None:
+    """``work(first, last)`` for stretches of ``range(count)``, one for each thread."""
+    threads = min(threads, count)
+    if threads == 1:
+        work(0, count)
+    else:
+        edges = [count * i // threads for i in range(threads + 1)]
+        list(pool(threads).map(work, edges[:-1], edges[1:]))
+
+
+@lru_cache(maxsize=8)
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """By process: threads do not survive a fork."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="dynamix")
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def padded(n: int, multiple: int) -> int:
+    """``n`` rounded up."""
+    return -(-n // multiple) * multiple
+
+
+def packed(matrix: np.ndarray, block: int = BLOCK, dtype: Any = np.float32) -> np.ndarray:
+    """An ``(n, m)`` matrix as products read it: ``(blocks, n, block)``, flat, zero-padded.
+
+    It begins with a line of the cache, since no vector should straddle two.
+    """
+    n, m = matrix.shape
+    blocks = -(-m // block)
+    room = np.zeros(blocks * n * block + LINE, dtype)
+    first = -room.ctypes.data % LINE // room.itemsize
+    flat = room[first : first + blocks * n * block]
+    full = np.zeros((n, blocks * block), dtype)
+    full[:, :m] = matrix
+    flat.reshape(blocks, n, block)[:] = full.reshape(n, blocks, block).transpose(1, 0, 2)
+    return flat
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """A contiguous float32 array."""
+    return np.ascontiguousarray(tensor.detach().to("cpu", torch.float32).numpy())
+
+
+def rows_of(values: np.ndarray) -> np.ndarray:
+    """``(..., J, m)`` to ``(..., J m')``, each expert's part padded to whole vectors."""
+    *rest, J, m = values.shape
+    full = np.zeros((*rest, J, padded(m, WIDTH)), np.float32)
+    full[..., :m] = values
+    return full.reshape(*rest, -1)

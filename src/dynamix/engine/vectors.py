@@ -1,0 +1,297 @@
+"""numba types of eight float32 and eight float64, and their operations.
+
+numba and LLVM vectorise a loop when they see that they may; here they are told, so that nothing
+hangs on a compiler's guess. An operation on float32 is one machine instruction; where registers
+hold less, and on float64, LLVM splits it in two or four.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import extending, types
+from numba.core import cgutils
+from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
+from numba.extending import lower_builtin, models, register_model
+from numba.np.arrayobj import make_array
+
+from .runtime import WIDTH
+
+LOG2_E = 1.4426950408889634
+
+intrinsic: Any = extending.intrinsic  # numba's own annotation misses the decorator's effect
+_F32, _F64, _I32, _I64 = ir.FloatType(), ir.DoubleType(), ir.IntType(32), ir.IntType(64)
+_VECTOR, _WIDE = ir.VectorType(_F32, WIDTH), ir.VectorType(_F64, WIDTH)
+_INTEGERS = ir.VectorType(_I32, WIDTH)
+
+
+class Lanes(types.Type):
+    """numba's type of a vector of eight numbers."""
+
+    def __init__(self, element: types.Float) -> None:
+        super().__init__(name=f"{element}x{WIDTH}")
+        self.element = element
+
+
+lanes, wide = Lanes(types.float32), Lanes(types.float64)
+_VECTORS = {lanes: _VECTOR, wide: _WIDE}
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _VECTORS[kind])
+
+
+def _emitted(
+    arity: int, emit: Callable[..., Any], result: Callable[[Any], Any] | None = None
+) -> Any:
+    """A numba function of ``arity`` vectors of one kind; ``emit(builder, *vectors)`` writes it.
+
+    ``result`` says what it returns, given the vectors' kind; None: the same.
+    """
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return emit(builder, *args)
+
+    def typed(kind: Any) -> Any:
+        returned = kind if result is None else result(kind)
+        return returned(*[kind] * arity), codegen
+
+    if arity == 1:
+        return intrinsic(lambda typing, a: typed(a))
+    if arity == 2:
+        return intrinsic(lambda typing, a, b: typed(a))
+    return intrinsic(lambda typing, a, b, c: typed(a))
+
+
+def _call(builder: Any, name: str, result: Any, *args: Any, fastmath: tuple[str, ...] = ()) -> Any:
+    """Call one of LLVM's own functions."""
+    kind = ir.FunctionType(result, [a.type for a in args])
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, args, fastmath=fastmath)
+
+
+def _all(builder: Any, scalar: Any) -> Any:
+    """A vector of equal entries."""
+    empty = ir.Constant(ir.VectorType(scalar.type, WIDTH), ir.Undefined)
+    one = builder.insert_element(empty, scalar, _I32(0))
+    return builder.shuffle_vector(one, empty, ir.Constant(_INTEGERS, [0] * WIDTH))
+
+
+def _const(value: float, kind: Any = _VECTOR) -> Any:
+    return ir.Constant(kind, [float(np.float32(value)) if kind is _VECTOR else value] * WIDTH)
+
+
+def _named(function: str, x: Any) -> str:
+    """LLVM's name of a function of vectors like ``x``."""
+    return f"llvm.{function}.v{WIDTH}{'f64' if x.type.element == _F64 else 'f32'}"
+
+
+def _power(builder: Any, t: Any) -> Any:
+    """``2^t`` to 1e-7 for ``t <= 127``; not below ``2^-126``, and that for NaN."""
+    t = _larger(builder, t, _const(-126.0))
+    whole = _call(builder, "llvm.rint.v8f32", _VECTOR, t)
+    f = builder.fsub(t, whole)
+    y = _const(0.0013266970386328625)  # minimax polynomial of 2^f on [-1/2, 1/2]
+    for c in (0.009675459745517562, 0.05550742616002547, 0.24022121753561693,
+              0.6931469491610631, 1.0000000710296983):  # fmt: skip
+        y = _call(builder, "llvm.fmuladd.v8f32", _VECTOR, y, f, _const(c))
+    exponent = builder.shl(builder.fptosi(whole, _INTEGERS), ir.Constant(_INTEGERS, [23] * WIDTH))
+    return builder.bitcast(builder.add(builder.bitcast(y, _INTEGERS), exponent), _VECTOR)
+
+
+def _power_wide(builder: Any, t: Any) -> Any:
+    """:func:`_power` in float64, to 1e-10."""
+    t = _larger(builder, t, _const(-126.0, _WIDE))
+    whole = _call(builder, "llvm.rint.v8f64", _WIDE, t)
+    f = builder.fsub(t, whole)
+    y = _const(1.5201922532617813e-05, _WIDE)  # minimax polynomial again
+    for c in (0.00015469291314235134, 0.0013333922560549282, 0.009618027253093478,
+              0.055504103534498285, 0.24022651198162492, 0.6931471807284478,
+              0.9999999999616818):  # fmt: skip
+        y = _call(builder, "llvm.fmuladd.v8f64", _WIDE, y, f, _const(c, _WIDE))
+    integers = ir.VectorType(_I64, WIDTH)
+    exponent = builder.sext(builder.fptosi(whole, _INTEGERS), integers)
+    exponent = builder.shl(exponent, ir.Constant(integers, [52] * WIDTH))
+    return builder.bitcast(builder.add(builder.bitcast(y, integers), exponent), _WIDE)
+
+
+def _exponential(builder: Any, x: Any) -> Any:
+    kind, power = (_WIDE, _power_wide) if x.type.element == _F64 else (_VECTOR, _power)
+    return power(builder, builder.fmul(x, _const(LOG2_E, kind)))
+
+
+def _where_at_least(builder: Any, a: Any, b: Any, x: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(">=", a, b), x, _const(0.0))
+
+
+def _sign(builder: Any, x: Any) -> Any:
+    negative = builder.select(builder.fcmp_ordered("<", x, _const(0.0)), _const(-1.0), _const(0.0))
+    return builder.select(builder.fcmp_ordered(">", x, _const(0.0)), _const(1.0), negative)
+
+
+def _smaller(builder: Any, a: Any, b: Any) -> Any:
+    return builder.select(builder.fcmp_ordered("<", a, b), a, b)
+
+
+def _larger(builder: Any, a: Any, b: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
+def _mask(order: str) -> Callable[..., Any]:
+    """The comparison's outcome, a bit per entry; false where one is NaN."""
+
+    def emit(builder: Any, a: Any, b: Any) -> Any:
+        bits = builder.bitcast(builder.fcmp_ordered(order, a, b), ir.IntType(WIDTH))
+        return builder.zext(bits, ir.IntType(64))
+
+    return emit
+
+
+def _reduced(pick: Callable[..., Any]) -> Callable[..., Any]:
+    """Halves against each other, thrice; LLVM's own reduction looks for NaN at every one."""
+
+    def emit(builder: Any, x: Any) -> Any:
+        n = WIDTH
+        while n > 1:
+            n //= 2
+            low, high = (ir.Constant(ir.VectorType(_I32, n), list(range(i, i + n))) for i in (0, n))
+            x = pick(builder, *(builder.shuffle_vector(x, x, half) for half in (low, high)))
+        return builder.extract_element(x, _I32(0))
+
+    return emit
+
+
+def _total(builder: Any, x: Any) -> Any:
+    name, kind = _named("vector.reduce.fadd", x), x.type.element
+    return _call(builder, name, kind, kind(0.0), x, fastmath=("reassoc",))
+
+
+fma = _emitted(3, lambda b, x, y, z: _call(b, _named("fmuladd", x), x.type, x, y, z))
+fabs = _emitted(1, lambda b, x: _call(b, _named("fabs", x), x.type, x))
+exponential = _emitted(1, _exponential)  # of at most 87
+power = _emitted(1, _power)
+sign = _emitted(1, _sign)
+where_at_least = _emitted(3, _where_at_least)  # x where a >= b, else 0
+smaller = _emitted(2, _smaller)
+larger = _emitted(2, _larger)
+below = _emitted(2, _mask("<"), lambda kind: types.int64)
+within = _emitted(2, _mask("<="), lambda kind: types.int64)
+lowest = _emitted(1, _reduced(_smaller), lambda kind: kind.element)
+highest = _emitted(1, _reduced(_larger), lambda kind: kind.element)
+total = _emitted(1, _total, lambda kind: kind.element)
+widened = _emitted(1, lambda b, x: b.fpext(x, _WIDE), lambda kind: wide)
+narrowed = _emitted(1, lambda b, x: b.fptrunc(x, _VECTOR), lambda kind: lanes)
+
+
+@intrinsic
+def first_bit(typing: Any, mask: Any) -> Any:
+    """Index of the lowest bit set, 0 if none is."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        index = builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+        return builder.and_(index, ir.Constant(ir.IntType(64), WIDTH - 1))
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def push(typing: Any, items: Any, i: Any, mask: Any, base: Any, table: Any) -> Any:
+    """``items[i:] = base +`` the indices of the bits set in ``mask``; returns how many are set.
+
+    Eight int32 are written whatever the number; ``table`` is :data:`BITS`. No branch, so no guess
+    of the processor's goes wrong.
+    """
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        row = builder.mul(args[2], ir.Constant(ir.IntType(64), WIDTH))
+        source = _address(context, builder, (sig.args[4],), (args[4], row), _INTEGERS)
+        found = builder.load(source, align=4)
+        found = builder.add(found, _all(builder, builder.trunc(args[3], _I32)))
+        target = _address(context, builder, sig.args, args, _INTEGERS)
+        builder.store(found, target, align=4)
+        return builder.ctpop(args[2])
+
+    return types.int64(items, types.intp, types.int64, types.int64, table), codegen
+
+
+@intrinsic
+def store_integers(typing: Any, items: Any, i: Any, x: Any, base: Any) -> Any:
+    """``items[i : i + 8] = base + x``, in int32."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        base = _all(builder, builder.trunc(args[3], _I32))
+        value = builder.add(builder.fptosi(args[2], _INTEGERS), base)
+        builder.store(value, _address(context, builder, sig.args, args, _INTEGERS), align=4)
+        return context.get_dummy_value()
+
+    return types.void(items, types.intp, lanes, types.int64), codegen
+
+
+BITS = np.array(
+    [sorted(range(WIDTH), key=lambda i: (not mask >> i & 1, i)) for mask in range(2**WIDTH)],
+    dtype=np.uint32,
+).ravel()
+
+
+@intrinsic
+def splat(typing: Any, x: Any) -> Any:
+    """A vector of eight times ``x``, in float32."""
+    return lanes(types.float32), lambda context, builder, sig, args: _all(builder, args[0])
+
+
+@intrinsic
+def splat_wide(typing: Any, x: Any) -> Any:
+    """A vector of eight times ``x``, in float64."""
+    return wide(types.float64), lambda context, builder, sig, args: _all(builder, args[0])
+
+
+def _address(context: Any, builder: Any, kinds: Any, args: Any, vector: Any = _VECTOR) -> Any:
+    data = make_array(kinds[0])(context, builder, args[0]).data
+    return builder.bitcast(builder.gep(data, [args[1]]), vector.as_pointer())
+
+
+def _kind(array: Any) -> Any:
+    return wide if array.dtype == types.float64 else lanes
+
+
+@intrinsic
+def load(typing: Any, array: Any, i: Any) -> Any:
+    """``array[i : i + 8]`` of a flat array."""
+    kind = _kind(array)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(_address(context, builder, sig.args, args, _VECTORS[kind]), align=4)
+
+    return kind(array, types.intp), codegen
+
+
+@intrinsic
+def store(typing: Any, array: Any, i: Any, x: Any) -> Any:
+    """``array[i : i + 8] = x``."""
+    kind = _kind(array)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address = _address(context, builder, sig.args, args, _VECTORS[kind])
+        builder.store(args[2], address, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, kind), codegen
+
+
+for _operator, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
+
+    @infer_global(_operator)
+    class _Template(ConcreteTemplate):
+        cases = [signature(kind, kind, kind) for kind in (lanes, wide)]  # noqa: RUF012
+
+    def _lower(context: Any, builder: Any, sig: Any, args: Any, _name: str = _name) -> Any:
+        return getattr(builder, _name)(*args)
+
+    lower_builtin(_operator, lanes, lanes)(_lower)
+    lower_builtin(_operator, wide, wide)(_lower)

@@ -1,0 +1,72 @@
+"""From a context to its continuation: the pipeline, ensembles, and the choice of an embedding.
+
+Nothing here is trained or evaluated.
+"""
+
+from .embedding_choice import (
+    FREE_RUN,
+    HELD_OUT,
+    LONGEST_RUN,
+    ORIGINS,
+    SPACINGS,
+    STEPS,
+    WORST,
+    Candidate,
+    EmbeddingChoice,
+    Score,
+    bounded_error,
+    candidates,
+    choose,
+    choose_embedding,
+    comparison,
+    trials,
+)
+from .ensembles import (
+    Drawn,
+    draw,
+    sample_seed,
+    stack,
+)
+from .pipeline import (
+    Pipeline,
+    Prepared,
+    sharpened,
+)
+from .spacing import (
+    spacing,
+    widened,
+    widening,
+)
+from .zero_shot import (
+    forecast,
+)
+
+__all__ = [
+    "FREE_RUN",
+    "HELD_OUT",
+    "LONGEST_RUN",
+    "ORIGINS",
+    "SPACINGS",
+    "STEPS",
+    "WORST",
+    "Candidate",
+    "Drawn",
+    "EmbeddingChoice",
+    "Pipeline",
+    "Prepared",
+    "Score",
+    "bounded_error",
+    "candidates",
+    "choose",
+    "choose_embedding",
+    "comparison",
+    "draw",
+    "forecast",
+    "sample_seed",
+    "sharpened",
+    "spacing",
+    "stack",
+    "trials",
+    "widened",
+    "widening",
+]

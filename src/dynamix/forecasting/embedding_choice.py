@@ -1,0 +1,389 @@
+"""Which embedding a series asks for: ``embedding="auto"``.
+
+Each candidate is tried on the context's own end, and the one with the smallest score is taken.
+Nothing but the context is used, and the rules are the same for every series.
+
+* *Candidates* (:func:`candidates`): ``"pos"``, ``"zero"``, ``"delay"`` with delays of a quarter to
+  twice its own rule's, and ``"pecuzal"``.
+* *Error*: the last quarter of the context is held out. From 12 origins in it, each candidate
+  forecasts up to 25 steps from what lies before the origin; the error is the mean absolute one, in
+  units of the context's mean absolute deviation from its median, each step's at most 2, so that one
+  trial that runs away does not decide alone.
+* *Unlikeness*: errors of a few steps do not tell whether a free run stays on the attractor. So each
+  candidate also runs freely behind the whole context, and what that run visits and how it
+  oscillates is compared with the context (:func:`dynamix.local.choice.unlikeness`), in one and the same
+  delay embedding for all.
+* *Score*: the product of the two, as they have no common unit.
+
+The form of the score was chosen on the split's training and validation systems, where it did better
+than either factor; ``scripts/embedding_auto.py`` measures it on systems and data that had no part
+in that. The gate's noise in the trials is always the same, so that the choice depends on the
+context and not on the forecast's seed.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from tqdm import tqdm
+
+from ..errors import InputError
+from ..io.arrays import check_values, unpack
+from ..preprocessing.transforms import Series, decorrelation_time, embed, find_delays
+from ..settings import Embedding, Engine, ForecastConfig
+from .pipeline import Pipeline, Prepared
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..model.dynamix import DynaMix
+
+logger = logging.getLogger(__name__)
+
+_DEFAULTS = ForecastConfig()
+_PATIENCE = 2.0  # seconds without a progress bar
+
+SPACINGS = (0.25, 0.5, 1.0, 1.5, 2.0)  # delays tried, in units of the decorrelation time
+ORIGINS = 12
+HELD_OUT = 0.25  # of the context, where the trials lie
+STEPS = 25  # of a trial, at most
+WORST = 2.0  # error of a step, at most
+FREE_RUN = 2  # length of the free run, in contexts, if that is no more than
+LONGEST_RUN = 4000  # steps; but at least one context
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An embedding and, for a delay embedding, its delays in steps, one for each missing dimension.
+
+    Examples
+    --------
+    >>> print(Candidate("zero"))
+    zero
+    >>> print(Candidate("delay", (5, 10)))
+    delay (5, 10)
+    """
+
+    embedding: Embedding
+    delays: tuple[int, ...] | None = None
+
+    def __str__(self) -> str:
+        return self.embedding + ("" if self.delays is None else f" {self.delays}")
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a candidate did; see the head of this module. Smaller is better.
+
+    ``error`` is in units of the context's mean absolute deviation, from 0 to 2; ``unlikeness`` is
+    that of :func:`dynamix.local.choice.unlikeness`, from 0 to 4, infinite for a run that diverges.
+
+    Examples
+    --------
+    >>> Score(error=0.5, unlikeness=0.2).total
+    0.1
+    """
+
+    error: float
+    unlikeness: float
+
+    @property
+    def total(self) -> float:
+        """What candidates are ranked by: the product of the two."""
+        return self.error * self.unlikeness
+
+
+@dataclass(frozen=True)
+class EmbeddingChoice:
+    """The embedding chosen for a series, and the score of every candidate, the best first.
+
+    ``origins`` are the steps of the context that the trials began behind, ``steps`` their length.
+
+    Examples
+    --------
+    >>> scores = {Candidate("zero"): Score(0.1, 0.5), Candidate("pos"): Score(0.5, 0.5)}
+    >>> choice = EmbeddingChoice(Candidate("zero"), scores, origins=(75, 80), steps=20)
+    >>> choice.table()[["embedding", "score"]].to_numpy().tolist()
+    [['zero', 0.05], ['pos', 0.25]]
+    """
+
+    chosen: Candidate
+    scores: dict[Candidate, Score]
+    origins: tuple[int, ...]
+    steps: int
+
+    def table(self) -> pd.DataFrame:
+        """The scores as a frame, a row per candidate, the best first.
+
+        Columns: ``embedding``, ``delays``, ``error``, ``unlikeness``, ``score``.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {
+                    "embedding": candidate.embedding,
+                    "delays": candidate.delays,
+                    "error": score.error,
+                    "unlikeness": score.unlikeness,
+                    "score": score.total,
+                }
+                for candidate, score in self.scores.items()
+            ]
+        )
+
+
+def choose_embedding(
+    context: Any,
+    *,
+    model: DynaMix | str | Path | None = None,
+    standardize: bool = _DEFAULTS.standardize,
+    detrend: bool = _DEFAULTS.detrend,
+    box_cox: bool = _DEFAULTS.box_cox,
+    gate_noise: bool = _DEFAULTS.gate_noise,
+    engine: Engine = _DEFAULTS.engine,
+    attention_sharpness: float | None = None,
+    quiet_steps: int | None = None,
+    reference_spacing: float | None = None,
+) -> list[EmbeddingChoice]:
+    """What ``embedding="auto"`` chooses for each series of a context, with every score.
+
+    How the choice is made stands at the head of this module. It takes about a second for a series
+    of 2000 steps with the compiled engine, much longer with torch.
+
+    Parameters
+    ----------
+    context, model
+        As for :func:`dynamix.forecast`. With more channels than the model's N there is a choice for
+        each.
+    standardize, detrend, box_cox, gate_noise, engine
+        Settings of the trials, which should be those of the forecast.
+    attention_sharpness, quiet_steps, reference_spacing
+        Likewise; None: as the checkpoint's config says.
+
+    Returns
+    -------
+    An :class:`EmbeddingChoice` for each series, or for each channel of each, in their order.
+
+    Raises
+    ------
+    InputError
+        As :func:`dynamix.forecast`; where the context has as many channels as the model, so that
+        there is nothing to embed; and where it is too short to try anything on its end.
+
+    Examples
+    --------
+    >>> t = np.arange(300)
+    >>> (choice,) = choose_embedding(np.sin(2 * np.pi * t / 30))
+    >>> next(iter(choice.scores)) == choice.chosen
+    True
+    >>> choose_embedding(np.random.default_rng(0).normal(size=(300, 3)))
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: a context of 3 channels fills the model: there is nothing to embed.
+    """
+    values, _ = unpack(context)
+    check_values(values)
+    pipeline = Pipeline.of(
+        model,
+        attention_sharpness=attention_sharpness,
+        quiet_steps=quiet_steps,
+        reference_spacing=reference_spacing,
+        standardize=standardize,
+        detrend=detrend,
+        box_cox=box_cox,
+        gate_noise=gate_noise,
+        engine=engine,
+    )
+    n = values.shape[2]
+    if n == pipeline.dims:
+        raise InputError(f"a context of {n} channels fills the model: there is nothing to embed.")
+    if n > pipeline.dims:
+        values = values.reshape(len(values), -1, 1)
+    return choose([np.ascontiguousarray(x) for x in values.transpose(1, 0, 2)], pipeline)
+
+
+def choose(series: Sequence[Series], pipeline: Pipeline) -> list[EmbeddingChoice]:
+    """The candidate of the smallest score for each series ``(T_C, n)``; of equal ones the first.
+
+    Parameters
+    ----------
+    series
+        In the data's units, each with fewer channels than the model.
+    pipeline
+        Model and settings of the trials.
+
+    Returns
+    -------
+    An :class:`EmbeddingChoice` for each series, in their order.
+
+    Raises
+    ------
+    InputError
+        If a context is too short for any candidate, or the pipeline's engine or transforms cannot
+        be used.
+
+    Examples
+    --------
+    >>> pipeline = Pipeline.of(
+    ...     None, attention_sharpness=None, quiet_steps=None, reference_spacing=None,
+    ...     standardize=True, detrend=False, box_cox=False, gate_noise=True, engine="torch",
+    ... )
+    >>> choose([np.array([[1.0], [2.0]])], pipeline)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: the context of 2 steps is too short to try embeddings ...
+    """
+    return [
+        _choose_one(x, pipeline)
+        for x in tqdm(series, desc="embeddings", disable=None, delay=_PATIENCE)
+    ]
+
+
+def _choose_one(x: Series, pipeline: Pipeline) -> EmbeddingChoice:
+    origins, steps = trials(len(x))
+    if origins[0] < 2:
+        raise InputError(
+            f"the context of {len(x)} steps is too short to try embeddings on its own end. Give a "
+            "longer one, or name an embedding; 'zero' needs least."
+        )
+    scaled, _ = pipeline.transform(x)
+    trial: dict[tuple[Candidate, int], Prepared] = {}
+    free: dict[Candidate, Prepared] = {}
+    for candidate in candidates(scaled, dims=pipeline.dims):
+        how = functools.partial(
+            pipeline.prepare, embedding=candidate.embedding, delays=candidate.delays
+        )
+        try:
+            trial |= {(candidate, origin): how(x[:origin]) for origin in origins}
+            free[candidate] = how(x)
+        except InputError as error:  # too short a context before the first origin
+            logger.info("%s is not tried: %s", candidate, error)
+    made, _ = pipeline.run(list(trial.values()), horizon=steps, seed=0)
+    unit = np.abs(x - np.median(x, axis=0)).mean(axis=0)
+    errors: dict[Candidate, list[float]] = {candidate: [] for candidate in free}
+    for (candidate, origin), forecast in zip(trial, made, strict=True):
+        errors[candidate].append(bounded_error(forecast, x[origin : origin + steps], unit))
+    length = max(len(x), min(FREE_RUN * len(x), LONGEST_RUN))
+    runs, _ = pipeline.run(list(free.values()), horizon=length, seed=0, back=False)
+    looks = comparison(scaled, dims=pipeline.dims)
+    scores = {
+        candidate: Score(float(np.mean(errors[candidate])), looks(run))
+        for candidate, run in zip(free, runs, strict=True)
+    }
+    scores = dict(sorted(scores.items(), key=lambda item: item[1].total))
+    chosen = next(iter(scores))
+    logger.info(
+        "embedding %s; scores: %s",
+        chosen,
+        ", ".join(f"{candidate} {score.total:.3g}" for candidate, score in scores.items()),
+    )
+    return EmbeddingChoice(chosen, scores, origins, steps)
+
+
+def candidates(x: Series, *, dims: int) -> list[Candidate]:
+    """What is tried on a transformed context, the plain ones first.
+
+    ``x`` is ``(T_C, n)`` with n below ``dims``, the model's N. PECUZAL is left out where the
+    context is too short for it.
+
+    Examples
+    --------
+    A cosine of period 100 has a decorrelation time of 19 steps; a quarter of it to twice as much
+    are tried:
+
+    >>> wave = np.cos(2 * np.pi * np.arange(500) / 100)[:, None]
+    >>> [str(candidate) for candidate in candidates(wave, dims=2)][:4]
+    ['pos', 'zero', 'delay (5,)', 'delay (10,)']
+    """
+    k = dims - x.shape[1]
+    rule = decorrelation_time(x)
+    spacings = sorted({max(1, round(rule * factor)) for factor in SPACINGS})
+    found = [Candidate("pos"), Candidate("zero")]
+    found += [
+        Candidate("delay", tuple(spacing * (i + 1) for i in range(k))) for spacing in spacings
+    ]
+    try:
+        found.append(Candidate("pecuzal", find_delays(x, count=k, embedding="pecuzal")))
+    except InputError as error:  # too short a context; the others are left
+        logger.info("PECUZAL is not tried: %s", error)
+    return found
+
+
+def trials(T_C: int) -> tuple[tuple[int, ...], int]:
+    """Origins of the trials and their length; all of them lie in the context's last quarter.
+
+    ``T_C`` is the context's length. An origin is the number of steps before it; there are at most
+    12, and a trial has at most 25 steps.
+
+    Examples
+    --------
+    >>> origins, steps = trials(2000)
+    >>> origins[0], origins[-1], len(origins), steps
+    (1500, 1975, 12, 25)
+    """
+    held = max(1, int(HELD_OUT * T_C))
+    steps = min(STEPS, max(1, held // 2))
+    origins = np.linspace(T_C - held, T_C - steps, ORIGINS).round().astype(int)
+    return tuple(int(origin) for origin in np.unique(origins)), steps
+
+
+def bounded_error(made: Series, real: Series, unit: Float[ndarray, " n"]) -> float:
+    """Mean absolute error in the given units, each step's at most :data:`WORST`.
+
+    ``made`` and ``real`` are a forecast and the truth, ``(T, n)``; ``unit (n,)`` is what an error
+    of 1 is in each channel. NaN counts as the worst.
+
+    Examples
+    --------
+    Errors of 1, and of far more than 2, in units of 10:
+
+    >>> real, unit = np.zeros((2, 1)), np.array([10.0])
+    >>> bounded_error(np.array([[10.0], [1e6]]), real, unit)
+    1.5
+    """
+    error = np.abs(made - real) / unit
+    return float(np.where(error <= WORST, error, WORST).mean())  # NaN counts as the worst
+
+
+def comparison(x: Series, *, dims: int) -> Callable[[Series], float]:
+    """How unlike a run is to the context ``x``, both in the same delay embedding.
+
+    Parameters
+    ----------
+    x
+        ``(T_C, n)``, transformed.
+    dims
+        The model's N, above n.
+
+    Returns
+    -------
+    A function of a run ``(T, n)``, at least as long as the context, which gives
+    :func:`dynamix.local.choice.unlikeness`.
+
+    Examples
+    --------
+    >>> wave = np.sin(2 * np.pi * np.arange(400) / 40)[:, None]
+    >>> unlike = comparison(wave, dims=3)
+    >>> abs(unlike(wave)) < 1e-6, unlike(np.zeros((400, 1)))
+    (True, 4.0)
+    """
+    from ..local.choice import unlikeness
+
+    k = dims - x.shape[1]
+    spacing = min(decorrelation_time(x), max(1, len(x) // (2 * k + 2)))
+    delays = [spacing * (i + 1) for i in range(k)]
+
+    def embedded(series: Series) -> Float[ndarray, "_ N"]:
+        return embed(series, dims=dims, embedding="delay", delays=delays)
+
+    context = embedded(x)
+    return lambda run: unlikeness(embedded(run), context)

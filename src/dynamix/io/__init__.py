@@ -1,0 +1,34 @@
+"""Data in and files out: arrays and frames, time axes, tables, and the one atomic writer.
+
+Nothing here knows a model.
+"""
+
+from .arrays import (
+    check_initial,
+    check_values,
+    continue_index,
+    like,
+    to_numpy,
+    unpack,
+)
+from .parallel import (
+    Result,
+    Task,
+    spread,
+)
+from .tables import (
+    read_csv,
+)
+
+__all__ = [
+    "Result",
+    "Task",
+    "check_initial",
+    "check_values",
+    "continue_index",
+    "like",
+    "read_csv",
+    "spread",
+    "to_numpy",
+    "unpack",
+]

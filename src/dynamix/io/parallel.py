@@ -1,0 +1,67 @@
+"""Work spread over processes of this machine, or of a Dask cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from ..errors import InputError, whole_number
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_CONNECT = 10.0  # seconds that a scheduler may take to answer
+
+
+def spread(
+    work: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    *,
+    workers: int = 1,
+    dask: str | None = None,
+) -> Iterator[Result]:
+    """``work`` of every task, in the order in which the results are ready.
+
+    Parameters
+    ----------
+    work
+        A function that other processes can import, or a ``functools.partial`` of one.
+    tasks
+        Few and long: each is sent on its own.
+    workers
+        Processes, by joblib's loky; 1 is this one.
+    dask
+        Address of a Dask scheduler, whose workers take the place of the processes. A task whose
+        worker dies is given to another one.
+
+    Raises
+    ------
+    InputError
+        If Dask is not installed, or no scheduler answers at the address.
+    """
+    workers = whole_number("workers", workers)
+    if dask is None and workers == 1:
+        yield from map(work, tasks)
+        return
+    import joblib
+
+    options: dict[str, Any] = {"batch_size": 1, "return_as": "generator_unordered"}
+    calls = [joblib.delayed(work)(task) for task in tasks]
+    if dask is None:
+        yield from joblib.Parallel(n_jobs=workers, backend="loky", **options)(calls)
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise InputError(
+            "Dask is not installed here. Install it with: pip install 'dynamix-companion[dask]'"
+        ) from error
+    try:
+        client = Client(dask, timeout=_CONNECT, set_as_default=False)
+    except (OSError, ValueError) as error:  # a timeout is an OSError
+        raise InputError(
+            f"no Dask scheduler answers at {dask!r} ({error}). Start one with 'dask scheduler', "
+            "and workers with 'dask worker ADDRESS'."
+        ) from error
+    with client, joblib.parallel_config(backend="dask", client=client):
+        yield from joblib.Parallel(n_jobs=-1, **options)(calls)

@@ -1,0 +1,54 @@
+"""What measures are given: checked, and taken apart into single series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from ..errors import InputError
+
+Points = Float[ndarray, "_ N"]
+Measured = float | Float[ndarray, " S"]
+
+
+def per_series(
+    measure: Callable[[Points, Points], Any],
+    forecast: Any,
+    truth: Any,
+    names: tuple[str, str] = ("forecast", "truth"),
+) -> Any:
+    """Apply a measure to each series of equally many, with equally many channels."""
+    several = np.ndim(forecast) == 3 or np.ndim(truth) == 3
+    f, t = as_series(forecast, names[0]), as_series(truth, names[1])
+    if f.shape[1:] != t.shape[1:]:
+        raise InputError(
+            f"{names[0]} and {names[1]} must have the same series and channels, found shapes "
+            f"{np.shape(forecast)} and {np.shape(truth)}."
+        )
+    if not np.isfinite(t).all():
+        where = np.argwhere(~np.isfinite(t))[0]
+        raise InputError(
+            f"{names[1]} must be finite, found {t[tuple(where)]} at step {int(where[0])}."
+        )
+    values = [measure(f[:, s], t[:, s]) for s in range(f.shape[1])]
+    return np.array(values) if several else values[0]
+
+
+def as_series(x: Any, what: str) -> Float[ndarray, "T S N"]:
+    """Any array, frame or tensor as ``(T, S, N)`` in float64."""
+    if hasattr(x, "detach"):
+        x = x.detach().cpu().numpy()
+    try:
+        array = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} must be an array of numbers: {error}.") from error
+    if array.ndim not in (1, 2, 3) or array.size == 0:
+        raise InputError(
+            f"{what} must have shape (T,), (T, N) or (T, S, N) and not be empty, found "
+            f"{array.shape}."
+        )
+    return array.reshape({1: (-1, 1, 1), 2: (len(array), 1, -1), 3: array.shape}[array.ndim])

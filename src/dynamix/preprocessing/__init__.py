@@ -1,0 +1,78 @@
+"""What is done to a series before a model sees it, and undone after: transforms, embeddings, resampling.
+
+Nothing here knows a model.
+"""
+
+from .pecuzal import (
+    CHANCE,
+    COST_NEIGHBOURS,
+    LARGEST_NEIGHBOURHOOD,
+    MOST_CYCLES,
+    MOST_POINTS,
+    SIGNIFICANCE,
+    SMALLEST_NEIGHBOURHOOD,
+    Embedding,
+    continuity,
+    cost_change,
+    costs,
+    fiducials,
+    images_needed,
+    information_minimum,
+    local_maxima,
+    neighbours,
+    past_delays,
+    pecuzal,
+)
+from .resampling import (
+    ResampleReport,
+    resample,
+)
+from .transforms import (
+    BoxCox,
+    PowerLawTrend,
+    Series,
+    Standardize,
+    Transform,
+    autocorrelation,
+    decorrelation_time,
+    dominant_period,
+    embed,
+    find_delays,
+    fit_transforms,
+    invert_transforms,
+)
+
+__all__ = [
+    "CHANCE",
+    "COST_NEIGHBOURS",
+    "LARGEST_NEIGHBOURHOOD",
+    "MOST_CYCLES",
+    "MOST_POINTS",
+    "SIGNIFICANCE",
+    "SMALLEST_NEIGHBOURHOOD",
+    "BoxCox",
+    "Embedding",
+    "PowerLawTrend",
+    "ResampleReport",
+    "Series",
+    "Standardize",
+    "Transform",
+    "autocorrelation",
+    "continuity",
+    "cost_change",
+    "costs",
+    "decorrelation_time",
+    "dominant_period",
+    "embed",
+    "fiducials",
+    "find_delays",
+    "fit_transforms",
+    "images_needed",
+    "information_minimum",
+    "invert_transforms",
+    "local_maxima",
+    "neighbours",
+    "past_delays",
+    "pecuzal",
+    "resample",
+]

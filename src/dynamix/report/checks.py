@@ -1,0 +1,467 @@
+"""What in a series speaks against trusting a forecast of it, check by check.
+
+Each check looks at one channel of a context on a regular grid and gives one :class:`Finding`, also
+where nothing was found, so that a reader sees what was looked for. The limits are rules of thumb,
+stand in :class:`dynamix.settings.ReportConfig`, and say "look here", not "this is proved".
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy import ndimage, signal
+from scipy.spatial import cKDTree
+
+from ..preprocessing.transforms import decorrelation_time
+from ..settings import ReportConfig
+
+Severity = Literal["fine", "note", "warning", "serious"]
+SEVERITIES: tuple[Severity, ...] = ("fine", "note", "warning", "serious")
+Channel = Float[ndarray, " T"]
+
+_LIMITS = ReportConfig()
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found in one channel of a context.
+
+    Attributes
+    ----------
+    check
+        The check's name; in a report of several channels the channel's name follows.
+    severity
+        ``"fine"``, ``"note"``, ``"warning"`` or ``"serious"``.
+    number
+        What ``severity`` was decided by, in the unit that the check states; NaN where it could not
+        be measured.
+    found, why, advice
+        What was found, why it matters and what to do, in words.
+
+    Examples
+    --------
+    >>> finding = check_length(np.sin(2 * np.pi * np.arange(1000) / 100))
+    >>> finding.severity, finding.bad, round(float(finding.number))
+    ('note', False, 10)
+    >>> finding.found
+    '1000 steps, about 10.0 oscillations of 100.0 steps'
+    """
+
+    check: str
+    severity: Severity
+    number: float
+    found: str
+    why: str
+    advice: str
+
+    @property
+    def bad(self) -> bool:
+        """Whether it speaks against the forecast."""
+        return self.severity in ("warning", "serious")
+
+
+def graded(
+    value: float | int, note: float | int, warning: float | int, serious: float | int
+) -> Severity:
+    """The severity of a value by three limits, which rise, or fall where less is worse.
+
+    Parameters
+    ----------
+    value
+        In the unit of the limits. A value at a limit has reached it. NaN reaches none.
+    note, warning, serious
+        Where each severity begins; in rising or in falling order.
+
+    Examples
+    --------
+    >>> graded(0.3, 0.1, 0.2, 0.5), graded(4, 20, 10, 5), graded(30, 20, 10, 5)
+    ('warning', 'serious', 'fine')
+    """
+    sign = 1.0 if serious >= note else -1.0
+    passed = [sign * value >= sign * limit for limit in (note, warning, serious)]
+    return SEVERITIES[sum(passed)]
+
+
+def dominant_oscillation(x: Channel) -> float:
+    """Period in steps of the highest peak of the detrended, tapered power spectrum.
+
+    The peak is interpolated by a parabola through the logarithms around it. A series that wanders
+    rather than oscillates gives a period of the order of its length. ``x`` is one channel ``(T,)``
+    of at least two steps, in any unit: neither a line added to it nor its scale changes the period.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is not finite or has fewer than two steps.
+
+    Examples
+    --------
+    >>> t = np.arange(600)
+    >>> round(float(dominant_oscillation(np.sin(2 * np.pi * t / 24))), 1)
+    24.0
+    >>> round(float(dominant_oscillation(7 * np.sin(2 * np.pi * t / 24) + 0.1 * t)), 1)
+    24.0
+    """
+    T = len(x)
+    power = np.abs(np.fft.rfft(signal.detrend(x) * np.hanning(T))) ** 2
+    peak = 1 + int(np.argmax(power[1:]))
+    shift = 0.0
+    if 1 < peak < len(power) - 1:
+        low, top, high = np.log(power[peak - 1 : peak + 2] + _TINY * power[peak])
+        shift = 0.5 * (low - high) / (low - 2 * top + high) if low + high < 2 * top else 0.0
+    return T / (peak + shift)
+
+
+def check_length(x: Channel) -> Finding:
+    """Steps and oscillations shown.
+
+    ``x`` is one channel ``(T,)`` in any unit. The finding's number is the count of dominant
+    oscillations (:func:`dominant_oscillation`) in it; the severity is the worse of theirs and of
+    the steps' (``oscillations`` and ``steps`` of :class:`dynamix.settings.ReportConfig`).
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is not finite or has fewer than two steps.
+
+    Examples
+    --------
+    >>> wave = np.sin(2 * np.pi * np.arange(1000) / 50)
+    >>> check_length(wave).severity, round(float(check_length(wave).number))
+    ('fine', 20)
+    >>> check_length(wave[:120]).severity
+    'serious'
+    """
+    period = dominant_oscillation(x)
+    count = len(x) / period
+    severity = max(
+        graded(count, *_LIMITS.oscillations),
+        graded(len(x), *_LIMITS.steps),
+        key=SEVERITIES.index,
+    )
+    return Finding(
+        "length",
+        severity,
+        count,
+        f"{len(x)} steps, about {count:.1f} oscillations of {period:.1f} steps",
+        "long-term behaviour can only be read from a context that shows it several times",
+        "give a longer record, or a coarser step if the oscillations are slow",
+    )
+
+
+def check_sampling(x: Channel) -> Finding:
+    """Points per oscillation, against what models were trained on.
+
+    ``x`` is one channel ``(T,)`` in any unit. The finding's number is its dominant period in steps
+    (:func:`dominant_oscillation`). Within ``trained_points`` of
+    :class:`dynamix.settings.ReportConfig` it is fine; both too few and too many are graded.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is not finite or has fewer than two steps.
+
+    Examples
+    --------
+    >>> t = np.arange(1000)
+    >>> [check_sampling(np.sin(2 * np.pi * t / period)).severity for period in (50, 20, 8, 4)]
+    ['fine', 'note', 'warning', 'serious']
+    >>> check_sampling(np.sin(2 * np.pi * t / 250)).advice
+    'average over 4 steps: a longer past fits in the context'
+    """
+    period = dominant_oscillation(x)
+    low, high = _LIMITS.trained_points
+    severity = max(
+        graded(period, low, low / 2, _LIMITS.fewest_points),
+        graded(period, high, 2 * high, 8 * high),
+        key=SEVERITIES.index,
+    )
+    side = "within" if low <= period <= high else "outside"
+    factor = period / np.sqrt(low * high)
+    advice = "none needed"
+    if period > high:
+        advice = f"average over {max(2, round(factor))} steps: a longer past fits in the context"
+    elif period < low:
+        advice = "take data with a finer step if there are any; interpolating adds nothing"
+    return Finding(
+        "sampling",
+        severity,
+        period,
+        f"{period:.1f} points per dominant oscillation, {side} the {low:g} to {high:g} of training",
+        "a step of the model is a step of the data; it has learned steps of a certain size",
+        advice,
+    )
+
+
+def check_stationarity(x: Channel) -> Finding:
+    """Mean and spread of the first half against the second's, and KPSS where statsmodels is.
+
+    ``x`` is one channel ``(T,)`` in any unit. The finding's number is the shift of the mean between
+    the halves, in standard deviations within a half; the severity is the worse of the shift's and
+    of the ratio's of the two deviations. A KPSS test of level stationarity (Kwiatkowski et al.
+    1992) that rejects at 5 % makes a note of what else would be fine.
+
+    Raises
+    ------
+    ValueError
+        Where statsmodels is: if ``x`` is constant or not finite (OverflowError below three steps).
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=500)
+    >>> check_stationarity(noise).severity
+    'fine'
+    >>> moved = check_stationarity(np.concatenate([noise, noise + 2]))
+    >>> moved.severity, round(moved.number, 1)
+    ('serious', 2.0)
+    """
+    halves = np.array_split(x, 2)
+    spread = np.array([half.std() for half in halves])
+    inside = np.sqrt((spread**2).mean()) + _TINY
+    shift = abs(halves[1].mean() - halves[0].mean()) / inside
+    ratio = float((spread.max() + _TINY) / (spread.min() + _TINY))
+    severity = max(
+        graded(shift, *_LIMITS.shift), graded(ratio, *_LIMITS.spread), key=SEVERITIES.index
+    )
+    text = f"the mean moves by {shift:.2f} deviations between the halves, the spread by {ratio:.2f}"
+    p = _kpss(x)
+    if p is not None:
+        text += f"; KPSS p {'<=' if p <= 0.01 else '>=' if p >= 0.1 else '='} {p:.2f}"
+        if p < 0.05 and severity == "fine":
+            severity = "note"
+    return Finding(
+        "stationarity",
+        severity,
+        float(shift),
+        text,
+        "the model continues the dynamics of its context and knows no drift of the rules",
+        "try detrend=True, a shorter and more recent context, or differences",
+    )
+
+
+def _kpss(x: Channel) -> float | None:
+    """p-value of level stationarity (Kwiatkowski et al. 1992), between 0.01 and 0.1."""
+    try:
+        from statsmodels.tsa.stattools import kpss
+    except ImportError:  # an optional extra
+        return None
+    with warnings.catch_warnings():  # of a p-value beyond its table
+        warnings.simplefilter("ignore")
+        return float(kpss(x, regression="c", nlags="auto")[1])
+
+
+def check_constant(x: Channel) -> Finding:
+    """The longest stretch without any change.
+
+    ``x`` is one channel ``(T,)`` in any unit, of at least one step; only equal neighbours count.
+    The finding's number is the stretch's share of all steps. Stretches of up to ``still_steps`` of
+    :class:`dynamix.settings.ReportConfig` are fine.
+
+    Examples
+    --------
+    >>> x = np.sin(np.arange(500.0))
+    >>> x[200:300] = x[200]
+    >>> finding = check_constant(x)
+    >>> finding.severity, finding.number
+    ('serious', 0.2)
+    """
+    still = np.concatenate([[False], np.diff(x) == 0, [False]]).astype(np.int8)
+    edges = np.flatnonzero(np.diff(still))
+    longest = int((edges[1::2] - edges[::2]).max()) + 1 if len(edges) else 1
+    share = longest / len(x)
+    severity = graded(share, *_LIMITS.constant) if longest > _LIMITS.still_steps else "fine"
+    return Finding(
+        "constant stretches",
+        severity,
+        share,
+        f"at most {longest} equal values in a row ({share:.1%} of the context)",
+        "a stuck sensor or a filled gap is no dynamics, and a forecast may learn to stand still",
+        "cut the stretch out, or mark it as missing",
+    )
+
+
+def check_repeats(x: Channel) -> Finding:
+    """Stretches that occur twice to the last digit.
+
+    ``x`` is one channel ``(T,)`` in any unit. It is standardised and rounded to nine digits, and
+    every window of ``repeat_steps`` steps (:class:`dynamix.settings.ReportConfig`) is compared with
+    every other; windows that mostly stand still are left to :func:`check_constant`. The finding's
+    number is the share of windows that occur more than once; 0 for at most twice those steps.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=300)
+    >>> check_repeats(noise).number
+    0.0
+    >>> check_repeats(np.concatenate([noise, noise])).severity
+    'serious'
+    """
+    length = _LIMITS.repeat_steps
+    if len(x) <= 2 * length:
+        share = 0.0
+    else:
+        # rounded, since a copy of an invented cycle differs in its last bits
+        values = np.round((x - x.mean()) / (x.std() + _TINY), 9)
+        windows = np.lib.stride_tricks.sliding_window_view(values, length)
+        varied = windows[(np.abs(np.diff(windows, axis=1)) > 0).sum(axis=1) >= length // 2]
+        known, counts = np.unique(varied, axis=0, return_counts=True)
+        share = float(counts[counts > 1].sum()) / len(windows) if len(known) else 0.0
+    return Finding(
+        "copied stretches",
+        graded(share, *_LIMITS.repeats),
+        share,
+        f"{share:.1%} of all stretches of {length} steps occur more than once, digit by digit",
+        "measured values do not repeat exactly: copies fill gaps, or the series is made up",
+        "find out where the copies come from; forecasts of exact cycles look better than they are",
+    )
+
+
+def check_resolution(x: Channel) -> Finding:
+    """The step between neighbouring values, in deviations.
+
+    ``x`` is one channel ``(T,)`` in any unit. The finding's number is the median distance between
+    its distinct values in order, over its standard deviation; infinite for a constant channel.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=500)
+    >>> check_resolution(noise).severity, check_resolution(np.round(noise)).severity
+    ('fine', 'serious')
+    >>> round(float(check_resolution(np.tile([0.0, 1.0], 50)).number), 6)
+    2.0
+    """
+    values = np.unique(x)
+    step = float(np.median(np.diff(values))) / (x.std() + _TINY) if len(values) > 1 else np.inf
+    return Finding(
+        "resolution",
+        graded(step, *_LIMITS.resolution),
+        step,
+        f"{len(values)} distinct values, about {step:.2g} deviations apart",
+        "rounding is noise that hides small changes, on which chaos depends",
+        "use unrounded data; smoothing before the forecast helps a little",
+    )
+
+
+def check_outliers(x: Channel) -> Finding:
+    """Single values that jump off their neighbours' running median.
+
+    ``x`` is one channel ``(T,)`` in any unit. An outlier lies further from the median of five steps
+    than ``outlier`` (:class:`dynamix.settings.ReportConfig`) robust deviations of all such distances
+    (1.4826 times their median absolute deviation), and further than one standard deviation of the
+    channel. The finding's number is the share of outliers.
+
+    Examples
+    --------
+    >>> x = np.sin(2 * np.pi * np.arange(500) / 50)
+    >>> x[[100, 400]] = 9.0
+    >>> finding = check_outliers(x)
+    >>> finding.severity, finding.number, finding.found[:8]
+    ('note', 0.004, '2 of 500')
+    """
+    residual = x - ndimage.median_filter(x, size=5, mode="nearest")
+    usual = 1.4826 * float(np.median(np.abs(residual - np.median(residual))))
+    far = (np.abs(residual) > _LIMITS.outlier * usual) & (np.abs(residual) > x.std())
+    share = float(far.mean())
+    return Finding(
+        "outliers",
+        graded(share, *_LIMITS.outliers) if share > 0 else "fine",
+        share,
+        f"{int(far.sum())} of {len(x)} values stand alone, far from those around them",
+        "an outlier stretches the scale and is a state that the system was never in",
+        "replace wrong values by missing ones; leave spikes that belong to the system",
+    )
+
+
+def unpredictable_share(x: Channel) -> float:
+    """One-step error of nearest neighbours over the series' deviation, between 0 and about 1.
+
+    The next value of each state in a delay embedding of three dims is guessed as the mean over
+    its four nearest states that are further off in time than the decorrelation time (Farmer &
+    Sidorowich 1987). 0: the past determines the next step; 1: it says nothing about it.
+    NaN where there are too few states. ``x`` is one channel ``(T,)`` in any unit.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is not finite or has fewer than three steps.
+
+    Examples
+    --------
+    Chaos and noise can have the same values and the same flat spectrum; neighbours tell them apart:
+
+    >>> x = [0.3]
+    >>> for _ in range(599):
+    ...     x.append(3.99 * x[-1] * (1 - x[-1]))
+    >>> chaos = np.array(x)
+    >>> shuffled = np.random.default_rng(0).permutation(chaos)
+    >>> round(unpredictable_share(chaos), 1), round(unpredictable_share(shuffled), 1)
+    (0.0, 1.0)
+    """
+    near = decorrelation_time(x[:, None])
+    delay = max(1, min(near, len(x) // 8))
+    states = np.column_stack([x[2 * delay - d : len(x) - 1 - d] for d in (0, delay, 2 * delay)])
+    if len(states) < 2 * near + 24:
+        return float("nan")
+    following = x[2 * delay + 1 :]
+    wanted = 4
+    asked = min(len(states), wanted + 2 * near + 1)
+    _, found = cKDTree(states).query(states, k=asked)
+    allowed = np.abs(found - np.arange(len(states))[:, None]) > near
+    first = allowed & (np.cumsum(allowed, axis=1) <= wanted)
+    guess = (following[found] * first).sum(axis=1) / first.sum(axis=1)
+    error = np.sqrt(np.mean((guess - following) ** 2) / (1.0 + 1.0 / wanted))
+    return float(error / (x.std() + _TINY))
+
+
+def check_noise(x: Channel) -> Finding:
+    """What nearest neighbours cannot foresee, and the floor of the spectrum.
+
+    ``x`` is one channel ``(T,)`` in any unit. The finding's number is :func:`unpredictable_share`;
+    where that is NaN the severity is a note. The floor, the share of the variance that white noise
+    at the height of the spectrum's upper half would hold, is only told.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is not finite or has fewer than three steps.
+
+    Examples
+    --------
+    >>> wave = np.sin(2 * np.pi * np.arange(600) / 50)
+    >>> noise = np.random.default_rng(0).normal(size=600)
+    >>> [check_noise(wave + a * noise).severity for a in (0.0, 0.2, 0.5, 5.0)]
+    ['fine', 'note', 'warning', 'serious']
+    """
+    share = unpredictable_share(x)
+    power = np.abs(np.fft.rfft(signal.detrend(x) * np.hanning(len(x)))) ** 2
+    floor = min(1.0, float(np.median(power[len(power) // 2 :]) * len(power) / power.sum() / 0.69))
+    found = f"a white floor holds about {floor:.1%} of the variance"
+    if np.isfinite(share):
+        found = f"nearest neighbours miss the next step by {share:.2f} deviations; {found}"
+    return Finding(
+        "noise",
+        graded(share, *_LIMITS.noise) if np.isfinite(share) else "note",
+        share,
+        found,
+        "the model was trained on systems without noise; what cannot be foreseen it must invent",
+        "smooth or average before forecasting, and read the fan rather than the line",
+    )
+
+
+CHECKS: tuple[Callable[[Channel], Finding], ...] = (
+    check_length,
+    check_sampling,
+    check_stationarity,
+    check_constant,
+    check_repeats,
+    check_resolution,
+    check_outliers,
+    check_noise,
+)

@@ -1,0 +1,298 @@
+"""A CSV file as a context on a regular grid, for the report on a reader's own data."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError, whole_number
+from ..io.tables import read_csv
+from ..preprocessing.transforms import ResampleReport, resample
+from ..settings import ReportConfig
+from .checks import SEVERITIES, Finding, Severity, graded
+
+_LIMITS = ReportConfig()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A context on a regular grid, and what had to be done to get there.
+
+    Attributes
+    ----------
+    frame
+        The channels ``(T, n)`` as float64 over a regular index, without NaN, in the file's units.
+    source
+        The file's path.
+    notes
+        What was read, chosen and mended, a sentence each.
+    findings
+        What of that speaks against a forecast; see :mod:`dynamix.report.checks`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     loaded = load(write_example(Path(folder) / "load.csv"))
+    >>> loaded.frame.shape, loaded.notes[0]
+    ((1536, 1), '1525 rows with columns load')
+    >>> loaded.findings[0].severity, loaded.findings[0].found
+    ('note', '11 of 1536 steps interpolated, at most 7 in a row')
+    """
+
+    frame: pd.DataFrame
+    source: str
+    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def find_file(name: str | Path) -> Path:
+    """The file that a caller means by a relative path.
+
+    Papermill may run a notebook in another folder than the one it was called from. The caller's own
+    folder, which the shell keeps in ``PWD``, counts first, then the current one, then its parent.
+    ``name`` may be absolute too, and ``~`` stands for the home folder.
+
+    Raises
+    ------
+    InputError
+        If there is none; the message says where it was looked for.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_example(Path(folder) / "load.csv")
+    ...     find_file(path) == path
+    True
+    >>> find_file("/nowhere/a.csv")
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: no file '/nowhere/a.csv'. Give a CSV file with a row per time step.
+    """
+    given = Path(name).expanduser()
+    here = Path.cwd()
+    called = Path(os.environ.get("PWD", here))
+    folders = list(dict.fromkeys([called, here, here.parent]))
+    for folder in folders:
+        if (folder / given).is_file():
+            return folder / given
+    places = ", ".join(str(folder) for folder in folders)
+    where = "" if given.is_absolute() else f" in {places}"
+    raise InputError(f"no file {str(name)!r}{where}. Give a CSV file with a row per time step.")
+
+
+def write_example(path: str | Path, *, seed: int = 0) -> Path:
+    """An invented half-hourly load as a CSV with a few of the usual defects; 1500 rows or so.
+
+    A daily cycle whose height follows the week and a slowly wandering weather, with measurement
+    noise; two gaps and an outlier. Separated by semicolons, with decimal commas.
+
+    Parameters
+    ----------
+    path
+        Where to write; its folder has to exist, and a file of that name is replaced.
+    seed
+        Of the weather and the noise.
+
+    Returns
+    -------
+    The path.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_example(Path(folder) / "load.csv")
+    ...     lines = path.read_text().splitlines()
+    >>> lines[0], lines[1][:20], len(lines) - 1
+    ('time;load', '2024-01-08 00:00:00;', 1525)
+    """
+    rng = np.random.default_rng(seed)
+    times = pd.date_range("2024-01-08", periods=1536, freq="30min", name="time")
+    day = 2 * np.pi * np.arange(len(times)) / 48
+    weather = np.zeros(len(times))
+    for t in range(1, len(times)):
+        weather[t] = 0.99 * weather[t - 1] + 0.06 * rng.standard_normal()
+    week = np.where(times.dayofweek < 5, 1.0, 0.75)
+    load = 50 + week * (1 + 0.3 * weather) * (-12 * np.cos(day) - 6 * np.sin(2 * day + 0.5))
+    load += 0.5 * rng.standard_normal(len(times))
+    load[700] = 140.0
+    frame = pd.DataFrame({"load": load.round(2)}, index=times)
+    frame = frame.drop(times[[*range(200, 204), *range(911, 918)]])
+    frame.to_csv(path, sep=";", decimal=",")
+    return Path(path)
+
+
+def load(
+    csv: str | Path, *, column: str = "", time_column: str = "", context_length: int = 0
+) -> Loaded:
+    """Read a file and put one to three of its columns on a regular grid.
+
+    Parameters
+    ----------
+    csv
+        The file, see :func:`find_file` and :func:`dynamix.io.tables.read_csv`.
+    column
+        The channel, or several separated by commas; empty: the first column of numbers that is
+        neither constant nor a counter.
+    time_column
+        The column of times; empty: as :func:`dynamix.io.tables.read_csv` finds it.
+    context_length
+        Only the last steps are used; 0: all.
+
+    Returns
+    -------
+    The :class:`Loaded` context. A hole longer than ``longest_gap`` steps
+    (:class:`dynamix.settings.ReportConfig`) cuts it: the longest stretch without one is kept.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or column, the column holds text or is constant, or too little or
+        too gappy data remain; and as :func:`dynamix.io.tables.read_csv` and
+        :func:`dynamix.preprocessing.resample`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.csv"
+    ...     frame = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=40), "y": range(40)})
+    ...     frame.assign(x=np.sin(np.arange(40))).to_csv(path, index=False)
+    ...     loaded = load(path, context_length=30)
+    >>> loaded.frame.columns.tolist(), len(loaded.frame)
+    (['x'], 30)
+    >>> loaded.notes[1]
+    'column x was chosen; passed over: y (a counter)'
+    """
+    whole_number("context_length", context_length, least=0)
+    path = find_file(csv)
+    frame = read_csv(path, time=time_column or None)
+    notes = [f"{len(frame)} rows with columns {', '.join(map(str, frame.columns))}"]
+    findings: list[Finding] = []
+    numbers, unreadable = _as_numbers(frame)
+    names = _chosen(numbers, frame, column, notes)
+    for name in names:
+        count, example = unreadable[name]
+        if count:
+            findings.append(_unreadable(str(name), count, len(frame), example))
+    table = numbers[names]
+    missing_times = int(table.index.isna().sum())
+    if missing_times:
+        notes.append(f"{missing_times} rows without a time were left out")
+        table = table[~table.index.isna()]
+    mended, what = resample(
+        table, longest_gap=_LIMITS.longest_gap, most_filled=_LIMITS.most_filled, holes="cut"
+    )
+    notes.append(str(what))
+    findings += _times(what, behind=int((table.dropna(how="all").index > mended.index[-1]).sum()))
+    if context_length:
+        mended = mended.iloc[-context_length:]
+    if len(mended) < _LIMITS.fewest_rows:
+        raise InputError(
+            f"{path.name} leaves {len(mended)} steps of {', '.join(map(str, names))}, expected at "
+            f"least {_LIMITS.fewest_rows}. Give a longer record."
+        )
+    for name in names:
+        if mended[name].nunique() < 2:
+            raise InputError(
+                f"column {name!r} is constant in the context ({mended[name].iloc[0]!r}). Choose "
+                "another column or a longer context."
+            )
+    notes.append(f"the context goes from {mended.index[0]} to {mended.index[-1]}")
+    return Loaded(mended.astype(float), str(path), tuple(notes), tuple(findings))
+
+
+def _times(what: ResampleReport, *, behind: int) -> list[Finding]:
+    """What the mending of the times says about them; ``behind`` rows come after the context."""
+    filled = what.filled / what.steps
+    moved = (what.moved + what.repeated) / what.observations
+    gaps, grid = graded(filled, *_LIMITS.missing), graded(moved, *_LIMITS.off_grid)
+    least: Severity = "note" if what.cut else "fine"
+    if behind > _LIMITS.longest_gap:
+        least = "warning"
+    found = f"{what.filled} of {what.steps} steps interpolated, at most {what.longest_gap} in a row"
+    if what.cut:
+        found += f"; {what.cut} steps lie beyond longer holes and are not used"
+    if behind:
+        found += f"; {behind} rows come after the context's end"
+    return [
+        Finding(
+            "gaps",
+            max(gaps, least, key=SEVERITIES.index),
+            filled,
+            found,
+            "interpolated stretches are smoother than the system, and the model cannot tell",
+            "fill gaps by what you know of the system, or give the file from its last hole on",
+        ),
+        Finding(
+            "sampling times",
+            max(grid, "note" if what.out_of_order else "fine", key=SEVERITIES.index),
+            moved,
+            f"{what.moved} of {what.observations} rows off the grid of {what.step}, "
+            f"{what.repeated} at times already taken, {'not ' if what.out_of_order else ''}in "
+            "order of time",
+            "one step of the model stands for the same time everywhere",
+            "resample with a step of your own choice (dynamix.preprocessing.resample)",
+        ),
+    ]
+
+
+def _as_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[Any, tuple[int, str]]]:
+    """Every column that is mostly numbers as numbers, and what entries were none."""
+    columns, unreadable = {}, {}
+    for name in frame.columns:
+        made = pd.to_numeric(frame[name], errors="coerce")
+        bad = made.isna() & frame[name].notna()
+        if bad.sum() <= _LIMITS.most_unreadable * frame[name].notna().sum() and made.notna().any():
+            columns[name] = made.astype(float)
+            unreadable[name] = (int(bad.sum()), repr(frame[name][bad].iloc[0]) if bad.any() else "")
+    return pd.DataFrame(columns, index=frame.index), unreadable
+
+
+def _chosen(numbers: pd.DataFrame, frame: pd.DataFrame, column: str, notes: list[str]) -> list[Any]:
+    """The channels asked for, or the first that could be one."""
+    by_text = {str(name): name for name in frame.columns}
+    if column:
+        asked = [column] if column in by_text else [part.strip() for part in column.split(",")]
+        for name in asked:
+            if name not in by_text:
+                raise InputError(
+                    f"no column {name!r}; the file has {', '.join(by_text) or 'none'}."
+                )
+            if by_text[name] not in numbers:
+                raise InputError(
+                    f"column {name!r} holds text, for example {frame[by_text[name]].iloc[0]!r}. "
+                    f"Columns of numbers: {', '.join(map(str, numbers.columns)) or 'none'}."
+                )
+        return [by_text[name] for name in asked]
+    passed = []
+    for name in numbers.columns:
+        steps = numbers[name].dropna().diff().dropna()
+        if not (steps != 0).any():
+            passed.append(f"{name} (constant)")
+        elif (steps > 0).all() and (steps == steps.iloc[0]).mean() > 0.9:  # rows may be missing
+            passed.append(f"{name} (a counter)")
+        else:
+            chosen = f"column {name} was chosen"
+            notes.append(f"{chosen}; passed over: {', '.join(passed)}" if passed else chosen)
+            return [name]
+    found = ", ".join(f"{name} ({dtype})" for name, dtype in frame.dtypes.items()) or "none"
+    raise InputError(f"no column of numbers that vary. Columns found: {found}.")
+
+
+def _unreadable(name: str, count: int, rows: int, example: str) -> Finding:
+    return Finding(
+        f"unreadable entries of {name}",
+        graded(count / rows, *_LIMITS.missing),
+        count / rows,
+        f"{count} entries are no number, for example {example}; they count as missing",
+        "what stands there was measured or meant by somebody",
+        "replace them by numbers, or leave the field empty",
+    )

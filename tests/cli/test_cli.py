@@ -1,0 +1,203 @@
+"""The command line as a newcomer meets it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import small_model, wave
+
+from dynamix import ForecastConfig, InputError, ModelConfig, TrainingConfig
+from dynamix.cli import main as cli
+from dynamix.systems import catalogue as systems
+
+
+@pytest.fixture
+def model(tmp_path):
+    return str(small_model().save_pretrained(tmp_path / "model"))
+
+
+@pytest.fixture
+def data(tmp_path):
+    frame = pd.DataFrame(wave(80, 2), columns=["load", "wind"])
+    frame.insert(0, "when", pd.date_range("2024-01-01", periods=80, freq="h"))
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    return str(tmp_path / "data.csv")
+
+
+def test_forecast_of_a_csv_with_dates(data, model, tmp_path, capsys):
+    out, png = tmp_path / "out.csv", tmp_path / "out.png"
+    code = cli.main(
+        [
+            *("forecast", data, "--horizon", "24", "--model", model),
+            *("--output", str(out), "--plot", str(png)),
+        ]
+    )
+    assert code == 0
+    result = pd.read_csv(out, parse_dates=["when"])
+    assert list(result.columns) == ["when", "load", "wind"]
+    assert result["when"].iloc[0] == pd.Timestamp("2024-01-04 08:00")
+    assert len(result) == 24
+    assert png.read_bytes()[:4] == b"\x89PNG"
+    assert "24" in capsys.readouterr().err
+
+
+def test_forecast_to_standard_output_equals_the_library(data, model, capsys):
+    from dynamix import forecast
+
+    arguments = ["forecast", data, "--horizon", "5", "--model", model, "--columns", "wind"]
+    assert cli.main([*arguments, "--embedding", "delay", "--seed", "3", "--no-gate-noise"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "when,wind"
+    expected = forecast(
+        pd.read_csv(data)["wind"].to_numpy(),
+        horizon=5,
+        model=model,
+        embedding="delay",
+        seed=3,
+        gate_noise=False,
+    )
+    values = [float(line.split(",")[1]) for line in lines[1:]]
+    np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "first"),
+    [
+        ("a", ["{v}"], "40"),
+        ("step,a", ["{i},{v}"], "40"),
+        (",a", ["{i},{v}"], "40"),
+        ("t,a", ["{f},{v}"], "4.0"),
+        ("day,a", ["2024-01-{d},{v}"], None),
+    ],
+)
+def test_time_columns_are_recognised(header, rows, first, model, tmp_path, capsys):
+    values = wave(40, 1)[:, 0]
+    dates = pd.date_range("2024-01-01", periods=40)
+    lines = [
+        rows[0].format(i=i, f=i / 10, v=v, d=0)
+        if "{d}" not in rows[0]
+        else f"{dates[i].date()},{v}"
+        for i, v in enumerate(values)
+    ]
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join([header, *lines]))
+    assert cli.main(["forecast", str(path), "--horizon", "2", "--model", model]) == 0
+    label = capsys.readouterr().out.splitlines()[1].split(",")[0]
+    assert label == ("2024-02-10" if first is None else first)
+
+
+def test_dates_with_gaps_can_be_left_out(data, model, capsys):
+    frame = pd.read_csv(data).drop(index=30)
+    frame.to_csv(data, index=False)
+    arguments = ["forecast", data, "--horizon", "2", "--model", model]
+    assert cli.main(arguments) == 2
+    assert "--no-time" in capsys.readouterr().err
+    assert cli.main([*arguments, "--no-time"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == ",load,wind"
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (None, [], "no file"),
+        ("", [], "not a readable CSV"),
+        ("a,b\n", [], "empty"),
+        ("a\n1\n", [], "at least 2 steps"),
+        ("a\n1\nx\n3\n", [], "neither numbers nor dates"),
+        ("a,b\n1,x\n2,y\n", [], "'b'"),
+        ("a\n1\n\n3\n", ["--horizon", "0"], "horizon"),
+        ("a\n1\n2\n4\n", ["--columns", "aa"], "Did you mean 'a'"),
+        ("a\n1\n2\n4\n", ["--time", "b"], "unknown column 'b'"),
+        ("a\n1\n2\n4\n", ["--context", "1"], "context"),
+        ("a\n1\n2\n4\n", ["--model", "dynamix-4d"], "dynamix-3d"),
+        ("a\n1\n2\n4\n", ["--output", "no/such/folder/x.csv"], "folder does not exist"),
+        ("a\n1\n2\n4\n", ["--plot", "no/such/folder/x.png"], "folder does not exist"),
+        ("a\n5\n5\n5\n", [], "constant"),
+    ],
+)
+def test_unusable_input_is_one_message_and_exit_code_2(
+    content, options, message, model, tmp_path, capsys
+):
+    path = tmp_path / "bad.csv"
+    if content is not None:
+        path.write_text(content)
+    arguments = ["forecast", str(path), "--horizon", "3", "--model", model, *options]
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["forcast"], ["forecast", "x.csv"], ["forecast", "x", "--horizon", "2.5"]],
+)
+def test_wrong_usage_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage: dynamix" in capsys.readouterr().err
+
+
+def test_every_config_field_is_a_flag(capsys):
+    commands = {"train": (ModelConfig, TrainingConfig), "forecast": (ForecastConfig,)}
+    for command, kinds in commands.items():
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        text = capsys.readouterr().out
+        for kind in kinds:
+            for field in dataclasses.fields(kind):
+                assert f"--{field.name.replace('_', '-')}" in text
+                assert field.metadata["help"]
+
+
+TRAIN = [
+    *("train", "--epochs", "2", "--batches-per-epoch", "2", "--batch-size", "2"),
+    *("--context-length", "20", "--window", "8", "--overlap", "4", "--latent-dims", "5"),
+    *("--experts", "2", "--validation-context", "30", "--validation-horizon", "20"),
+]
+
+
+def test_train_on_own_data_then_resume_and_forecast(tmp_path, data, capsys):
+    np.save(tmp_path / "own.npy", wave(200))
+    run = str(tmp_path / "run")
+    arguments = [*TRAIN, "--data", str(tmp_path / "own.npy"), "--output", run]
+    assert cli.main(arguments) == 0
+    assert "benchmark --model" in capsys.readouterr().err
+    assert cli.main(arguments) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert cli.main([*arguments, "--resume"]) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["model"]["experts"] == 2
+    model = str(tmp_path / "run" / "model.safetensors")
+    assert cli.main(["forecast", data, "--horizon", "2", "--model", model]) == 0
+
+
+def test_train_refuses_contradictions(tmp_path, capsys):
+    assert cli.main([*TRAIN, "--output", str(tmp_path / "r"), "--relu-units", "9"]) == 2
+    assert "relu_units" in capsys.readouterr().err
+
+
+def test_benchmark_runs_on_larger_flows_by_their_dimensions(monkeypatch, capsys):
+    asked = {}
+
+    def run(model, **options):
+        asked.update(options)
+        raise InputError("seen")
+
+    monkeypatch.setattr("dynamix.evaluation.benchmark.run", run)
+    assert cli.main(["benchmark", "--dims", "5", "6"]) == 2
+    assert asked["names"] == systems.catalogue(dims=(5, 6))
+    assert cli.main(["benchmark", "--systems", "all"]) == 2
+    assert asked["names"] == sorted({*systems.split()["train"], *systems.split()["test"]})
+    for wrong, told in (
+        (["--dims", "3"], "takes numbers from 4 to 6"),
+        (["--dims", "4", "--systems", "Lorenz"], "both say what to run on"),
+    ):
+        assert cli.main(["benchmark", *wrong]) == 2
+        assert told in capsys.readouterr().err

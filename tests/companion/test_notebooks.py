@@ -1,0 +1,360 @@
+"""The runner: parameters, failures, records, sweeps; and what makes a stamp stale."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dynamix import InputError
+from dynamix.cli import main as cli
+from dynamix.companion import notebooks, stamps
+from dynamix.companion import sweep as sweeps
+from dynamix.companion.notebooks import Parameter
+
+
+def make_notebook(path, *sources, tags=("parameters",)):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = list(tags)
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
+    return path
+
+
+def test_running_sets_parameters_and_two_runs_are_the_same_bytes(tmp_path):
+    path = make_notebook(tmp_path / "a.ipynb", 'x, names = 1, ()\nx = 1\nt = ("a",)', "print(x, t)")
+    values = {"x": 5, "t": ("b", "c")}
+    outputs = [notebooks.run(path, tmp_path / f"{i}.ipynb", values=values) for i in range(2)]
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    cells = nbformat.read(outputs[0], as_version=4).cells
+    assert cells[-1].outputs[0].text == "5 ['b', 'c']\n"
+
+
+def test_unknown_parameters_and_wrong_types_are_refused(tmp_path):
+    path = make_notebook(tmp_path / "a.ipynb", "context_length = 1")
+    with pytest.raises(InputError, match="Did you mean 'context_length'"):
+        notebooks.run(path, tmp_path / "out.ipynb", values={"contextlength": 5})
+    with pytest.raises(InputError, match=r"must be int, such as 1; found 'long' \(str\)"):
+        notebooks.run(path, tmp_path / "out.ipynb", values={"context_length": "long"})
+    assert not (tmp_path / "out.ipynb").exists()
+    with pytest.raises(InputError, match="no notebook"):
+        notebooks.run(tmp_path / "b.ipynb", tmp_path / "out.ipynb")
+    (tmp_path / "c.ipynb").write_text("no json")
+    with pytest.raises(InputError, match="is not a notebook"):
+        notebooks.parameters(tmp_path / "c.ipynb")
+    with pytest.raises(InputError, match="plain value"):
+        notebooks.parameters(make_notebook(tmp_path / "d.ipynb", "x = print"))
+
+
+@pytest.mark.parametrize(
+    ("default", "annotation", "good", "bad"),
+    [
+        (1, None, [2, -3], [1.5, True, "1"]),
+        (0.5, None, [1, 2.5], [True, "0.5"]),
+        (True, None, [False], [0, "true"]),
+        ("a", None, ["b", ""], [1, None]),
+        (("a", "b"), None, [["c"], ("d",), []], ["c", [1], ("a", 2)]),
+        ((), None, [["c"], [1]], ["c"]),
+        (None, None, [1, "a", None], []),
+        (None, "str | None", ["a", None], [1, ["a"]]),
+        (3, "int | list[int]", [4, [1, 2]], ["4", 1.5]),
+    ],
+)
+def test_types_follow_the_default_or_its_annotation(default, annotation, good, bad):
+    parameter = Parameter("p", default, annotation)
+    assert all(parameter.accepts(value) for value in good)
+    assert not any(parameter.accepts(value) for value in bad)
+
+
+words = st.text("abcXYZ_", min_size=1)
+
+
+@given(
+    st.one_of(
+        st.integers(),
+        st.floats(allow_nan=False),
+        st.booleans(),
+        words,
+        st.lists(words, min_size=2).map(tuple),
+        st.lists(st.integers(), min_size=2).map(tuple),
+    )
+)
+def test_a_value_survives_the_command_line(value):
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    assert Parameter("p", value).parse(text) == value
+
+
+def test_a_failure_points_at_chapter_section_and_cell_and_keeps_what_ran(tmp_path):
+    path = make_notebook(tmp_path / "a.ipynb", "x = 1", "print('so far')", "1 / 0", "print('on')")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# Dividing\n\n*After this*"))
+    notebook.cells.insert(3, nbformat.v4.new_markdown_cell("## By nothing"))
+    nbformat.write(notebook, path)
+    out = tmp_path / "out.ipynb"
+    with pytest.raises(notebooks.NotebookError) as caught:
+        notebooks.run(path, out)
+    for part in ("'Dividing' (a.ipynb)", "cell 5", "'By nothing'", "ZeroDivisionError", str(out)):
+        assert part in str(caught.value)
+    text = out.read_text()
+    assert "so far" in text
+    assert "ZeroDivisionError" in text
+
+
+def test_records_come_back_and_progress_is_told(tmp_path):
+    code = (
+        "import numpy as np\nfrom dynamix.companion.notebooks import record\n"
+        'record("a", x)\nrecord("b", np.float32(0.5))\nrecord("c", float("nan"))\n'
+        'record("a", x + 1)'
+    )
+    path = make_notebook(tmp_path / "a.ipynb", "x = 1", code)
+    heard = []
+    notebooks.run(path, tmp_path / "o.ipynb", progress=lambda *told: heard.append(told))
+    kept = notebooks.recorded(tmp_path / "o.ipynb")
+    assert np.isnan(kept.pop("c"))
+    assert kept == {"a": 2, "b": 0.5}
+    assert [told[:2] for told in heard] == [(1, 2), (2, 2)]
+    with pytest.raises(InputError, match="one number"):
+        notebooks.record("a", np.zeros(3))
+
+
+def test_a_sweep_is_a_table_with_provenance_and_a_failed_run_is_a_row(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    code = 'from dynamix.companion.notebooks import record\nrecord("inverse", 1 / x)\nrecord("n", len(t))'
+    path = make_notebook(tmp_path / "a.ipynb", 'x = 1.0\nt = ("a",)', code)
+    grid = sweeps.parse_grid(path, [("x", "0,2"), ("t", "a,b")])
+    assert grid == {"x": [0, 2], "t": [("a", "b")]}
+    arguments = ["sweep", str(path), "-p", "x", "0,2", "-p", "t", "a,b", "--output", "out.csv"]
+    assert cli.main(arguments) == 2
+    assert "1 of 2 runs failed; the first: chapter 'a'" in capsys.readouterr().err
+    table = pd.read_csv("out.csv")
+    assert list(table["x"]) == [0, 2]
+    assert table["inverse"].tolist()[1] == 0.5
+    assert table["n"].tolist()[1] == 2
+    assert "ZeroDivisionError" in table["error"][0]
+    record = json.loads((tmp_path / "out.json").read_text())
+    assert record["command"].startswith("dynamix sweep a.ipynb -p x 0,2")
+    assert record["settings"]["grid"] == {"x": [0, 2], "t": [["a", "b"]]}
+    with pytest.raises(InputError, match="unknown parameter"):
+        sweeps.parse_grid(path, [("y", "1")])
+
+
+def test_the_command_line_runs_a_notebook(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = make_notebook(tmp_path / "a.ipynb", "x = 1", "print(x)")
+    assert cli.main(["run", str(path), "-p", "x", "7"]) == 0
+    assert nbformat.read("a-run.ipynb", as_version=4).cells[-1].outputs[0].text == "7\n"
+    assert cli.main(["run", str(path), "-p", "x", "much"]) == 2
+    assert cli.main(["run", str(path), str(path)]) == 2
+    assert "Name another output" in capsys.readouterr().err
+
+
+def test_problems_are_found(tmp_path):
+    path = make_notebook(tmp_path / "a.ipynb", "x = 1", "y = 2", tags=())
+    notebook = nbformat.read(path, as_version=4)
+    for number, cell in zip((1, 3), notebook.cells, strict=True):
+        cell.execution_count = number
+    output = nbformat.v4.new_output
+    notebook.cells[0].outputs = [
+        output("stream", name="stdout", text="see /home/me/x"),
+        output("stream", name="stdout", text="UserWarning: do not"),
+        output("stream", name="stderr", text="a warning"),
+        output("error", ename="ValueError", evalue="", traceback=[]),
+        output("display_data", data={"image/png": "abc"}),
+    ]
+    nbformat.write(notebook, path)
+    found = "\n".join(notebooks.problems(path))
+    for expected in (
+        "0 cells",
+        "[1, 3]",
+        "a path",
+        "shows a warning",
+        "standard error",
+        "ValueError",
+        "alternative",
+    ):
+        assert expected in found
+
+
+@pytest.mark.parametrize(
+    ("tag", "found"),
+    [
+        ('<img alt="a curve" src="data:image/png;base64,ab/home/cd">', 0),  # no path: a picture
+        ('<img alt="" src="data:image/png;base64,ab">', 1),
+        ('<img src="data:image/png;base64,ab">', 1),
+        ('<img alt="a curve" src="/home/me/a.png">', 1),
+    ],
+)
+def test_pictures_in_html_need_an_alternative_text_of_their_own(tmp_path, tag, found):
+    path = make_notebook(tmp_path / "a.ipynb", "x = 1")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].execution_count = 1
+    both = {"text/html": f"<div>{tag}</div>", "image/png": "abc"}
+    notebook.cells[0].outputs = [nbformat.v4.new_output("display_data", data=both)]
+    nbformat.write(notebook, path)
+    assert len(notebooks.problems(path)) == found
+
+
+# --- stamps ------------------------------------------------------------------------------------
+
+LIBRARY = {
+    "__init__": '_NAMES = {"forecast": "one"}\n',
+    "one": (
+        '"""One."""\nfrom . import two\nfrom .two import helper\nLIMIT = 3\n\n'
+        "def forecast(x):\n    return helper(x) + two.other(LIMIT)\n\n"
+        "def unused():\n    return 1\n"
+    ),
+    "two": (
+        "def helper(x):\n    return x\n\ndef other(x):\n    return Box(x).deep()\n\n"
+        "class Box:\n    def __init__(self, x):\n        self.x = x\n\n"
+        "    def deep(self):\n        from .three import bottom\n        return bottom(self.x)\n\n"
+        "def idle():\n    return 2\n"
+    ),
+    "three": "def bottom(x):\n    return x\n\ndef side(x):\n    return x\n",
+}
+
+
+@pytest.fixture
+def library(tmp_path):
+    """A project with a small library of the same name; returns how to edit it."""
+    folder = tmp_path / "src" / "dynamix"
+    folder.mkdir(parents=True)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "book").mkdir()
+    for name, text in LIBRARY.items():
+        (folder / f"{name}.py").write_text(text)
+    (tmp_path / "results" / "a.csv").write_text("x\n1\n")
+
+    def edit(module, old, new):
+        text = (folder / f"{module}.py").read_text()
+        assert old in text
+        (folder / f"{module}.py").write_text(text.replace(old, new))
+        stamps._modules.cache_clear()
+
+    return tmp_path, edit
+
+
+def stamped(root, *sources):
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in sources]
+    )
+    made = stamps.make(notebook, root=root, files=["results/a.csv"])
+    notebook.metadata["dynamix"] = {"stamp": made}
+    return notebook
+
+
+def test_only_what_the_cells_lead_to_makes_a_notebook_stale(library):
+    root, edit = library
+    notebook = stamped(root, "import dynamix", "%time 1\ny = dynamix.forecast(1)  # forecast")
+    assert set(notebook.metadata["dynamix"]["stamp"]["source"]) == {
+        "dynamix.one",
+        "dynamix.two",
+        "dynamix.three",
+    }
+    assert stamps.reasons(notebook, root=root) == []
+    for module, old, new in (
+        ("one", '"""One."""', '"""Another text."""'),
+        ("one", "def forecast(x):\n", 'def forecast(x):\n    """Say more."""  # and this\n\n'),
+        ("one", "return 1", "return 7"),
+        ("two", "return 2", "return 7"),
+        ("three", "def side(x):\n    return x", "def side(x):\n    return 7 * x"),
+    ):
+        edit(module, old, new)
+        assert stamps.reasons(notebook, root=root) == [], (module, new)
+    edit("three", "def bottom(x):\n    return x", "def bottom(x):\n    return 7 * x")
+    assert stamps.reasons(notebook, root=root) == ["src: dynamix.three changed"]
+    edit("one", "LIMIT = 3", "LIMIT = 4")
+    assert "src: dynamix.one changed" in stamps.reasons(notebook, root=root)
+
+
+def test_cells_and_files_make_a_notebook_stale(library):
+    root, _ = library
+    notebook = stamped(root, "from dynamix import one", "one.forecast(1)")
+    notebook.cells[1].source = "one.forecast( 1 )  # only dressed up"
+    assert stamps.reasons(notebook, root=root) == []
+    notebook.cells[1].source = "one.forecast(2)"
+    (root / "results" / "a.csv").write_text("x\n2\n")
+    assert stamps.reasons(notebook, root=root) == [
+        "code cell 2 changed",
+        "results/a.csv changed",
+    ]
+    (root / "results" / "a.csv").unlink()
+    assert "results/a.csv is not used or not there any more" in stamps.reasons(notebook, root=root)
+    notebook.cells.append(nbformat.v4.new_code_cell("one.unused()"))
+    assert "3 code cells instead of 2" in stamps.reasons(notebook, root=root)
+    assert stamps.reasons(nbformat.v4.new_notebook(), root=root) == ["it has no stamp"]
+
+
+def test_a_module_passed_on_as_a_whole_counts_as_a_whole(library):
+    root, edit = library
+    notebook = stamped(root, "from dynamix import three as t", "f = t\nf.side(1)")
+    edit("three", "def side(x):\n    return x", "def side(x):\n    return 7 * x")
+    assert stamps.reasons(notebook, root=root) == ["src: dynamix.three changed"]
+
+
+def test_a_registry_leads_to_what_it_names(library):
+    root, edit = library
+    edit("one", "def unused():\n    return 1", 'TABLE = {"side": "three:side", "no": "a:b"}')
+    notebook = stamped(root, "from dynamix import one", 'one.TABLE["side"]')
+    assert stamps.reasons(notebook, root=root) == []
+    edit("three", "def bottom(x):\n    return x", "def bottom(x):\n    return 7 * x")
+    assert stamps.reasons(notebook, root=root) == []
+    edit("three", "def side(x):\n    return x", "def side(x):\n    return 7 * x")
+    assert stamps.reasons(notebook, root=root) == ["src: dynamix.three changed"]
+
+
+def test_whatever_runs_was_reached(tmp_path, monkeypatch):
+    """The graph of names against what Python really calls."""
+    monkeypatch.setenv("DYNAMIX_CACHE", str(tmp_path))
+    code = (
+        "import numpy as np\nfrom dynamix import benchmark, forecast, metrics, plotting, systems\n"
+        "x = np.sin(np.arange(900.0)[:, None] / [5.0, 7.0, 9.0])\n"
+        'y = forecast(x[:400], horizon=500, engine="torch", gate_noise=False)\n'
+        "metrics.mase(forecast=y, truth=x[400:])\nplotting.spectra(forecast=y, truth=x[400:])\n"
+        "systems.split()\nbenchmark.measure(y, x[400:], config=benchmark.BenchmarkConfig())\n"
+    )
+    source, called = ROOT / "src" / "dynamix", set()
+
+    def hear(frame, event, _):
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and path.parent == source:
+            called.add((f"dynamix.{path.stem}", frame.f_code.co_qualname.split(".")[0]))
+
+    exec(code, {})  # what runs at import is not asked for
+    sys.setprofile(hear)
+    try:
+        exec(code, {})
+    finally:
+        sys.setprofile(None)
+    library = stamps._Library(source)
+    library.visit(stamps._Module("", ast.parse(code)), whole=True)
+    assert len(called) > 20
+    assert {call for call in called if call[0] != "dynamix.__init__"} <= library.seen
+
+
+def test_the_runner_stamps_with_the_files_that_were_opened(library):
+    root, _ = library
+    code = (
+        "from pathlib import Path\nimport pandas as pd\n"
+        'table = pd.read_csv(Path.cwd().parent / "results" / "a.csv")'
+    )
+    path = make_notebook(root / "book" / "a.ipynb", "x = 1", code)
+    assert notebooks.stale(path)[0].startswith("a.ipynb is stale: it has no stamp. Run: python")
+    notebooks.run(path, path)
+    stamp = nbformat.read(path, as_version=4).metadata["dynamix"]["stamp"]
+    assert set(stamp["files"]) == {"results/a.csv"}
+    assert notebooks.stale(path) == []
+    (root / "results" / "a.csv").write_text("x\n2\n")
+    assert "results/a.csv changed. Run: python src/dynamix/companion/run.py a" in "".join(
+        notebooks.stale(path)
+    )

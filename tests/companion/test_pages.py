@@ -1,0 +1,118 @@
+"""The built pages in a real browser: they ask nobody for anything, and complain of nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from helpers import ROOT
+
+HTML = ROOT / "_build" / "html"
+PAGES = sorted(path.name for path in HTML.glob("*.html") if path.name != "index.html")
+PATIENCE = 300_000  # milliseconds: a busy machine is no fault of a page
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+# What the eye needs to tell text from its ground (WCAG 2.1, 1.4.3: 4.5 for small text, 3 for
+# large). Checked at 3: code colours are the theme's.
+CONTRAST = """() => {
+  const channel = c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const parse = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = c => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
+  const ground = element => {
+    for (let e = element; e; e = e.parentElement) {
+      const c = parse(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || (c.length === 4 && c[3] > 0.5)) return c;
+    }
+    return [255, 255, 255];
+  };
+  const bad = [];
+  for (const e of document.querySelectorAll('article p, article li, article td, article th, ' +
+      'article h1, article h2, article a, article pre, .bd-sidebar a, .bd-toc a')) {
+    if (!e.innerText || !e.innerText.trim() || !e.getClientRects().length) continue;
+    const [a, b] = [light(parse(getComputedStyle(e).color)), light(ground(e))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 3) bad.push(`${e.tagName} ${ratio.toFixed(1)} ${e.innerText.slice(0, 40)}`);
+  }
+  return bad;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as p:
+        named = next(filter(None, map(shutil.which, BROWSERS)), None)
+        if named is None and not os.path.exists(p.chromium.executable_path):
+            pytest.skip("no Chromium here: install one, or run playwright install chromium")
+        started = p.chromium.launch(
+            executable_path=named, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        yield started
+        started.close()
+
+
+@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
+@pytest.mark.parametrize("name", PAGES or ["none"])
+def test_a_page_asks_no_other_host_logs_no_error_and_is_legible(browser, name):
+    for theme in ("light", "dark"):
+        context = browser.new_context(color_scheme=theme, viewport={"width": 1200, "height": 900})
+        page = context.new_page()
+        asked, errors = [], []
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
+        page.on(
+            "console",
+            lambda message, errors=errors: (
+                errors.append(message.text) if message.type == "error" else None
+            ),
+        )
+        page.goto((HTML / name).as_uri(), wait_until="load", timeout=PATIENCE)
+        page.wait_for_timeout(200)
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+        assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+        assert errors == []
+        assert page.evaluate(CONTRAST) == []
+        context.close()
+
+
+@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
+@pytest.mark.parametrize("name", PAGES or ["none"])
+def test_a_page_fits_a_phone(browser, name):
+    context = browser.new_context(viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    page.goto((HTML / name).as_uri(), wait_until="load", timeout=PATIENCE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+
+
+# What is wider than its column and cannot be pushed aside: it would be cut off
+CUT = """() => {
+  const bad = [];
+  const looked = 'article table.dataframe, .stream pre, mjx-container';
+  for (const e of document.querySelectorAll(looked)) {
+    let frame = e;
+    while (frame && !['auto', 'scroll'].includes(getComputedStyle(frame).overflowX))
+      frame = frame.parentElement;
+    const right = e.getBoundingClientRect().right;
+    const article = document.querySelector('article').getBoundingClientRect().right;
+    if (!frame && right > article + 1) bad.push(e.innerText.slice(0, 40));
+    if (e.matches('pre') && e.scrollWidth > e.clientWidth + 1) bad.push(e.innerText.slice(0, 40));
+    if (e.matches('.dataframe') && [...e.querySelectorAll('thead th')].some(
+        th => getComputedStyle(th).textAlign !== getComputedStyle(e.querySelector('td')).textAlign))
+      bad.push('headings: ' + e.innerText.slice(0, 40));
+  }
+  return bad;
+}"""
+
+
+@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
+@pytest.mark.parametrize("name", [n for n in PAGES if n[:2].isdigit()] or ["none"])
+def test_outputs_of_a_chapter_are_not_cut_off(browser, name):
+    for width in (390, 1280):
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        page = context.new_page()
+        page.goto((HTML / name).as_uri(), wait_until="load", timeout=PATIENCE)
+        assert page.evaluate(CUT) == []
+        context.close()

@@ -1,0 +1,603 @@
+"""The benchmark: its data, its measures, its statistics, and that nothing about a run matters."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers import small_model, wave
+from torch.func import jvp
+
+from dynamix import BenchmarkConfig, DynaMix, InputError
+from dynamix.cli import main as cli
+from dynamix.engine import tangent as lyapunov
+from dynamix.evaluation import benchmark, statistics
+from dynamix.metrics import reconstruction as metrics
+from dynamix.systems import catalogue as systems
+
+SHORT = BenchmarkConfig(context=200, horizon=300, starts=2, lyapunov_steps=30)
+NAMES = ["Rossler", "Lorenz", "Duffing"]
+
+
+def same_but_seconds(a: pd.DataFrame, b: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(
+        a.drop(columns="seconds"), b.drop(columns="seconds"), check_exact=True
+    )
+
+
+@pytest.fixture
+def one_each(monkeypatch):
+    """A batch per system, so that a short run has several."""
+    monkeypatch.setattr(benchmark, "_BATCH", 1)
+
+
+# data
+
+
+def test_starts_follow_one_another_and_the_first_is_that_of_a_single_start():
+    one, three = (
+        benchmark.stretches("Rossler", dataclasses.replace(SHORT, starts=n)) for n in (1, 3)
+    )
+    whole = systems.trajectory("Rossler", n=800)
+    np.testing.assert_array_equal(one[0], whole)
+    for start, x in enumerate(three):
+        assert x.shape == (800, 3)  # context, truth, ceiling
+        np.testing.assert_array_equal(x, systems.trajectory("Rossler", n=1800)[500 * start :][:800])
+
+
+def test_all_starts_and_near_settings_share_one_cached_trajectory(cache):
+    for context in (200, 210):
+        config = dataclasses.replace(SHORT, context=context, starts=3)
+        benchmark.stretches("Rossler", config)
+    (file,) = (cache / "trajectories").glob("*")
+    with np.load(file) as stored:
+        assert stored["values"].shape == (2000, 3)
+
+
+def test_no_start_begins_where_transient_chaos_has_died():
+    parts = benchmark.stretches("PanXuZhou", BenchmarkConfig())
+    firsts = np.stack([x[0] for x in parts])
+    assert len(np.unique(firsts, axis=0)) == 5
+    for x in parts:
+        assert (x[2000:12_000].std(axis=0) > 3).all()
+
+
+# rows
+
+
+def test_rows_and_starts():
+    table = benchmark.run(small_model(), config=SHORT, names=["Rossler", "Torus"])
+    assert list(table.columns) == list(benchmark.COLUMNS)
+    assert list(table["system"]) == ["Rossler", "Rossler", "Torus", "Torus"]
+    assert list(table["start"]) == [0, 1, 0, 1]
+    assert not table[table["system"] == "Rossler"]["d_stsp"].duplicated().any()
+    assert table["fate"].isin(metrics.FATES).all()
+    assert table["quiet_fate"].isin(metrics.FATES).all()
+    # a torus has no Lyapunov time
+    chaotic = [np.isfinite(systems.lyapunov_time(name)) for name in table["system"]]
+    for column in ("vpt", "lyapunov", "quiet_lyapunov"):
+        assert list(table[column].notna()) == chaotic
+
+
+def test_a_row_does_not_depend_on_the_rows_beside_it():
+    model = small_model()
+    table = benchmark.run(model, config=SHORT, names=NAMES)
+    alone = benchmark.run(model, config=dataclasses.replace(SHORT, starts=1), names=["Lorenz"])
+    first = table[(table["system"] == "Lorenz") & (table["start"] == 0)]
+    same_but_seconds(alone, first.reset_index(drop=True))
+
+
+def test_the_exponent_of_a_row_is_the_models_own(monkeypatch):
+    monkeypatch.setattr(benchmark, "_TRANSIENT", 10)
+    model = small_model()
+    row = benchmark.run(model, config=SHORT, names=["Rossler"]).iloc[0]
+    x = benchmark.stretches("Rossler", SHORT)[0][:200].astype(np.float64)
+    scaled = (x - x.mean(axis=0)) / x.std(axis=0, ddof=1)
+    exponent = dynamics.largest_lyapunov_exponent(model.double(), scaled, steps=30, transient=10)
+    told = row["quiet_lyapunov"] / systems.lyapunov_time("Rossler")
+    assert told == pytest.approx(exponent, abs=1e-5)  # the row's weights are float32's
+
+
+def test_rivals_have_fates_but_no_exponents():
+    table = benchmark.run("parrot", config=SHORT, names=["Rossler"])
+    assert table[["lyapunov", "quiet_lyapunov", "quiet_fate"]].isna().all(axis=None)
+    assert table["fate"].notna().all()
+    assert set(benchmark.run("mean", config=SHORT, names=["Rossler"])["fate"]) == {"fixed point"}
+
+
+def test_every_forecaster_is_a_rival_and_divergence_counts_as_a_failure(tmp_path, monkeypatch):
+    pytest.importorskip("pydmd")
+    table = benchmark.run("dmd", config=SHORT, names=["Rossler"], output=tmp_path / "dmd.csv")
+    assert table["mase"].notna().all()
+    _, record = benchmark.read(tmp_path / "dmd.csv")
+    assert record["model"] == "dmd"
+    assert "pydmd" in record["versions"]
+    assert record["command"].startswith("dynamix benchmark --model dmd ")
+
+    def explode(context, horizon, *, seed):
+        return np.repeat(context[-1:], horizon, axis=0) * np.exp(np.arange(horizon))[:, None]
+
+    monkeypatch.setattr("dynamix.baselines.regression.dmd", explode)
+    table = benchmark.run("dmd", config=SHORT, names=["Rossler"])
+    assert table[["d_h"]].isna().all(axis=None)
+    assert set(table["fate"]) == {"escape"}
+
+
+def test_the_ceiling_is_near_perfect_and_the_mean_is_not():
+    ceiling, mean = (
+        benchmark.summary(benchmark.run(rival, config=SHORT, names=["Rossler", "Lorenz"]))
+        for rival in ("ceiling", "mean")
+    )
+    assert ceiling.loc["d_stsp", "median"] < mean.loc["d_stsp", "median"]
+    assert ceiling.loc["d_h", "median"] < 0.3
+    assert mean.loc["d_h", "median"] == 1.0
+
+
+def test_unusable_input(tmp_path):
+    with pytest.raises(InputError, match="Did you mean 'Lorenz'"):
+        benchmark.run("parrot", names=["Lorens"])
+    with pytest.raises(InputError, match="no system"):
+        benchmark.run("parrot", names=[])
+    with pytest.raises(InputError, match=r"unknown model 'dynamix-9d'.*dynamix-3d"):
+        benchmark.run("dynamix-9d", names=["Lorenz"])
+    with pytest.raises(InputError, match="no output"):
+        benchmark.run("parrot", names=["Lorenz"], resume=True)
+    with pytest.raises(InputError, match="workers"):
+        benchmark.run("parrot", names=["Lorenz"], workers=0)
+    for wrong in ({"starts": 0}, {"horizon": 2.5}, {"mase_steps": 20, "horizon": 10}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            BenchmarkConfig(**wrong)
+
+
+# fates
+
+T = np.arange(4000.0)
+
+
+@pytest.mark.parametrize(
+    ("series", "expected"),
+    [
+        (np.exp(-T / 100) * np.sin(T / 7), "fixed point"),
+        (np.full(4000, 0.3), "fixed point"),
+        (np.sin(2 * np.pi * T / 50.37), "cycle"),
+        (np.sign(np.sin(2 * np.pi * T / 1000)) + np.sin(2 * np.pi * T / 40), "cycle"),
+        (np.exp(-T / 300) + np.sin(T / 7), "cycle"),  # once it has settled
+        (np.sin(T / 7) + np.sin(T / 7 * 0.618034), "chaotic/other"),
+        (np.random.default_rng(0).normal(size=4000).clip(-3, 3), "chaotic/other"),
+        (np.sin(T / 7) + 0.1 * np.random.default_rng(0).normal(size=4000), "chaotic/other"),
+        (T / 4000, "chaotic/other"),
+        (np.where(T == 17, 6.0, np.sin(T / 7)), "escape"),
+        (np.where(T == 17, np.nan, np.sin(T / 7)), "escape"),
+        (np.where(T == 17, np.inf, np.sin(T / 7)), "escape"),
+        (np.exp(T / 100), "escape"),
+    ],
+)
+def test_fates_known_by_construction(series, expected):
+    context = np.sin(np.arange(500) / 7)
+    assert metrics.fate(forecast=series, context=context) == expected
+    scaled = metrics.fate(forecast=1e3 * series - 50, context=1e3 * context - 50)
+    assert scaled == expected
+
+
+def test_fates_of_known_systems_and_of_several_series():
+    chaos = systems.trajectory("Lorenz", n=12_000).astype(np.float64)
+    cycle = systems.trajectory("Rossler", n=12_000, transient=5000, parameters={"c": 2.5})
+    x = np.stack([chaos, cycle], axis=1)
+    fates = metrics.fate(forecast=x[2000:], context=x[:2000])
+    assert list(fates) == ["chaotic/other", "cycle"]
+    with pytest.raises(InputError, match="context must be finite"):
+        metrics.fate(forecast=x, context=np.full_like(x, np.nan))
+
+
+def test_closest_return_is_the_least_mean_distance_over_lags():
+    x = np.cumsum(np.random.default_rng(3).normal(size=(301, 2)), axis=0)
+    y = (x - x.mean(axis=0)) / x.std(axis=0)
+    errors = [np.sqrt(np.mean((y[lag:] - y[: len(y) - lag]) ** 2)) for lag in range(151)]
+    away = next(i for i, error in enumerate(errors) if error > 1)
+    assert metrics.closest_return(x) == pytest.approx(min(errors[away:]), rel=1e-9)
+
+
+# exponents
+
+
+@pytest.mark.parametrize("kind", ["alrnn", "clipped_shallow_plrnn"])
+@pytest.mark.parametrize("dims", [1, 3])
+@pytest.mark.parametrize("noisy", [False, True])
+def test_the_compiled_exponent_equals_automatic_differentiation(kind, dims, noisy):
+    model = small_model(seed=1, expert_kind=kind, observed_dims=dims, hidden_units=6).double()
+    series = torch.from_numpy(np.stack([wave(60, dims, seed=s) for s in range(2)], axis=1))
+    eps = np.random.default_rng(0).normal(size=(45, dims)) if noisy else None
+    with torch.no_grad():
+        model.gate.tau_att.fill_(0.3)
+        model.gate.tau_gate.fill_(0.5)
+    found = lyapunov.largest_exponents(model, series, steps=40, transient=5, noise=eps)
+    for s in range(2):
+        with torch.no_grad():
+            read = model.gate.read(series[:, s : s + 1])
+            z, logs = model.initial_state(series[-1, s : s + 1]), []
+            v = torch.from_numpy(np.random.default_rng(0).standard_normal((7, 1)).T.copy())
+            for t in range(45):
+                kick = None if eps is None else torch.from_numpy(eps[t : t + 1])
+                z, v = jvp(lambda a, k=kick, r=read: model.step(a, r, k, None, a)[0], (z,), (v,))
+                logs.append(float(v.norm().log()))
+                v = v / v.norm()
+        assert found[s] == pytest.approx(np.mean(logs[5:]), abs=1e-9)
+
+
+def test_models_with_unknown_parts_have_no_compiled_exponent(caplog):
+    model = small_model()
+    assert lyapunov.supports(model)
+    model.gate.more = torch.nn.Parameter(torch.zeros(1))
+    assert not lyapunov.supports(model)
+    table = benchmark.run(model, config=SHORT, names=["Rossler"])
+    assert table[["lyapunov", "quiet_lyapunov"]].isna().all(axis=None)
+    assert "no Lyapunov exponents" in caplog.text
+    assert "lyapunov" not in benchmark.summary(table).index
+
+
+def test_a_diverging_model_has_an_infinite_exponent_and_counts_as_a_failure():
+    model = small_model()
+    with torch.no_grad():
+        model.experts.A.fill_(3.0)
+    table = benchmark.run(model, config=SHORT, names=["Rossler"])
+    assert np.isinf(table[["lyapunov", "quiet_lyapunov"]]).all(axis=None)
+    assert (table["fate"] == "escape").all()
+    assert (benchmark.summary(table).loc[["d_h", "lyapunov"], "failures"] == 2).all()
+
+
+# statistics
+
+
+def test_a_failure_counts_as_worst_and_is_shown():
+    config = dataclasses.replace(SHORT, starts=1)
+    table = benchmark.run("parrot", config=config, names=NAMES)
+    table.loc[0, "d_stsp"] = np.nan
+    summary = benchmark.summary(table)
+    assert summary.loc["d_stsp", "failures"] == 1
+    assert summary.loc["d_stsp", "systems"] == 3
+    assert summary.loc["d_stsp", "upper quartile"] == np.inf
+    assert np.isfinite(summary.loc["d_stsp", "median"])
+
+
+def made_up(values: dict[str, list[float]], **others: object) -> pd.DataFrame:
+    """A table whose every error is the given one, per system and start."""
+    rows = [(name, s, v) for name, starts in values.items() for s, v in enumerate(starts)]
+    frame = pd.DataFrame(rows, columns=["system", "start", "d_stsp"])
+    return frame.assign(d_h=frame["d_stsp"], mase=frame["d_stsp"], **others)
+
+
+def test_starts_are_averaged_before_systems():
+    nan = float("nan")
+    table = made_up({"a": [1, 2, 9], "b": [5, nan, nan], "c": [4, nan, 3]})
+    assert list(benchmark.per_system(table)["d_stsp"]) == [2, np.inf, 4]
+    row = benchmark.summary(table).loc["d_stsp"]
+    assert (row["median"], row["interval low"], row["interval high"]) == (4, 2, np.inf)
+    assert (row["systems"], row["forecasts"], row["failures"]) == (3, 9, 3)
+
+
+@pytest.mark.parametrize("mean", [False, True])
+@pytest.mark.parametrize("level", [0.95, 0.7, 0.3])
+def test_bootstrap_equals_the_enumeration_of_all_draws(mean, level):
+    values = np.array([1.0, 2.0, 4.0, 11.0, 27.0])
+    draws = np.array(list(itertools.product(values, repeat=5)))  # all 3,125 are equally likely
+    exact = np.sort(draws.mean(axis=1) if mean else np.median(draws, axis=1))
+    low, high = statistics.bootstrap(values, draws=40_000, seed=1, mean=mean, level=level)
+    for found, q in ((low, (1 - level) / 2), (high, (1 + level) / 2)):
+        below, above = (np.mean(exact < found - 1e-9), np.mean(exact <= found + 1e-9))
+        assert below - 0.01 <= q <= above + 0.01  # q lies on the found value's step
+    assert (low, high) == statistics.bootstrap(values, draws=40_000, seed=1, mean=mean, level=level)
+
+
+def test_bootstrap_of_failures_and_of_nothing():
+    assert statistics.bootstrap(np.array([1.0, np.inf, np.inf])) == (1.0, np.inf)
+    assert np.isnan(statistics.bootstrap(np.array([]))).all()
+
+
+def test_shares_weigh_systems_alike():
+    table = made_up({"a": [1, 1], "b": [1, 1]}).assign(
+        fate=["cycle", "cycle", "cycle", "escape"], quiet_fate=None
+    )
+    shares = benchmark.shares(table)
+    assert list(shares.columns.levels[0]) == ["fate"]
+    assert list(shares["fate", "share"]) == [0.0, 0.75, 0.25, 0.0]
+    assert shares.loc["cycle", ("fate", "interval low")] == 0.5
+    assert benchmark.shares(made_up({"a": [1]})).empty
+
+
+def test_win_rates_by_hand():
+    nan = float("nan")
+    ours = made_up({"a": [1], "b": [2], "c": [3], "d": [nan], "e": [nan]})
+    theirs = made_up({"a": [2], "b": [2], "c": [1], "d": [5], "e": [nan]})
+    ours["vpt"], theirs["vpt"] = [3.0, 0, 0, 0, nan], [2.0, 0, 0, 1, nan]  # e is not chaotic
+    ours["lyapunov"], theirs["lyapunov"] = [0.9, 3, np.inf, -1, nan], [1.2, -2, 50, -1, nan]
+    rates = benchmark.win_rates({"ours": ours, "theirs": theirs}, "theirs").loc["ours"]
+    assert list(rates.loc["d_stsp", ["wins", "ties", "losses"]]) == [1, 2, 2]
+    assert rates.loc["d_stsp", "share"] == pytest.approx(2 / 5)
+    assert rates.loc["d_stsp", "p"] == 1.0  # one of three
+    assert list(rates.loc["vpt", ["wins", "ties", "losses"]]) == [1, 2, 1]
+    assert list(rates.loc["lyapunov", ["wins", "ties", "losses"]]) == [2, 1, 1]
+    back = benchmark.win_rates({"ours": ours, "theirs": theirs}, "ours").loc["theirs"]
+    np.testing.assert_allclose(rates["share"] + back["share"], 1.0)
+
+
+def test_win_rates_of_many_systems():
+    rng = np.random.default_rng(0)
+    errors = {f"s{i:02}": list(rng.lognormal(size=3)) for i in range(40)}
+    table = made_up(errors)
+    better = table.assign(d_stsp=table["d_stsp"] * 0.9)
+    rates = benchmark.win_rates({"x": better, "same": table.copy(), "y": table}, "y")
+    assert (rates.loc["same", "share"] == 0.5).all()
+    assert (rates.loc["same", "p"] == 1.0).all()
+    certain = rates.loc["x", "d_stsp"]
+    assert (certain["share"], certain["interval low"], certain["interval high"]) == (1, 1, 1)
+    assert certain["p"] == pytest.approx(2 * 0.5**40)
+    shuffled = better.sample(frac=1, random_state=0)
+    again = benchmark.win_rates({"x": shuffled, "same": table.copy(), "y": table}, "y")
+    pd.testing.assert_frame_equal(again, rates)
+
+
+def test_win_rates_refuse_what_is_not_paired():
+    a, b = made_up({"a": [1, 2], "b": [1, 2]}), made_up({"a": [1, 2], "b": [1]})
+    with pytest.raises(InputError, match=r"1 only in 'x' \(b, start 1"):
+        benchmark.win_rates({"x": a, "y": b}, "y")
+    with pytest.raises(InputError, match="no table named 'z'"):
+        benchmark.win_rates({"x": a, "y": b}, "z")
+    with pytest.raises(InputError, match="'mase'"):
+        benchmark.win_rates({"x": a.drop(columns="mase"), "y": a}, "y")
+
+
+# runs that are interrupted
+
+
+@pytest.fixture
+def interrupted(tmp_path, monkeypatch, one_each):
+    """A run's file after two of four systems, and the table of the whole run."""
+    names = [*NAMES, "Aizawa"]
+    whole = benchmark.run(small_model(), config=SHORT, names=names, output=tmp_path / "whole.csv")
+    path, real = tmp_path / "part.csv", benchmark.spread
+
+    def stop_after_two(*args, **options):
+        yield from itertools.islice(real(*args, **options), 2)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(benchmark, "spread", stop_after_two)
+        with pytest.raises(KeyboardInterrupt):
+            benchmark.run(small_model(), config=SHORT, names=names, output=path)
+    return path, names, whole
+
+
+def resumed(path, names, monkeypatch, **changes):
+    """Go on; also the systems that were computed."""
+    real, computed = benchmark._measured, []
+    monkeypatch.setattr(
+        benchmark, "_measured", lambda batch, **o: computed.extend(batch) or real(batch, **o)
+    )
+    options = {"model": small_model(), "config": SHORT, "names": names} | changes
+    return benchmark.run(output=path, resume=True, **options), computed
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(interrupted, monkeypatch, tmp_path):
+    path, names, whole = interrupted
+    assert json.loads(path.with_suffix(".json").read_text())["unfinished"]
+    with pytest.raises(InputError, match="interrupted"):
+        benchmark.read(path)
+    table, computed = resumed(path, names, monkeypatch)
+    assert computed == names[2:]
+    same_but_seconds(table, whole)
+    files = [
+        pd.read_csv(p, dtype=str).drop(columns="seconds") for p in (path, tmp_path / "whole.csv")
+    ]
+    pd.testing.assert_frame_equal(*files)
+    read, record = benchmark.read(path)
+    same_but_seconds(read, whole)
+    assert "unfinished" not in record
+    assert record["settings"] == dataclasses.asdict(SHORT)
+    assert str(tmp_path) not in json.dumps(record)
+
+
+def cut_the_last_number_short(text):
+    return text[:-3]
+
+
+def cut_the_last_line_short(text):
+    return text[: text.rindex(",")]
+
+
+def cut_a_number_in_the_middle(text):
+    lines = text.split("\n")
+    lines[1] = lines[1].replace("Rossler,0,", "Rossler,0,x")
+    return "\n".join(lines)
+
+
+def fill_with_zero_bytes(text):
+    return text + "\0" * 50
+
+
+@pytest.mark.parametrize(
+    ("damage", "lost"),
+    [
+        (cut_the_last_number_short, "Lorenz"),
+        (cut_the_last_line_short, "Lorenz"),
+        (cut_a_number_in_the_middle, "Rossler"),
+        (fill_with_zero_bytes, None),
+    ],
+)
+def test_damaged_lines_are_made_anew(damage, lost, interrupted, monkeypatch):
+    path, names, whole = interrupted
+    path.write_text(damage(path.read_text()))
+    table, computed = resumed(path, names, monkeypatch)
+    assert computed == [name for name in names if name == lost or name in names[2:]]
+    same_but_seconds(table, whole)
+
+
+def test_other_settings_are_refused(interrupted, monkeypatch):
+    path, names, _ = interrupted
+    before = path.read_text(), path.with_suffix(".json").read_text()
+    changed = small_model()
+    with torch.no_grad():
+        changed.gate.V[0, 0] += 1e-6
+    for change, message in (
+        ({"config": dataclasses.replace(SHORT, context=210)}, "context 200 there, 210 here"),
+        ({"model": changed}, "model 'sha256:"),
+        ({"model": "parrot"}, "'parrot' here"),
+        ({"names": names[:3]}, "systems"),
+        ({"engine": "torch"}, "engine 'auto' there, 'torch' here"),
+    ):
+        with pytest.raises(InputError, match=message):
+            resumed(path, **({"names": names} | change), monkeypatch=monkeypatch)
+    monkeypatch.setattr("dynamix.evaluation.results.__version__", "9.9")
+    with pytest.raises(InputError, match=r"dynamix '.*' there, '9\.9' here"):
+        resumed(path, names, monkeypatch)
+    assert before == (path.read_text(), path.with_suffix(".json").read_text())
+
+
+def test_what_cannot_be_gone_on_with(interrupted, monkeypatch, tmp_path):
+    path, names, whole = interrupted
+    with pytest.raises(InputError, match="unfinished run"):
+        benchmark.run(small_model(), config=SHORT, names=names, output=path)
+    path.write_text(path.read_text().replace("mase", "maes"))
+    with pytest.raises(InputError, match="expected the columns"):
+        resumed(path, names, monkeypatch)
+    path.with_suffix(".json").write_text("{")
+    with pytest.raises(InputError, match="nobody can tell"):
+        resumed(path, names, monkeypatch)
+    # a finished run has nothing left to do, and one that never began has everything
+    table, computed = resumed(tmp_path / "whole.csv", names, monkeypatch)
+    assert computed == []
+    same_but_seconds(table, whole)
+    assert resumed(tmp_path / "new.csv", names[:1], monkeypatch)[1] == names[:1]
+
+
+def test_identity_is_of_weights_and_config():
+    model = small_model()
+    assert benchmark.identity(model) == benchmark.identity(small_model())
+    quiet = DynaMix(dataclasses.replace(model.config, quiet_steps=5))
+    quiet.load_state_dict(model.state_dict())
+    assert benchmark.identity(quiet) != benchmark.identity(model)
+    assert benchmark.identity(small_model(seed=1)) != benchmark.identity(model)
+
+
+# runs that are shared
+
+
+def test_two_workers_give_the_same_as_one(one_each, tmp_path):
+    options = {"config": SHORT, "names": NAMES, "output": tmp_path / "x.csv"}
+    alone = benchmark.run(small_model(), config=SHORT, names=NAMES)
+    same_but_seconds(benchmark.run(small_model(), **options, workers=2), alone)
+    same_but_seconds(benchmark.read(tmp_path / "x.csv")[0], alone)
+
+
+def test_a_dask_cluster_gives_the_same_though_a_worker_dies(one_each, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    model, path = small_model(), tmp_path / "x.csv"
+    # the torch engine is slow enough for a worker to die within a task
+    config = dataclasses.replace(SHORT, horizon=150, lyapunov_steps=0)
+    names = [*NAMES, "Aizawa", "Chua"]
+    alone = benchmark.run(model, config=config, names=names, engine="torch")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        before = {name: worker.pid for name, worker in cluster.workers.items()}
+        lines_then = []
+
+        def kill_one():
+            while not path.is_file() or path.read_text().count("\n") < 3:
+                time.sleep(0.01)
+            os.kill(before[0], signal.SIGKILL)
+            lines_then.append(path.read_text().count("\n"))
+
+        killer = threading.Thread(target=kill_one, daemon=True)
+        killer.start()
+        table = benchmark.run(
+            model,
+            config=config,
+            names=names,
+            engine="torch",
+            output=path,
+            dask=cluster.scheduler_address,
+        )
+        killer.join(timeout=10)
+        assert lines_then[0] < 1 + len(alone)  # it died in mid-run
+        cluster.wait_for_workers(2, timeout=30)
+        assert cluster.workers[0].pid != before[0]  # and was started again
+    same_but_seconds(table, alone)
+
+
+def test_without_dask_or_a_scheduler(monkeypatch, tmp_path):
+    options = {"config": SHORT, "names": ["Rossler"], "output": tmp_path / "x.csv"}
+    older = benchmark.run("parrot", **options)
+    monkeypatch.setattr("dynamix.io.parallel._CONNECT", 0.5)
+    with pytest.raises(InputError, match="no Dask scheduler answers at"):
+        benchmark.run("parrot", **options, dask="tcp://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(InputError, match=r"pip install 'dynamix-companion\[dask\]'"):
+        benchmark.run("parrot", **options, dask="tcp://127.0.0.1:9")
+    same_but_seconds(
+        benchmark.read(options["output"])[0].astype(older.dtypes), older
+    )  # still there
+
+
+# the command line
+
+
+def test_the_command(tmp_path, capsys):
+    model = str(small_model().save_pretrained(tmp_path / "model"))
+    out, png = tmp_path / "table.csv", tmp_path / "table.png"
+    arguments = ["benchmark", "--systems", "Rossler,Duffing", "--context", "150", "--starts", "2"]
+    arguments += ["--horizon", "100", "--lyapunov-steps", "20", "--output", str(out)]
+    assert cli.main([*arguments, "--plot", str(png), "--model", model]) == 0
+    text = capsys.readouterr().out
+    for word in (
+        "d_stsp",
+        "interval low",
+        "upper quartile",
+        "failures",
+        "fixed point",
+        "quiet_fate",
+    ):
+        assert word in text
+    assert list(pd.read_csv(out)["system"]) == ["Rossler", "Rossler", "Duffing", "Duffing"]
+    record = json.loads((tmp_path / "table.json").read_text())
+    assert record["settings"]["context"] == 150
+    assert record["command"].startswith("dynamix benchmark --model model.safetensors --context 150")
+    assert record["command"].endswith("--systems Rossler,Duffing")
+    assert png.is_file()
+    # finished: nothing to do; another model: refused
+    assert cli.main([*arguments, "--resume", "--model", model]) == 0
+    assert cli.main([*arguments, "--resume", "--model", "parrot"]) == 2
+    assert "'parrot' here" in capsys.readouterr().err
+    assert cli.main([*arguments, "--model", "parrot"]) == 0
+    assert cli.main(["benchmark", "--systems", "Lorenzz"]) == 2
+    assert "Lorenz" in capsys.readouterr().err
+
+
+def test_the_command_compares_stored_results(tmp_path, capsys):
+    paths = {}
+    for rival in ("parrot", "mean"):
+        paths[rival] = str(tmp_path / f"{rival}.csv")
+        benchmark.run(rival, config=SHORT, names=NAMES, output=paths[rival])
+    assert cli.main(["benchmark", "--compare", paths["parrot"], paths["mean"]]) == 0
+    text = capsys.readouterr().out
+    assert "better than mean" in text
+    assert "d_stsp" in text
+    assert cli.main(["benchmark", "--compare", paths["mean"]]) == 2
+    assert "two files" in capsys.readouterr().err
+    other = str(tmp_path / "other.csv")
+    benchmark.run("mean", config=dataclasses.replace(SHORT, context=220), names=NAMES, output=other)
+    assert cli.main(["benchmark", "--compare", paths["mean"], other]) == 2
+    assert "context 200 and 220" in capsys.readouterr().err
+    for text in ("", "a,b\n1,2\n"):
+        (tmp_path / "bad.csv").write_text(text)
+        assert cli.main(["benchmark", "--compare", str(tmp_path / "bad.csv"), other]) == 2
+        assert "benchmark table" in capsys.readouterr().err

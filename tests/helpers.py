@@ -1,0 +1,48 @@
+"""What tests share: small random models, waves, and the project's folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+
+from dynamix import DynaMix, ModelConfig
+
+ROOT = Path(__file__).parents[1]
+
+
+def script(name: str) -> ModuleType:
+    """A file of experiments/, or else a module of dynamix.companion."""
+    if not (ROOT / "experiments" / f"{name}.py").is_file():
+        return importlib.import_module(f"dynamix.companion.{name}")
+    spec = importlib.util.spec_from_file_location(name, ROOT / "experiments" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def small_model(seed: int = 0, **sizes: object) -> DynaMix:
+    """A random model whose every parameter matters (fresh ones have zeros and near-zeros)."""
+    defaults = {"observed_dims": 3, "latent_dims": 7, "experts": 4, "relu_units": 2}
+    model = DynaMix(ModelConfig(**(defaults | sizes)), seed=seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.startswith("experts.") or name == "gate.D":
+                parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return model
+
+
+def wave(T: int, n: int = 3, seed: int = 0) -> np.ndarray:
+    """A smooth quasi-periodic series ``(T, n)``."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(T)[:, None]
+    periods, phases = rng.uniform(15, 40, size=(2, n)), rng.uniform(0, 6, size=(2, n))
+    return sum(np.sin(2 * np.pi * t / p + f) for p, f in zip(periods, phases, strict=True))

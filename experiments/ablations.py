@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, DynaMix, ModelConfig, TrainingConfig
 from dynamix.evaluation import benchmark, results
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 from dynamix.training import forcing as training
 from dynamix.training import trainer
 

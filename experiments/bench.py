@@ -31,8 +31,8 @@ from dynamix.engine import training as kernels_training
 from dynamix.engine.vectors import fma, splat, store
 from dynamix.evaluation import results
 from dynamix.forecasting import sharpened
-from dynamix.model import rollout
-from dynamix.systems import catalogue as systems
+from dynamix.model import rollouts as rollout
+from dynamix.systems import corpus as systems
 from dynamix.systems.windows import WindowSampler
 from dynamix.training import draw_batch, train
 from dynamix.training.trainer import Trainer
@@ -227,7 +227,7 @@ def peak_fraction(repeats: int) -> dict[str, float]:
 
 _MEMORY = """
 import resource, numpy as np, dynamix
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 x = systems.trajectory("Lorenz", n=12_000)
 starts = np.linspace(0, 10_000, 1000).astype(int)
 context = np.stack([x[s : s + 2000] for s in starts], axis=1)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, DynaMix
 from dynamix.evaluation import benchmark, results
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 
 SHARPNESS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 QUIET = (0, 20)

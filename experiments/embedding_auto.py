@@ -27,7 +27,7 @@ from dynamix.forecasting.pipeline import Pipeline
 from dynamix.metrics import reconstruction as metrics
 from dynamix.preprocessing import decorrelation_time, embed
 from dynamix.settings import EMBEDDINGS
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 
 PIPELINE = Pipeline.of(
     None,

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from dynamix.evaluation import benchmark, failures, results, sensitivity
 from dynamix.evaluation.failure_settings import FailureConfig
 from dynamix.settings import BenchmarkConfig
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 
 PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
 # on all held-out systems; on the subset alone, for they train or search on every context

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from dynamix import BenchmarkConfig, DynaMix, InputError, forecast
 from dynamix.dynamics import expert_use, invariants, jacobians
 from dynamix.evaluation import benchmark, results
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 
 MODELS = ("dynamix-3d", "dynamix-3d-scratch", "published")
 STEPS, TRANSIENT, EXPONENTS, POINTS = 1000, 200, 12, 5000

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, DynaMix, ModelConfig
 from dynamix.evaluation import benchmark, results
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 
 CONFIG = ModelConfig(
     observed_dims=3,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 
 SEED = 2505_13192
 TRAINING, VALIDATION = 34, 6

@@ -12,8 +12,8 @@ import json
 from pathlib import Path
 
 import dynamix
-from dynamix.plotting import attractors as plotting
-from dynamix.systems import catalogue as systems
+from dynamix.plotting import state_space as plotting
+from dynamix.systems import corpus as systems
 
 CONTEXT = 2000
 KEPT = 20  # steps kept in the picture; chaos makes more of them a matter of rounding

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from dynamix import RollingConfig
 from dynamix.baselines import classical
 from dynamix.baselines import simple as baselines
-from dynamix.datasets import load as datasets
+from dynamix.datasets import loading as datasets
 from dynamix.evaluation import results, rolling
 from dynamix.settings import EMBEDDINGS
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from dynamix import ModelConfig, TrainingConfig
 from dynamix.errors import InputError
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 from dynamix.systems import coupled
 from dynamix.systems import generated as flows
 from dynamix.training import forcing as training

@@ -16,17 +16,17 @@ from dynamix.baselines import regression
 from dynamix.baselines import simple as baselines
 from dynamix.baselines.settings import ContextTrainingConfig, DMDConfig, EchoStateConfig, EDMDConfig
 from dynamix.companion import sweep as sweeps
-from dynamix.datasets import load as datasets
+from dynamix.datasets import loading as datasets
 from dynamix.dynamics import invariants, kinship
 from dynamix.evaluation import benchmark, failures, rolling, sensitivity
 from dynamix.forecasting import ensembles
 from dynamix.io.arrays import continue_index
 from dynamix.metrics import reconstruction as metrics
-from dynamix.plotting import attractors as plotting
 from dynamix.plotting import failures as plotting_failures
+from dynamix.plotting import state_space as plotting
 from dynamix.preprocessing import pecuzal
 from dynamix.preprocessing import transforms as preprocessing
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 from dynamix.systems import coupled, windows
 
 ONE, TWO = wave(60, 1), wave(60, 2)

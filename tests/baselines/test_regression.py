@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 from dynamix.baselines import regression
 from dynamix.baselines import simple as baselines
 from dynamix.baselines.settings import DMDConfig, EchoStateConfig, EDMDConfig, SINDyConfig
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 
 for package in ("reservoirpy", "pydmd", "pysindy"):
     pytest.importorskip(package)

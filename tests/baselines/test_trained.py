@@ -12,7 +12,7 @@ from dynamix import InputError
 from dynamix.baselines import simple as baselines
 from dynamix.baselines import trained
 from dynamix.baselines.settings import ContextTrainingConfig, NeuralODEConfig
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 
 SMALL = ContextTrainingConfig(
     updates=150,

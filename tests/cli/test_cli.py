@@ -11,8 +11,8 @@ import pytest
 from helpers import small_model, wave
 
 from dynamix import ForecastConfig, InputError, ModelConfig, TrainingConfig
-from dynamix.cli import main as cli
-from dynamix.systems import catalogue as systems
+from dynamix.cli import commands as cli
+from dynamix.systems import corpus as systems
 
 
 @pytest.fixture

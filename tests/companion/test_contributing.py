@@ -23,7 +23,7 @@ import yaml
 from helpers import ROOT, script
 
 from dynamix.companion import notebooks
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 
 PACKAGE = ROOT / "src" / "dynamix"
 

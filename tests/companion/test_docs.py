@@ -18,10 +18,10 @@ from helpers import ROOT
 from PIL import Image
 
 import dynamix
-from dynamix.cli import main as cli
+from dynamix.cli import commands as cli
 from dynamix.companion import notebooks
 from dynamix.model import DynaMix, count_parameters
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 API = "\n".join(

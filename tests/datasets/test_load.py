@@ -19,7 +19,7 @@ import pytest
 from helpers import ROOT
 
 from dynamix import InputError
-from dynamix.datasets import load as datasets
+from dynamix.datasets import loading as datasets
 from dynamix.datasets.registry import REGISTRY
 
 FOLDER = Path(

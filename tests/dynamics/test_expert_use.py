@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from dynamix import DynaMix, InputError, forecast
 from dynamix.dynamics import expert_use as use
-from dynamix.dynamics import jacobians as jac
-from dynamix.dynamics import kinship as kin
-from dynamix.plotting import attractors as plotting
+from dynamix.dynamics import jacobian as jac
+from dynamix.dynamics import kin as kin
+from dynamix.plotting import state_space as plotting
 from dynamix.training.analogue_start import start_as_analogue
 
 X = wave(300)

@@ -18,7 +18,7 @@ from dynamix.dynamics.invariants import (
     recurrence_matrix,
 )
 from dynamix.errors import InputError
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 
 
 def logistic(n, x=0.3):

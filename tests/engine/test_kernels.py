@@ -18,7 +18,7 @@ from dynamix.engine.training import loss_and_gradient
 from dynamix.engine.vectors import BITS
 from dynamix.errors import InputError
 from dynamix.model import DynaMix
-from dynamix.model.rollout import rollout
+from dynamix.model.rollouts import rollout
 from dynamix.settings import ModelConfig, TrainingConfig
 from dynamix.training import Batch, train, training_loss
 from dynamix.training.trainer import read_log

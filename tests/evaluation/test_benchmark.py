@@ -19,11 +19,11 @@ from helpers import small_model, wave
 from torch.func import jvp
 
 from dynamix import BenchmarkConfig, DynaMix, InputError
-from dynamix.cli import main as cli
+from dynamix.cli import commands as cli
 from dynamix.engine import tangent as lyapunov
 from dynamix.evaluation import benchmark, statistics
 from dynamix.metrics import reconstruction as metrics
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 
 SHORT = BenchmarkConfig(context=200, horizon=300, starts=2, lyapunov_steps=30)
 NAMES = ["Rossler", "Lorenz", "Duffing"]

@@ -10,7 +10,7 @@ from dynamix.baselines import simple as baselines
 from dynamix.errors import InputError
 from dynamix.evaluation import failures, sensitivity
 from dynamix.evaluation.failure_settings import FailureConfig
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 
 T_C, T = 512, 2000
 SCALES = st.floats(0.01, 100) | st.floats(-100, -0.01)

@@ -11,7 +11,7 @@ from helpers import ROOT
 
 from dynamix import InputError, RollingConfig
 from dynamix.baselines import simple as baselines
-from dynamix.datasets import load as datasets
+from dynamix.datasets import loading as datasets
 from dynamix.datasets.registry import REGISTRY
 from dynamix.evaluation import results, rolling
 

@@ -12,7 +12,7 @@ import torch
 import dynamix
 from dynamix.engine import rollout as kernels
 from dynamix.metrics import reconstruction as metrics
-from dynamix.model import rollout
+from dynamix.model import rollouts as rollout
 
 OPTIONS = {
     "lorenz63_raw": {"standardize": False},

@@ -12,7 +12,7 @@ from dynamix import DynaMix, InputError, ModelConfig, TrainingConfig, forecast
 from dynamix.engine import local as kernels_local
 from dynamix.engine import training as kernels_training
 from dynamix.local import FLOOR, TINY, choice, local_fits
-from dynamix.model import rollout
+from dynamix.model import rollouts as rollout
 from dynamix.systems.windows import WindowSampler
 from dynamix.training import draw_batch, train, training_loss
 

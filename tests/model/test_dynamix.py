@@ -9,7 +9,7 @@ from helpers import small_model, wave
 
 from dynamix import DynaMix, InputError, ModelConfig
 from dynamix.model import count_parameters, stable_diagonals
-from dynamix.model.rollout import gate_noise_stream, rollout
+from dynamix.model.rollouts import gate_noise_stream, rollout
 
 
 def step_by_hand(model: DynaMix, z: np.ndarray, c: np.ndarray, eps: np.ndarray) -> np.ndarray:

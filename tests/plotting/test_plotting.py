@@ -9,7 +9,7 @@ import pytest
 from helpers import wave
 
 from dynamix import InputError
-from dynamix.plotting import attractors as plotting
+from dynamix.plotting import state_space as plotting
 
 X, Y = wave(300), wave(300, seed=1)
 SAMPLES = np.stack([X[:, 0], Y[:, 0], X[:, 1]])

@@ -10,7 +10,7 @@ from helpers import wave
 from dynamix import RollingConfig
 from dynamix.baselines import simple as baselines
 from dynamix.evaluation import rolling
-from dynamix.plotting import attractors as plotting
+from dynamix.plotting import state_space as plotting
 from dynamix.preprocessing import transforms as preprocessing
 
 

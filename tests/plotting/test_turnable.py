@@ -18,7 +18,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from dynamix.errors import InputError
-from dynamix.plotting import attractors as plotting
+from dynamix.plotting import state_space as plotting
 
 T = np.linspace(0, 30, 3000)
 HELIX = np.stack([np.cos(T), 100 * np.sin(T), 1e-3 * T - 7], axis=1)

@@ -7,7 +7,7 @@ import pytest
 from helpers import wave
 
 from dynamix import InputError
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 from dynamix.systems import trajectory, windows
 from dynamix.systems.windows import WindowSampler
 

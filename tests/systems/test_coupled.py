@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dynamix.errors import InputError
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 from dynamix.systems import coupled
 
 

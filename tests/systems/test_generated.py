@@ -10,7 +10,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from dynamix import InputError
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 from dynamix.systems import generated as flows
 from dynamix.systems.families import FAMILIES, candidate
 from dynamix.systems.generated import _search, describe, dominant_period, flow

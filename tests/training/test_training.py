@@ -11,7 +11,7 @@ import torch
 from helpers import wave
 
 from dynamix import DynaMix, InputError, ModelConfig, TrainingConfig
-from dynamix.systems import catalogue as systems
+from dynamix.systems import corpus as systems
 from dynamix.systems.windows import WindowSampler
 from dynamix.training import Batch, Guard, draw_batch, train, training_loss, training_systems
 from dynamix.training.trainer import Trainer, read_log

@@ -67,7 +67,7 @@ class Baseline:
     Examples
     --------
     >>> last = Baseline(
-    ...     "last", "the last state", "", "baselines:naive", trained=False, joint=False)
+    ...     "last", "the last state", "", "simple:naive", trained=False, joint=False)
     >>> last(np.array([[1.0], [2.0], [5.0]]), 2).ravel()
     array([5., 5.])
     >>> last(np.array([[1.0], [np.nan], [5.0]]), 2)  # doctest: +ELLIPSIS

@@ -186,7 +186,7 @@ def entry(name: str) -> Baseline:
         name,
         f"{what}, {MODELS[name].parameters} parameters" if name in MODELS else what,
         KINDS[kind].source,
-        "foundation:forecast",
+        "pretrained:forecast",
         trained=False,
         joint=KINDS[kind].joint,
         extra="foundation",

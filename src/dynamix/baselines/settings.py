@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError, of_their_types, whole_number
-from ..settings import _described
+from ..settings import setting
 
 _LEAST = {"window": 3, "warm_up": 2}
 # What may be 0; of all else there must be some. DMD's rank is pydmd's affair.
@@ -264,41 +264,41 @@ class TransformerConfig:
     for comparison: width 256, 4 heads, 4 layers, 4096 tokens, limit 15.
     """
 
-    context_length: int = _described(512, "steps that the encoder sees at most")
-    prediction_length: int = _described(64, "steps decoded before they become context")
-    tokens: int = _described(1024, "bins of the tokeniser, two special tokens included")
-    limit: float = _described(8.0, "outermost bins, in mean absolute values of the context")
-    width: int = _described(128, "width of the hidden states")
-    heads: int = _described(4, "attention heads")
-    layers: int = _described(2, "layers of the encoder, and of the decoder")
-    feed_forward: int = _described(256, "width of the feed-forward layers")
-    temperature: float = _described(1.0, "temperature of sampling")
-    top_k: int = _described(50, "tokens that sampling chooses from")
-    ordered_start: bool = _described(
+    context_length: int = setting(512, "steps that the encoder sees at most")
+    prediction_length: int = setting(64, "steps decoded before they become context")
+    tokens: int = setting(1024, "bins of the tokeniser, two special tokens included")
+    limit: float = setting(8.0, "outermost bins, in mean absolute values of the context")
+    width: int = setting(128, "width of the hidden states")
+    heads: int = setting(4, "attention heads")
+    layers: int = setting(2, "layers of the encoder, and of the decoder")
+    feed_forward: int = setting(256, "width of the feed-forward layers")
+    temperature: float = setting(1.0, "temperature of sampling")
+    top_k: int = setting(50, "tokens that sampling chooses from")
+    ordered_start: bool = setting(
         True, "first weights know which bin lies beside which, and which step"
     )
-    loss_decay: float = _described(
+    loss_decay: float = setting(
         1.0, "the t-th token of the future counts t to minus this in the loss; 0: all alike"
     )
-    steps: int = _described(14_000, "optimiser steps")
-    stop_after: int = _described(
+    steps: int = setting(14_000, "optimiser steps")
+    stop_after: int = setting(
         0, "stop after so many steps already, the learning rate brought to 0; 0: after all"
     )
-    cool_down: int = _described(600, "steps before such a stop over which the rate falls to 0")
-    batch_size: int = _described(16, "windows in a batch, one channel of each")
-    training_contexts: tuple[int, ...] = _described(
+    cool_down: int = setting(600, "steps before such a stop over which the rate falls to 0")
+    batch_size: int = setting(16, "windows in a batch, one channel of each")
+    training_contexts: tuple[int, ...] = setting(
         (128, 128, 128, 128, 128, 128, 256, 512),
         "context lengths of training, one drawn for each batch",
     )
-    learning_rate: float = _described(1.5e-3, "highest learning rate, which decays linearly to 0")
-    warm_up: int = _described(200, "steps over which it rises")
-    gradient_clip: float = _described(1.0, "largest gradient norm applied")
-    bfloat16: bool = _described(True, "multiply in bfloat16 while training")
-    log_every: int = _described(50, "steps between two lines of the log")
-    validate_every: int = _described(3500, "steps between two validations; 0 for never")
-    validation_horizon: int = _described(2000, "horizon of a validation forecast")
-    checkpoint_every: int = _described(250, "steps between two checkpoints")
-    seed: int = _described(0, "seed of initial weights, batches and validation")
+    learning_rate: float = setting(1.5e-3, "highest learning rate, which decays linearly to 0")
+    warm_up: int = setting(200, "steps over which it rises")
+    gradient_clip: float = setting(1.0, "largest gradient norm applied")
+    bfloat16: bool = setting(True, "multiply in bfloat16 while training")
+    log_every: int = setting(50, "steps between two lines of the log")
+    validate_every: int = setting(3500, "steps between two validations; 0 for never")
+    validation_horizon: int = setting(2000, "horizon of a validation forecast")
+    checkpoint_every: int = setting(250, "steps between two checkpoints")
+    seed: int = setting(0, "seed of initial weights, batches and validation")
 
     def __post_init__(self) -> None:
         whole = {

@@ -180,7 +180,7 @@ def _entries() -> Iterator[Baseline]:
             more.setdefault("extra", "baselines")
         return Baseline(name, what, source, function, **more)
 
-    here, fits, trains = "baselines:", "baselines_regression:", "baselines_trained:"
+    here, fits, trains = "simple:", "regression:", "trained:"
     both = {"trained": True, "joint": True}
     yield entry(
         "parrot",
@@ -413,7 +413,7 @@ def _dynamix(name: str) -> Baseline:
         name,
         "DynaMix: mixture of almost-linear RNNs, shown the context and not trained on it",
         "Hemmer & Durstewitz (2025)",
-        "baselines:dynamix",
+        "simple:dynamix",
         trained=False,
         joint=True,
         argument=name,

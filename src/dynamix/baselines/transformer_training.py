@@ -26,7 +26,7 @@ from ..errors import InputError
 from ..metrics import reconstruction as metrics
 from ..model import checkpoints
 from ..settings import TrainingConfig, from_dict
-from ..systems import catalogue as systems
+from ..systems import corpus as systems
 from ..systems.windows import WindowSampler
 from ..training.forcing import draw_batch, training_loss, validation_systems
 from ..training.trainer import corpus, read_log

@@ -1,5 +1,5 @@
 """The command line. It only translates words into calls of the library."""
 
-from .main import main
+from .commands import main
 
 __all__ = ["main"]

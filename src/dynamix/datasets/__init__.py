@@ -1,6 +1,6 @@
 """Real-world series: a registry of files with their sources, and how one is loaded."""
 
-from .load import (
+from .loading import (
     FOLDER_VARIABLE,
     UnreachableError,
     catalogue,

@@ -28,7 +28,7 @@ class Dataset:
     Parameters
     ----------
     name
-        What :func:`dynamix.datasets.load` takes.
+        What :func:`dynamix.datasets.loading` takes.
     description
         A line for readers: what was measured, where and when.
     file

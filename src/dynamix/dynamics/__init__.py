@@ -27,11 +27,11 @@ from .invariants import (
     mean_period,
     recurrence_matrix,
 )
-from .jacobians import (
+from .jacobian import (
     jacobians,
     spectrum,
 )
-from .kinship import (
+from .kin import (
     Kinship,
     energy_distances,
     flat_map,

@@ -6,7 +6,7 @@ expert weights, attention. The rest are measures of such records: of the *mixtur
 (:func:`regions`, :func:`standout`, :func:`transitions`, :func:`block_entropies`).
 
 Sources: Brenner et al. (2024) for the symbolic code of almost-linear RNNs; Crutchfield & Feldman
-(2003) for block entropies. How alike systems are by their use of experts: :mod:`dynamix.dynamics.kinship`.
+(2003) for block entropies. How alike systems are by their use of experts: :mod:`dynamix.dynamics.kin`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..forecasting.pipeline import Pipeline
 from ..forecasting.spacing import widened, widening
 from ..io.arrays import check_values, unpack
 from ..model.dynamix import DynaMix
-from ..model.rollout import gate_noise_stream
+from ..model.rollouts import gate_noise_stream
 from ..settings import ForecastConfig
 
 _DEFAULTS = ForecastConfig()

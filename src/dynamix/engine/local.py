@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..local.fits import FLOOR, TINY
 from ..model.dynamix import DynaMix, check_series
-from ..model.rollout import Rollout, gate_noise_stream
+from ..model.rollouts import Rollout, gate_noise_stream
 from ..settings import ModelConfig
 from .runtime import FAR, VERSION, as_array, available_cores, call, entry, piece, share_out
 from .vectors import fma, load, splat, store, within
@@ -277,7 +277,7 @@ def rollout(
     return_gates: bool = False,
     threads: int | None = None,
 ) -> Rollout:
-    """What :func:`dynamix.model.rollout.rollout` computes for a model of local experts alone.
+    """What :func:`dynamix.model.rollouts.rollout` computes for a model of local experts alone.
 
     Raises as :func:`dynamix.engine.rollout.rollout`.
     """

@@ -1,6 +1,6 @@
 """The compiled engine: rollouts of :class:`dynamix.DynaMix` in microseconds a step.
 
-Equal to :mod:`dynamix.model.rollout` by test, and the only place, with :mod:`dynamix.engine.training`,
+Equal to :mod:`dynamix.model.rollouts` by test, and the only place, with :mod:`dynamix.engine.training`,
 where speed beats readability. Letters as in :mod:`dynamix.model`. What makes it fast:
 
 * *vectors of eight float32 by hand* (:mod:`dynamix.engine.vectors`), so that nothing hangs on a
@@ -30,7 +30,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..model.dynamix import DynaMix, check_series
-from ..model.rollout import Rollout, gate_noise_stream
+from ..model.rollouts import Rollout, gate_noise_stream
 from ..settings import ModelConfig
 from .index import (
     DIMS,
@@ -394,7 +394,7 @@ def rollout(
     return_gates: bool = False,
     threads: int | None = None,
 ) -> Rollout:
-    """What :func:`dynamix.model.rollout.rollout` computes, on the CPU; weights and results in float32.
+    """What :func:`dynamix.model.rollouts.rollout` computes, on the CPU; weights and results in float32.
 
     Bit for bit independent of ``threads`` (None: all cores) and of the series beside a series.
 

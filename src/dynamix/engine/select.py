@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..model.dynamix import DynaMix
-    from ..model.rollout import Rollout
+    from ..model.rollouts import Rollout
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +34,11 @@ def run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any) 
     context
         ``(T_C, S, N)``, as the model sees it: scaled and embedded.
     options
-        The keywords of :func:`dynamix.model.rollout.rollout`; ``horizon`` is needed.
+        The keywords of :func:`dynamix.model.rollouts.rollout`; ``horizon`` is needed.
 
     Returns
     -------
-    A :class:`dynamix.model.rollout.Rollout`.
+    A :class:`dynamix.model.rollouts.Rollout`.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any) 
     """
     import torch
 
-    from ..model.rollout import rollout
+    from ..model.rollouts import rollout
 
     if engine == "torch":
         return rollout(model, context, **options)

@@ -190,7 +190,7 @@ def largest_exponents(
     steps, transient
         Steps averaged over, at least 1, after those left out first, at least 0.
     noise
-        The gate's ``eps``, as of :func:`dynamix.model.rollout.gate_noise_stream`,
+        The gate's ``eps``, as of :func:`dynamix.model.rollouts.gate_noise_stream`,
         ``(transient + steps, N)``: two copies that feel the same noise part at this rate. None
         leaves it out.
 

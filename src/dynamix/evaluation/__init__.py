@@ -25,6 +25,13 @@ from .failures import (
     parroting_index,
     spectral_failure,
 )
+from .perturbations import (
+    MEDIAN,
+    TRANSFORMER,
+    forecaster,
+    sensitivity,
+    together,
+)
 from .results import (
     Journal,
     folder,
@@ -39,13 +46,6 @@ from .rolling import (
     evaluate,
     origins,
     phase_lags,
-)
-from .sensitivity import (
-    MEDIAN,
-    TRANSFORMER,
-    forecaster,
-    sensitivity,
-    together,
 )
 from .statistics import (
     DRAWS,

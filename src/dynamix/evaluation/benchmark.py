@@ -38,10 +38,10 @@ from ..forecasting.zero_shot import forecast, sharpened
 from ..io.parallel import spread
 from ..metrics import reconstruction as metrics
 from ..model.dynamix import DynaMix
-from ..model.rollout import gate_noise_stream
+from ..model.rollouts import gate_noise_stream
 from ..preprocessing.transforms import embed, fit_transforms
 from ..settings import BUNDLED_MODEL, BenchmarkConfig, Engine, ForecastConfig
-from ..systems import catalogue as systems
+from ..systems import corpus as systems
 from . import results
 from .statistics import LABELS, MEASURES, per_system, shares, summary, win_rates
 
@@ -116,7 +116,7 @@ def run(
     ``mase`` in the truth's mean one-step changes, NaN where the forecast failed; ``vpt`` in
     Lyapunov times; ``lyapunov``, the model's largest exponent behind this context over that of the
     system (1 is right), under the very noise of the forecast; ``fate`` of the forecast
-    (:func:`dynamix.metrics.fate`); ``quiet_lyapunov`` and ``quiet_fate``, the same with the gate's
+    (:func:`dynamix.metrics.fates`); ``quiet_lyapunov`` and ``quiet_fate``, the same with the gate's
     noise left out; ``seconds`` of the forecast, its share of a batch. ``vpt`` and the exponents are
     NaN for systems without chaos, the exponents and what is quiet also for rivals. An exponent is
     infinite where the model diverges.

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from ..errors import InputError, whole_number
-from ..settings import _described
+from ..settings import setting
 
 
 @dataclass(frozen=True)
@@ -16,24 +16,24 @@ class FailureConfig:
     The thresholds are conventions: they turn measures into rates. The measures are stored, too.
     """
 
-    stretch: int = _described(30, "steps that a copied stretch has at least")
-    parroting: float = _described(0.5, "a parroting index above this is a failure")
-    amplitude: float = _described(
+    stretch: int = setting(30, "steps that a copied stretch has at least")
+    parroting: float = setting(0.5, "a parroting index above this is a failure")
+    amplitude: float = setting(
         0.1, "a deviation in the last tenth below this share of the context's is a failure"
     )
-    chaos: float = _described(
+    chaos: float = setting(
         0.25, "an exponent below this share of the truth's is a failure, where the truth is chaotic"
     )
-    least_exponent: float = _described(
+    least_exponent: float = setting(
         1e-3, "estimated exponents per step below this do not count as chaos"
     )
-    spectral_ratio: float = _described(
+    spectral_ratio: float = setting(
         0.1, "a frequency is lost where less than this share of the truth's power is left"
     )
-    spectral_mass: float = _described(0.25, "lost or invented power above this share is a failure")
-    margin: float = _described(0.1, "of the range of context and truth: what is beyond is outside")
-    outside: float = _described(0.01, "a larger share of steps outside is a failure")
-    smoothing: int = _described(20, "width in frequency bins of the spectra's smoothing")
+    spectral_mass: float = setting(0.25, "lost or invented power above this share is a failure")
+    margin: float = setting(0.1, "of the range of context and truth: what is beyond is outside")
+    outside: float = setting(0.01, "a larger share of steps outside is a failure")
+    smoothing: int = setting(20, "width in frequency bins of the spectra's smoothing")
 
     def __post_init__(self) -> None:
         whole_number("stretch", self.stretch, least=2)

@@ -260,7 +260,7 @@ def cycle_period(*, forecast: Any, tolerance: float = 0.01) -> float:
     """The period, in steps, of a forecast whose last half repeats itself; NaN where it does not.
 
     The first lag at which the last half comes back to itself within ``tolerance`` deviations (as
-    :func:`dynamix.metrics.closest_return`, which :func:`dynamix.metrics.fate` calls a cycle by).
+    :func:`dynamix.metrics.closest_return`, which :func:`dynamix.metrics.fates` calls a cycle by).
 
     Parameters
     ----------

@@ -33,7 +33,6 @@ from .pipeline import (
     sharpened,
 )
 from .spacing import (
-    spacing,
     widened,
     widening,
 )
@@ -64,7 +63,6 @@ __all__ = [
     "forecast",
     "sample_seed",
     "sharpened",
-    "spacing",
     "stack",
     "trials",
     "widened",

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..metrics.reconstruction import power_spectrum
 from ..model.dynamix import DynaMix
-from ..model.rollout import Rollout
+from ..model.rollouts import Rollout
 
 TRIAL = 2  # length of the free runs, in contexts
 BOXES = 216  # that the context's bounding box is cut into, 6 a side in three dimensions
@@ -47,7 +47,7 @@ def chosen_rollout(
     Parameters
     ----------
     run
-        :func:`dynamix.model.rollout.rollout` or an engine with its parameters.
+        :func:`dynamix.model.rollouts.rollout` or an engine with its parameters.
     model
         Its local experts are the choice.
     context
@@ -71,7 +71,7 @@ def chosen_rollout(
     Examples
     --------
     >>> from dynamix.settings import ModelConfig
-    >>> from dynamix.model.rollout import rollout
+    >>> from dynamix.model.rollouts import rollout
     >>> model = DynaMix(ModelConfig(
     ...     observed_dims=2, latent_dims=2, experts=0, relu_units=0,
     ...     local_neighbours=(8, 16), local_choice="context",
@@ -119,7 +119,7 @@ def choose(
     neighbours' successors, the one that averages most of the circle loses:
 
     >>> from dynamix.settings import ModelConfig
-    >>> from dynamix.model.rollout import rollout
+    >>> from dynamix.model.rollouts import rollout
     >>> model = DynaMix(ModelConfig(
     ...     observed_dims=2, latent_dims=2, experts=0, relu_units=0, local_choice="context",
     ...     local_neighbours=(32, 8), local_pull=(0.0,), local_ridge=100.0,

@@ -3,7 +3,7 @@
 Nothing here knows a model.
 """
 
-from .fate import (
+from .fates import (
     FATES,
     closest_return,
     fate,

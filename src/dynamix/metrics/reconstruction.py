@@ -21,10 +21,10 @@ from scipy.ndimage import gaussian_filter1d
 
 from ..errors import InputError, whole_number
 from ..settings import BenchmarkConfig
-from .fate import FATES as FATES
-from .fate import closest_return as closest_return
-from .fate import fate as fate
-from .fate import returns as returns
+from .fates import FATES as FATES
+from .fates import closest_return as closest_return
+from .fates import fate as fate
+from .fates import returns as returns
 from .inputs import Measured, Points, as_series, per_series
 from .probabilistic import coverage as coverage
 from .probabilistic import crps as crps

@@ -23,7 +23,7 @@ from .dynamix import (
     count_parameters,
     stable_diagonals,
 )
-from .rollout import (
+from .rollouts import (
     Rollout,
     gate_noise_stream,
     rollout,

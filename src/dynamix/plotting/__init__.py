@@ -1,13 +1,5 @@
 """The figures of the book. Nothing here computes a result."""
 
-from .attractors import (
-    attractors,
-    lines,
-    occupancy,
-    save,
-    spectra,
-    time_series,
-)
 from .experts import (
     expert_use,
     exponents,
@@ -40,7 +32,15 @@ from .series import (
     relative_errors,
     series_panels,
 )
-from .style import (
+from .state_space import (
+    attractors,
+    lines,
+    occupancy,
+    save,
+    spectra,
+    time_series,
+)
+from .theme import (
     CONTEXT,
     FORECAST,
     TRUTH,
@@ -50,7 +50,7 @@ from .style import (
     in_style,
     style,
 )
-from .turnable import (
+from .turning import (
     Turnable,
     turnable,
 )

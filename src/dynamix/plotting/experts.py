@@ -13,7 +13,7 @@ from matplotlib.patches import FancyArrowPatch
 from numpy import ndarray
 
 from ..errors import InputError
-from .style import FORECAST, TRUTH, columns, in_style
+from .theme import FORECAST, TRUTH, columns, in_style
 
 _MARKERS = "osD^vP*X<>hd"
 _FAINT = 0.02  # probability of a transition below which no arrow is drawn
@@ -83,7 +83,7 @@ def similarity_map(
     Parameters
     ----------
     maps
-        By title ``(S, 2)``: a place for each system, such as :func:`dynamix.dynamics.kinship.flat_map`
+        By title ``(S, 2)``: a place for each system, such as :func:`dynamix.dynamics.kin.flat_map`
         finds; only distances mean something.
     names, families
         Of the S systems; a family is empty for none. Those of one member are drawn as without kin.
@@ -141,13 +141,13 @@ def similarity_map(
 def kinship(results: Mapping[str, Any]) -> Figure:
     """Nearness of kin against what permuted labels give, a row per result.
 
-    ``results`` holds results of :func:`dynamix.dynamics.kinship.kinship` by name. Nearness is the share of
+    ``results`` holds results of :func:`dynamix.dynamics.kin.kinship` by name. Nearness is the share of
     pairs of systems that are further apart than kin: 1/2 where labels mean nothing. Grey covers
     95 % of the permuted labels' nearness.
 
     Examples
     --------
-    >>> from dynamix.dynamics.kinship import kinship as test
+    >>> from dynamix.dynamics.kin import kinship as test
     >>> places = np.array([0.0, 0.1, 5.0, 5.1, 9.0])
     >>> apart = np.abs(places[:, None] - places)
     >>> found = test(apart, ["a", "a", "b", "b", ""], permutations=99, seed=0)

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..errors import InputError, one_of
-from .attractors import CONTEXT, FORECAST, TRUTH, _columns, _figure
+from .state_space import CONTEXT, FORECAST, TRUTH, _columns, _figure
 
 __all__ = ["continuations", "rate_grid", "recurrences", "sensitivities"]
 
@@ -181,7 +181,7 @@ def sensitivities(
     ----------
     table
         Columns ``varied``, ``value`` and the measures, as
-        :func:`dynamix.evaluation.sensitivity.sensitivity` has them, and ``model``.
+        :func:`dynamix.evaluation.perturbations.sensitivity` has them, and ``model``.
     measures
         Which, and their labels.
     names

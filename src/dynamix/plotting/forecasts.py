@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from ..errors import InputError
 from ..io.arrays import samples_array
-from .style import CONTEXT, FORECAST, TRUTH, columns, in_style
+from .theme import CONTEXT, FORECAST, TRUTH, columns, in_style
 
 BANDS = (0.9, 0.5)  # shares of the samples that the bands hold, the wider one first
 _SHADES = {0.9: 0.18, 0.5: 0.38}

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from ..errors import InputError
 from ..evaluation import benchmark
-from .style import FORECAST, columns, in_style
+from .theme import FORECAST, columns, in_style
 
 _BOX = 0.6  # height of a box in the box plots, of the distance to the next one
 

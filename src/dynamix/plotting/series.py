@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..evaluation.rolling import LABELS
-from .style import CONTEXT, in_style
+from .theme import CONTEXT, in_style
 
 _MARKERS = "osD^vPX*<>"
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "0.55")

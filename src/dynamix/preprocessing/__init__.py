@@ -21,7 +21,6 @@ from .pecuzal import (
     local_maxima,
     neighbours,
     past_delays,
-    pecuzal,
 )
 from .resampling import (
     ResampleReport,
@@ -73,6 +72,5 @@ __all__ = [
     "local_maxima",
     "neighbours",
     "past_delays",
-    "pecuzal",
     "resample",
 ]

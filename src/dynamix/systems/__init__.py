@@ -1,6 +1,6 @@
 """Dynamical systems: the catalogue and its split, generated and coupled flows, training windows."""
 
-from .catalogue import (
+from .corpus import (
     DIMENSION,
     MOST_DIMS,
     TOLERANCE,

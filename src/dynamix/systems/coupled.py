@@ -18,7 +18,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
-from . import catalogue as systems
+from . import corpus as systems
 
 _MOST_TRIES = 5  # halvings of the coupling before the halves run side by side
 _SETTLING = 1000  # samples dropped before the pair counts as on its attractor

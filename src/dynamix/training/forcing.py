@@ -22,7 +22,7 @@ from ..errors import one_of
 from ..model.batch import Batch
 from ..model.dynamix import DynaMix
 from ..settings import ModelConfig, TrainingConfig
-from ..systems import catalogue as systems
+from ..systems import corpus as systems
 from ..systems.windows import WindowSampler
 
 _MEAN_DECAY = 0.99  # of the guard's running means

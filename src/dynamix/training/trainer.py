@@ -25,7 +25,7 @@ from ..errors import InputError, one_of
 from ..model import checkpoints
 from ..model.dynamix import DynaMix
 from ..settings import BenchmarkConfig, ModelConfig, TrainingConfig, from_dict
-from ..systems import catalogue as systems
+from ..systems import corpus as systems
 from ..systems import windows
 from ..systems.windows import WindowSampler
 from .analogue_start import start_as_analogue
@@ -406,7 +406,7 @@ class Trainer:
             file.write(json.dumps(record) + "\n")
 
     def _plot(self) -> None:
-        from ..plotting import attractors as plotting
+        from ..plotting import state_space as plotting
 
         figure = plotting.training_curves(list(read_log(self.output)))
         plotting.save(figure, self.output / _PLOT)

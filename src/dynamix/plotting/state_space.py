@@ -33,10 +33,10 @@ from .series import errors_by_forecaster as errors_by_forecaster
 from .series import mended as mended
 from .series import relative_errors as relative_errors
 from .series import series_panels as series_panels
-from .style import CONTEXT, FORECAST, TRUTH, Points, style
-from .style import columns as _columns
-from .style import in_style as _figure
-from .turnable import turnable as turnable
+from .theme import CONTEXT, FORECAST, TRUTH, Points, style
+from .theme import columns as _columns
+from .theme import in_style as _figure
+from .turning import turnable as turnable
 
 _HIGHEST_FREQUENCY = 0.12  # per step: six times the dominant frequency at 50 points a period
 _MAX_DRAWN = 6000  # points of an attractor drawn; more only blackens the picture

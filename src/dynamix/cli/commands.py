@@ -261,7 +261,7 @@ def _run_forecast(options: argparse.Namespace) -> None:
             f"{len(result)} in {output}\n"
         )
     if _option(options, "plot"):
-        from ..plotting import attractors as plotting
+        from ..plotting import state_space as plotting
 
         times = frame.index.append(result.index)
         given: dict[str, Any] = {
@@ -313,14 +313,14 @@ def _run_benchmark(options: argparse.Namespace) -> None:
     sys.stdout.write("ends in\n")
     sys.stdout.write(f"{benchmark.shares(table).round(3).to_string()}\n")
     if _option(options, "plot"):
-        from ..plotting import attractors as plotting
+        from ..plotting import state_space as plotting
 
         plotting.save(plotting.benchmark_boxes({str(options.model): table}), options.plot)
 
 
 def _benchmark_systems(options: argparse.Namespace) -> list[str] | None:
     """The systems asked for by name or dimensions; None: those that the split holds out."""
-    from ..systems import catalogue as systems
+    from ..systems import corpus as systems
 
     named, dims = _split(_option(options, "systems")), _option(options, "dims") or []
     if named and dims:

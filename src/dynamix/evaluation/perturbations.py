@@ -19,7 +19,7 @@ from ..baselines import transformer as transformer_control
 from ..errors import InputError, one_of, whole_number
 from ..model import checkpoints
 from ..settings import BenchmarkConfig
-from ..systems import catalogue as systems
+from ..systems import corpus as systems
 from . import benchmark
 
 TRANSFORMER = transformer_control.BUNDLED

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 
 from ..errors import InputError
-from .style import CONTEXT, FORECAST, TRUTH, in_style, style
+from .theme import CONTEXT, FORECAST, TRUTH, in_style, style
 
 _MAX_POINTS = 6000  # in all; at 15 characters each a figure's data stay below 100 kB
 _GRID = 5000  # steps of rounding across the frame: finer than a screen shows

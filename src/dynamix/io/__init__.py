@@ -11,6 +11,13 @@ from .arrays import (
     to_numpy,
     unpack,
 )
+from .files import (
+    cache_directory,
+    digest,
+    write_bytes,
+    write_text,
+    write_whole,
+)
 from .parallel import (
     Result,
     Task,
@@ -23,12 +30,17 @@ from .tables import (
 __all__ = [
     "Result",
     "Task",
+    "cache_directory",
     "check_initial",
     "check_values",
     "continue_index",
+    "digest",
     "like",
     "read_csv",
     "spread",
     "to_numpy",
     "unpack",
+    "write_bytes",
+    "write_text",
+    "write_whole",
 ]

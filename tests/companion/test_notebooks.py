@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import json
-import sys
-from pathlib import Path
 
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamix import InputError
 from dynamix.cli import commands as cli
-from dynamix.companion import notebooks, stamps
+from dynamix.companion import notebooks
 from dynamix.companion import sweep as sweeps
 from dynamix.companion.notebooks import Parameter
 
@@ -205,156 +201,23 @@ def test_pictures_in_html_need_an_alternative_text_of_their_own(tmp_path, tag, f
     assert len(notebooks.problems(path)) == found
 
 
-# --- stamps ------------------------------------------------------------------------------------
-
-LIBRARY = {
-    "__init__": '_NAMES = {"forecast": "one"}\n',
-    "one": (
-        '"""One."""\nfrom . import two\nfrom .two import helper\nLIMIT = 3\n\n'
-        "def forecast(x):\n    return helper(x) + two.other(LIMIT)\n\n"
-        "def unused():\n    return 1\n"
-    ),
-    "two": (
-        "def helper(x):\n    return x\n\ndef other(x):\n    return Box(x).deep()\n\n"
-        "class Box:\n    def __init__(self, x):\n        self.x = x\n\n"
-        "    def deep(self):\n        from .three import bottom\n        return bottom(self.x)\n\n"
-        "def idle():\n    return 2\n"
-    ),
-    "three": "def bottom(x):\n    return x\n\ndef side(x):\n    return x\n",
-}
-
-
-@pytest.fixture
-def library(tmp_path):
-    """A project with a small library of the same name; returns how to edit it."""
-    folder = tmp_path / "src" / "dynamix"
-    folder.mkdir(parents=True)
-    (tmp_path / "results").mkdir()
-    (tmp_path / "book").mkdir()
-    for name, text in LIBRARY.items():
-        (folder / f"{name}.py").write_text(text)
-    (tmp_path / "results" / "a.csv").write_text("x\n1\n")
-
-    def edit(module, old, new):
-        text = (folder / f"{module}.py").read_text()
-        assert old in text
-        (folder / f"{module}.py").write_text(text.replace(old, new))
-        stamps._modules.cache_clear()
-
-    return tmp_path, edit
-
-
-def stamped(root, *sources):
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source) for source in sources]
-    )
-    made = stamps.make(notebook, root=root, files=["results/a.csv"])
-    notebook.metadata["dynamix"] = {"stamp": made}
-    return notebook
-
-
-def test_only_what_the_cells_lead_to_makes_a_notebook_stale(library):
-    root, edit = library
-    notebook = stamped(root, "import dynamix", "%time 1\ny = dynamix.forecast(1)  # forecast")
-    assert set(notebook.metadata["dynamix"]["stamp"]["source"]) == {
-        "dynamix.one",
-        "dynamix.two",
-        "dynamix.three",
-    }
-    assert stamps.reasons(notebook, root=root) == []
-    for module, old, new in (
-        ("one", '"""One."""', '"""Another text."""'),
-        ("one", "def forecast(x):\n", 'def forecast(x):\n    """Say more."""  # and this\n\n'),
-        ("one", "return 1", "return 7"),
-        ("two", "return 2", "return 7"),
-        ("three", "def side(x):\n    return x", "def side(x):\n    return 7 * x"),
-    ):
-        edit(module, old, new)
-        assert stamps.reasons(notebook, root=root) == [], (module, new)
-    edit("three", "def bottom(x):\n    return x", "def bottom(x):\n    return 7 * x")
-    assert stamps.reasons(notebook, root=root) == ["src: dynamix.three changed"]
-    edit("one", "LIMIT = 3", "LIMIT = 4")
-    assert "src: dynamix.one changed" in stamps.reasons(notebook, root=root)
-
-
-def test_cells_and_files_make_a_notebook_stale(library):
-    root, _ = library
-    notebook = stamped(root, "from dynamix import one", "one.forecast(1)")
-    notebook.cells[1].source = "one.forecast( 1 )  # only dressed up"
-    assert stamps.reasons(notebook, root=root) == []
-    notebook.cells[1].source = "one.forecast(2)"
-    (root / "results" / "a.csv").write_text("x\n2\n")
-    assert stamps.reasons(notebook, root=root) == [
-        "code cell 2 changed",
-        "results/a.csv changed",
-    ]
-    (root / "results" / "a.csv").unlink()
-    assert "results/a.csv is not used or not there any more" in stamps.reasons(notebook, root=root)
-    notebook.cells.append(nbformat.v4.new_code_cell("one.unused()"))
-    assert "3 code cells instead of 2" in stamps.reasons(notebook, root=root)
-    assert stamps.reasons(nbformat.v4.new_notebook(), root=root) == ["it has no stamp"]
-
-
-def test_a_module_passed_on_as_a_whole_counts_as_a_whole(library):
-    root, edit = library
-    notebook = stamped(root, "from dynamix import three as t", "f = t\nf.side(1)")
-    edit("three", "def side(x):\n    return x", "def side(x):\n    return 7 * x")
-    assert stamps.reasons(notebook, root=root) == ["src: dynamix.three changed"]
-
-
-def test_a_registry_leads_to_what_it_names(library):
-    root, edit = library
-    edit("one", "def unused():\n    return 1", 'TABLE = {"side": "three:side", "no": "a:b"}')
-    notebook = stamped(root, "from dynamix import one", 'one.TABLE["side"]')
-    assert stamps.reasons(notebook, root=root) == []
-    edit("three", "def bottom(x):\n    return x", "def bottom(x):\n    return 7 * x")
-    assert stamps.reasons(notebook, root=root) == []
-    edit("three", "def side(x):\n    return x", "def side(x):\n    return 7 * x")
-    assert stamps.reasons(notebook, root=root) == ["src: dynamix.three changed"]
-
-
-def test_whatever_runs_was_reached(tmp_path, monkeypatch):
-    """The graph of names against what Python really calls."""
-    monkeypatch.setenv("DYNAMIX_CACHE", str(tmp_path))
-    code = (
-        "import numpy as np\nfrom dynamix import benchmark, forecast, metrics, plotting, systems\n"
-        "x = np.sin(np.arange(900.0)[:, None] / [5.0, 7.0, 9.0])\n"
-        'y = forecast(x[:400], horizon=500, engine="torch", gate_noise=False)\n'
-        "metrics.mase(forecast=y, truth=x[400:])\nplotting.spectra(forecast=y, truth=x[400:])\n"
-        "systems.split()\nbenchmark.measure(y, x[400:], config=benchmark.BenchmarkConfig())\n"
-    )
-    source, called = ROOT / "src" / "dynamix", set()
-
-    def hear(frame, event, _):
-        path = Path(frame.f_code.co_filename)
-        if event == "call" and path.parent == source:
-            called.add((f"dynamix.{path.stem}", frame.f_code.co_qualname.split(".")[0]))
-
-    exec(code, {})  # what runs at import is not asked for
-    sys.setprofile(hear)
-    try:
-        exec(code, {})
-    finally:
-        sys.setprofile(None)
-    library = stamps._Library(source)
-    library.visit(stamps._Module("", ast.parse(code)), whole=True)
-    assert len(called) > 20
-    assert {call for call in called if call[0] != "dynamix.__init__"} <= library.seen
-
-
-def test_the_runner_stamps_with_the_files_that_were_opened(library):
-    root, _ = library
+def test_the_runner_stamps_with_the_files_that_were_opened(tmp_path):
+    root = tmp_path
+    for name in ("src/dynamix/__init__.py", "results/a.csv"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text("x = 1\n")
+    (root / "book").mkdir()
     code = (
         "from pathlib import Path\nimport pandas as pd\n"
         'table = pd.read_csv(Path.cwd().parent / "results" / "a.csv")'
     )
     path = make_notebook(root / "book" / "a.ipynb", "x = 1", code)
-    assert notebooks.stale(path)[0].startswith("a.ipynb is stale: it has no stamp. Run: python")
+    assert notebooks.stale(path)[0].startswith("a.ipynb is stale: it has no stamp. Run: dynamix book run a")
     notebooks.run(path, path)
     stamp = nbformat.read(path, as_version=4).metadata["dynamix"]["stamp"]
     assert set(stamp["files"]) == {"results/a.csv"}
     assert notebooks.stale(path) == []
     (root / "results" / "a.csv").write_text("x\n2\n")
-    assert "results/a.csv changed. Run: python src/dynamix/companion/run.py a" in "".join(
+    assert "results/a.csv changed. Run: dynamix book run a" in "".join(
         notebooks.stale(path)
     )

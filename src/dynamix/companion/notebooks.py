@@ -482,14 +482,14 @@ def stale(path: str | Path) -> list[str]:
     ...     (source / "__init__.py").touch()
     ...     nbformat.write(nb.new_notebook(), f"{folder}/a.ipynb")
     ...     stale(f"{folder}/a.ipynb")
-    ['a.ipynb is stale: it has no stamp. Run: python scripts/run_notebooks.py a']
+    ['a.ipynb is stale: it has no stamp. Run: dynamix book run a']
     """
     path = Path(path)
     root = stamps.project(path)
     if root is None:
         return []
     found = stamps.reasons(_read(path), root=root)
-    remedy = f"python scripts/run_notebooks.py {path.stem}"
+    remedy = f"dynamix book run {path.stem}"
     return [f"{path.name} is stale: {reason}. Run: {remedy}" for reason in found]
 
 

@@ -212,12 +212,12 @@ def test_the_runner_stamps_with_the_files_that_were_opened(tmp_path):
         'table = pd.read_csv(Path.cwd().parent / "results" / "a.csv")'
     )
     path = make_notebook(root / "book" / "a.ipynb", "x = 1", code)
-    assert notebooks.stale(path)[0].startswith("a.ipynb is stale: it has no stamp. Run: dynamix book run a")
+    assert notebooks.stale(path)[0].startswith(
+        "a.ipynb is stale: it has no stamp. Run: dynamix book run a"
+    )
     notebooks.run(path, path)
     stamp = nbformat.read(path, as_version=4).metadata["dynamix"]["stamp"]
     assert set(stamp["files"]) == {"results/a.csv"}
     assert notebooks.stale(path) == []
     (root / "results" / "a.csv").write_text("x\n2\n")
-    assert "results/a.csv changed. Run: dynamix book run a" in "".join(
-        notebooks.stale(path)
-    )
+    assert "results/a.csv changed. Run: dynamix book run a" in "".join(notebooks.stale(path))

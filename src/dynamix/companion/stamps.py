@@ -236,7 +236,9 @@ class Graph:
     def _resolve_text(self, module: _Module, target: str, name: str) -> None:
         """Follow ``target:name``: relative to the module's room, a room above, or absolute."""
         above = module.room.split(".")
-        rooms = [".".join(above[:n]) for n in range(len(above), 0, -1)] if module.room else [PACKAGE]
+        rooms = (
+            [".".join(above[:n]) for n in range(len(above), 0, -1)] if module.room else [PACKAGE]
+        )
         for full in (*(f"{room}.{target}" for room in rooms), target):
             if full in self.modules:
                 self._resolve(full, [name])

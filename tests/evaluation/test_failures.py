@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dynamix import BenchmarkConfig
 from dynamix.baselines import simple as baselines
 from dynamix.errors import InputError
-from dynamix.evaluation import failures, sensitivity
+from dynamix.evaluation import failures, perturbations
 from dynamix.evaluation.failure_settings import FailureConfig
 from dynamix.systems import corpus as systems
 
@@ -217,7 +217,7 @@ def test_sensitivity_varies_one_condition_at_a_time():
         seen.append(context)
         return baselines.mean(context, horizon)
 
-    table = sensitivity.sensitivity(
+    table = perturbations.sensitivity(
         watching,
         names=["Lorenz"],
         config=BenchmarkConfig(context=200, horizon=300, starts=1),
@@ -234,10 +234,10 @@ def test_sensitivity_varies_one_condition_at_a_time():
 
 
 def test_forecasters_by_name():
-    call = sensitivity.forecaster("dynamix-3d")
+    call = perturbations.forecaster("dynamix-3d")
     x = systems.trajectory("Lorenz", n=600)
-    both = sensitivity.together(call, [x[:200], x[300:500]], 50, seed=0)
+    both = perturbations.together(call, [x[:200], x[300:500]], 50, seed=0)
     np.testing.assert_allclose(both[1], call(x[300:500], 50, seed=0), rtol=1e-4, atol=1e-3)
-    assert sensitivity.forecaster("mean").name == "mean"
+    assert perturbations.forecaster("mean").name == "mean"
     with pytest.raises(InputError, match="Did you mean 'parrot'"):
-        sensitivity.forecaster("parrott")
+        perturbations.forecaster("parrott")

@@ -9,8 +9,7 @@ import torch
 from helpers import small_model, wave
 from scipy import stats
 
-from dynamix import InputError, forecast
-from dynamix.metrics import reconstruction as metrics
+from dynamix import InputError, forecast, metrics
 
 RNG = np.random.default_rng(0)
 

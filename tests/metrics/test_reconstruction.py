@@ -7,16 +7,16 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from helpers import small_model, wave
+from helpers import wave
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamix import DynaMix, InputError, ModelConfig
-from dynamix.metrics import reconstruction as metrics
+from dynamix import InputError, metrics
 
 MEASURES = {
     "d_stsp": metrics.state_space_divergence,
     "d_h": metrics.spectral_hellinger,
+    "hellinger": metrics.histogram_hellinger,
     "mase": metrics.mase,
     "vpt": metrics.valid_prediction_time,
 }
@@ -51,7 +51,7 @@ def test_divergence_equals_counting_by_hand(seed, n, bins):
     assert value == pytest.approx(divergence_by_hand(forecast, truth, bins), abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["d_stsp", "d_h", "mase"])
+@pytest.mark.parametrize("name", ["d_stsp", "d_h", "hellinger", "mase"])
 def test_a_perfect_forecast_scores_zero(name):
     x = wave(500)
     assert MEASURES[name](forecast=x, truth=x) == 0.0
@@ -96,6 +96,46 @@ def test_divergence_sees_every_bin():
     truth = np.linspace(0, 1, 300)[:, None]
     lower = truth[truth[:, 0] > 1 / 30]  # leaves the first bin empty
     assert metrics.state_space_divergence(forecast=lower, truth=truth) > 0.3
+
+
+def hellinger_by_hand(forecast, truth, bins):
+    """Cells of an endless grid, counted in a dictionary."""
+    low, high = truth.min(axis=0), truth.max(axis=0)
+    shares = []
+    for points in (truth, forecast):
+        counts = {}
+        for x in points:
+            cell = np.floor((x - low) / (high - low) * bins)
+            cell = tuple(np.where(x == high, bins - 1, cell))
+            counts[cell] = counts.get(cell, 0) + 1 / len(points)
+        shares.append(counts)
+    overlap = sum(np.sqrt(p * shares[1].get(cell, 0.0)) for cell, p in shares[0].items())
+    return np.sqrt(max(1 - overlap, 0.0))
+
+
+@given(st.integers(0, 10_000), st.integers(1, 4), st.sampled_from([2, 4, 8]))
+@settings(max_examples=25, deadline=None)
+def test_histogram_hellinger_equals_counting_by_hand(seed, n, bins):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 9, size=(40, n)) / 8.0
+    truth[0], truth[1] = 0.0, 1.0
+    forecast = rng.integers(-4, 13, size=(60, n)) / 8.0  # in the range and outside
+    value = metrics.histogram_hellinger(forecast=forecast, truth=truth, bins=bins)
+    assert value == pytest.approx(hellinger_by_hand(forecast, truth, bins), abs=1e-7)
+
+
+def test_histogram_hellinger_counts_escapes_and_is_symmetric_within_one_range():
+    x, y = wave(400), wave(400, seed=1)
+    for a in (x, y):  # the same corners, so the same bins
+        a[0], a[1] = -9.0, 9.0
+    there = metrics.histogram_hellinger(forecast=y, truth=x, bins=5)
+    assert 0 < there < 1
+    assert metrics.histogram_hellinger(forecast=x, truth=y, bins=5) == pytest.approx(there)
+    escaped = np.where(np.arange(400)[:, None] < 200, x, 1e6)
+    half = metrics.histogram_hellinger(forecast=escaped, truth=np.tile(x[:200], (2, 1)), bins=5)
+    assert half == pytest.approx(np.sqrt(1 - np.sqrt(0.5)))  # half of the points have left
+    assert metrics.histogram_hellinger(forecast=x + 100, truth=x) == 1.0
+    assert np.isnan(metrics.histogram_hellinger(forecast=np.full_like(x, np.nan), truth=x))
 
 
 def test_mixture_divergence_agrees_with_the_closed_form_of_two_gaussians():
@@ -147,46 +187,6 @@ def test_valid_prediction_time_is_the_first_crossing():
     assert metrics.valid_prediction_time(forecast=forecast, truth=truth, lyapunov_time=8.0) == 5
 
 
-def linear_model(diagonal) -> DynaMix:
-    """One expert, no nonlinearity: ``z' = A z``."""
-    M = len(diagonal)
-    config = ModelConfig(observed_dims=2, latent_dims=M, experts=1, relu_units=0)
-    model = DynaMix(config).double()
-    with torch.no_grad():
-        model.experts.A.copy_(torch.tensor([diagonal]))
-        model.experts.W.zero_()
-    return model
-
-
-def test_lyapunov_spectrum_of_a_linear_map_is_the_logarithm_of_its_eigenvalues():
-    diagonal = [0.9, 0.5, 0.99, 0.7]
-    spectrum = dynamics.lyapunov_spectrum(linear_model(diagonal), wave(30, 2), steps=200)
-    np.testing.assert_allclose(spectrum, np.sort(np.log(diagonal))[::-1], atol=1e-6)
-    scaled = dynamics.largest_lyapunov_exponent(
-        linear_model(diagonal), wave(30, 2), steps=100, time_step=0.1
-    )
-    assert scaled == pytest.approx(np.log(0.99) / 0.1)
-
-
-def test_largest_exponent_is_the_rate_at_which_neighbours_part():
-    """Against two nearby runs of the full model, gate and query included."""
-    model = small_model(seed=1).double()
-    series = torch.from_numpy(wave(60))[:, None]
-    with torch.no_grad():
-        model.gate.tau_att.fill_(0.5)
-        read = model.gate.read(series)
-        z, logs = model.initial_state(series[-1]), []
-        delta = torch.full_like(z, 1e-7 / z.numel() ** 0.5)
-        for t in range(500):
-            new, near = (model.step(state, read)[0] for state in (z, z + delta))
-            size = (near - new).norm()
-            if t >= 100:
-                logs.append(float(torch.log(size / 1e-7)))
-            z, delta = new, (near - new) * (1e-7 / size)
-    exponent = dynamics.largest_lyapunov_exponent(model, wave(60), steps=400, transient=100)
-    assert exponent == pytest.approx(np.mean(logs), abs=2e-3)
-
-
 X = wave(100)
 NAN = X.copy()
 NAN[3, 1] = np.nan
@@ -201,6 +201,8 @@ FLAT[:, 2] = 1.0
         ("d_stsp", X, X[:, :2], {}, "same series and channels"),
         ("d_stsp", X, FLAT, {}, "channel 2"),
         ("d_stsp", X, X, {"bins": 1}, "bins"),
+        ("hellinger", X, FLAT, {}, "channel 2"),
+        ("hellinger", X, X, {"bins": 1}, "bins"),
         ("d_stsp", np.zeros((2, 2, 2, 2)), X, {}, r"\(2, 2, 2, 2\)"),
         ("d_stsp", X[:0], X, {}, "not be empty"),
         ("d_h", X[:50], X, {}, "equally long"),

@@ -37,6 +37,7 @@ from ..forecasting.spacing import widened, widening
 from ..forecasting.zero_shot import forecast, sharpened
 from ..io.parallel import spread
 from ..metrics import reconstruction as metrics
+from ..metrics.fates import fate as fate_of
 from ..model.dynamix import DynaMix
 from ..model.rollouts import gate_noise_stream
 from ..preprocessing.transforms import embed, fit_transforms
@@ -245,7 +246,7 @@ def _rows(
     seconds = (time.perf_counter() - began) / len(cases)
     if isinstance(model, DynaMix):
         quiet = forecast(contexts, **options, gate_noise=False)
-        quiet_fates = list(metrics.fate(forecast=quiet, context=contexts))
+        quiet_fates = list(fate_of(forecast=quiet, context=contexts))
         exponents = _exponents(model, contexts, config)
     rows = []
     for s, (name, start, x) in enumerate(cases):
@@ -420,7 +421,7 @@ def measure(
             else float("nan"),
         }
         if context is not None:
-            measured["fate"] = metrics.fate(forecast=forecast, context=context)
+            measured["fate"] = fate_of(forecast=forecast, context=context)
     return measured
 
 

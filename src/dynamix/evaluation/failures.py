@@ -24,6 +24,8 @@ from scipy.ndimage import minimum_filter1d
 from ..dynamics import invariants
 from ..errors import InputError, whole_number
 from ..metrics import reconstruction as metrics
+from ..metrics.fates import fate as fate_of
+from ..metrics.fates import returns
 from .failure_settings import FailureConfig
 
 Points = Float[ndarray, "_ N"]
@@ -284,7 +286,7 @@ def cycle_period(*, forecast: Any, tolerance: float = 0.01) -> float:
     f = _points(forecast, "forecast")
     if not np.isfinite(f).all() or not np.ptp(f[len(f) // 2 :], axis=0).any():
         return float("nan")
-    error = metrics.returns(f[len(f) // 2 :])
+    error = returns(f[len(f) // 2 :])
     away = np.flatnonzero(error > 1.0)
     if not len(away):
         return float("nan")
@@ -445,7 +447,7 @@ def examine(
     config = config or FailureConfig()
     f, c, t = _alike(forecast=forecast, context=context, truth=truth)
     whole = bool(np.isfinite(f).all())
-    fate = str(metrics.fate(forecast=f, context=c))
+    fate = str(fate_of(forecast=f, context=c))
     bounded = whole and fate != "escape"
     fading = decay(forecast=f, context=c, amplitude=config.amplitude)
     lost, invented = spectral_failure(

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError
-from ..metrics.reconstruction import FATES
+from ..metrics.fates import FATES
 
 ERRORS = ("d_stsp", "d_h", "mase")  # smaller is better, NaN is a failure
 MEASURES = (*ERRORS, "vpt", "lyapunov", "quiet_lyapunov")

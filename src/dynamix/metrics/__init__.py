@@ -1,28 +1,13 @@
-"""Measures of a forecast against the truth: geometry, spectrum, error, fate, calibration.
+"""Measures of a forecast against the truth: geometry, spectrum, error, fate and calibration.
 
-Nothing here knows a model.
+This room takes arrays and returns numbers. It must not know any model.
 """
 
-from .fates import (
-    FATES,
-    closest_return,
-    fate,
-    returns,
-)
-from .inputs import (
-    as_series,
-    per_series,
-)
-from .probabilistic import (
-    Measured,
-    Points,
-    Samples,
-    coverage,
-    crps,
-)
+from .fates import FATES, fate
+from .probabilistic import coverage, crps
 from .reconstruction import (
+    histogram_hellinger,
     mase,
-    mixture_divergence,
     power_spectrum,
     spectral_hellinger,
     state_space_divergence,
@@ -31,19 +16,12 @@ from .reconstruction import (
 
 __all__ = [
     "FATES",
-    "Measured",
-    "Points",
-    "Samples",
-    "as_series",
-    "closest_return",
     "coverage",
     "crps",
     "fate",
+    "histogram_hellinger",
     "mase",
-    "mixture_divergence",
-    "per_series",
     "power_spectrum",
-    "returns",
     "spectral_hellinger",
     "state_space_divergence",
     "valid_prediction_time",

@@ -1,4 +1,4 @@
-"""What measures are given: checked, and taken apart into single series."""
+"""Checks of what the measures take, and their division into single series."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def per_series(
     truth: Any,
     names: tuple[str, str] = ("forecast", "truth"),
 ) -> Any:
-    """Apply a measure to each series of equally many, with equally many channels."""
+    """Apply a measure to each series; the two must have the same series and channels."""
     several = np.ndim(forecast) == 3 or np.ndim(truth) == 3
     f, t = as_series(forecast, names[0]), as_series(truth, names[1])
     if f.shape[1:] != t.shape[1:]:
@@ -29,13 +29,28 @@ def per_series(
             f"{names[0]} and {names[1]} must have the same series and channels, found shapes "
             f"{np.shape(forecast)} and {np.shape(truth)}."
         )
-    if not np.isfinite(t).all():
-        where = np.argwhere(~np.isfinite(t))[0]
-        raise InputError(
-            f"{names[1]} must be finite, found {t[tuple(where)]} at step {int(where[0])}."
-        )
+    check_finite(t, names[1])
     values = [measure(f[:, s], t[:, s]) for s in range(f.shape[1])]
     return np.array(values) if several else values[0]
+
+
+def check_finite(x: ndarray, what: str) -> None:
+    """Raise at the first NaN or infinity; time is the first axis."""
+    if not np.isfinite(x).all():
+        where = np.argwhere(~np.isfinite(x))[0]
+        raise InputError(
+            f"{what} must be finite, found {x[tuple(where)]} at step {int(where[0])}. "
+            "Fill or cut the gaps first."
+        )
+
+
+def check_moving(size: Float[ndarray, " N"]) -> None:
+    """Raise unless the size of the motion (range, deviation, ...) is positive in every channel."""
+    if not (size > 0).all():
+        raise InputError(
+            f"truth must vary in every channel, but channel {int(np.argmax(~(size > 0)))} is "
+            "constant: an error cannot be scaled by it, and a histogram has no width."
+        )
 
 
 def as_series(x: Any, what: str) -> Float[ndarray, "T S N"]:

@@ -18,7 +18,7 @@ import pandas as pd
 from ..baselines import simple as baselines
 from ..errors import InputError, whole_number
 from ..forecasting.zero_shot import forecast
-from ..metrics import reconstruction as metrics
+from ..metrics.probabilistic import coverage
 from ..preprocessing.transforms import dominant_period as _acf_period
 from ..settings import BUNDLED_MODEL, Embedding, ReportConfig
 from .checks import CHECKS, SEVERITIES, Finding, dominant_oscillation, graded
@@ -266,7 +266,7 @@ def backtest(
             "last value": baselines.naive(shown, steps),
             "mean": baselines.mean(shown, steps),
         }
-        covered.append(metrics.coverage(forecast=fan, truth=truth, level=_LEVEL))
+        covered.append(coverage(forecast=fan, truth=truth, level=_LEVEL))
         for name, y in made.items():
             error = np.abs(y - truth) / deviation
             row = {"error, first 10": error[:10].mean(), "error, all": error.mean()}

@@ -20,7 +20,7 @@ from dynamix.datasets import loading as datasets
 from dynamix.dynamics import invariants, kin
 from dynamix.evaluation import benchmark, failures, perturbations, rolling
 from dynamix.forecasting import ensembles
-from dynamix.io.arrays import continue_index
+from dynamix.io.time_axis import continue_index
 from dynamix.metrics import reconstruction as metrics
 from dynamix.plotting import failures as plotting_failures
 from dynamix.plotting import state_space as plotting

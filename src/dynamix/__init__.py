@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import InputError
     from .forecasting.zero_shot import forecast
+    from .io.tables import read
     from .model.dynamix import DynaMix
     from .settings import (
         BenchmarkConfig,
@@ -35,6 +36,7 @@ _NAMES = {
     "RollingConfig": "settings",
     "TrainingConfig": "settings",
     "forecast": "forecasting.zero_shot",
+    "read": "io.tables",
 }
 __all__ = [*_NAMES, *_ROOMS]
 

@@ -488,7 +488,7 @@ def test_a_dask_cluster_gives_the_same_though_a_worker_dies(one_each, tmp_path):
 def test_without_dask_or_a_scheduler(monkeypatch, tmp_path):
     options = {"config": SHORT, "names": ["Rossler"], "output": tmp_path / "x.csv"}
     older = benchmark.run("parrot", **options)
-    monkeypatch.setattr("dynamix.io.parallel._CONNECT", 0.5)
+    monkeypatch.setattr("dynamix.evaluation.parallel._CONNECT", 0.5)
     with pytest.raises(InputError, match="no Dask scheduler answers at"):
         benchmark.run("parrot", **options, dask="tcp://127.0.0.1:9")
     monkeypatch.setitem(sys.modules, "distributed", None)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 import dynamix
 from dynamix import InputError
 from dynamix.companion import notebooks
-from dynamix.io import tables
 from dynamix.report import checks as report_checks
 from dynamix.report import report
 from dynamix.report.checks import CHECKS, Finding
@@ -34,54 +33,6 @@ def dated(values: np.ndarray, **columns: object) -> pd.DataFrame:
 
 def checked(x: np.ndarray) -> dict[str, Finding]:
     return {finding.check: finding for finding in (check(x) for check in CHECKS)}
-
-
-# reading
-
-
-@settings(max_examples=12)
-@given(
-    values=st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=2, max_size=8),
-    separator=st.sampled_from([",", ";", "\t"]),
-    comma=st.booleans(),
-    mark=st.booleans(),
-)
-def test_any_separator_and_decimal_sign_gives_the_same_numbers(
-    tmp_path_factory, values, separator, comma, mark
-):
-    frame = dated(np.array(values), other=np.arange(len(values)) + 0.25)
-    path = tmp_path_factory.mktemp("csv") / "a.csv"
-    decimal = "," if comma and separator != "," else "."
-    encoding = "utf-8-sig" if mark else "utf-8"
-    frame.to_csv(path, sep=separator, decimal=decimal, encoding=encoding)
-    back = tables.read_csv(path)
-    assert back.index.name == "when"  # the mark is no part of the name
-    pd.testing.assert_frame_equal(back, frame, check_freq=False, check_index_type=False)
-
-
-def test_days_first_thousands_and_latin_letters(tmp_path):
-    path = tmp_path / "a.csv"
-    text = "Datum;Höhe\n01.02.2024;1.234,5\n02.02.2024;1.235,5\n13.02.2024;-0,5\n"
-    path.write_bytes(text.encode("cp1252"))
-    frame = tables.read_csv(path)
-    assert list(frame.index) == list(pd.to_datetime(["2024-02-01", "2024-02-02", "2024-02-13"]))
-    assert frame["Höhe"].tolist() == [1234.5, 1235.5, -0.5]
-
-
-def test_a_file_without_names_loses_no_row(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text("1.5,2\n2.5,3\n3.5,5\n")
-    frame = tables.read_csv(path)
-    assert frame["x1"].tolist() == [1.5, 2.5, 3.5]
-    assert frame["x2"].tolist() == [2, 3, 5]
-
-
-def test_year_month_day_become_times(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text("No,year,month,day,hour,y\n1,2024,2,28,23,5\n2,2024,2,29,0,6\n")
-    frame = tables.read_csv(path)
-    assert list(frame.index) == list(pd.to_datetime(["2024-02-28 23:00", "2024-02-29 00:00"]))
-    assert list(frame.columns) == ["No", "y"]
 
 
 def test_a_relative_path_is_the_callers(tmp_path, monkeypatch):

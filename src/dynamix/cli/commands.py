@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from .. import __version__
 from ..errors import InputError
-from ..io.tables import read_csv
+from ..io.tables import read
 from ..settings import BUNDLED_MODEL, BenchmarkConfig, ForecastConfig, ModelConfig, TrainingConfig
 from . import notebooks as cli_notebooks
 
@@ -237,7 +237,7 @@ def _run_forecast(options: argparse.Namespace) -> None:
 
     for name in ("output", "plot"):  # found out before the work, not after it
         _check_folder(_option(options, name))
-    frame = read_csv(
+    frame = read(
         options.data,
         columns=_split(_option(options, "columns")),
         time=_option(options, "time"),

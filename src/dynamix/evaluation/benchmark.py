@@ -35,7 +35,7 @@ from ..engine.runtime import EngineUnavailable
 from ..errors import InputError, whole_number
 from ..forecasting.spacing import widened, widening
 from ..forecasting.zero_shot import forecast, sharpened
-from ..io.parallel import spread
+from .parallel import spread
 from ..metrics import reconstruction as metrics
 from ..metrics.fates import fate as fate_of
 from ..model.dynamix import DynaMix

@@ -1,46 +1,19 @@
-"""Data in and files out: arrays and frames, time axes, tables, and the one atomic writer.
+"""Data in and files out: arrays and frames, the time axis, tables, and the one atomic writer.
 
-Nothing here knows a model.
+This room knows no model and no method: it must not import any room but errors and settings.
 """
 
-from .arrays import (
-    check_initial,
-    check_values,
-    continue_index,
-    like,
-    to_numpy,
-    unpack,
-)
-from .files import (
-    cache_directory,
-    digest,
-    write_bytes,
-    write_text,
-    write_whole,
-)
-from .parallel import (
-    Result,
-    Task,
-    spread,
-)
-from .tables import (
-    read_csv,
-)
+from .arrays import as_series, check_values, unpack
+from .files import cache_directory, write_whole
+from .tables import read
+from .time_axis import continue_index
 
 __all__ = [
-    "Result",
-    "Task",
+    "as_series",
     "cache_directory",
-    "check_initial",
     "check_values",
     "continue_index",
-    "digest",
-    "like",
-    "read_csv",
-    "spread",
-    "to_numpy",
+    "read",
     "unpack",
-    "write_bytes",
-    "write_text",
     "write_whole",
 ]

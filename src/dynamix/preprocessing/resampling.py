@@ -17,11 +17,10 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ..errors import InputError, one_of
+from ..io.time_axis import ROUNDING, check_index, grid_positions, step_of
 from ..settings import ResampleConfig
 
 _DEFAULTS = ResampleConfig()
-_WHOLE_MONTH = pd.Timedelta(days=27.5)  # a median spacing beyond this, all on the 1st: monthly
-_ROUNDING = 1e-6  # of a step: times this near a grid point are on it
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ def resample(
         return table.iloc[:, 0].rename(frame.name), report
     limits = ResampleConfig(longest_gap=longest_gap, most_filled=most_filled, holes=holes)
     values = _numbers(frame)
-    index = _usable_index(frame.index)
+    index = check_index(frame.index)
     seen = ~np.isnan(values).all(axis=1)
     if seen.sum() < 2:
         raise InputError(
@@ -166,9 +165,9 @@ def resample(
         order = np.argsort(index.to_numpy(), kind="stable")
         index, values = index[order], values[order]
     repeated = int(index.duplicated().sum())
-    step = _step_of(index.unique(), step)
-    grid, position = _positions(index, step)
-    moved = int((np.abs(position - np.round(position)) > _ROUNDING).sum())
+    step = step_of(index.unique(), step)
+    grid, position = grid_positions(index, step)
+    moved = int((np.abs(position - np.round(position)) > ROUNDING).sum())
 
     filled, result = _fill(values, position, len(grid))
     first, last = _kept(filled, result, limits)
@@ -182,7 +181,7 @@ def resample(
         steps=last - first,
         filled=int(kept.sum()),
         longest_gap=max((b - a for a, b in _runs(kept)), default=0),
-        cut=int(position[-1] + _ROUNDING) + 1 - (last - first),
+        cut=int(position[-1] + ROUNDING) + 1 - (last - first),
     )
     if report.filled > limits.most_filled * report.steps:
         raise InputError(
@@ -220,77 +219,6 @@ def _numbers(frame: pd.DataFrame) -> Float[ndarray, "T n"]:
     return values
 
 
-def _usable_index(index: pd.Index) -> pd.Index:
-    if isinstance(index, pd.PeriodIndex):
-        index = index.to_timestamp()
-    dates = isinstance(index, pd.DatetimeIndex)
-    if not dates and not (
-        pd.api.types.is_numeric_dtype(index.dtype) and not pd.api.types.is_bool_dtype(index.dtype)
-    ):
-        raise InputError(
-            f"expected an index of dates or numbers, found {index.dtype}. Convert it with "
-            "pd.to_datetime."
-        )
-    if index.isna().any() or (not dates and np.isinf(index.to_numpy(dtype=np.float64)).any()):
-        raise InputError("the index must not have missing or infinite times. Drop those rows.")
-    return index
-
-
-def _step_of(index: pd.Index, step: Any) -> Any:
-    """The step as a pandas offset, or as a number."""
-    if not isinstance(index, pd.DatetimeIndex):
-        spacing = np.diff(index.to_numpy())
-        found = _middle(spacing) if step is None and len(spacing) else step
-        valid = isinstance(found, int | float | np.number) and not isinstance(found, bool)
-        if not valid or not 0 < found < np.inf:
-            raise InputError(f"step must be a positive number for this index, found {found!r}.")
-        return int(found) if index.dtype.kind in "iu" and found == int(found) else float(found)
-    if step is None:
-        step = index.freq or (pd.infer_freq(index) if len(index) > 2 else None)
-    if step is None:
-        spacing = pd.Timedelta(_middle(np.diff(index.asi8)), unit=index.unit)
-        monthly = spacing > _WHOLE_MONTH and (index.day == 1).all()
-        step = "MS" if monthly else spacing
-    try:
-        offset = pd.tseries.frequencies.to_offset(step)
-        forwards = index[0] + offset > index[0]
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"step must be a pandas offset such as '15min' or 'MS', found {step!r} ({error})."
-        ) from error
-    if not forwards:
-        raise InputError(f"step must be positive, found {step!r}.")
-    return offset
-
-
-def _middle(spacing: ndarray) -> Any:
-    """The lower median, which is a spacing that occurs: a gap must not stretch the step."""
-    return np.quantile(spacing, 0.5, method="lower").item()
-
-
-def _positions(index: pd.Index, step: Any) -> tuple[pd.Index, Float[ndarray, " T"]]:
-    """The grid, to one step past the last time, and where on it each time lies, in steps."""
-    if not isinstance(index, pd.DatetimeIndex):
-        times = index.to_numpy()
-        position = (times - times[0]) / step
-        count = int(position[-1] + _ROUNDING) + 2
-        return pd.Index(times[0] + step * np.arange(count), name=index.name), position
-    whole = pd.date_range(index[0], index[-1], freq=step)
-    if not len(whole) or whole[0] != index[0]:
-        raise InputError(
-            f"the first time {index[0]} does not lie on a grid of {step.freqstr!r}. Give a step "
-            "that fits, or cut the series to begin on one."
-        )
-    grid = pd.date_range(index[0], periods=len(whole) + 1, freq=step, name=index.name)
-    grid = grid.as_unit(index.unit)
-    # nanoseconds since the beginning overflow after 292 years, microseconds do not
-    fine = "us" if index[-1].year - index[0].year > 250 else "ns"
-    start = index[:1].as_unit(fine).asi8[0]
-    at, points = ((times.as_unit(fine).asi8 - start).astype(np.float64) for times in (index, grid))
-    position = np.interp(at, points, np.arange(len(grid)))
-    return grid, position
-
-
 def _fill(
     values: Float[ndarray, "T n"], position: Float[ndarray, " T"], count: int
 ) -> tuple[Bool[ndarray, " K"], Float[ndarray, "K n"]]:
@@ -313,12 +241,12 @@ def _fill(
             np.bincount(nearest[here], weights=w[here], minlength=count)[filled] / many[filled]
             for w in (position, column)
         )
-        on_grid = np.abs(at - filled) < _ROUNDING
+        on_grid = np.abs(at - filled) < ROUNDING
         at[on_grid] = filled[on_grid]
         result[:, i] = np.interp(points, at, mean)
         # where the only observation of a grid point lies on it, its value counts to the last digit
         result[filled[on_grid], i] = mean[on_grid]
-        outside = (points < at[0] - _ROUNDING) | (points > at[-1] + _ROUNDING)
+        outside = (points < at[0] - ROUNDING) | (points > at[-1] + ROUNDING)
         result[outside, i] = np.nan
     return empty, result
 

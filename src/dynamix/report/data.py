@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, whole_number
-from ..io.tables import read_csv
+from ..io.tables import read
 from ..preprocessing.transforms import ResampleReport, resample
 from ..settings import ReportConfig
 from .checks import SEVERITIES, Finding, Severity, graded
@@ -137,12 +137,12 @@ def load(
     Parameters
     ----------
     csv
-        The file, see :func:`find_file` and :func:`dynamix.io.tables.read_csv`.
+        The file, see :func:`find_file` and :func:`dynamix.read`.
     column
         The channel, or several separated by commas; empty: the first column of numbers that is
         neither constant nor a counter.
     time_column
-        The column of times; empty: as :func:`dynamix.io.tables.read_csv` finds it.
+        The column of times; empty: as :func:`dynamix.read` finds it.
     context_length
         Only the last steps are used; 0: all.
 
@@ -155,7 +155,7 @@ def load(
     ------
     InputError
         If there is no such file or column, the column holds text or is constant, or too little or
-        too gappy data remain; and as :func:`dynamix.io.tables.read_csv` and
+        too gappy data remain; and as :func:`dynamix.read` and
         :func:`dynamix.preprocessing.resample`.
 
     Examples
@@ -173,7 +173,7 @@ def load(
     """
     whole_number("context_length", context_length, least=0)
     path = find_file(csv)
-    frame = read_csv(path, time=time_column or None)
+    frame = read(path, time=time_column or None)
     notes = [f"{len(frame)} rows with columns {', '.join(map(str, frame.columns))}"]
     findings: list[Finding] = []
     numbers, unreadable = _as_numbers(frame)

@@ -1,0 +1,65 @@
+"""The one gate: every kind of data in, the same kind out, and one message for what is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dynamix import InputError
+from dynamix.io.arrays import as_series, check_values, unpack
+
+X = np.arange(12.0).reshape(6, 2)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        X,
+        X.tolist(),
+        X.astype(np.float32),
+        torch.tensor(X),
+        torch.tensor(X).bfloat16(),
+        pd.DataFrame(X, columns=["a", "b"]),
+        pd.DataFrame(X.astype(int), columns=["a", "b"]).astype("Int64"),
+        X[:, None],
+    ],
+)
+def test_every_kind_becomes_the_same_series(x):
+    np.testing.assert_array_equal(as_series(x), X[:, None])
+    values, restore = unpack(x)
+    np.testing.assert_array_equal(values, X[:, None])
+    back = restore(values)
+    assert np.shape(back) == np.shape(x)
+    assert isinstance(back, type(x) if not isinstance(x, list) else np.ndarray)
+    if isinstance(x, torch.Tensor | np.ndarray):
+        assert back.dtype == x.dtype
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (X * 1j, "truth must hold real numbers, found dtype complex128"),
+        (X > 1, "truth must hold real numbers, found dtype bool"),
+        ([["a"], ["b"]], "truth must hold real numbers"),
+        ([[1.0], [1.0, 2.0]], "truth must be a rectangular array"),
+        (np.zeros((2, 2, 2, 2)), "truth must have shape .* found 4 dimensions"),
+        (np.zeros((0, 2)), "truth is empty"),
+        (pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}), "truth must have numeric columns"),
+        (X[:2], "truth must have at least 3 steps .* found 2"),
+        (np.where(X == 7, np.nan, X), r"truth must be finite, found nan at step 3, channel 1 \(1"),
+        (np.full((6, 2), np.inf), "truth holds no finite value at all"),
+    ],
+)
+def test_one_message_for_each_thing_that_is_wrong(x, message):
+    with pytest.raises(InputError, match=message):
+        as_series(x, name="truth", least=3)
+
+
+def test_what_does_not_vary_but_for_rounding_is_refused():
+    values = np.stack([np.arange(9.0), 3.0 + 1e-9 * np.arange(9.0)], axis=1)[:, None]
+    with pytest.raises(InputError, match="context must vary, but channel 1 is constant at 3"):
+        check_values(values)
+    check_values(values, moving=False)
+    check_values(values * np.nan, finite=False, moving=False)

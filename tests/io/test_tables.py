@@ -1,0 +1,171 @@
+"""The one reader: formats by content, text as it comes, and time as the index."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import dynamix
+from dynamix import InputError
+from dynamix.io.tables import read, read_array
+
+FRAME = pd.DataFrame(
+    {"x": [0.5, 1.5, 2.5], "y": [1.0, 2.0, 4.0]},
+    index=pd.date_range("2024-01-01", periods=3, freq="D", name="day"),
+)
+
+
+def write(path, kind: str) -> None:
+    values = FRAME.to_numpy()
+    if kind == "csv":
+        FRAME.to_csv(path)
+    elif kind == "tsv":
+        FRAME.to_csv(path, sep="\t")
+    elif kind == "parquet":
+        FRAME.to_parquet(path)
+    elif kind == "parquet, time a column":
+        FRAME.reset_index()[["x", "y", "day"]].to_parquet(path)
+    elif kind == "npy":
+        np.save(path, values)
+    elif kind == "npz of one":
+        np.savez(path, values=values)
+    elif kind == "npz of columns":
+        np.savez(path, x=values[:, 0], y=values[:, 1])
+
+
+KINDS = [
+    ("csv", "a.csv"),
+    ("tsv", "a.tsv"),
+    ("parquet", "a.parquet"),
+    ("parquet, time a column", "a.parquet"),
+    ("npy", "a.npy"),
+    ("npz of one", "a.npz"),
+    ("npz of columns", "a.npz"),
+]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+def test_every_format_gives_the_same_numbers(kind, name, zipped, tmp_path):
+    path = tmp_path / name
+    write(path, kind)
+    if zipped:
+        packed = path.with_name(f"{name}.gz")
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+        path = packed
+    frame = dynamix.read(path)
+    np.testing.assert_array_equal(frame.to_numpy(), FRAME)
+    np.testing.assert_array_equal(read_array(path), FRAME)
+    if name in ("a.csv", "a.tsv", "a.parquet"):
+        pd.testing.assert_frame_equal(frame, FRAME, check_freq=False, check_index_type=False)
+
+
+def test_standard_input_is_a_file_like_any_other(monkeypatch):
+    text = FRAME.to_csv().encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(text))))
+    pd.testing.assert_frame_equal(read("-"), FRAME, check_freq=False, check_index_type=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", None, r"no file '.*a\.csv'"),
+        ("a.csv", b"", "not a readable CSV file"),
+        ("a.npy", b"\x93NUMPY junk", r"not a readable \.npy array"),
+        ("a.npz", b"PK\x03\x04 junk", r"not a readable \.npz file"),
+        ("a.parquet", b"PAR1 junk", "not a readable Parquet file"),
+        ("a.csv.gz", b"\x1f\x8b junk", "not a readable table"),
+    ],
+)
+def test_what_cannot_be_read_is_named(name, content, message, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / name)
+
+
+def test_nothing_is_unpickled(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{}, {}], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match="not a readable"):
+        read(tmp_path / "a.npy")
+
+
+def test_several_series_are_an_array_and_no_table(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((5, 2, 3)))
+    assert read_array(tmp_path / "a.npy").shape == (5, 2, 3)
+    with pytest.raises(InputError, match=r"shape \(5, 2, 3\), expected"):
+        read(tmp_path / "a.npy")
+    np.savez(tmp_path / "b.npz", x=np.zeros(5), y=np.zeros(4))
+    with pytest.raises(InputError, match="several of equal length"):
+        read(tmp_path / "b.npz")
+
+
+def test_columns_time_and_last(tmp_path):
+    path = tmp_path / "a.csv"
+    FRAME.assign(when=[3, 5, 7]).to_csv(path)
+    assert read(path, columns=["y"], last=2)["y"].tolist() == [2.0, 4.0]
+    assert read(path, time="when", columns=["x"]).index.tolist() == [3, 5, 7]
+    assert read(path, no_time=True).index.tolist() == [0, 1, 2]
+    assert list(read(path, no_time=True).columns) == ["x", "y", "when"]
+    with pytest.raises(InputError, match="unknown column 'z'"):
+        read(path, columns=["z"])
+    with pytest.raises(InputError, match="context must be an integer of at least 2"):
+        read(path, last=1)
+
+
+def test_text_is_left_out_of_an_array_and_named(tmp_path, caplog):
+    FRAME.assign(place="here").to_csv(tmp_path / "a.csv")
+    assert read_array(tmp_path / "a.csv").shape == (3, 2)
+    assert "place" in caplog.text
+
+
+@settings(max_examples=12)
+@given(
+    values=st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=2, max_size=8),
+    separator=st.sampled_from([",", ";", "\t"]),
+    comma=st.booleans(),
+    mark=st.booleans(),
+)
+def test_any_separator_and_decimal_sign_gives_the_same_numbers(
+    tmp_path_factory, values, separator, comma, mark
+):
+    times = pd.date_range("2023-03-01", periods=len(values), freq="h", name="when")
+    frame = pd.DataFrame({"a": values, "b": np.arange(len(values)) + 0.25}, index=times)
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    decimal = "," if comma and separator != "," else "."
+    encoding = "utf-8-sig" if mark else "utf-8"
+    frame.to_csv(path, sep=separator, decimal=decimal, encoding=encoding)
+    back = read(path)
+    assert back.index.name == "when"  # the mark is no part of the name
+    pd.testing.assert_frame_equal(back, frame, check_freq=False, check_index_type=False)
+
+
+def test_days_first_thousands_and_latin_letters(tmp_path):
+    path = tmp_path / "a.csv"
+    text = "Datum;Höhe\n01.02.2024;1.234,5\n02.02.2024;1.235,5\n13.02.2024;-0,5\n"
+    path.write_bytes(text.encode("cp1252"))
+    frame = read(path)
+    assert list(frame.index) == list(pd.to_datetime(["2024-02-01", "2024-02-02", "2024-02-13"]))
+    assert frame["Höhe"].tolist() == [1234.5, 1235.5, -0.5]
+
+
+def test_a_file_without_names_loses_no_row(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("1.5,2\n2.5,3\n3.5,5\n")
+    assert read(path)["x1"].tolist() == [1.5, 2.5, 3.5]
+    assert read(path)["x2"].tolist() == [2, 3, 5]
+
+
+def test_year_month_day_become_times(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("No,year,month,day,hour,y\n1,2024,2,28,23,5\n2,2024,2,29,0,6\n")
+    frame = read(path)
+    assert list(frame.index) == list(pd.to_datetime(["2024-02-28 23:00", "2024-02-29 00:00"]))
+    assert list(frame.columns) == ["No", "y"]

@@ -35,7 +35,6 @@ from ..engine.runtime import EngineUnavailable
 from ..errors import InputError, whole_number
 from ..forecasting.spacing import widened, widening
 from ..forecasting.zero_shot import forecast, sharpened
-from .parallel import spread
 from ..metrics import reconstruction as metrics
 from ..metrics.fates import fate as fate_of
 from ..model.dynamix import DynaMix
@@ -44,6 +43,7 @@ from ..preprocessing.transforms import embed, fit_transforms
 from ..settings import BUNDLED_MODEL, BenchmarkConfig, Engine, ForecastConfig
 from ..systems import corpus as systems
 from . import results
+from .parallel import spread
 from .statistics import LABELS, MEASURES, per_system, shares, summary, win_rates
 
 __all__ = [

@@ -106,12 +106,14 @@ def check_values(
     ``name`` stands in the message; ``finite`` and ``moving`` switch a check off.
     """
     T, S, _ = values.shape
-    if T < least:
+    if least > T:
         raise InputError(f"{name} must have at least {least} steps (time comes first), found {T}.")
     good = np.isfinite(values)
     if finite and not good.all():
         if not good.any():
-            raise InputError(f"{name} holds no finite value at all: every entry is NaN or infinite.")
+            raise InputError(
+                f"{name} holds no finite value at all: every entry is NaN or infinite."
+            )
         t, s, i = (int(v) for v in np.argwhere(~good)[0])
         series = f", series {s}" if S > 1 else ""
         raise InputError(

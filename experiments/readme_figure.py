@@ -12,7 +12,8 @@ import json
 from pathlib import Path
 
 import dynamix
-from dynamix.plotting import state_space as plotting
+from dynamix import plotting
+from dynamix.plotting.theme import style
 from dynamix.systems import corpus as systems
 
 CONTEXT = 2000
@@ -32,7 +33,7 @@ def main() -> None:
         }
     )
     first = json.dumps(forecast[:KEPT].round(3).tolist())
-    with plotting.style():
+    with style():
         figure.savefig(PATH, metadata={"Forecast": first})
     print(PATH.name)
 

@@ -12,11 +12,10 @@ from helpers import small_model, wave
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamix import DynaMix, InputError, forecast
+from dynamix import DynaMix, InputError, forecast, plotting
 from dynamix.dynamics import expert_use as use
 from dynamix.dynamics import jacobian as jac
 from dynamix.dynamics import kin as kin
-from dynamix.plotting import state_space as plotting
 from dynamix.training.analogue_start import start_as_analogue
 
 X = wave(300)

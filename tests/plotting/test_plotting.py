@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from helpers import wave
 
-from dynamix import InputError
-from dynamix.plotting import state_space as plotting
+from dynamix import InputError, plotting
+from dynamix.plotting.theme import ROLES
 
 X, Y = wave(300), wave(300, seed=1)
 SAMPLES = np.stack([X[:, 0], Y[:, 0], X[:, 1]])
@@ -51,8 +51,10 @@ FIGURES = {
     "dates": lambda: plotting.time_series(
         context=X[:, 0], forecast=Y[:, 0], times=pd.date_range("2024", periods=600).to_numpy()
     ),
-    "fan": lambda: plotting.fan(context=X, samples=np.stack([X, Y, X + Y]), truth=Y, shown=100),
-    "fan of dates": lambda: plotting.fan(
+    "fan": lambda: plotting.time_series(
+        context=X, samples=np.stack([X, Y, X + Y]), truth=Y, shown=100
+    ),
+    "fan of dates": lambda: plotting.time_series(
         context=X[:, 0], samples=SAMPLES, times=pd.date_range("2024", periods=600).to_numpy()
     ),
     "spectra": lambda: plotting.spectra(forecast=Y, truth=X),
@@ -79,7 +81,7 @@ def test_figures_draw(name, tmp_path):
 def test_a_fan_shows_quantiles_of_the_finite_samples():
     samples = np.random.default_rng(0).normal(size=(200, 30, 2))
     samples[0, 10], samples[:, 20:] = np.nan, np.inf
-    ax = plotting.fan(context=X[:, :2], samples=samples).axes[1]
+    ax = plotting.time_series(context=X[:, :2], samples=samples).axes[1]
     middle = next(line for line in ax.lines if line.get_label() == "median").get_ydata()
     np.testing.assert_allclose(middle[:10], np.median(samples[:, :10, 1], axis=0))
     np.testing.assert_allclose(middle[10], np.median(samples[1:, 10, 1]))
@@ -88,7 +90,7 @@ def test_a_fan_shows_quantiles_of_the_finite_samples():
     for level in (0.05, 0.95):
         assert np.isclose(wide[:, 1], np.quantile(samples[:, 5, 1], level)).any()
     with pytest.raises(InputError, match=r"2 channels, found \(200, 30, 3\)"):
-        plotting.fan(context=X[:, :2], samples=np.zeros((200, 30, 3)))
+        plotting.time_series(context=X[:, :2], samples=np.zeros((200, 30, 3)))
 
 
 def test_failures_are_written_into_the_box_plot():
@@ -124,7 +126,7 @@ def test_the_palette_is_told_apart_by_colour_blind_readers():
     """Distance of the three roles after simulating deuteranopia and in grey (CIE lightness)."""
     from matplotlib.colors import to_rgb
 
-    looks = (plotting.CONTEXT, plotting.TRUTH, plotting.FORECAST)
+    looks = [*ROLES.values()]
     rgb = np.array([to_rgb(look["color"]) for look in looks])
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     # Machado, Oliveira & Fernandes (2009), severity 1

@@ -261,7 +261,7 @@ def _run_forecast(options: argparse.Namespace) -> None:
             f"{len(result)} in {output}\n"
         )
     if _option(options, "plot"):
-        from ..plotting import state_space as plotting
+        from .. import plotting
 
         times = frame.index.append(result.index)
         given: dict[str, Any] = {
@@ -272,10 +272,10 @@ def _run_forecast(options: argparse.Namespace) -> None:
             "time_label": str(frame.index.name or "step"),
         }
         if config.n_samples is None:
-            figure = plotting.time_series(forecast=result.to_numpy(), **given)
+            given["forecast"] = result.to_numpy()
         else:
-            figure = plotting.fan(samples=result, **given)
-        plotting.save(figure, options.plot)
+            given["samples"] = result
+        plotting.save(plotting.time_series(**given), options.plot)
         sys.stderr.write(f"picture in {options.plot}\n")
 
 
@@ -313,7 +313,7 @@ def _run_benchmark(options: argparse.Namespace) -> None:
     sys.stdout.write("ends in\n")
     sys.stdout.write(f"{benchmark.shares(table).round(3).to_string()}\n")
     if _option(options, "plot"):
-        from ..plotting import state_space as plotting
+        from .. import plotting
 
         plotting.save(plotting.benchmark_boxes({str(options.model): table}), options.plot)
 

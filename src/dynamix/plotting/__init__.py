@@ -1,5 +1,12 @@
-"""The figures of the book. Nothing here computes a result."""
+"""The figures of the book and of the command line. Nothing here computes a result."""
 
+from .comparisons import (
+    benchmark_boxes,
+    errors_by_forecaster,
+    rate_grid,
+    relative_errors,
+    sensitivities,
+)
 from .experts import (
     expert_use,
     exponents,
@@ -9,71 +16,21 @@ from .experts import (
     symbolic_code,
     transition_graphs,
 )
-from .failures import (
-    continuations,
-    rate_grid,
-    recurrences,
-    sensitivities,
-)
-from .forecasts import (
-    BANDS,
-    fan,
-)
-from .models import (
-    attention,
-    benchmark_boxes,
-    gate_use,
-    inference_times,
-    training_curves,
-)
-from .series import (
-    errors_by_forecaster,
-    mended,
-    relative_errors,
-    series_panels,
-)
-from .state_space import (
-    attractors,
-    lines,
-    occupancy,
-    save,
-    spectra,
-    time_series,
-)
-from .theme import (
-    CONTEXT,
-    FORECAST,
-    TRUTH,
-    P,
-    Points,
-    columns,
-    in_style,
-    style,
-)
-from .turning import (
-    Turnable,
-    turnable,
-)
+from .models import attention, gate_use, inference_times, training_curves
+from .series import continuations, lines, mended, series_panels, spectra, time_series
+from .state_space import attractors, occupancy, recurrences
+from .theme import save
+from .turning import turnable
 
 __all__ = [
-    "BANDS",
-    "CONTEXT",
-    "FORECAST",
-    "TRUTH",
-    "P",
-    "Points",
-    "Turnable",
     "attention",
     "attractors",
     "benchmark_boxes",
-    "columns",
     "continuations",
     "errors_by_forecaster",
     "expert_use",
     "exponents",
-    "fan",
     "gate_use",
-    "in_style",
     "inference_times",
     "kinship",
     "lines",
@@ -88,7 +45,6 @@ __all__ = [
     "series_panels",
     "similarity_map",
     "spectra",
-    "style",
     "symbolic_code",
     "time_series",
     "training_curves",

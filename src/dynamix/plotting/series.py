@@ -1,7 +1,4 @@
-"""Figures of measured series and of their rolling-origin errors; :mod:`dynamix.plotting` has them.
-
-Colour says who: DynaMix vermilion and blue, the classics grey.
-"""
+"""Figures over time: forecasts, measured series, spectra, and curves in general."""
 
 from __future__ import annotations
 
@@ -11,220 +8,288 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from matplotlib.dates import AutoDateLocator
 from matplotlib.figure import Figure
+from numpy import ndarray
 
-from ..evaluation.rolling import LABELS
-from .theme import CONTEXT, in_style
+from ..errors import InputError
+from ..io.arrays import samples_array
+from ..metrics.reconstruction import power_spectrum, spectral_hellinger
+from . import theme
 
-_MARKERS = "osD^vPX*<>"
-_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "0.55")
+_HIGHEST_FREQUENCY = 0.12  # per step: six times the dominant frequency at 50 points a period
+_BANDS = {0.9: 0.18, 0.5: 0.38}  # share of the samples in a band: its opacity
 
 
-@in_style
-def mended(*, raw: pd.Series, grid: pd.Series, unit: str = "") -> Figure:
-    """A resampled series over its observations; steps without any observation are marked.
+@theme.in_style
+def lines(
+    x: Any,
+    curves: Mapping[str, Any],
+    *,
+    x_label: str,
+    y_label: str,
+    log_x: bool = False,
+    log_y: bool = False,
+) -> Figure:
+    """Draw named curves over one axis, each with its own colour and line style.
 
-    Parameters
-    ----------
-    raw, grid
-        What went into and came out of :func:`dynamix.preprocessing.resample`: Series of one channel
-        over dates, in the data's units; ``grid`` of at least two steps.
-    unit
-        Beside the series' name.
-
-    Raises
-    ------
-    IndexError
-        If ``grid`` has fewer than two steps.
+    ``x`` holds T numbers or dates, ``curves`` T numbers by name; NaN leaves a gap. ``x_label`` and
+    ``y_label`` name the axes with their units; ``log_x`` and ``log_y`` make them logarithmic.
 
     Examples
     --------
-    >>> from dynamix.preprocessing import resample
-    >>> times = pd.to_datetime(["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 03:00"])
-    >>> raw = pd.Series([0.0, 1.0, 3.0], index=times, name="load")
-    >>> grid, _ = resample(raw, most_filled=0.5)
-    >>> observations, regular, interpolated = mended(raw=raw, grid=grid, unit="MW").axes[0].lines
-    >>> len(regular.get_ydata()), interpolated.get_ydata().tolist()
-    (4, [2.0])
+    >>> figure = lines([1, 2], {"a": [5, 4], "b": [4, 2]}, x_label="step", y_label="error")
+    >>> [text.get_text() for text in figure.legends[0].get_texts()]
+    ['a', 'b']
     """
+    across = max(1, min(len(curves), 85 // (6 + max(map(len, curves), default=0))))
+    figure, ax = plt.subplots(figsize=(6.2, 2.7 + 0.2 * -(-len(curves) // across)))
+    for i, (name, y) in enumerate(curves.items()):
+        ax.plot(x, y, label=name, linestyle=theme.DASHES[i % len(theme.DASHES)])
+    ax.set(xlabel=x_label, ylabel=y_label)
+    if log_x:
+        ax.set_xscale("log")
+    if log_y:
+        ax.set_yscale("log")
+    theme.slant_dates(figure, x)
+    theme.legend(figure, [ax], ncols=across)
+    return figure
+
+
+@theme.in_style
+def time_series(
+    *,
+    context: Any,
+    forecast: Any = None,
+    samples: Any = None,
+    truth: Any = None,
+    names: Sequence[str] | None = None,
+    shown: int | None = None,
+    times: Any = None,
+    time_label: str = "step",
+) -> Figure:
+    """Draw a context and what follows it over time, a panel per channel.
+
+    An ensemble is drawn as its median and two bands with 50 % and 90 % of the samples at each step.
+
+    Parameters
+    ----------
+    context, forecast, truth
+        ``(T,)`` or ``(T, n)`` each, with the same channels, in the data's units.
+    samples
+        ``(K, horizon)`` or ``(K, horizon, n)`` from ``dynamix.forecast(..., n_samples=K)``, in
+        place of a forecast. Values that are not finite are left out.
+    names
+        Of the channels; None: ``x_1``, ``x_2``, ....
+    shown
+        Most steps drawn on either side of the context's end; None: all.
+    times
+        Labels of all context and forecast steps, such as dates; None: steps counted from 0.
+    time_label
+        Below the last panel.
+
+    Raises
+    ------
+    InputError
+        If ``samples`` hold no sample, or other channels than the context.
+
+    Examples
+    --------
+    >>> x = np.sin(np.arange(300) / 5)
+    >>> figure = time_series(context=x[:200], forecast=x[200:250], truth=x[200:], names=["load"])
+    >>> [text.get_text() for text in figure.legends[0].get_texts()]
+    ['context', 'truth', 'forecast']
+    >>> figure.axes[0].get_ylabel(), [len(line.get_xdata()) for line in figure.axes[0].lines[:3]]
+    ('load', [200, 50, 50])
+    """
+    past = theme.as_columns(context)
+    end, n = past.shape
+    bands: dict[float, Any] = {}
+    if samples is not None:
+        drawn = _ensemble(samples, n)
+        bands = {b: [_quantile(drawn, (1 + sign * b) / 2) for sign in (-1, 1)] for b in _BANDS}
+        forecast = _quantile(drawn, 0.5)
+    ahead = past[:0] if forecast is None else theme.as_columns(forecast)
+    t = np.arange(end + len(ahead)) if times is None else np.asarray(times)
+    before, after = (len(x) if shown is None else min(shown, len(x)) for x in (past, ahead))
+    t, now = t[end - before : end + after], t[end - 1]
+    height = 1.45 if bands else 1.25
+    figure, axes = theme.panels(n, 7.0, height, columns=1, base=height - 0.05, sharex=True)
+    for i, ax in enumerate(axes):
+        ax.plot(t[:before], past[end - before :, i], label="context", **theme.CONTEXT)
+        for band, edges in bands.items():
+            label = f"{100 * band:.0f} % of {len(drawn)} samples"
+            look = {"color": theme.VERMILION, "alpha": _BANDS[band], "linewidth": 0}
+            ax.fill_between(t[before:], *(edge[:after, i] for edge in edges), label=label, **look)
+        if truth is not None:
+            real = theme.as_columns(truth)[:after, i]
+            ax.plot(t[before : before + len(real)], real, label="truth", **theme.TRUTH)
+        if after:
+            label = "median" if bands else "forecast"
+            ax.plot(t[before:], ahead[:after, i], label=label, **theme.FORECAST)
+            ax.axvline(now, **theme.REFERENCE)
+        ax.set_ylabel(theme.channel_name(i, names))
+        if not (past[:, i] % 1).any():  # a code or a count has no halves
+            ax.yaxis.get_major_locator().set_params(integer=True)
+    axes[-1].set_xlabel(time_label)
+    theme.slant_dates(figure, t)
+    theme.legend(figure, axes[:1])
+    return figure
+
+
+def _ensemble(samples: Any, n: int) -> Float[ndarray, "K T n"]:
+    """Return samples as an array, NaN where they are not finite."""
+    if not len(samples) or np.ndim(samples) == 1:
+        raise InputError(
+            "a figure needs samples, (samples, horizon) or (samples, horizon, N), found the shape "
+            f"{np.shape(samples)}. forecast(..., n_samples=20) draws them."
+        )
+    drawn = np.stack([theme.as_columns(sample) for sample in samples_array(samples)])
+    if drawn.shape[2] != n:
+        raise InputError(
+            f"samples must have shape (samples, horizon, {n}) after a context of {n} channels, "
+            f"found {drawn.shape}."
+        )
+    return np.where(np.isfinite(drawn), drawn, np.nan)
+
+
+def _quantile(samples: Float[ndarray, "K T n"], q: float) -> Float[ndarray, "T n"]:
+    """Quantile over the samples that are finite; NaN where none is."""
+    empty = np.isnan(samples).all(axis=0)
+    return np.where(empty, np.nan, np.nanquantile(np.where(empty, 0.0, samples), q, axis=0))
+
+
+@theme.in_style
+def continuations(*, context: Any, truth: Any, forecasts: Mapping[str, Any]) -> Figure:
+    """Draw the first channel of several forecasts: the first and the last 400 steps, a row each.
+
+    ``context``, ``truth`` and each of ``forecasts``, by model's name, are ``(T,)`` or ``(T, n)``;
+    a forecast is at least as long as the truth. The axis covers the truth, so a forecast may leave
+    the panel.
+
+    Examples
+    --------
+    >>> x = np.sin(np.arange(1000) / 5)
+    >>> figure = continuations(context=x[:100], truth=x[100:], forecasts={"flat": np.zeros(900)})
+    >>> figure.axes[1].lines[0].get_xdata()[[0, -1]].tolist()
+    [500, 899]
+    """
+    c, t = theme.as_columns(context)[-200:, 0], theme.as_columns(truth)[:, 0]
+    shown = min(400, len(t) // 2)
+    slack = 0.12 * (t.max() - t.min())
+    widths = {"width_ratios": [200 + shown, shown], "wspace": 0.04}
+    shared: dict[str, Any] = {"sharex": "col", "sharey": True, "gridspec_kw": widths}
+    figure, axes = theme.panels(2 * len(forecasts), 8.4, 0.95, columns=2, base=0.7, **shared)
+    first, last = np.arange(shown), np.arange(len(t) - shown, len(t))
+    for near, far, (name, values) in zip(axes[::2], axes[1::2], forecasts.items(), strict=True):
+        y = theme.as_columns(values)[:, 0]
+        near.plot(np.arange(-len(c), 0), c, label="context", **theme.CONTEXT)
+        for ax, steps in ((near, first), (far, last)):
+            ax.plot(steps, t[steps], label="truth", **theme.TRUTH)
+            ax.plot(steps, y[steps], label="forecast", **theme.FORECAST)
+        near.set(ylim=(t.min() - slack, t.max() + slack), yticks=[])
+        near.set_ylabel(name, rotation=0, ha="right", va="center")
+        far.tick_params(left=False)
+    axes[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=3)
+    for ax in axes[-2:]:
+        ax.set_xlabel("step")
+    return figure
+
+
+@theme.in_style
+def spectra(
+    *,
+    forecast: Any,
+    truth: Any,
+    smoothing: int = 20,
+    names: Sequence[str] | None = None,
+    label: str = "truth",
+    highest: float = _HIGHEST_FREQUENCY,
+) -> Figure:
+    """Draw smoothed power spectra of truth and forecast, a panel per channel, with their D_H.
+
+    Parameters
+    ----------
+    forecast, truth
+        ``(T,)`` or ``(T, n)``, of one length and with the same channels.
+    smoothing
+        Width of the Gaussian in frequency bins, as in :func:`dynamix.metrics.spectral_hellinger`.
+    names, label
+        Of the channels, and of the truth.
+    highest
+        Last frequency drawn, per step, at most 0.5.
+
+    Examples
+    --------
+    >>> slow = np.sin(2 * np.pi * np.arange(500) / 250)
+    >>> spectra(forecast=3 * slow + 5, truth=slow).axes[0].get_title()
+    '$x_1$: $D_H$ = 0.00'
+    """
+    real, made = theme.as_columns(truth), theme.as_columns(forecast)
+    n = real.shape[1]
+    figure, axes = theme.panels(n, 1.4 + 2.2 * n, 2.6, sharey=True)
+    frequency = np.fft.rfftfreq(len(real))
+    drawn = (frequency > 0) & (frequency <= highest)
+    lowest = 1.0
+    for i, ax in enumerate(axes):
+        for x, name, look in ((real, label, theme.TRUTH), (made, "forecast", theme.FORECAST)):
+            power = power_spectrum(x[:, i], smoothing=smoothing)[drawn, 0]
+            ax.semilogy(frequency[drawn], np.maximum(power, 1e-9), label=name, **look)
+            lowest = min(lowest, max(float(power.min()), 1e-9))
+        distance = spectral_hellinger(forecast=made[:, i], truth=real[:, i], smoothing=smoothing)
+        title = f"{theme.channel_name(i, names)}: $D_H$ = {distance:.2f}"
+        ax.set(title=title, xlabel="frequency [1/step]", ylim=(0.5 * lowest, None))
+    axes[0].set_ylabel("share of power")
+    axes[-1].legend(loc="upper right")
+    return figure
+
+
+@theme.in_style
+def mended(*, raw: pd.Series, grid: pd.Series, unit: str = "") -> Figure:
+    """Draw a resampled series over its observations; steps without an observation are marked.
+
+    ``raw`` and ``grid`` are what :func:`dynamix.preprocessing.resample` takes and returns: one
+    channel over dates. ``unit`` is written after the series' name.
+
+    Examples
+    --------
+    >>> grid = pd.Series([0.0, 1, 2, 3], index=pd.date_range("2024-01-01", periods=4), name="load")
+    >>> mended(raw=grid.drop(grid.index[2]), grid=grid).axes[0].lines[2].get_ydata().tolist()
+    [2.0]
+    """
+    seen, at = raw.dropna(), grid.index
+    half = (at[1] - at[0]) / 2
+    near = seen.index[(seen.index > at[0] - half) & (seen.index < at[-1] + half)]
+    nearest = np.searchsorted(at[:-1] + (at[1:] - at[:-1]) / 2, near)
+    filled = grid[np.bincount(nearest, minlength=len(grid)) == 0]
     figure, ax = plt.subplots(figsize=(7.6, 2.7))
-    seen = raw.dropna()
     ax.plot(seen.index, seen, ".", color="0.7", markersize=2.5, label="observations")
-    ax.plot(grid.index, grid, color="#0072B2", linewidth=0.9, label="regular grid")
-    half = (grid.index[1] - grid.index[0]) / 2
-    near = seen.index[(seen.index > grid.index[0] - half) & (seen.index < grid.index[-1] + half)]
-    nearest = np.searchsorted(grid.index[:-1] + (grid.index[1:] - grid.index[:-1]) / 2, near)
-    observed = np.bincount(nearest, minlength=len(grid)) > 0
-    ax.plot(
-        grid.index[~observed],
-        grid[~observed],
-        ".",
-        color="#D55E00",
-        markersize=4.5,
-        label="interpolated steps",
-    )
+    ax.plot(at, grid, color=theme.BLUE, linewidth=0.9, label="regular grid")
+    ax.plot(filled, ".", color=theme.VERMILION, markersize=4.5, label="interpolated steps")
     ax.set_ylabel(f"{grid.name}" + (f" [{unit}]" if unit else ""))
     ax.set_ylim(top=1.15 * float(max(seen.max(), grid.max())))
-    figure.autofmt_xdate()
+    theme.slant_dates(figure, at)
     ax.legend(ncols=3, loc="upper left", markerscale=2)
     return figure
 
 
-@in_style
-def series_panels(
-    panels: Mapping[str, Any], *, units: Mapping[str, str] | None = None, columns: int = 2
-) -> Figure:
-    """Measured series, a small panel each.
-
-    Parameters
-    ----------
-    panels
-        ``{title: Series}`` over dates or numbers.
-    units
-        ``{title: unit}`` for the vertical axes; a title without one has none.
-    columns
-        Panels in a row.
-
-    Raises
-    ------
-    ValueError
-        If there is no panel.
+@theme.in_style
+def series_panels(measured: Mapping[str, Any]) -> Figure:
+    """Draw ``measured`` series, pandas Series by title over dates or numbers, in small panels.
 
     Examples
     --------
-    >>> load = pd.Series([1.0, 2.0], index=pd.date_range("2024-01-01", periods=2))
-    >>> figure = series_panels({"load": load, "count": pd.Series([3, 4])}, units={"load": "MW"})
-    >>> [(ax.get_title(loc="left"), ax.get_ylabel()) for ax in figure.axes]
-    [('load', 'MW'), ('count', '')]
+    >>> figure = series_panels({"count": pd.Series([3, 4]), "load": pd.Series([0.5, 0.7])})
+    >>> [ax.get_title(loc="left") for ax in figure.axes]
+    ['count', 'load']
     """
-    rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(8.4, 1.25 * rows + 0.4), squeeze=False)
-    for ax, (title, series) in zip(axes.flat, panels.items(), strict=False):
-        ax.plot(series.index, np.asarray(series), **(CONTEXT | {"linewidth": 0.6}))
+    figure, axes = theme.panels(len(measured), 8.4, 1.25, columns=2, base=0.4)
+    for ax, (title, series) in zip(axes, measured.items(), strict=True):
+        ax.plot(series.index, np.asarray(series), **(theme.CONTEXT | {"linewidth": 0.6}))
         ax.set_title(title, fontsize=9, loc="left")
-        ax.set_ylabel((units or {}).get(title, ""), fontsize=7)
         ax.tick_params(labelsize=7)
-        ax.xaxis.set_major_locator(
-            plt.MaxNLocator(4) if series.index.dtype.kind in "iuf" else _dates()
-        )
-    for ax in list(axes.flat)[len(panels) :]:
-        ax.remove()
-    return figure
-
-
-def _dates() -> Any:
-    from matplotlib.dates import AutoDateLocator
-
-    return AutoDateLocator(minticks=2, maxticks=4)
-
-
-@in_style
-def errors_by_forecaster(
-    table: pd.DataFrame,
-    *,
-    measures: Sequence[str] = ("mase", "d_stsp", "d_h"),
-    groups: Mapping[str, str] | None = None,
-) -> Figure:
-    """Medians over origins with their intervals, a row per forecaster, a panel per measure.
-
-    Parameters
-    ----------
-    table
-        :func:`dynamix.evaluation.rolling.summary` at one context and horizon. Infinite errors are drawn a
-        tenth beyond the largest finite one.
-    measures
-        Columns; one without any value is left out.
-    groups
-        The kind of each forecaster, which gives it its colour; by default all are alike.
-
-    Raises
-    ------
-    KeyError
-        If a measure is no column of the table.
-    ValueError
-        If no measure has a value.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"forecaster": ["DynaMix", "naive"], "mase": [0.5, 1.0]})
-    >>> table = table.assign(mase_low=[0.4, 0.9], mase_high=[0.6, 1.1], d_h=np.nan)
-    >>> figure = errors_by_forecaster(table, measures=("mase", "d_h"))
-    >>> [ax.get_xlabel() for ax in figure.axes]
-    ['MASE']
-    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    ['DynaMix', 'naive']
-    """
-    shown = [name for name in measures if table[name].notna().any()]
-    names = table["forecaster"].tolist()
-    kinds = [(groups or {}).get(name, "") for name in names]
-    colours = dict(zip(dict.fromkeys(kinds), _COLOURS, strict=False))
-    rows = np.arange(len(names))
-    figure, axes = plt.subplots(
-        1, len(shown), sharey=True, squeeze=False, figsize=(8.4, 0.9 + 0.22 * len(names))
-    )
-    for ax, name in zip(axes[0], shown, strict=True):
-        finite = table[[name, f"{name}_low", f"{name}_high"]].replace(np.inf, np.nan)
-        most = float(np.nanmax(finite.to_numpy())) if finite.notna().any(axis=None) else 1.0
-        middle, low, high = (table[c].clip(upper=1.1 * most).to_numpy() for c in finite)
-        for kind, colour in colours.items():
-            part = np.array([k == kind for k in kinds])
-            ax.hlines(rows[part], low[part], high[part], color=colour, linewidth=1.6)
-            ax.plot(middle[part], rows[part], "o", color=colour, markersize=4.5, label=kind)
-        ax.set_xlabel(LABELS[name])
-        ax.grid(axis="x", linewidth=0.4, alpha=0.5)
-    axes[0, 0].set_yticks(rows, names)
-    axes[0, 0].invert_yaxis()
-    if len(colours) > 1:
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-    return figure
-
-
-@in_style
-def relative_errors(table: pd.DataFrame, *, label: str) -> Figure:
-    """Errors relative to a reference on a log axis: a row per dataset, a mark per forecaster.
-
-    Parameters
-    ----------
-    table
-        Datasets as rows, forecasters as columns, ratios above 0 as values; left of 1 is better. NaN
-        leaves a mark out.
-    label
-        Of the axis: which error, relative to whose.
-
-    Raises
-    ------
-    ValueError
-        If no ratio is a number.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"DynaMix": [0.5, 2.0], "mean": [1.5, 3.0]}, index=["load", "traffic"])
-    >>> axis = relative_errors(table, label="MASE over the naive forecast's").axes[0]
-    >>> axis.get_xscale(), [label.get_text() for label in axis.get_yticklabels()]
-    ('log', ['load', 'traffic'])
-    """
-    rows = np.arange(len(table))
-    figure, ax = plt.subplots(figsize=(7.6, 1.0 + 0.28 * len(table)))
-    ax.axvline(1.0, color="0.3", linewidth=0.8, linestyle=":")
-    for i, name in enumerate(table):
-        ax.plot(
-            table[name],
-            rows,
-            _MARKERS[i % len(_MARKERS)],
-            color=_COLOURS[i % len(_COLOURS)],
-            markersize=5.5,
-            alpha=0.9,
-            label=name,
-        )
-    ax.set_xscale("log")
-    ticks = [0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0]
-    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.minorticks_off()
-    low, high = float(np.nanmin(table)), float(np.nanmax(table))
-    ax.set_xlim(low / 1.1, high * 1.1)
-    ax.set_yticks(rows, table.index)
-    ax.set_ylim(len(rows) - 0.4, -0.6)
-    ax.set_xlabel(label)
-    figure.legend(loc="outside upper center", ncols=4, fontsize=8)
+        numbers = series.index.dtype.kind in "iuf"
+        locator = plt.MaxNLocator(4) if numbers else AutoDateLocator(minticks=2, maxticks=4)
+        ax.xaxis.set_major_locator(locator)
     return figure

@@ -1,11 +1,12 @@
-"""The figures' one style: looks of the roles, fonts and sizes, and how a figure is handed out."""
+"""The style of every figure, and what several figures share: panels, legends, names of channels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from importlib import resources
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib.pyplot as plt
@@ -14,47 +15,31 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy import ndarray
 
-Points = Float[ndarray, "_ n"]
+from ..errors import InputError
+
 P = ParamSpec("P")
 
+# Okabe & Ito, as in data/dynamix.mplstyle
+BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+PALETTE = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
 CONTEXT = {"color": "0.45", "linewidth": 0.9, "linestyle": "-"}
-TRUTH = {"color": "#0072B2", "linewidth": 1.0, "linestyle": "-"}
-FORECAST = {"color": "#D55E00", "linewidth": 1.0, "linestyle": (0, (5, 1.2))}
+TRUTH = {"color": BLUE, "linewidth": 1.0, "linestyle": "-"}
+FORECAST = {"color": VERMILION, "linewidth": 1.0, "linestyle": (0, (5, 1.2))}
+ROLES: dict[str, dict[str, Any]] = {"context": CONTEXT, "truth": TRUTH, "forecast": FORECAST}
+REFERENCE = {"color": "0.3", "linewidth": 0.8, "linestyle": ":"}  # zero, one, the context's end
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (6, 1)))
+MARKERS = "osD^vPX*<>hd"
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The library's figure style, for the time of a ``with`` block.
-
-    Examples
-    --------
-    >>> with style():
-    ...     figure, ax = plt.subplots()
-    >>> ax.spines["top"].get_visible(), figure.get_layout_engine() is not None
-    (False, True)
-    >>> plt.close(figure)
-    """
+    """Draw in the library's style inside a ``with`` block."""
     with plt.style.context(str(resources.files("dynamix") / "data" / "dynamix.mplstyle")):
         yield
 
 
 def in_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in the style, and take the figure from pyplot so that a notebook shows it once.
-
-    A decorator: ``draw`` is a function of any arguments that makes and returns one figure; so does
-    the function that takes its place. A figure that is closed can still be shown and saved.
-
-    Examples
-    --------
-    >>> @in_style
-    ... def parabola(top):
-    ...     figure, ax = plt.subplots()
-    ...     ax.plot(np.arange(top) ** 2)
-    ...     return figure
-    >>> figure = parabola(4)
-    >>> figure.axes[0].lines[0].get_ydata().tolist(), plt.fignum_exists(figure.number)
-    ([0, 1, 4, 9], False)
-    """
+    """Make ``draw`` use the style, and close its figure for pyplot: a notebook shows it once."""
 
     @wraps(draw)
     def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -62,27 +47,85 @@ def in_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         with style():
             try:
                 return draw(*args, **kwargs)
-            finally:  # also what was begun when the drawing failed
+            finally:  # also a figure whose drawing failed half-way
                 for number in set(plt.get_fignums()) - before:
                     plt.close(number)
 
     return styled
 
 
-def columns(x: Any) -> Points:
-    """A series as channels in columns: ``(T,)`` or ``(T, n)`` as ``(T, n)`` in float64.
-
-    ``x`` is an array, a nested list, or a pandas Series or DataFrame, in any unit. NaN stays.
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write ``figure`` to ``path``, whose suffix chooses the format; missing folders are made.
 
     Raises
     ------
-    ValueError
-        If it holds something that is no number.
+    InputError
+        If the format is unknown.
 
     Examples
     --------
-    >>> columns([1, 2, 3]).shape, columns(np.zeros((4, 2))).shape
-    ((3, 1), (4, 2))
+    >>> save(plt.figure(), "loss.doc")
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: cannot draw to 'loss.doc': expected a name ending in one of eps, ...
     """
+    path = Path(path)
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix.lstrip(".").lower() not in known:
+        raise InputError(
+            f"cannot draw to {str(path)!r}: expected a name ending in one of {', '.join(known)}."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with style():
+        figure.savefig(path)
+    return path
+
+
+def as_columns(x: Any) -> Float[ndarray, "_ n"]:
+    """Return ``(T,)`` or ``(T, n)`` as ``(T, n)`` in float64; NaN stays."""
     values = np.asarray(x, dtype=np.float64)
     return values[:, None] if values.ndim == 1 else values
+
+
+def channel_name(i: int, names: Sequence[str] | None = None) -> str:
+    """Return the i-th of ``names``, or ``x_1``, ``x_2``, ... without names."""
+    return f"$x_{i + 1}$" if names is None else str(names[i])
+
+
+def check_equal(**counts: int) -> None:
+    """Refuse counts that differ."""
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{count} {name}" for name, count in counts.items())
+        raise InputError(f"expected equally many of each, found {found}.")
+
+
+def panels(
+    count: int, width: float, height: float, *, columns: int = 0, base: float = 0.0, **options: Any
+) -> tuple[Figure, Any]:
+    """Make ``count`` axes in rows of ``columns`` (0: one row), each row ``height`` inches."""
+    if not count:
+        raise InputError("nothing to draw: expected at least one panel, found none.")
+    columns = columns or count
+    rows = -(-count // columns)
+    size = (width, base + height * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
+    for ax in axes.flat[count:]:
+        ax.remove()
+    return figure, axes.flat[:count]
+
+
+def legend(figure: Figure, axes: Any, where: str = "upper", **options: Any) -> list[Any]:
+    """Write names outside of the axes, each once, unless there is only one; return the lines."""
+    pairs = [pair for ax in axes for pair in zip(*ax.get_legend_handles_labels(), strict=True)]
+    named = {label: handle for handle, label in reversed(pairs)}  # the first handle of a label
+    labels = list(dict.fromkeys(label for _, label in pairs))
+    if len(labels) < 2:
+        return []
+    options = {"loc": f"outside {where} center", "ncols": len(labels)} | options
+    return list(figure.legend([named[label] for label in labels], labels, **options).get_lines())
+
+
+def slant_dates(figure: Figure, x: Any) -> None:
+    """Slant the labels of a time axis if ``x`` holds dates."""
+    if np.issubdtype(np.asarray(x).dtype, np.datetime64):
+        figure.autofmt_xdate()

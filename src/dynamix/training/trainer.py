@@ -406,7 +406,7 @@ class Trainer:
             file.write(json.dumps(record) + "\n")
 
     def _plot(self) -> None:
-        from ..plotting import state_space as plotting
+        from .. import plotting
 
         figure = plotting.training_curves(list(read_log(self.output)))
         plotting.save(figure, self.output / _PLOT)

@@ -10,15 +10,17 @@ import re
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
-from helpers import ROOT, script
+from helpers import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.colors import to_hex
 from PIL import Image
 
+from dynamix import plotting
+from dynamix.companion import check
 from dynamix.errors import InputError
-from dynamix.plotting import state_space as plotting
+from dynamix.plotting.theme import ROLES
 
 T = np.linspace(0, 30, 3000)
 HELIX = np.stack([np.cos(T), 100 * np.sin(T), 1e-3 * T - 7], axis=1)
@@ -84,8 +86,8 @@ def test_colours_are_those_of_the_other_figures():
     labels = ["context", "truth", "forecast", "region 1", "region 2"]
     figure = plotting.turnable(dict.fromkeys(labels, HELIX), alt="the same helix five times")
     found = {trace["name"]: trace["light"] for trace in figure.data["traces"]}
-    looks = {"context": plotting.CONTEXT, "truth": plotting.TRUTH, "forecast": plotting.FORECAST}
-    assert found | {k: to_hex(look["color"]) for k, look in looks.items()} == found
+    looks = {role: to_hex(look["color"]) for role, look in ROLES.items()}
+    assert found | looks == found
     drawn = [to_hex(line.get_color()) for line in figure.figure.axes[0].lines]
     assert drawn == [to_hex(color) for color in found.values()]
     cycle = [f"#{color.lower()}" for color in ("0072B2", "D55E00")]
@@ -162,17 +164,16 @@ def test_bad_input_is_refused_in_a_sentence(trajectories, alt, message):
     ],
 )
 def test_the_built_pages_are_checked(tmp_path, old, new, expected):
-    check_book = script("check_book")
     page = f"<html><body>{plotting.turnable({'truth': HELIX}, alt='a helix').html}</body></html>"
     assert old in page
     (tmp_path / "a.html").write_text(page.replace(old, new, 1), encoding="utf-8")
     (tmp_path / "plotly-gl3d.min.js").write_text("")
-    problems = check_book.check(tmp_path)
+    problems = check.check(tmp_path)
     assert [expected in problem for problem in problems] == ([True] if expected else [])
 
 
 def test_a_page_with_such_a_figure_needs_what_draws_it(tmp_path):
     html = plotting.turnable({"truth": HELIX}, alt="a helix").html
     (tmp_path / "a.html").write_text(html, encoding="utf-8")
-    (problem,) = script("check_book").check(tmp_path)
+    (problem,) = check.check(tmp_path)
     assert "not among the book's files" in problem

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import ROOT
 
-from dynamix.plotting import state_space as plotting
+from dynamix import plotting
 
 ASSETS = ROOT / "book" / "_assets"
 HTML = ROOT / "_build" / "html"

@@ -1,0 +1,217 @@
+"""Figures that compare forecasters by their errors and failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..errors import InputError, one_of
+from ..evaluation import rolling, statistics
+from . import theme
+
+_COLOURS = (theme.VERMILION, theme.BLUE, *theme.PALETTE[2:], "#000000", "0.55")  # DynaMix first
+_BOX = 0.6  # height of a box, of the distance between two of them
+_FLOOR = 1e-3  # smaller errors are drawn here on logarithmic axes
+_LONG_SCALE = 30.0  # largest value over the median from which on a scale is logarithmic
+
+
+@theme.in_style
+def benchmark_boxes(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw box plots of the benchmark's errors over systems: a box per model, a point per system.
+
+    ``tables`` holds results of :func:`dynamix.evaluation.benchmark.run` by model's name. A
+    system's value is the median over its starts. Failures are counted below the box.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"system": ["Lorenz", "Chua"], "start": 0, "d_stsp": [0.8, np.nan]})
+    >>> figure = benchmark_boxes({"mine": table.assign(d_h=0.1, mase=0.5)})
+    >>> len(figure.axes), [text.get_text() for text in figure.axes[0].texts]
+    (3, ['1 failed'])
+    """
+    import seaborn as sns
+
+    errors = [
+        statistics.per_system(table).replace(np.inf, np.nan).assign(model=name)
+        for name, table in tables.items()
+    ]
+    figure, axes = theme.panels(3, 7.6, 0.9 + 0.55 * len(errors), sharey=True)
+    data = pd.concat(errors, ignore_index=True)
+    palette = sns.color_palette("colorblind", len(errors))
+    for ax, measure in zip(axes, ("d_stsp", "d_h", "mase"), strict=True):
+        data["value"] = data[measure].clip(lower=_FLOOR)
+        sns.boxplot(
+            data, x="value", y="model", hue="model", order=[*tables], hue_order=[*tables], ax=ax,
+            palette=palette, showfliers=False, width=_BOX,
+        )  # fmt: skip
+        rng = np.random.default_rng(0)  # seaborn's own jitter differs from call to call
+        for row, name in enumerate(tables):
+            values = data.loc[data["model"] == name, "value"]
+            heights = row + rng.uniform(-0.18, 0.18, len(values))
+            ax.scatter(values, heights, s=4, color="0.15", alpha=0.6, lw=0, zorder=3)
+            failed = int(values.isna().sum())
+            if failed:
+                ax.annotate(  # between two boxes, where there is no point either
+                    f"{failed} failed", (1.0, row + _BOX / 2), (0, -1), fontsize=7,
+                    xycoords=("axes fraction", "data"), textcoords="offset points",
+                    ha="right", va="top",
+                )  # fmt: skip
+        ax.set(xscale="log", xlabel=statistics.LABELS[measure], ylabel="")
+    return figure
+
+
+@theme.in_style
+def errors_by_forecaster(table: pd.DataFrame, *, groups: Mapping[str, str] | None = None) -> Figure:
+    """Draw medians over origins with their intervals: a row per forecaster, a panel per measure.
+
+    ``table`` is :func:`dynamix.evaluation.rolling.summary` at one context and horizon; infinite
+    errors are drawn a tenth beyond the largest finite one. ``groups`` names the kind of each
+    forecaster, which decides its colour.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"forecaster": ["naive"], "mase": 1.0, "mase_low": 0.9})
+    >>> table = table.assign(mase_high=1.1, d_stsp=np.nan, d_h=np.nan)
+    >>> [ax.get_xlabel() for ax in errors_by_forecaster(table).axes]  # those with a value
+    ['MASE']
+    """
+    shown = [name for name in ("mase", "d_stsp", "d_h") if table[name].notna().any()]
+    names = table["forecaster"].tolist()
+    kinds = np.array([(groups or {}).get(name, "") for name in names])
+    colours = dict(zip(dict.fromkeys(kinds), _COLOURS, strict=False))
+    rows = np.arange(len(names))
+    figure, axes = theme.panels(len(shown), 8.4, 0.9 + 0.22 * len(names), sharey=True)
+    for ax, name in zip(axes, shown, strict=True):
+        finite = table[[name, f"{name}_low", f"{name}_high"]].replace(np.inf, np.nan)
+        most = float(np.nanmax(finite.to_numpy())) if finite.notna().any(axis=None) else 1.0
+        middle, low, high = (table[c].clip(upper=1.1 * most).to_numpy() for c in finite)
+        for kind, colour in colours.items():
+            part = kinds == kind
+            ax.hlines(rows[part], low[part], high[part], color=colour, linewidth=1.6)
+            ax.plot(middle[part], rows[part], "o", color=colour, markersize=4.5, label=kind)
+        ax.set_xlabel(rolling.LABELS[name])
+        ax.grid(axis="x", linewidth=0.4, alpha=0.5)
+    axes[0].set_yticks(rows, names)
+    axes[0].invert_yaxis()
+    theme.legend(figure, axes[:1])
+    return figure
+
+
+@theme.in_style
+def relative_errors(table: pd.DataFrame, *, label: str) -> Figure:
+    """Draw errors relative to a reference on a logarithmic axis; left of 1 is better.
+
+    ``table`` holds ratios above 0: datasets as rows, forecasters as columns; NaN leaves a mark
+    out. ``label`` names the axis: which error, relative to which forecaster's.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"DynaMix": [0.5, 2.0]}, index=["load", "traffic"])
+    >>> [t.get_text() for t in relative_errors(table, label="MASE").axes[0].get_yticklabels()]
+    ['load', 'traffic']
+    """
+    rows = np.arange(len(table))
+    figure, ax = plt.subplots(figsize=(7.6, 1.0 + 0.28 * len(table)))
+    ax.axvline(1.0, **theme.REFERENCE)
+    for i, name in enumerate(table):
+        marker, colour = theme.MARKERS[i % len(theme.MARKERS)], _COLOURS[i % len(_COLOURS)]
+        ax.plot(table[name], rows, marker, color=colour, markersize=5.5, alpha=0.9, label=name)
+    ticks = [0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0]
+    ax.set(xscale="log", xlabel=label)
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set_xlim(float(np.nanmin(table)) / 1.1, float(np.nanmax(table)) * 1.1)
+    ax.set_yticks(rows, table.index)
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    theme.legend(figure, [ax], ncols=4, fontsize=8)
+    return figure
+
+
+@theme.in_style
+def rate_grid(rates: pd.DataFrame, *, counts: Mapping[str, int] | None = None) -> Figure:
+    """Draw shares in [0, 1] as shaded numbers.
+
+    ``rates`` has models as rows and failures as columns; NaN is drawn as a dash. ``counts`` holds
+    the number of systems of each row, written after its name.
+
+    Examples
+    --------
+    >>> rates = pd.DataFrame({"escapes": [0.0, 0.25], "freezes": [np.nan, 1.0]}, index=["A", "B"])
+    >>> [text.get_text() for text in rate_grid(rates).axes[0].texts]
+    ['0%', '–', '25%', '100%']
+    """
+    values = rates.to_numpy(dtype=np.float64)
+    figure, ax = plt.subplots(figsize=(1.15 * values.shape[1] + 2.6, 0.34 * len(rates) + 0.9))
+    ax.imshow(np.nan_to_num(values), cmap="Oranges", vmin=0, vmax=1.25, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        text = "–" if np.isnan(value) else f"{value:.0%}"
+        ax.text(j, i, text, ha="center", va="center", color="black")
+    names = [f"{n} ({counts[n]})" if counts else str(n) for n in rates.index]
+    ax.set_yticks(range(len(names)), names)
+    ax.set_xticks(range(values.shape[1]), list(rates.columns))
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    return figure
+
+
+@theme.in_style
+def sensitivities(
+    table: pd.DataFrame, *, measures: Mapping[str, str], names: Sequence[str] | None = None
+) -> Figure:
+    """Draw medians over systems: a column per condition varied, a row per measure.
+
+    ``table`` has the columns ``model``, ``varied``, ``value`` and the measures, as
+    :func:`dynamix.evaluation.perturbations.sensitivity` returns them with the model added. A
+    failure (NaN) counts as an infinite error. ``measures`` holds the label of each column drawn,
+    ``names`` the models; None: all.
+
+    Raises
+    ------
+    InputError
+        If the table is empty or has no column ``model``, or a name is no model of it.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"varied": "noise", "value": [0.0, 0.1], "mase": [0.3, 0.9]})
+    >>> ax = sensitivities(table.assign(model="parrot"), measures={"mase": "MASE"}).axes[0]
+    >>> ax.get_xlabel(), ax.get_ylabel(), ax.lines[0].get_ydata().tolist()
+    ('noise', 'MASE', [0.3, 0.9])
+    """
+    if table.empty or "model" not in table:
+        raise InputError(
+            "expected a table with a column 'model': join the tables of sensitivity(), each "
+            "with .assign(model=name)."
+        )
+    known = list(dict.fromkeys(table["model"]))
+    names = known if names is None else list(names)
+    for name in names:
+        one_of("model", name, known)
+    conditions = list(dict.fromkeys(table["varied"]))
+    wide, count = len(conditions), len(conditions) * len(measures)
+    shared = {"sharex": "col", "sharey": "row"}
+    figure, axes = theme.panels(count, 8.4, 2.1, columns=wide, base=0.7, **shared)
+    axes = axes.reshape(-1, wide)
+    failed = table.fillna(dict.fromkeys(measures, np.inf))
+    middle = failed.groupby(["varied", "model", "value"])[list(measures)].median()
+    for row, (measure, label) in zip(axes, measures.items(), strict=True):
+        for ax, varied in zip(row, conditions, strict=True):
+            for i, name in enumerate(names):
+                y = middle[measure].get((varied, name), pd.Series(dtype=float))
+                look = {"color": f"C{i}", "marker": "o", "markersize": 3, "label": name}
+                ax.plot(range(len(y)), y, linestyle=theme.DASHES[i % len(theme.DASHES)], **look)
+                ax.set_xticks(range(len(y)), [f"{value:g}" for value in y.index])
+        drawn = np.concatenate([line.get_ydata() for ax in row for line in ax.get_lines()])
+        drawn = drawn[np.isfinite(drawn)]
+        if len(drawn) and drawn.min() > 0 and drawn.max() > _LONG_SCALE * np.median(drawn):
+            row[0].set_yscale("log")  # one model that diverges would flatten all others
+        row[0].set_ylabel(label)
+    for ax, varied in zip(axes[-1], conditions, strict=True):
+        ax.set_xlabel(varied)
+    theme.legend(figure, axes[0, :1], ncols=min(len(names), 4))
+    return figure

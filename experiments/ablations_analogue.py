@@ -25,11 +25,13 @@ from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, DynaMix, ModelConfig, TrainingConfig
 from dynamix.evaluation import benchmark, results
+from dynamix.settings import ForecastDefaults
 from dynamix.systems import corpus as systems
 from dynamix.training import forcing as training
 from dynamix.training.analogue_start import start_as_analogue
 
-MODEL = ModelConfig(quiet_steps=20, reference_spacing=0.07)
+MODEL = ModelConfig()
+DEFAULTS = ForecastDefaults(quiet_steps=20, reference_spacing=0.07)
 REFERENCE = TrainingConfig(
     epochs=100,
     first_weights="analogue",
@@ -64,6 +66,7 @@ class Variant:
     change: str
     model: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    defaults: dict[str, Any] = field(default_factory=dict)
     systems: int | None = None
     trained: bool = True
 
@@ -87,8 +90,10 @@ VARIANTS = {
             "loss": "squared",
         },
     ),
-    "fixed widths": Variant("widths do not follow the spacing", model={"reference_spacing": 0.0}),
-    "noise from the first step": Variant("no quiet steps", model={"quiet_steps": 0}),
+    "fixed widths": Variant(
+        "widths do not follow the spacing", defaults={"reference_spacing": 0.0}
+    ),
+    "noise from the first step": Variant("no quiet steps", defaults={"quiet_steps": 0}),
     "widths trained": Variant("tau_att and sigma trained, too", training={"frozen": ()}),
     "soft attention": Variant(
         "tau_att = 0.05 instead of 0.01", training={"attention_temperature": 0.05}
@@ -117,9 +122,10 @@ def made(
 ) -> DynaMix:
     """The variant's model; a training that was broken off goes on."""
     sizes = dataclasses.replace(MODEL, **variant.model)
+    defaults = dataclasses.replace(DEFAULTS, **variant.defaults)
     config = dataclasses.replace(config, **variant.training)
     if not variant.trained:
-        model = DynaMix(sizes, seed=config.seed)
+        model = DynaMix(sizes, seed=config.seed, defaults=defaults)
         start_as_analogue(
             model,
             pull=config.analogue_pull,
@@ -131,6 +137,7 @@ def made(
         folder,
         model=sizes,
         training=config,
+        defaults=defaults,
         trajectories=part_of(corpus, variant.systems),
         resume=True,
     )
@@ -156,7 +163,7 @@ def main() -> None:
     began = time.perf_counter()
     config = dataclasses.replace(REFERENCE, epochs=options.epochs)
     settings: dict[str, Any] = {
-        "model": dataclasses.asdict(MODEL),
+        "model": dataclasses.asdict(MODEL) | dataclasses.asdict(DEFAULTS),
         "training": dataclasses.asdict(config),
         "starts": BenchmarkConfig.starts,
         "systems": systems.split()["validation"],

@@ -9,6 +9,7 @@ not looked at. Every combination is ranked by each measure's median; the lowest 
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import time
 from pathlib import Path
@@ -27,10 +28,11 @@ STARTS = 3
 
 def configured(model: DynaMix, sharpness: float, quiet: int) -> DynaMix:
     """The same weights with other settings for forecasts."""
-    config = dataclasses.replace(model.config, attention_sharpness=sharpness, quiet_steps=quiet)
-    other = DynaMix(config)
-    other.load_state_dict(model.state_dict())
-    return other.eval()
+    other = copy.copy(model)
+    other.defaults = dataclasses.replace(
+        model.defaults, attention_sharpness=sharpness, quiet_steps=quiet
+    )
+    return other
 
 
 def main() -> None:

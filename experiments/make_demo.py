@@ -54,10 +54,12 @@ def weights(name: str = BUNDLED_MODEL) -> dict[str, Any]:
         If the model has parts that the page's engine does not compute.
     """
     model = DynaMix.from_pretrained(name)
-    config = dataclasses.asdict(model.config)
+    if not isinstance(model, DynaMix):
+        raise InputError(f"the demo's page does not compute {name!r}, a {type(model).__name__}.")
+    config = dataclasses.asdict(model.config) | dataclasses.asdict(model.defaults)
     foreign = {
         field.name: config[field.name]
-        for field in dataclasses.fields(model.config)
+        for field in (*dataclasses.fields(model.config), *dataclasses.fields(model.defaults))
         if field.name not in COMPUTED and config[field.name] != field.default
     }
     if foreign:

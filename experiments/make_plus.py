@@ -16,37 +16,26 @@ import time
 from pathlib import Path
 
 import pandas as pd
-import torch
 from tqdm import tqdm
 
-from dynamix import BenchmarkConfig, DynaMix, ModelConfig
+from dynamix import BenchmarkConfig
 from dynamix.evaluation import benchmark, results
+from dynamix.local import LocalForecaster
+from dynamix.settings import ForecastDefaults, LocalConfig
 from dynamix.systems import corpus as systems
 
-CONFIG = ModelConfig(
-    observed_dims=3,
-    latent_dims=3,
-    experts=0,
-    relu_units=0,
-    local_neighbours=(8, 8, 12, 12, 20, 20, 32, 32),
-    local_pull=(1.0, 0.95) * 4,
-    local_choice="context",
-    quiet_steps=20,
-)
+CONFIG = LocalConfig(neighbours=(8, 8, 12, 12, 20, 20, 32, 32), pulls=(1.0, 0.95) * 4)
+DEFAULTS = ForecastDefaults(quiet_steps=20)
 WIDTHS = (0.02, 0.05, 0.1)
 RIDGES = (3e-4, 1e-3, 3e-3)
 CONTEXTS = (512, 2000)
 STARTS = 2
 
 
-def made(width: float, ridge: float) -> DynaMix:
-    """The model with that gate noise and ridge."""
-    model = DynaMix(dataclasses.replace(CONFIG, local_ridge=ridge))
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():  # of the gate, only these two are in use
-            parameter.zero_() if name.startswith("gate.conv") else None
-        model.gate.sigma.fill_(width)
-    return model.eval()
+def made(width: float, ridge: float) -> LocalForecaster:
+    """The model with that noise and ridge."""
+    config = dataclasses.replace(CONFIG, ridge=ridge)
+    return LocalForecaster(config, sigma=width, defaults=DEFAULTS).eval()
 
 
 def main() -> None:

@@ -21,19 +21,15 @@ from tqdm import tqdm
 
 from dynamix import ModelConfig, TrainingConfig
 from dynamix.errors import InputError
+from dynamix.settings import ForecastDefaults
 from dynamix.systems import corpus as systems
 from dynamix.systems import coupled
 from dynamix.systems import generated as flows
 from dynamix.training import forcing as training
 
-MODEL = ModelConfig(
-    observed_dims=6,
-    latent_dims=36,
-    experts=16,
-    quiet_steps=20,
-    reference_spacing=0.07,
-    embedding="delay",
-    complete_from=3,
+MODEL = ModelConfig(observed_dims=6, latent_dims=36, experts=16)
+DEFAULTS = ForecastDefaults(
+    quiet_steps=20, reference_spacing=0.07, embedding="delay", complete_from=3
 )
 TRAINING = TrainingConfig(
     epochs=400,
@@ -98,6 +94,7 @@ def main() -> None:
     training.train(
         options.output,
         model=MODEL,
+        defaults=DEFAULTS,
         training=dataclasses.replace(TRAINING, threads=options.threads, epochs=options.epochs),
         trajectories=corpus(count=options.flows, pairs=options.pairs),
         resume=options.resume,

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from dynamix import DynaMix, ModelConfig
+from dynamix.settings import ForecastDefaults, declared
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,7 +32,9 @@ def script(name: str) -> ModuleType:
 def small_model(seed: int = 0, **sizes: object) -> DynaMix:
     """A random model whose every parameter matters (fresh ones have zeros and near-zeros)."""
     defaults = {"observed_dims": 3, "latent_dims": 7, "experts": 4, "relu_units": 2}
-    model = DynaMix(ModelConfig(**(defaults | sizes)), seed=seed)
+    given = defaults | sizes
+    own = {name: given.pop(name) for name in declared(ForecastDefaults) if name in given}
+    model = DynaMix(ModelConfig(**given), seed=seed, defaults=ForecastDefaults(**own))
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -13,7 +13,6 @@ from helpers import wave
 from dynamix import (
     BenchmarkConfig,
     InputError,
-    ModelConfig,
     RollingConfig,
     TrainingConfig,
     plotting,
@@ -31,6 +30,7 @@ from dynamix.io.time_axis import continue_index
 from dynamix.metrics import reconstruction as metrics
 from dynamix.preprocessing import pecuzal
 from dynamix.preprocessing import transforms as preprocessing
+from dynamix.settings import LocalConfig
 from dynamix.systems import corpus as systems
 from dynamix.systems import coupled, windows
 
@@ -247,8 +247,8 @@ CASES = {
         "trajectory_length must be positive, found 0",
     ),
     "one pull for many": (
-        lambda: ModelConfig(local_neighbours=(9,), local_pull=5),
-        "local_pull of ModelConfig must be of type tuple",
+        lambda: LocalConfig(pulls=5),
+        "pulls must be a tuple of numbers",
     ),
     "no updates": (lambda: ContextTrainingConfig(updates=0), "updates must be positive, found 0"),
     "a warm-up of a step": (

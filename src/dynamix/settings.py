@@ -22,12 +22,13 @@ Engine = Literal["auto", "compiled", "torch"]
 Forcing = Literal["sparse", "generalised"]
 Loss = Literal["squared", "logarithmic"]
 FirstWeights = Literal["random", "analogue"]
-LocalChoice = Literal["gate", "context"]
 Holes = Literal["refuse", "cut"]
 
 EMBEDDINGS: tuple[str, ...] = get_args(Embedding)
 ENGINES: tuple[str, ...] = get_args(Engine)
 BUNDLED_MODEL = "dynamix-3d"
+# which module reads a checkpoint that is no DynaMix, by the key that marks it in its JSON file
+CHECKPOINT_KINDS = {"local": "dynamix.local.forecaster"}
 
 SettingsT = TypeVar("SettingsT")
 
@@ -236,74 +237,14 @@ class ModelConfig:
 
     observed_dims: int = setting(3, "observed dimensions N", at_least=1)
     latent_dims: int = setting(30, "latent dimensions M", at_least=1)
-    experts: int = setting(10, "number of learned experts J; 0 needs local ones", at_least=0)
+    experts: int = setting(10, "number of experts J", at_least=1)
     relu_units: int = setting(2, "ReLU units P of an AL-RNN expert", at_least=0)
     hidden_units: int = setting(50, "hidden units H of a clipped shallow PLRNN expert", at_least=1)
     expert_kind: ExpertKind = setting("alrnn", "kind of expert")
     probabilistic: bool = setting(False, "experts add noise of a learned width to every step")
-    local_neighbours: tuple[int, ...] = setting(
-        (), "context steps that further, local experts fit their affine maps to, a number for each"
-    )
-    local_ridge: float = setting(
-        1e-3,
-        "ridge of that fit, as a share of the squared distance to the furthest of them",
-        above=0,
-    )
-    local_pull: tuple[float, ...] = setting(
-        (0.95,),
-        "what those maps do to directions without data: 1 keeps a deviation, 0 forgets it; one "
-        "number for all local experts, or one each",
-        at_least=0,
-        at_most=1,
-    )
-    local_choice: LocalChoice = setting(
-        "gate",
-        "who weighs local experts: the gate at every step, or the context, which picks one of them "
-        "for a whole forecast (only without learned experts)",
-    )
-    attention_sharpness: float = setting(
-        1.0, "forecasts divide the attention's temperature by this; training does not", above=0
-    )
-    quiet_steps: int = setting(
-        0, "forecasts draw no gate noise in this many first steps; training does", at_least=0
-    )
-    embedding: Embedding = setting(
-        "pos", "how forecasts make up missing dimensions, unless they are told"
-    )
-    complete_from: int = setting(
-        0,
-        "with so many channels a system counts as wholly observed, and missing dimensions are "
-        "zeros; 0 for never",
-        at_least=0,
-    )
-    reference_spacing: float = setting(
-        0.0,
-        "forecasts widen the gate's attention and noise by a context's spacing over this one; 0 "
-        "for not at all",
-        at_least=0,
-    )
 
     def check(self) -> None:
         """Raise unless the sizes fit each other."""
-        if not self.experts and not self.local_neighbours:
-            raise InputError("experts must be a whole number of at least 1, found 0.")
-        if any(count < self.observed_dims + 2 for count in self.local_neighbours):
-            raise InputError(
-                f"local_neighbours must all be at least observed_dims + 2 = "
-                f"{self.observed_dims + 2}, which an affine map needs, found "
-                f"{self.local_neighbours}."
-            )
-        if len(self.local_pull) not in (1, len(self.local_neighbours)):
-            raise InputError(
-                f"local_pull must hold one number, or one for each of the "
-                f"{len(self.local_neighbours)} local experts, found {self.local_pull!r}."
-            )
-        if self.local_choice == "context" and (self.experts or not self.local_neighbours):
-            raise InputError(
-                "local_choice='context' is for models without learned experts and with local ones: "
-                f"set experts=0 and local_neighbours, found experts={self.experts} and "
-                f"local_neighbours={self.local_neighbours}."
-            )
         if self.latent_dims < self.observed_dims:
             raise InputError(
                 f"latent_dims (M = {self.latent_dims}) must be at least observed_dims "
@@ -316,21 +257,69 @@ class ModelConfig:
                 f"(M = {self.latent_dims})."
             )
 
+
+@settings
+class LocalConfig:
+    """Settings of a :class:`dynamix.local.LocalForecaster`: the candidates that a context chooses from.
+
+    Candidate i fits its affine maps to ``neighbours[i]`` context steps and pulls by ``pulls[i]``.
+    """
+
+    observed_dims: int = setting(3, "observed dimensions N", at_least=1)
+    neighbours: tuple[int, ...] = setting(
+        (8, 8, 12, 12, 20, 20, 32, 32), "context steps that each candidate fits its maps to"
+    )
+    pulls: tuple[float, ...] = setting(
+        (1.0, 0.95) * 4,
+        "effect of each candidate's maps on directions without data: 1 keeps a deviation, 0 "
+        "removes it",
+        at_least=0,
+        at_most=1,
+    )
+    ridge: float = setting(
+        3e-4, "ridge of the fits, as a share of the squared distance to the furthest step", above=0
+    )
+
+    def check(self) -> None:
+        """Raise unless there are as many pulls as numbers of neighbours, and enough neighbours."""
+        if not self.neighbours or len(self.pulls) != len(self.neighbours):
+            raise InputError(
+                "neighbours and pulls must hold one number for each candidate, found "
+                f"{len(self.neighbours)} and {len(self.pulls)}."
+            )
+        if min(self.neighbours) < self.observed_dims + 2:
+            raise InputError(
+                f"neighbours must all be at least observed_dims + 2 = {self.observed_dims + 2}, "
+                f"which an affine map needs, found {self.neighbours}."
+            )
+
+
+@settings
+class ForecastDefaults:
+    """Forecast settings that a checkpoint stores; :class:`ForecastConfig` can override each."""
+
+    embedding: Embedding = setting("pos", "how missing dimensions are filled")
+    complete_from: int = setting(
+        0,
+        "from this number of channels on, missing dimensions are filled with zeros; 0 for never",
+        at_least=0,
+    )
+    attention_sharpness: float = setting(
+        1.0, "forecasts divide the attention's temperature by this; training does not", above=0
+    )
+    quiet_steps: int = setting(
+        0, "first steps of a forecast without gate noise; training has noise", at_least=0
+    )
+    reference_spacing: float = setting(
+        0.0,
+        "forecasts scale the gate's widths by a context's spacing over this spacing; 0 for never",
+        at_least=0,
+    )
+
     def embedding_of(self, channels: int) -> Embedding:
-        """How forecasts of so many ``channels`` make up missing dimensions unless they are told."""
+        """How missing dimensions are filled for a context of so many ``channels``."""
         complete = self.complete_from and channels >= self.complete_from
         return "zero" if complete else self.embedding
-
-    @property
-    def all_experts(self) -> int:
-        """Learned and local experts: the gate's weights."""
-        return self.experts + len(self.local_neighbours)
-
-    @property
-    def local_experts(self) -> tuple[tuple[int, float], ...]:
-        """Neighbours (context steps) and pull of each local expert."""
-        pulls = self.local_pull * (len(self.local_neighbours) if len(self.local_pull) == 1 else 1)
-        return tuple(zip(self.local_neighbours, pulls, strict=True))
 
 
 @settings

@@ -48,7 +48,7 @@ def test_the_weights_are_the_bundled_checkpoint(maker, committed):
 
 
 def test_a_checkpoint_that_the_page_cannot_compute_is_refused(maker):
-    with pytest.raises(dynamix.InputError, match="local_neighbours"):
+    with pytest.raises(dynamix.InputError, match="LocalForecaster"):
         maker.weights("dynamix-3d-plus")
 
 

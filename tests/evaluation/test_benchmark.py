@@ -22,6 +22,7 @@ from dynamix import BenchmarkConfig, DynaMix, InputError, dynamics, metrics
 from dynamix.cli import commands as cli
 from dynamix.engine import tangent as lyapunov
 from dynamix.evaluation import benchmark, statistics
+from dynamix.settings import ForecastDefaults
 from dynamix.systems import corpus as systems
 
 SHORT = BenchmarkConfig(context=200, horizon=300, starts=2, lyapunov_steps=30)
@@ -433,7 +434,7 @@ def test_what_cannot_be_gone_on_with(interrupted, monkeypatch, tmp_path):
 def test_identity_is_of_weights_and_config():
     model = small_model()
     assert benchmark.identity(model) == benchmark.identity(small_model())
-    quiet = DynaMix(dataclasses.replace(model.config, quiet_steps=5))
+    quiet = DynaMix(model.config, defaults=ForecastDefaults(quiet_steps=5))
     quiet.load_state_dict(model.state_dict())
     assert benchmark.identity(quiet) != benchmark.identity(model)
     assert benchmark.identity(small_model(seed=1)) != benchmark.identity(model)

@@ -12,8 +12,11 @@ from dynamix import InputError, forecast
 from dynamix.cli import commands as cli
 from dynamix.engine import select as engines
 from dynamix.forecasting.ensembles import sample_seed
+from dynamix.local import LocalForecaster
+from dynamix.settings import LocalConfig
 
 MODEL = small_model()
+LOCAL = LocalForecaster(LocalConfig(neighbours=(6, 9), pulls=(0.95, 0.95)), sigma=0.05)
 PROBABILISTIC = small_model(probabilistic=True)
 
 
@@ -37,10 +40,9 @@ def test_each_sample_is_the_forecast_with_its_own_seed(shape, embedding, seed):
 
 
 @pytest.mark.parametrize("engine", ["torch", "compiled"])
-@pytest.mark.parametrize("sizes", [{}, {"experts": 0, "local_neighbours": (6, 9)}])
-def test_every_engine_gives_the_samples_of_its_own_forecasts(engine, sizes):
+@pytest.mark.parametrize("model", [MODEL, LOCAL])
+def test_every_engine_gives_the_samples_of_its_own_forecasts(engine, model):
     x = np.stack([wave(60, seed=s) for s in range(3)], axis=1)
-    model = small_model(**(sizes | {"latent_dims": 3} if sizes else sizes))
     samples = run(x, model=model, engine=engine, n_samples=3)
     for i in range(3):
         alone = run(x, model=model, engine=engine, seed=sample_seed(0, i))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from helpers import small_model, wave
@@ -14,6 +12,7 @@ from dynamix import DynaMix, forecast
 from dynamix.errors import InputError
 from dynamix.forecasting.spacing import spacing, widened, widening
 from dynamix.preprocessing import decorrelation_time
+from dynamix.settings import ForecastDefaults
 
 
 def brute_force(x):
@@ -64,7 +63,7 @@ def test_a_forecast_with_a_reference_is_one_of_the_widened_model():
     np.testing.assert_array_equal(
         forecast(x, horizon=20, model=model, reference_spacing=0.05), plain
     )
-    own = DynaMix(dataclasses.replace(model.config, reference_spacing=0.05))
+    own = DynaMix(model.config, defaults=ForecastDefaults(reference_spacing=0.05))
     own.load_state_dict(model.state_dict())
     np.testing.assert_array_equal(forecast(x, horizon=20, model=own), plain)
 
@@ -79,7 +78,7 @@ def test_series_beside_it_do_not_matter():
 
 
 def test_none_of_it_for_published_weights():
-    assert DynaMix().config.reference_spacing == 0.0
+    assert DynaMix().defaults.reference_spacing == 0.0
     model = DynaMix()
     assert widened(model, 1.0) is model
 
@@ -95,7 +94,7 @@ def test_a_wrong_reference_is_refused(wrong):
 
 def test_a_checkpoint_says_how_missing_dimensions_are_made_up():
     model = small_model(observed_dims=4, latent_dims=8)
-    own = DynaMix(dataclasses.replace(model.config, embedding="delay", complete_from=3))
+    own = DynaMix(model.config, defaults=ForecastDefaults(embedding="delay", complete_from=3))
     own.load_state_dict(model.state_dict())
     for n, embedding in ((1, "delay"), (2, "delay"), (3, "zero")):
         x = wave(120, n)
@@ -114,11 +113,9 @@ def test_a_checkpoint_says_how_missing_dimensions_are_made_up():
 
 
 def test_it_is_kept_with_the_checkpoint(tmp_path):
-    config = dataclasses.replace(
-        small_model().config, embedding="delay", complete_from=2, reference_spacing=0.1
-    )
-    path = DynaMix(config).save_pretrained(tmp_path / "m.safetensors")
-    assert DynaMix.from_pretrained(path).config == config
+    defaults = ForecastDefaults(embedding="delay", complete_from=2, reference_spacing=0.1)
+    path = DynaMix(defaults=defaults).save_pretrained(tmp_path / "m.safetensors")
+    assert DynaMix.from_pretrained(path).defaults == defaults
 
 
 def test_channels_of_zeros_do_not_matter():

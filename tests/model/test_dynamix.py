@@ -8,7 +8,8 @@ import torch
 from helpers import small_model, wave
 
 from dynamix import DynaMix, InputError, ModelConfig
-from dynamix.model import count_parameters, stable_diagonals
+from dynamix.model import count_parameters
+from dynamix.model.experts import stable_diagonals
 from dynamix.model.rollouts import gate_noise_stream, rollout
 
 

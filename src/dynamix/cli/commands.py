@@ -19,7 +19,14 @@ from typing import Any, Literal, get_args, get_origin
 from .. import __version__
 from ..errors import InputError
 from ..io.tables import read
-from ..settings import BUNDLED_MODEL, BenchmarkConfig, ForecastConfig, ModelConfig, TrainingConfig
+from ..settings import (
+    BUNDLED_MODEL,
+    BenchmarkConfig,
+    ForecastConfig,
+    ForecastDefaults,
+    ModelConfig,
+    TrainingConfig,
+)
 from . import notebooks as cli_notebooks
 
 _EPILOG = """examples:
@@ -131,6 +138,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--resume", action="store_true", help="continue the run in that folder")
     _add_fields(train.add_argument_group("model"), ModelConfig)
     _add_fields(train.add_argument_group("training"), TrainingConfig)
+    _add_fields(train.add_argument_group("forecasts of the trained model"), ForecastDefaults)
 
     benchmark = _command(
         commands, "benchmark", _run_benchmark, "measure a model on the systems it never saw"
@@ -286,6 +294,7 @@ def _run_train(options: argparse.Namespace) -> None:
         options.output,
         model=_config(options, ModelConfig),
         training=_config(options, TrainingConfig),
+        defaults=_config(options, ForecastDefaults),
         resume=bool(_option(options, "resume")),
     )
     sys.stderr.write(

@@ -117,7 +117,7 @@ def watch(
         engine="torch",
     )
     config = pipeline.model.config
-    if config.local_neighbours or config.probabilistic:
+    if not isinstance(pipeline.model, DynaMix) or config.probabilistic:
         raise InputError(
             "watch follows learned, deterministic experts; this model has local or probabilistic "
             "ones. Take their weights from forecast(..., return_gates=True)."

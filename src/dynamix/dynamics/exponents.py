@@ -77,17 +77,19 @@ def lyapunov_spectrum(
 
     steps = whole_number("steps", steps)
     transient = whole_number("transient", transient, least=0)
-    M = model.config.latent_dims
+    M = model.initial_state(torch.zeros(model.config.observed_dims)).shape[0]
     k = M if exponents is None else whole_number("exponents", exponents)
     if not time_step > 0:
         raise InputError(f"time_step must be positive, found {time_step!r}.")
     if k > M:
         raise InputError(f"exponents must be at most the latent dimension {M}, found {k}.")
-    series = torch.as_tensor(as_series(context, "context")[:, 0]).to(model.gate.D)[:, None]
-    check_series(series, model.config)
+    series = torch.as_tensor(as_series(context, "context")[:, 0]).to(next(model.parameters()))[
+        :, None
+    ]
+    check_series(series, model.config.observed_dims)
     sums = np.zeros(k)
     with torch.no_grad():
-        read = model.gate.read(series)
+        read = model.read(series)
         z = model.initial_state(series[-1])
         # random directions, for an axis may be blind to the fastest growth; (k, M), a vector a row
         directions = np.random.default_rng(0).standard_normal((M, k))

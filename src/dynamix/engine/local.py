@@ -1,7 +1,6 @@
-"""The local experts of :mod:`dynamix.local`, compiled: nearest context steps and affine fits.
+"""The local forecaster of :mod:`dynamix.local`, compiled: nearest context steps and affine fits.
 
-The pieces serve the training kernel too. :func:`rollout` is the engine of models that have no other
-experts; a mixture of both kinds is rolled out by torch.
+The numbers are those of :class:`dynamix.local.LocalForecaster`.
 """
 
 from __future__ import annotations
@@ -14,10 +13,11 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from ..local.choice import choose
 from ..local.fits import FLOOR, TINY
-from ..model.dynamix import DynaMix, check_series
+from ..local.forecaster import LocalForecaster
+from ..model.dynamix import check_series
 from ..model.rollouts import Rollout, gate_noise_stream
-from ..settings import ModelConfig
 from .runtime import FAR, VERSION, as_array, available_cores, call, entry, piece, share_out
 from .vectors import fma, load, splat, store, within
 
@@ -259,14 +259,9 @@ def run_local(  # type: ignore[no-untyped-def]
                     other[n] = x[n] + (other[n] - x[n]) * APART / apart
 
 
-def supports(config: ModelConfig) -> bool:
-    """Whether :func:`rollout` handles this model: local experts alone."""
-    return config.experts == 0 and config.observed_dims == config.latent_dims
-
-
 @torch.no_grad()
 def rollout(
-    model: DynaMix,
+    model: LocalForecaster,
     context: Float[Tensor, "T_C S N"],
     *,
     horizon: int,
@@ -277,12 +272,12 @@ def rollout(
     return_gates: bool = False,
     threads: int | None = None,
 ) -> Rollout:
-    """What :func:`dynamix.model.rollouts.rollout` computes for a model of local experts alone.
+    """What :func:`dynamix.model.rollouts.rollout` computes for a local forecaster.
 
     Raises as :func:`dynamix.engine.rollout.rollout`.
     """
-    check_series(context, model.config)
-    S, N, E = context.shape[1], context.shape[2], len(model.config.local_neighbours)
+    check_series(context, model.config.observed_dims)
+    S, N, E = context.shape[1], context.shape[2], len(model.config.neighbours)
     noise = np.zeros((horizon, N), np.float32)
     if gate_noise:
         noise = gate_noise_stream(horizon, N, seed=seed, quiet_steps=quiet_steps)
@@ -292,7 +287,7 @@ def rollout(
 
 
 def largest_exponents(
-    model: DynaMix,
+    model: LocalForecaster,
     context: Float[Tensor, "T_C S N"],
     *,
     steps: int,
@@ -304,24 +299,19 @@ def largest_exponents(
     As :func:`dynamix.engine.tangent.largest_exponents`, but by differences (Benettin et al., Meccanica
     15, 9, 1980): the fits depend on the state as well, through which steps are near.
     """
-    from ..local.choice import choose, single
-
-    check_series(context, model.config)
-    chosen = np.zeros(context.shape[1], np.int64)
-    if model.config.local_choice == "context":
-        chosen = choose(rollout, model, context, quiet_steps=model.config.quiet_steps)
+    check_series(context, model.config.observed_dims)
+    chosen = choose(rollout, model, context, quiet_steps=model.defaults.quiet_steps)
     kicks = np.zeros((transient + steps, context.shape[2])) if noise is None else noise
     found = np.empty(len(chosen))
-    for e in np.unique(chosen):
+    for e in sorted(set(chosen.tolist())):
         members = np.flatnonzero(chosen == e)
-        one = single(model, e) if model.config.local_choice == "context" else model
-        _, growth = _run(one, context[:, members], kicks, None, None, follow=True)
+        _, growth = _run(model.candidate(e), context[:, members], kicks, None, None, follow=True)
         found[members] = growth[transient:].mean(axis=0)
     return np.where(np.isfinite(found), found, np.inf)
 
 
 def _run(
-    model: DynaMix,
+    model: LocalForecaster,
     context: Float[Tensor, "T_C S N"],
     noise: Float[ndarray, "T N"],
     initial_x: Float[Tensor, "S N"] | None,
@@ -333,11 +323,10 @@ def _run(
     config, points, S = model.config, as_array(context), context.shape[1]
     observations = np.empty((len(noise), *points.shape[1:]), np.float32)
     growth = np.empty((len(noise) if follow else 0, S))
-    counts = [min(count, len(points) - 1) for count in config.local_neighbours]
+    counts = [min(count, len(points) - 1) for count in config.neighbours]
     arguments = (
-        np.array(counts, np.int64), np.array([pull for _, pull in config.local_experts]),
-        config.local_ridge, as_array(model.gate.D).astype(np.float64),
-        noise.astype(np.float64) * as_array(model.gate.sigma), points,
+        np.array(counts, np.int64), np.array(config.pulls), config.ridge, np.eye(points.shape[2]),
+        noise.astype(np.float64) * as_array(model.sigma), points,
         points[-1] if initial_x is None else as_array(initial_x), observations, growth, VERSION,
     )  # fmt: skip
     threads = available_cores() if threads is None else threads

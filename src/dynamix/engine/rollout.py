@@ -378,7 +378,7 @@ def run(  # type: ignore[no-untyped-def]
 
 def supports(config: ModelConfig) -> bool:
     """Whether :func:`rollout` handles this model; the torch engine handles every one."""
-    return not config.probabilistic and not config.local_neighbours
+    return not config.probabilistic
 
 
 @torch.no_grad()
@@ -405,7 +405,7 @@ def rollout(
     EngineUnavailable
         If the kernels do not compile on this machine.
     """
-    check_series(context, model.config)
+    check_series(context, model.config.observed_dims)
     c = model.config
     N, M, J = c.observed_dims, c.latent_dims, c.experts
     H = 0 if c.expert_kind == "alrnn" else c.hidden_units
@@ -482,10 +482,7 @@ def rollout(
 
 
 def gate_matrices(value: dict[str, np.ndarray], N: int, J: int) -> tuple[np.ndarray, ...]:
-    """The gate's weights, padded: ``-V^T / tau_gate``, what pads it, ``[D; U_z]``, ``U_s``.
-
-    With local experts ``V`` has more columns than J, and ``U_s`` rows for their features.
-    """
+    """The gate's weights, padded: ``-V^T / tau_gate``, what pads it, ``[D; U_z]``, ``U_s``."""
     U, D, out = value["gate.U"], value["gate.D"], value["gate.V"]
     M, I = D.shape[1], len(out)  # noqa: E741
     Jp = padded(I, WIDTH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,16 @@ from ..settings import Engine
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..local.forecaster import LocalForecaster
     from ..model.dynamix import DynaMix
     from ..model.rollouts import Rollout
 
 logger = logging.getLogger(__name__)
 
 
-def run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any) -> Rollout:
+def run_engine(
+    engine: Engine, model: DynaMix | LocalForecaster, context: Tensor, **options: Any
+) -> Rollout:
     """The rollout by the engine asked for; ``"auto"`` compiles where it can.
 
     The compiled engine computes in single precision on the CPU, so a model elsewhere or in double
@@ -29,8 +33,8 @@ def run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any) 
     engine
         ``"torch"``, ``"compiled"`` or ``"auto"``.
     model
-        A :class:`dynamix.DynaMix`. Probabilistic experts, and local experts beside learned ones,
-        are for torch only.
+        A :class:`dynamix.DynaMix`, with probabilistic experts for torch only; or a
+        :class:`dynamix.local.LocalForecaster`, of which each context chooses a candidate.
     context
         ``(T_C, S, N)``, as the model sees it: scaled and embedded.
     options
@@ -58,8 +62,20 @@ def run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any) 
     ...
     dynamix.errors.InputError: the compiled engine does not run a model in torch.float64. Use ...
     """
+    from ..local.choice import chosen_rollout
+    from ..local.forecaster import LocalForecaster
+
+    run = functools.partial(_run_single, engine)
+    if isinstance(model, LocalForecaster):
+        return chosen_rollout(run, model, context, **options)
+    return run(model, context, **options)
+
+
+def _run_single(engine: Engine, model: Any, context: Tensor, **options: Any) -> Rollout:
+    """As :func:`run_engine`; all candidates of a local forecaster take part."""
     import torch
 
+    from ..model.dynamix import DynaMix
     from ..model.rollouts import rollout
 
     if engine == "torch":
@@ -68,22 +84,22 @@ def run_engine(engine: Engine, model: DynaMix, context: Tensor, **options: Any) 
     from . import rollout as kernels
     from . import runtime as kernels_runtime
 
-    compiled = kernels_local if kernels_local.supports(model.config) else kernels
-    weights = model.gate.D
+    weights = next(model.parameters())
     reason = None
-    if not compiled.supports(model.config):
-        reason = "probabilistic experts or local beside learned ones"
+    if isinstance(model, DynaMix) and not kernels.supports(model.config):
+        reason = "probabilistic experts"
     elif weights.device.type != "cpu":
         reason = f"a model on the device {weights.device}"
     elif weights.dtype != torch.float32:
         reason = f"a model in {weights.dtype}"
     if reason is None:
+        compiled = kernels if isinstance(model, DynaMix) else kernels_local
         try:
             return compiled.rollout(model, context, **options)
         except kernels_runtime.EngineUnavailable as error:
             if engine == "compiled":
                 raise InputError(
-                    f"the compiled engine is not to be had here ({error}). Use engine='torch'."
+                    f"the compiled engine is not available here ({error}). Use engine='torch'."
                 ) from error
             warn_once(f"compiling failed ({error}); torch does the work, some 100 times slower")
     elif engine == "compiled":

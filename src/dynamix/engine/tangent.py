@@ -15,6 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from ..local.forecaster import LocalForecaster
 from ..model.dynamix import DynaMix, check_series
 from ..settings import ModelConfig
 from . import local as kernels_local
@@ -148,7 +149,7 @@ def grow(  # type: ignore[no-untyped-def]
             logs[t - transient] = math.log(size + 1e-300)
 
 
-def supports(model: DynaMix) -> bool:
+def supports(model: DynaMix | LocalForecaster) -> bool:
     """Whether :func:`largest_exponents` knows every part of this ``model``.
 
     Examples
@@ -156,8 +157,8 @@ def supports(model: DynaMix) -> bool:
     >>> supports(DynaMix())
     True
     """
-    if model.config.local_neighbours:
-        return kernels_local.supports(model.config)
+    if isinstance(model, LocalForecaster):
+        return True
     plain = ModelConfig(
         **{name: getattr(model.config, name) for name in _SIZES},
         probabilistic=model.config.probabilistic,  # the experts' noise is left out
@@ -168,7 +169,7 @@ def supports(model: DynaMix) -> bool:
 
 
 def largest_exponents(
-    model: DynaMix,
+    model: DynaMix | LocalForecaster,
     contexts: Float[Tensor, "T_C S N"],
     *,
     steps: int,
@@ -182,7 +183,7 @@ def largest_exponents(
     Parameters
     ----------
     model
-        With AL-RNN, clipped shallow PLRNN or local experts; see :func:`supports`. Probabilistic
+        With AL-RNN or clipped shallow PLRNN experts, or a local forecaster; see :func:`supports`. Probabilistic
         experts' own noise is left out.
     contexts
         ``(T_C, S, N)`` as the model sees them: standardised, embedded. A series' exponent depends
@@ -218,11 +219,11 @@ def largest_exponents(
     >>> largest_exponents(model, contexts, steps=10, transient=0).round(3).tolist()
     [-0.693, -0.693]
     """
-    if kernels_local.supports(model.config):
+    if isinstance(model, LocalForecaster):
         return kernels_local.largest_exponents(
             model, contexts, steps=steps, transient=transient, noise=noise
         )
-    check_series(contexts, model.config)
+    check_series(contexts, model.config.observed_dims)
     c = model.config
     value: dict[str, Any] = {
         name: parameter.detach().cpu().double().numpy()

@@ -440,8 +440,7 @@ def loss_and_gradient(
     N, M, J, P = c.observed_dims, c.latent_dims, c.experts, c.relu_units
     T, S, _ = batch.inputs.shape
     K = batch.context.shape[0] - 1
-    local = np.array([min(count, K) for count in c.local_neighbours], np.int64)
-    pull = np.array([pull for _, pull in c.local_experts])
+    local, pull = np.zeros(0, np.int64), np.zeros(0)
     E = len(local)
     I = J + E  # noqa: E741
     Mp, Jp = padded(M, 8), padded(I, 8)
@@ -476,7 +475,7 @@ def loss_and_gradient(
             train, first, last, (N, M, J, P, T, S, K), packed(wide), packed(tall), diagonal, offset,
             packed(query_hidden), packed(value["gate.U"][:, N : N + M]), U_summary.ravel(),
             V_forward.ravel(), V_backward.ravel(), floor, conv, sigma, value["L"], tau_att,
-            tau_gate, cutoff, local, c.local_ridge, pull, context.reshape(S, -1),
+            tau_gate, cutoff, local, 1.0, pull, context.reshape(S, -1),
             as_array(batch.inputs), as_array(batch.targets), as_array(batch.gate_noise),
             config.forcing_interval if sparse else 0, np.float32(config.forcing_strength),
             config.loss_scale if config.loss == "logarithmic" else 0.0, dW, dG,

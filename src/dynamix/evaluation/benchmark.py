@@ -35,6 +35,7 @@ from ..engine.runtime import EngineUnavailable
 from ..errors import InputError, whole_number
 from ..forecasting.spacing import widened, widening
 from ..forecasting.zero_shot import forecast, sharpened
+from ..local.forecaster import LocalForecaster
 from ..metrics import reconstruction as metrics
 from ..metrics.fates import fate as fate_of
 from ..model.dynamix import DynaMix
@@ -151,12 +152,16 @@ def run(
     if resume and output is None:
         raise InputError("resume goes on with the run in output, but no output is given.")
     told = model if isinstance(model, str | Path) else type(model).__name__
-    if not isinstance(model, DynaMix):
+    if not isinstance(model, DynaMix | LocalForecaster):
         model = str(model)
         if model != CEILING and not baselines.is_rival(model):
             baselines.baseline(model)  # a mistyped name is told all names, not checkpoints alone
             model = DynaMix.from_pretrained(model)
-    if isinstance(model, DynaMix) and config.lyapunov_steps and not lyapunov.supports(model):
+    if (
+        isinstance(model, DynaMix | LocalForecaster)
+        and config.lyapunov_steps
+        and not lyapunov.supports(model)
+    ):
         logger.warning(
             "no Lyapunov exponents: the compiled ones lack a part of this model; "
             "dynamics.lyapunov_spectrum follows every model, slowly"
@@ -244,7 +249,7 @@ def _rows(
         }
         y = forecast(contexts, **options)
     seconds = (time.perf_counter() - began) / len(cases)
-    if isinstance(model, DynaMix):
+    if isinstance(model, DynaMix | LocalForecaster):
         quiet = forecast(contexts, **options, gate_noise=False)
         quiet_fates = list(fate_of(forecast=quiet, context=contexts))
         exponents = _exponents(model, contexts, config)
@@ -284,15 +289,15 @@ def _exponents(
             detrend=False,
             box_cox=False,
         )
-        kind = model.config.embedding_of(scaled.shape[1])
+        kind = model.defaults.embedding_of(scaled.shape[1])
         seen.append(embed(scaled, dims=N, embedding=kind, seed=config.seed))
     eps = gate_noise_stream(
         _TRANSIENT + config.lyapunov_steps,
         N,
         seed=config.seed,
-        quiet_steps=model.config.quiet_steps,
+        quiet_steps=model.defaults.quiet_steps,
     )
-    factors = np.array([widening(x, reference=model.config.reference_spacing) for x in seen])
+    factors = np.array([widening(x, reference=model.defaults.reference_spacing) for x in seen])
     found = {key: np.empty(S) for key in keys}
     try:
         for factor in np.unique(factors):
@@ -448,7 +453,8 @@ def identity(model: DynaMix | str) -> str:
     if isinstance(model, str):
         return Path(model).name
     digest = hashlib.sha256()
-    digest.update(json.dumps(dataclasses.asdict(model.config), sort_keys=True).encode())
+    described = dataclasses.asdict(model.config) | dataclasses.asdict(model.defaults)
+    digest.update(json.dumps(described, sort_keys=True).encode())
     for name, value in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -19,6 +18,7 @@ from numpy import ndarray
 
 from ..engine.select import run_engine
 from ..errors import InputError, whole_number
+from ..local.forecaster import LocalForecaster
 from ..preprocessing.transforms import Series, Transform, embed, fit_transforms, invert_transforms
 from ..settings import BUNDLED_MODEL, Embedding, Engine
 
@@ -76,7 +76,7 @@ class Pipeline:
     ((20, 1), True)
     """
 
-    model: DynaMix
+    model: DynaMix | LocalForecaster
     standardize: bool
     detrend: bool
     box_cox: bool
@@ -88,7 +88,7 @@ class Pipeline:
     @classmethod
     def of(
         cls,
-        model: DynaMix | str | Path | None,
+        model: DynaMix | LocalForecaster | str | Path | None,
         *,
         attention_sharpness: float | None,
         quiet_steps: int | None,
@@ -112,9 +112,9 @@ class Pipeline:
         """
         found = _resolve_model(model)
         if quiet_steps is None:
-            quiet_steps = found.config.quiet_steps
+            quiet_steps = found.defaults.quiet_steps
         quiet_steps = whole_number("quiet_steps", quiet_steps, least=0)
-        spacing = found.config.reference_spacing
+        spacing = found.defaults.reference_spacing
         if reference_spacing is not None:
             spacing = reference_spacing
         if isinstance(spacing, bool) or not 0 <= spacing < np.inf:
@@ -207,15 +207,11 @@ class Pipeline:
         """
         import torch
 
-        from ..local.choice import chosen_rollout
         from .spacing import widened, widening
 
-        model, config = self.model, self.model.config
-        dtype = {torch.float64: np.float64}.get(model.gate.D.dtype, np.float32)
+        model = self.model
         forecasts: dict[int, Series] = {}
-        gates = None
-        if return_gates:
-            gates = np.empty((horizon, len(prepared), config.all_experts), dtype=dtype)
+        gates: dict[int, ndarray] = {}
         alike: dict[tuple[int, float], list[int]] = {}
         for s, item in enumerate(prepared):  # delay embeddings shorten each by its own delay
             factor = widening(item.context, reference=self.reference_spacing)
@@ -225,10 +221,8 @@ class Pipeline:
             starts = None
             if prepared[members[0]].initial is not None:
                 starts = torch.from_numpy(np.stack([prepared[s].initial for s in members]))  # type: ignore[misc]
-            run = functools.partial(run_engine, self.engine)
-            if config.local_choice == "context":
-                run = functools.partial(chosen_rollout, run)
-            result = run(
+            result = run_engine(
+                self.engine,
                 widened(model, factor),
                 torch.from_numpy(contexts),
                 horizon=horizon,
@@ -244,12 +238,14 @@ class Pipeline:
                 kept = observations[:, i, : item.n].astype(np.float64)
                 undone = item.transforms if back else []
                 forecasts[s] = invert_transforms(kept, undone, start=item.T_C + 1)
-            if gates is not None and result.gates is not None:
-                gates[:, members] = result.gates.cpu().numpy()
-        return [forecasts[s] for s in range(len(prepared))], gates
+                if result.gates is not None:
+                    gates[s] = result.gates[:, i].cpu().numpy()
+        everything = range(len(prepared))
+        weights = np.stack([gates[s] for s in everything], axis=1) if gates else None
+        return [forecasts[s] for s in everything], weights
 
 
-def sharpened(model: DynaMix, sharpness: float | None = None) -> DynaMix:
+def sharpened(model: Any, sharpness: float | None = None) -> Any:
     """The model as forecasts use it: the attention's temperature divided by ``sharpness``.
 
     None takes the model's own, from its config. With 1 the ``model`` itself comes back, otherwise a
@@ -270,10 +266,10 @@ def sharpened(model: DynaMix, sharpness: float | None = None) -> DynaMix:
     >>> sharpened(model) is model
     True
     """
-    factor = model.config.attention_sharpness if sharpness is None else sharpness
+    factor = model.defaults.attention_sharpness if sharpness is None else sharpness
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:
         raise InputError(f"attention_sharpness must be a positive number, found {factor!r}.")
-    if factor == 1:
+    if factor == 1 or isinstance(model, LocalForecaster):
         return model
     copied = copy.deepcopy(model)
     copied.gate.tau_att.data /= factor
@@ -281,18 +277,20 @@ def sharpened(model: DynaMix, sharpness: float | None = None) -> DynaMix:
 
 
 @lru_cache(maxsize=4)
-def _cached_model(name: str) -> DynaMix:
+def _cached_model(name: str) -> DynaMix | LocalForecaster:
     from ..model.checkpoints import load
 
     return load(name)
 
 
-def _resolve_model(model: DynaMix | str | Path | None) -> DynaMix:
+def _resolve_model(
+    model: DynaMix | LocalForecaster | str | Path | None,
+) -> DynaMix | LocalForecaster:
     """The model itself, or the checkpoint of that name; bundled ones are read once."""
     from ..model import checkpoints
     from ..model.dynamix import DynaMix
 
-    if isinstance(model, DynaMix):
+    if isinstance(model, DynaMix | LocalForecaster):
         return model
     if model is None or str(model) in checkpoints.bundled():
         return _cached_model(str(model or BUNDLED_MODEL))

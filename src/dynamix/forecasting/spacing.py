@@ -10,6 +10,7 @@ from its states to the nearest ones that other passages left.
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -91,7 +92,7 @@ def widening(context: Float[ndarray, "T_C N"], *, reference: float) -> float:
     return float(2.0 ** (np.clip(np.round(2 * np.log2(found / reference)), *_HALF_OCTAVES) / 2))
 
 
-def widened(model: DynaMix, factor: float) -> DynaMix:
+def widened(model: Any, factor: float) -> Any:
     """The model with its attention's temperature and its gate's noise multiplied by ``factor``.
 
     A copy of ``model``, or itself where the factor is 1.
@@ -106,6 +107,9 @@ def widened(model: DynaMix, factor: float) -> DynaMix:
     if factor == 1:
         return model
     copied = copy.deepcopy(model)
-    copied.gate.tau_att.data *= factor
-    copied.gate.sigma.data *= factor
+    if isinstance(model, DynaMix):
+        copied.gate.tau_att.data *= factor
+        copied.gate.sigma.data *= factor
+    else:
+        copied.sigma.data *= factor
     return copied

@@ -169,7 +169,7 @@ def forecast(
     N = pipeline.dims
     singly = n > N
     if embedding is None:
-        embedding = pipeline.model.config.embedding_of(1 if singly else n)
+        embedding = pipeline.model.defaults.embedding_of(1 if singly else n)
     if singly:  # (T_C, S, n) -> (T_C, S n, 1): every channel a series of its own
         values = values.reshape(T_C, S * n, 1)
         start = None if start is None else start.reshape(S * n, 1)
@@ -212,9 +212,10 @@ def forecast(
         return (result, gates) if return_gates else result
     from .ensembles import draw, sample_seed, stack
 
-    width = bool((pipeline.model.gate.sigma != 0).any())
+    gate = getattr(pipeline.model, "gate", pipeline.model)
+    width = bool((gate.sigma != 0).any())
     noisy = gate_noise and width and pipeline.quiet_steps < horizon
-    if noisy or pipeline.model.config.probabilistic or random_embedding:
+    if noisy or getattr(pipeline.model.config, "probabilistic", False) or random_embedding:
         samples = draw(sample, [sample_seed(seed, i) for i in range(n_samples)])
     else:
         if n_samples > 1:

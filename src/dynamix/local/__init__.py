@@ -1,8 +1,10 @@
-"""Local linear forecasters: affine maps fitted to the context around the present state.
+"""The local linear forecaster: affine maps fitted to the context around the present state.
 
-They are not in the paper and share the step of its model.
+It is not in the paper. It offers the same ``start`` and ``step`` as the paper's model, and knows
+nothing of engines, forecasts or training.
 """
 
-from .fits import LocalFits, local_fits
+from .choice import choose, chosen_rollout, unlikeness
+from .forecaster import LocalForecaster
 
-__all__ = ["LocalFits", "local_fits"]
+__all__ = ["LocalForecaster", "choose", "chosen_rollout", "unlikeness"]

@@ -1,52 +1,26 @@
 """The model as the paper writes it, in plain PyTorch: experts, gate, mixture, rollout, checkpoints.
 
-Nothing here is faster than it is readable; :mod:`dynamix.engine` is.
+Readability comes before speed here; :mod:`dynamix.engine` computes the same numbers fast. This room
+knows nothing of data, forecasts or training.
 """
 
-from .checkpoints import (
-    bundled,
-    from_published,
-    load,
-    read_tensors,
-    save,
-    to_published,
-    write_tensors,
-    write_text,
-)
-from .dynamix import (
-    ALRNNExperts,
-    ClippedShallowPLRNNExperts,
-    Context,
-    DynaMix,
-    Gate,
-    check_series,
-    count_parameters,
-    stable_diagonals,
-)
-from .rollouts import (
-    Rollout,
-    gate_noise_stream,
-    rollout,
-)
+from .batch import Batch
+from .checkpoints import load, save
+from .dynamix import DynaMix, count_parameters
+from .experts import ALRNNExperts, ClippedShallowPLRNNExperts
+from .gate import Context, Gate
+from .rollouts import Rollout, rollout
 
 __all__ = [
     "ALRNNExperts",
+    "Batch",
     "ClippedShallowPLRNNExperts",
     "Context",
     "DynaMix",
     "Gate",
     "Rollout",
-    "bundled",
-    "check_series",
     "count_parameters",
-    "from_published",
-    "gate_noise_stream",
     "load",
-    "read_tensors",
     "rollout",
     "save",
-    "stable_diagonals",
-    "to_published",
-    "write_tensors",
-    "write_text",
 ]

@@ -1,15 +1,16 @@
 """Saved models: safetensors and JSON, never a pickle.
 
-The file layout is the published one (``experts.{j}.A``, ``gating_network.D``, ..., ``B`` for the
-transpose of ``[I; L]``), so the authors' weights load here and ours load there.
+The file layout is the published one (``experts.{j}.A``, ``gating_network.D``, ..., and ``B`` for
+the transpose of ``[I; L]``): the authors' weights load here, and saved models load there.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,14 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, one_of
-from ..settings import BUNDLED_MODEL, ModelConfig
+from ..settings import (
+    BUNDLED_MODEL,
+    CHECKPOINT_KINDS,
+    ForecastDefaults,
+    ModelConfig,
+    declared,
+    from_dict,
+)
 from .dynamix import DynaMix
 
 logger = logging.getLogger(__name__)
@@ -33,15 +41,6 @@ _PUBLISHED = {
     "expert_kind": "expert_type",
     "probabilistic": "probabilistic_expert",
 }
-# ours alone; the published files lack them
-_FORECAST = (
-    "attention_sharpness",
-    "quiet_steps",
-    "reference_spacing",
-    "embedding",
-    "complete_from",
-)
-_LOCAL = ("local_neighbours", "local_ridge", "local_pull", "local_choice")
 _PUBLISHED_KINDS = {"almost_linear_rnn": "alrnn", "clipped_shallow_plrnn": "clipped_shallow_plrnn"}
 # our parameter -> the published tensor, outside the experts
 _GATE = {
@@ -72,7 +71,7 @@ def bundled() -> dict[str, Path]:
     return {path.name.removesuffix(_SUFFIX): path for path in sorted(folder.glob(f"*{_SUFFIX}"))}
 
 
-def load(name: str | Path = BUNDLED_MODEL) -> DynaMix:
+def load(name: str | Path = BUNDLED_MODEL) -> Any:
     """The model of a bundled name, a local file or folder, or a hub name ``owner/repo:checkpoint``.
 
     Parameters
@@ -86,7 +85,8 @@ def load(name: str | Path = BUNDLED_MODEL) -> DynaMix:
 
     Returns
     -------
-    A :class:`dynamix.DynaMix` on the CPU in float32, in evaluation mode.
+    A :class:`dynamix.DynaMix`, or a model of the kind that the config names, on the CPU in float32,
+    in evaluation mode.
 
     Raises
     ------
@@ -161,18 +161,21 @@ def save(model: DynaMix, path: str | Path) -> Path:
     >>> file.name, torch.equal(same.gate.U, model.gate.U)
     ('model.safetensors', True)
     """
+    config = {"architecture": _to_published(model.config)}
+    return write(path, to_published(model), config, model.defaults)
+
+
+def write(
+    path: str | Path, tensors: dict[str, Tensor], config: dict[str, Any], defaults: ForecastDefaults
+) -> Path:
+    """Write a checkpoint of any kind; ``config`` is its JSON without the forecast defaults."""
     path = Path(path)
     if path.suffix != _SUFFIX:  # not with_suffix, which would cut "...-v1.0" to "...-v1"
         path = path / f"model{_SUFFIX}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    config = {
-        "architecture": _to_published(model.config),
-        "forecast": {name: getattr(model.config, name) for name in _FORECAST},
-    }
-    if model.config.local_neighbours:
-        config["local"] = {name: getattr(model.config, name) for name in _LOCAL}
-    write_tensors(path, to_published(model), metadata={"config": json.dumps(config)})
-    write_text(path.with_name(path.name.removesuffix(_SUFFIX) + ".json"), json.dumps(config))
+    text = json.dumps(config | {"forecast": dataclasses.asdict(defaults)})
+    write_tensors(path, tensors, metadata={"config": text})
+    write_text(path.with_name(path.name.removesuffix(_SUFFIX) + ".json"), text)
     return path
 
 
@@ -241,9 +244,15 @@ def to_published(model: DynaMix) -> dict[str, Tensor]:
     return {key: value.float() for key, value in tensors.items()}
 
 
-def from_published(tensors: dict[str, Tensor], config: ModelConfig, *, source: str) -> DynaMix:
+def from_published(
+    tensors: dict[str, Tensor],
+    config: ModelConfig,
+    *,
+    source: str,
+    defaults: ForecastDefaults | None = None,
+) -> DynaMix:
     """A model from published tensors; every tensor is checked against what the config implies."""
-    model = DynaMix(config)
+    model = DynaMix(config, defaults=defaults)
     expected = {key: value.shape for key, value in to_published(model).items()}
     missing = sorted(set(expected) - set(tensors) - set(_ZERO))
     unknown = sorted(set(tensors) - set(expected))
@@ -264,9 +273,9 @@ def from_published(tensors: dict[str, Tensor], config: ModelConfig, *, source: s
         if name in tensors and tensors[name].any():
             raise InputError(f"{source}: {name!r} must be zero; this model has no gate biases.")
     own = {ours: tensors[published] for ours, published in _GATE.items()}
-    for key, empty in model.experts.state_dict().items():
+    for key in model.experts.state_dict():
         each = [tensors[f"experts.{j}.{key}"] for j in range(config.experts)]
-        own[f"experts.{key}"] = torch.stack(each) if each else empty
+        own[f"experts.{key}"] = torch.stack(each)
     if config.probabilistic:
         own["sigma_expert"] = torch.cat(
             [tensors[f"experts.{j}.sigma"] for j in range(config.experts)]
@@ -282,13 +291,7 @@ def _to_published(config: ModelConfig) -> dict[str, Any]:
     return values | {"expert_type": kinds[config.expert_kind]}
 
 
-def _from_published(
-    architecture: dict[str, Any],
-    forecast: dict[str, Any],
-    local: dict[str, Any],
-    *,
-    source: str,
-) -> ModelConfig:
+def _from_published(architecture: dict[str, Any], *, source: str) -> ModelConfig:
     missing = sorted({"M", "N", "Experts", "P"} - set(architecture))
     if missing:
         raise InputError(f"{source}: the config's 'architecture' lacks {missing}.")
@@ -301,37 +304,35 @@ def _from_published(
     values["expert_kind"] = _PUBLISHED_KINDS.get(kind, kind)
     values["probabilistic"] = bool(values.get("probabilistic", ModelConfig.probabilistic))
     try:
-        own = {k: v for k, v in forecast.items() if k in _FORECAST}
-        own |= {k: tuple(v) if isinstance(v, list) else v for k, v in local.items() if k in _LOCAL}
-        return ModelConfig(**values, **own)
+        return ModelConfig(**values)
     except InputError as error:
         raise InputError(f"{source}: the config is not usable: {error}") from error
 
 
-def _read(path: Path, config_path: Path | None = None) -> DynaMix:
+def _read(path: Path, config_path: Path | None = None) -> Any:
     tensors, metadata = read_tensors(path)
     source = repr(path.name)
     beside = config_path or path.with_name(path.name.removesuffix(_SUFFIX) + ".json")
     if beside.is_file():
-        text, origin = beside.read_text(encoding="utf-8"), repr(beside.name)
+        text, origin = beside.read_bytes(), repr(beside.name)
     else:
-        text, origin = metadata.get("config", ""), f"the header of {source}"
-    if text:
-        try:
-            told = json.loads(text)
-            config = _from_published(
-                dict(told["architecture"]),
-                dict(told.get("forecast", {})),
-                dict(told.get("local", {})),
-                source=origin,
-            )
-        except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"{origin} should be JSON with a key 'architecture', found {error!r}."
-            ) from error
-    else:
-        config = _guess_config(tensors, source=source)
-    return from_published(tensors, config, source=source)
+        text, origin = metadata.get("config", "").encode(), f"the header of {source}"
+    if not text:
+        return from_published(tensors, _guess_config(tensors, source=source), source=source)
+    try:
+        stored = json.loads(text)
+        architecture, forecast = dict(stored["architecture"]), dict(stored.get("forecast", {}))
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{origin} should be JSON with a key 'architecture', found {error!r}."
+        ) from error
+    known = {k: v for k, v in forecast.items() if k in declared(ForecastDefaults)}
+    defaults = from_dict(ForecastDefaults, known, source=origin)
+    for kind in CHECKPOINT_KINDS.keys() & stored.keys():
+        build = import_module(CHECKPOINT_KINDS[kind]).from_checkpoint
+        return build(tensors, stored, defaults=defaults, source=origin)
+    config = _from_published(architecture, source=origin)
+    return from_published(tensors, config, source=source, defaults=defaults)
 
 
 def _guess_config(tensors: dict[str, Tensor], *, source: str) -> ModelConfig:

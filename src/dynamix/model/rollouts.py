@@ -1,27 +1,25 @@
-"""The torch engine: free-running rollouts of :class:`dynamix.DynaMix`, step by step.
+"""The torch engine: free-running rollouts, step by step. Other engines must reproduce them.
 
-It defines what every other engine must reproduce, the noise included: all of it comes from
-:func:`gate_noise_stream`, and so from the seed alone.
+All noise comes from :func:`gate_noise_stream`, and so from the seed alone.
 """
 
 from __future__ import annotations
 
 import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from .dynamix import DynaMix, check_series
+from .shapes import Inputs, RunWeights
 
 
 class Rollout(NamedTuple):
-    """What a rollout computed: observations ``(T, S, N)``, and gates ``(T, S, J)`` if asked for.
+    """Observations ``(T, S, N)`` of a rollout, and expert weights ``(T, S, J)`` if asked for.
 
-    ``observations`` are in the units of the context, without the initial state. ``gates`` are the
-    expert weights, which sum to 1 over the J experts (local ones included); None if not asked for.
+    ``observations`` are in the units of the context, without the initial state. ``gates`` is None
+    if the weights were not asked for.
 
     Examples
     --------
@@ -31,8 +29,8 @@ class Rollout(NamedTuple):
     ((10, 2, 3), (10, 2, 10))
     """
 
-    observations: Float[Tensor, "T S N"]
-    gates: Float[Tensor, "T S J"] | None
+    observations: Inputs
+    gates: RunWeights | None
 
 
 def gate_noise_stream(
@@ -40,27 +38,8 @@ def gate_noise_stream(
 ) -> np.ndarray:
     """The gate's ``eps``: standard normal, ``(horizon, N)``, float32; it depends on the seed alone.
 
-    Every series sees the same numbers: a series' forecast then does not depend on what is forecast
-    beside it, nor on the engine. A longer horizon begins with the shorter one's numbers.
-
-    Parameters
-    ----------
-    horizon
-        Steps.
-    observed_dims
-        The model's N.
-    seed
-        Whole number, 0 or more.
-    quiet_steps
-        First steps whose numbers are 0.
-
-    Examples
-    --------
-    >>> short, long = (gate_noise_stream(T, 3, seed=7, quiet_steps=2) for T in (5, 100))
-    >>> short.shape, bool((short == long[:5]).all())
-    ((5, 3), True)
-    >>> bool(short[:2].any()), bool(short[2:].all())
-    (False, True)
+    All series share the numbers, so a series' forecast depends neither on the series beside it nor
+    on the engine. The first ``quiet_steps`` are 0. A longer horizon begins with the same numbers.
     """
     generator = np.random.Generator(np.random.Philox(key=[seed, 0]))
     noise = generator.standard_normal((horizon, observed_dims), dtype=np.float32)
@@ -70,43 +49,39 @@ def gate_noise_stream(
 
 @torch.no_grad()
 def rollout(
-    model: DynaMix,
-    context: Float[Tensor, "T_C S N"],
+    model: Any,
+    context: Tensor,
     *,
     horizon: int,
-    initial_x: Float[Tensor, "S N"] | None = None,
+    initial_x: Tensor | None = None,
     gate_noise: bool = True,
     seed: int = 0,
     quiet_steps: int = 0,
     return_gates: bool = False,
 ) -> Rollout:
-    """Let the model run freely for ``horizon`` steps (paper, eq. 1, from its own last state).
+    """Let a model run freely for ``horizon`` steps (paper, eq. 1, from its own last state).
 
     Parameters
     ----------
     model
-        Its device is the computation's, and its precision the result's. A model in float32 on the
-        CPU is computed with in float64: where its map is expansive it enlarges rounding, in 50
-        steps some thousandfold.
+        A :class:`DynaMix`, or another model with its ``start`` and ``step``. The result has its
+        device and precision. A float32 model on the CPU computes in float64, because an expansive
+        map amplifies rounding errors, in 50 steps by a factor of about 1000.
     context
         ``(T_C, S, N)``, as the model sees it: scaled and embedded.
     horizon
-        Steps.
+        Number of steps.
     initial_x
-        Observation that ``z_0`` is made from, ``(S, N)``; None: the context's last.
-    gate_noise
-        Whether the gate's noise is drawn.
-    seed
-        Of that noise, and of probabilistic experts' own.
-    quiet_steps
-        First steps without the gate's noise.
+        Observation ``(S, N)`` to start from; None: the context's last.
+    gate_noise, seed, quiet_steps
+        Whether the gate's noise is drawn, its seed, and the number of first steps without it.
     return_gates
         Also return the expert weights of every step.
 
     Returns
     -------
-    Observations ``(horizon, S, N)`` in the context's units, and the expert weights or None.
-    Infinite or NaN from where a run diverges.
+    Rollout
+        Infinite or NaN from the step at which a run diverges.
 
     Raises
     ------
@@ -115,54 +90,42 @@ def rollout(
 
     Examples
     --------
-    A series is continued alike whatever runs beside it:
+    A series' rollout does not depend on the series beside it:
 
+    >>> from dynamix import DynaMix
     >>> model = DynaMix()
     >>> context = torch.randn(100, 2, 3, generator=torch.Generator().manual_seed(0))
     >>> both = rollout(model, context, horizon=20, seed=1).observations
     >>> alone = rollout(model, context[:, :1], horizon=20, seed=1).observations
     >>> tuple(both.shape), torch.allclose(both[:, :1], alone, atol=1e-6)
     ((20, 2, 3), True)
-    >>> rollout(model, context[..., :2], horizon=20)  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: the model expects a context of shape (T_C >= 2, series, 3), found ...
     """
-    check_series(context, model.config)
-    result = model.gate.D
-    context = context.to(result)
+    result = next(model.parameters())
     if result.device.type == "cpu" and result.dtype == torch.float32:
         model = copy.deepcopy(model).double()
-    reference = model.gate.D
-    context = context.to(reference)
-    N, M, J = model.config.observed_dims, model.config.latent_dims, model.config.experts
-    eps = None
+    reference = next(model.parameters())
+    # through the model's own precision, in which the compiled engine sees the context
+    seen, z = model.start(
+        context.to(result).to(reference),
+        None if initial_x is None else initial_x.to(result).to(reference),
+    )
+    N = model.config.observed_dims
+    eps = expert_draws = None
     if gate_noise:
-        eps = torch.from_numpy(
-            gate_noise_stream(horizon, N, seed=seed, quiet_steps=quiet_steps)
-        ).to(reference)
-    expert_draws = (
-        np.random.Generator(np.random.Philox(key=[seed, 1])) if model.config.probabilistic else None
-    )
-    read = model.gate.read(context)
-    z = model.initial_state(
-        context[-1] if initial_x is None else initial_x.to(result).to(reference)
-    )
-    observations = torch.empty(horizon, *z.shape[:1], N, dtype=result.dtype, device=z.device)
-    gates = (
-        torch.empty(
-            horizon, z.shape[0], model.config.all_experts, dtype=result.dtype, device=z.device
-        )
-        if return_gates
-        else None
-    )
+        stream = gate_noise_stream(horizon, N, seed=seed, quiet_steps=quiet_steps)
+        eps = torch.from_numpy(stream).to(reference)
+    if getattr(model.config, "probabilistic", False):
+        expert_draws = np.random.Generator(np.random.Philox(key=[seed, 1]))
+        shape = (1, model.config.experts, model.config.latent_dims)
+    observations = torch.empty(horizon, len(z), N, dtype=result.dtype, device=z.device)
+    gates = []
     for t in range(horizon):
-        expert_noise = None
+        noise = [None if eps is None else eps[t : t + 1]]
         if expert_draws is not None:
-            draws = expert_draws.standard_normal((1, J, M), dtype=np.float32)
-            expert_noise = torch.from_numpy(draws).to(reference)
-        z, weights = model.step(z, read, None if eps is None else eps[t : t + 1], expert_noise)
+            drawn = expert_draws.standard_normal(shape, dtype=np.float32)
+            noise.append(torch.from_numpy(drawn).to(reference))
+        z, weights = model.step(z, seen, *noise)
         observations[t] = z[:, :N]
-        if gates is not None:
-            gates[t] = weights
-    return Rollout(observations, gates)
+        if return_gates:
+            gates.append(weights.to(result.dtype))
+    return Rollout(observations, torch.stack(gates) if return_gates else None)

@@ -149,7 +149,7 @@ def make(
     from ..model.dynamix import DynaMix
 
     frame = loaded.frame
-    network = model if isinstance(model, DynaMix) else DynaMix.from_pretrained(model)
+    network = DynaMix.from_pretrained(model) if isinstance(model, str | Path) else model
     N = network.config.observed_dims
     if frame.shape[1] > N:
         raise InputError(

@@ -60,11 +60,10 @@ def start_as_analogue(model: DynaMix, *, pull: float, temperature: float, noise:
     c = model.config
     N, J = c.observed_dims, c.experts
     experts, gate = model.experts, model.gate
-    if not isinstance(experts, ALRNNExperts) or c.local_neighbours or J < 2 * N:
+    if not isinstance(experts, ALRNNExperts) or J < 2 * N:
         raise InputError(
             f"an analogue start needs {2 * N} or more AL-RNN experts, two for each of "
-            f"{N} observed dimensions, and no others; found {J} experts of kind "
-            f"{c.expert_kind!r} and {len(c.local_neighbours)} local ones."
+            f"{N} observed dimensions; found {J} experts of kind {c.expert_kind!r}."
         )
     if c.relu_units > c.latent_dims - N:
         raise InputError(

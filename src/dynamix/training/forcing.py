@@ -21,7 +21,7 @@ from torch import Tensor
 from ..errors import one_of
 from ..model.batch import Batch
 from ..model.dynamix import DynaMix
-from ..settings import ModelConfig, TrainingConfig
+from ..settings import ForecastDefaults, ModelConfig, TrainingConfig
 from ..systems import corpus as systems
 from ..systems.windows import WindowSampler
 
@@ -236,6 +236,7 @@ def train(
     *,
     model: ModelConfig | None = None,
     training: TrainingConfig | None = None,
+    defaults: ForecastDefaults | None = None,
     trajectories: Sequence[Float[ndarray, "_ _"]] | None = None,
     resume: bool = False,
 ) -> DynaMix:
@@ -254,6 +255,9 @@ def train(
         Sizes and kinds; None: the paper's, or the checkpoint's with ``start_from``.
     training
         Corpus, forcing, loss and optimiser; None: the paper's.
+    defaults
+        How forecasts use the model, stored with it; None: the class's own, or the checkpoint's with
+        ``start_from``.
     trajectories
         Own trajectories ``(T, N)`` to train on instead of the corpus, in any units; those with
         fewer channels get zeros for the others.
@@ -288,7 +292,9 @@ def train(
     """
     from .trainer import Trainer
 
-    trainer = Trainer(output, model=model, training=training, trajectories=trajectories)
+    trainer = Trainer(
+        output, model=model, training=training, defaults=defaults, trajectories=trajectories
+    )
     if resume:
         trainer.resume()
     else:

@@ -24,7 +24,14 @@ from ..engine import training as kernels_training
 from ..errors import InputError, one_of
 from ..model import checkpoints
 from ..model.dynamix import DynaMix
-from ..settings import BenchmarkConfig, ModelConfig, TrainingConfig, from_dict
+from ..settings import (
+    BenchmarkConfig,
+    ForecastDefaults,
+    ModelConfig,
+    TrainingConfig,
+    declared,
+    from_dict,
+)
 from ..systems import corpus as systems
 from ..systems import windows
 from ..systems.windows import WindowSampler
@@ -95,18 +102,15 @@ class Trainer:
         *,
         model: ModelConfig | None = None,
         training: TrainingConfig | None = None,
+        defaults: ForecastDefaults | None = None,
         trajectories: Sequence[Float[ndarray, "_ _"]] | None = None,
     ) -> None:
         self.output = Path(output)
         self.config = training or TrainingConfig()
-        self.model = DynaMix(model, seed=self.config.seed)
-        if not self.model.config.experts:
-            raise InputError(
-                "a model without learned experts has nothing to train: local experts are fitted to "
-                "every context anew. Set experts to 1 or more."
-            )
+        self.model = DynaMix(model, seed=self.config.seed, defaults=defaults)
         if self.config.start_from:
             self.model = self._started(model)
+            self.model.defaults = defaults or self.model.defaults
         else:
             self.model.gate.tau_att.data.fill_(self.config.attention_temperature)
         if self.config.first_weights == "analogue":
@@ -146,13 +150,18 @@ class Trainer:
     def _started(self, model: ModelConfig | None) -> DynaMix:
         """The checkpoint to start from; where a model is described too, it has to be that one."""
         started = DynaMix.from_pretrained(self.config.start_from)
+        if not isinstance(started, DynaMix):
+            raise InputError(
+                f"start_from={self.config.start_from!r} has nothing to train: its maps are fitted "
+                "to every context. Name a checkpoint with learned experts."
+            )
         if model not in (None, ModelConfig(), started.config):
             raise InputError(
                 f"start_from={self.config.start_from!r} is a model with {started.config}, but one "
                 f"with {model} was asked for. Leave the model's settings out."
             )
         started.gate.tau_att.data /= self.config.start_sharpness
-        started.config = dataclasses.replace(started.config, attention_sharpness=1.0)
+        started.defaults = dataclasses.replace(started.defaults, attention_sharpness=1.0)
         return started.train()
 
     def run(self) -> DynaMix:
@@ -189,6 +198,7 @@ class Trainer:
         self.output.mkdir(parents=True, exist_ok=True)
         description = {
             "model": dataclasses.asdict(self.model.config),
+            "defaults": dataclasses.asdict(self.model.defaults),
             "training": dataclasses.asdict(config),
         }
         checkpoints.write_text(self.output / _CONFIG, json.dumps(description, indent=2))
@@ -440,6 +450,7 @@ class Trainer:
             self._good = now
         header = {
             "model": dataclasses.asdict(self.model.config),
+            "defaults": dataclasses.asdict(self.model.defaults),
             "training": dataclasses.asdict(self.config),
             "guard": dataclasses.asdict(self.guard),
             "epoch": self.epoch,
@@ -456,7 +467,8 @@ class Trainer:
         checkpoints.save(self.kept, self.output / "model.safetensors")
 
     def _settings(self) -> dict[str, Any]:
-        return dataclasses.asdict(self.model.config) | dataclasses.asdict(self.config)
+        parts = (self.model.config, self.model.defaults, self.config)
+        return {name: value for part in parts for name, value in dataclasses.asdict(part).items()}
 
     def refuse_existing(self) -> None:
         """Raise where the folder holds a run, which a fresh one would overwrite.
@@ -494,10 +506,11 @@ class Trainer:
             header = json.loads(metadata["state"])
         except (KeyError, json.JSONDecodeError) as error:
             raise InputError(f"{path.name!r} is not a training checkpoint: {error!r}.") from error
-        made = {
-            **dataclasses.asdict(from_dict(ModelConfig, header["model"], source=path.name)),
-            **dataclasses.asdict(from_dict(TrainingConfig, header["training"], source=path.name)),
-        }
+        stored = {**header["model"], **header.get("defaults", {}), **header["training"]}
+        made: dict[str, Any] = {}
+        for kind in (ModelConfig, ForecastDefaults, TrainingConfig):
+            values = {name: value for name, value in stored.items() if name in declared(kind)}
+            made |= dataclasses.asdict(from_dict(kind, values, source=path.name))
         differ = [
             f"{name} (was {made[name]!r}, now {value!r})"
             for name, value in self._settings().items()

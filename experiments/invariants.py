@@ -24,7 +24,7 @@ from failure_rates import named  # the script beside this one
 from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, DynaMix, InputError, forecast
-from dynamix.dynamics import expert_use, invariants, jacobians
+from dynamix.dynamics import expert_use, invariants, jacobian
 from dynamix.evaluation import benchmark, results
 from dynamix.systems import corpus as systems
 
@@ -68,7 +68,7 @@ def of_model(model: DynaMix, context: np.ndarray, name: str, *, noise: bool) -> 
     unit = unit if np.isfinite(unit) else float("nan")
     try:
         seen = expert_use.watch(context, steps=TRANSIENT + STEPS, model=model, gate_noise=noise)
-        own = jacobians.spectrum(seen, exponents=EXPONENTS, transient=TRANSIENT)
+        own = jacobian.spectrum(seen, exponents=EXPONENTS, transient=TRANSIENT)
     except InputError:  # the run diverged: it has no exponents
         own = np.full(EXPONENTS, np.nan)
     if np.isfinite(own).all():

@@ -127,10 +127,6 @@ CASES = {
         lambda: invariants.correlation_dimension(ONE, references=0),
         "references must be an integer of at least 1",
     ),
-    "no delay": (
-        lambda: invariants.delay_embedding(ONE[:, 0], dimension=2, delay=0),
-        "delay must be an integer of at least 1",
-    ),
     "five steps": (lambda: invariants.largest_exponent(ONE[:5]), "at least 6 steps, found 5"),
     "nothing varied": (
         lambda: perturbations.sensitivity(

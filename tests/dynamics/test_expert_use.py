@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import permutations
 
 import numpy as np
 import pytest
@@ -12,10 +11,8 @@ from helpers import small_model, wave
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamix import DynaMix, InputError, forecast, plotting
+from dynamix import DynaMix, InputError, forecast
 from dynamix.dynamics import expert_use as use
-from dynamix.dynamics import jacobian as jac
-from dynamix.dynamics import kin as kin
 from dynamix.training.analogue_start import start_as_analogue
 
 X = wave(300)
@@ -23,9 +20,6 @@ X = wave(300)
 
 def walk(seed: int, T: int = 60, n: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((T, n))
-
-
-# ------------------------------------------------------------------------------ the watched run
 
 
 @pytest.mark.parametrize("gate_noise", [True, False])
@@ -75,9 +69,6 @@ def test_the_gate_has_no_sense_of_time():
     np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12)
 
 
-# ---------------------------------------------------------------------------------- the mixture
-
-
 @given(st.integers(1, 8), st.integers(0, 50))
 def test_the_effective_number_lies_between_one_and_all(J, seed):
     w = np.random.default_rng(seed).dirichlet(np.full(J, 0.5), size=20)
@@ -117,103 +108,6 @@ def test_reliance_is_zero_on_what_the_gate_does_not_see():
     found = use.reliance(use.watch(X, steps=50, model=model))
     assert found["context"] == pytest.approx(0.0, abs=1e-20)
     assert found["state"] > 0.1
-
-
-# ------------------------------------------------------------------------------ likeness, kinship
-
-
-def test_use_distances_are_a_metric_that_does_not_know_the_experts_numbers():
-    p = np.random.default_rng(0).dirichlet(np.ones(5), size=12)
-    d = kin.use_distances(p)
-    np.testing.assert_allclose(d, d.T)
-    np.testing.assert_allclose(np.diag(d), 0.0, atol=1e-7)
-    np.testing.assert_allclose(d, kin.use_distances(p[:, [3, 0, 4, 1, 2]]))
-    assert (d[:, None] <= d[:, :, None] + d[None] + 1e-9).all()  # triangles
-    opposite = kin.use_distances(np.eye(2))[0, 1]
-    assert opposite == pytest.approx(math.sqrt(math.log(2)))
-    m = (p[0] + p[1]) / 2
-    by_hand = sum((q * np.log(q / m)).sum() / 2 for q in p[:2])
-    assert d[0, 1] == pytest.approx(math.sqrt(by_hand))
-
-
-def test_energy_distances_by_brute_force_and_under_motions():
-    clouds = [walk(s, T=20) + s for s in range(3)]
-    d = kin.energy_distances(clouds)
-
-    def mean(a, b):
-        return np.mean([np.linalg.norm(x - y) for x in a for y in b])
-
-    a, b = clouds[0], clouds[2]
-    assert d[0, 2] == pytest.approx(math.sqrt(2 * mean(a, b) - mean(a, a) - mean(b, b)))
-    turn = np.linalg.qr(walk(9, T=3))[0]
-    np.testing.assert_allclose(kin.energy_distances([c @ turn + 5 for c in clouds]), d)
-    assert kin.energy_distances([a, a[::-1]])[0, 1] == pytest.approx(0.0, abs=1e-6)
-    # one dimension, two points: 2 |x - y|
-    assert kin.energy_distances([np.zeros((4, 1)), np.full((3, 1), 8.0)])[0, 1] == pytest.approx(4)
-
-
-def test_chance_gives_kin_a_nearness_of_one_half_exactly():
-    d = kin.use_distances(np.random.default_rng(1).dirichlet(np.ones(4), size=5))
-    families = ["a", "a", "a", "b", "b"]
-    every = [
-        kin.kinship(d[np.ix_(p, p)], families, permutations=1, seed=0).nearness
-        for p in map(list, permutations(range(5)))
-    ]
-    assert np.mean(every) == pytest.approx(0.5)
-
-
-def test_kinship_by_hand_and_its_invariances():
-    d = np.array([[0, 1, 5, 6], [1, 0, 4, 3], [5, 4, 0, 2], [6, 3, 2, 0]], dtype=float)
-    found = kin.kinship(d, ["a", "a", "b", "b"], permutations=2000, seed=0)
-    assert found.by_family == {"a": 5.5 / 6, "b": 4.5 / 6}
-    assert found.nearness == pytest.approx(5 / 6)
-    assert found.pairs == 2
-    # 3 ways to pair four systems; only the true one is as near
-    assert found.p_value == pytest.approx(1 / 3, abs=0.03)
-    assert found.null.mean() == pytest.approx(0.5, abs=0.02)
-    same = kin.kinship(np.exp(d), ["x", "x", "y", "y"], permutations=2000, seed=0)
-    assert (same.nearness, same.p_value) == (found.nearness, found.p_value)
-    lonely = kin.kinship(d, ["a", "a", "b", ""], permutations=50, seed=0)
-    assert list(lonely.by_family) == ["a"]
-
-
-def test_kinship_finds_planted_families_and_p_values_are_even_without():
-    rng = np.random.default_rng(0)
-    families = ["a"] * 4 + ["b"] * 3 + [""] * 20
-    planted = rng.standard_normal((27, 3))
-    planted[:4] = planted[0] + 0.1 * planted[:4]
-    planted[4:7] = planted[4] + 0.1 * planted[4:7]
-    d = np.linalg.norm(planted[:, None] - planted, axis=-1)
-    assert kin.kinship(d, families, permutations=500, seed=0).p_value == pytest.approx(1 / 501)
-    ps = []
-    for _ in range(100):
-        x = rng.standard_normal((27, 3))
-        d = np.linalg.norm(x[:, None] - x, axis=-1)
-        ps.append(kin.kinship(d, families, permutations=99, seed=1).p_value)
-    assert np.mean(ps) == pytest.approx(0.5, abs=0.1)
-    assert np.mean(np.array(ps) <= 0.1) < 0.2
-
-
-def test_kinship_refuses_what_it_cannot_test():
-    with pytest.raises(InputError, match="no family has two members"):
-        kin.kinship(np.zeros((2, 2)), ["a", "b"], permutations=9, seed=0)
-    with pytest.raises(InputError, match=r"\(3, 3\)"):
-        kin.kinship(np.zeros((2, 2)), ["a", "a", "b"], permutations=9, seed=0)
-
-
-def test_recognition_counts_what_is_found_again():
-    d = np.array([[0.0, 1, 2], [3, 4, 1], [9, 9, 2]])
-    assert kin.recognition(d) == pytest.approx(2 / 3)
-
-
-def test_a_flat_map_gives_back_points_of_a_plane():
-    points = walk(3, T=9, n=2)
-    d = np.linalg.norm(points[:, None] - points, axis=-1)
-    found = kin.flat_map(d, dims=2)
-    np.testing.assert_allclose(np.linalg.norm(found[:, None] - found, axis=-1), d, atol=1e-9)
-
-
-# -------------------------------------------------------------------------------- symbolic code
 
 
 def test_regions_are_where_the_experts_are_affine():
@@ -277,72 +171,3 @@ def test_the_entropy_rate_of_a_generating_code_is_the_lyapunov_exponent():
     rate = np.diff(use.block_entropies((x > 0.5).astype(int), longest=7))[-1]
     assert exponent == pytest.approx(math.log(2), abs=0.01)
     assert rate == pytest.approx(math.log(2), abs=0.01)
-
-
-# ------------------------------------------------------------------------------------ Jacobians
-
-
-@pytest.mark.parametrize("gate_noise", [True, False])
-def test_jacobians_are_those_of_automatic_differentiation(gate_noise):
-    model = small_model()
-    seen = use.watch(X, steps=12, model=model, gate_noise=gate_noise)
-    read = seen.model.gate.read(_series(seen))
-    found, fixed = (jac.jacobians(seen, gate=gate) for gate in (True, False))
-    sigma = seen.model.gate.sigma.detach()
-    for t in (0, 5, 11):
-        z = torch.from_numpy(seen.states[t])
-        asked = torch.from_numpy(seen.queries[t])
-        eps = ((asked - seen.model.gate.D.detach() @ z) / sigma)[None]
-
-        def step(state, eps=eps):
-            return seen.model.step(state[None], read, eps, query_state=state[None])[0][0]
-
-        weights = torch.from_numpy(seen.weights[t])
-
-        def mixture(state, w=weights):
-            return w @ seen.model.experts(state[None])[0]
-
-        expected = torch.autograd.functional.jacobian(step, z).numpy()
-        np.testing.assert_allclose(found[t], expected, atol=1e-9)
-        held = torch.autograd.functional.jacobian(mixture, z).numpy()
-        np.testing.assert_allclose(fixed[t], held, atol=1e-12)
-
-
-def test_the_spectrum_is_that_of_the_metrics():
-    model = small_model()
-    seen = use.watch(X, steps=140, model=model, gate_noise=False)
-    expected = dynamics.lyapunov_spectrum(
-        seen.model, seen.context, steps=100, transient=40, exponents=3, time_step=0.1
-    )
-    found = jac.spectrum(seen, exponents=3, transient=40, time_step=0.1)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    with pytest.raises(InputError, match="exponents must be at most 7"):
-        jac.spectrum(seen, exponents=8, transient=0)
-
-
-# -------------------------------------------------------------------------------------- figures
-
-
-def test_every_figure_is_drawn():
-    rng = np.random.default_rng(0)
-    uses = rng.dirichlet(np.ones(4), size=6)
-    families = ["a", "a", "b", "b", "", "c"]
-    d = kin.use_distances(uses)
-    found = kin.kinship(d, families, permutations=50, seed=0)
-    code = rng.integers(0, 3, 100)
-    symbols, P = use.transitions(code)
-    labels, shares = [str(s) for s in symbols], np.bincount(code) / 100
-    figures = [
-        plotting.expert_use({"m": uses, "n": uses}, names=list("uvwxyz"), mark=(2, 4)),
-        plotting.similarity_map(
-            {"m": kin.flat_map(d, dims=2)}, names=list("uvwxyz"), families=families
-        ),
-        plotting.kinship({"m": found, "n": found}),
-        plotting.symbolic_code(observation=X, codes={"r": code, "e": code}, shown=80),
-        plotting.transition_graphs({"t": (labels, shares, P)}),
-        plotting.lyapunov_spectra({"s": {"true": [0.9, 0, -14], "model": [0.5, -1.0]}}),
-        plotting.exponents(truth=[1.0, 2.0], found={"m": [0.5, -1.0]}),
-    ]
-    for figure in figures:
-        assert figure.axes
-        figure.canvas.draw()

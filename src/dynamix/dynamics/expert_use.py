@@ -1,12 +1,9 @@
-"""What the experts do: a run watched from inside, and measures of how its experts are used.
+"""A forecast watched from inside, and measures of how its experts are used.
 
-:func:`watch` follows a forecast and keeps what :func:`dynamix.forecast` throws away: latent states,
-expert weights, attention. The rest are measures of such records: of the *mixture*
-(:func:`effective_number`, :func:`explained`, :func:`reliance`) and of the *symbolic code*
-(:func:`regions`, :func:`standout`, :func:`transitions`, :func:`block_entropies`).
-
-Sources: Brenner et al. (2024) for the symbolic code of almost-linear RNNs; Crutchfield & Feldman
-(2003) for block entropies. How alike systems are by their use of experts: :mod:`dynamix.dynamics.kin`.
+:func:`watch` keeps the latent states, expert weights and attention of a run. The measures describe
+the mixture (:func:`effective_number`, :func:`explained`, :func:`reliance`) and its symbolic code
+(:func:`regions`, :func:`standout`, :func:`transitions`, :func:`block_entropies`; Brenner et al.
+2024).
 """
 
 from __future__ import annotations
@@ -34,21 +31,17 @@ _DEFAULTS = ForecastConfig()
 
 @dataclass(frozen=True)
 class Watched:
-    """A run from inside: ``weights[t]`` were given at ``states[t]`` and made ``states[t + 1]``.
+    """A run from inside: ``weights[t]`` belong to ``states[t]`` and lead to ``states[t + 1]``.
 
-    Fields: ``states (T + 1, M)``, ``weights (T, J)``, ``queries (T, N)`` with their noise,
-    ``attention (T, K)`` over the context steps, ``K = T_C - 1``,
-    ``summaries (T, N)`` of what they encode, the ``context (T_C, N)`` as the model sees it, and the
-    ``model`` as forecasts use it, in double precision. Observations are standardised. Weights and
-    attention sum to 1 at every step. :func:`watch` makes one.
+    Queries include their noise. ``attention`` covers the ``K = T_C - 1`` context steps that have a
+    successor; ``summaries`` are the encodings under it. ``model`` is in double precision, adapted
+    to this context. Observations are standardised.
 
     Examples
     --------
     >>> watched = watch(np.sin(np.arange(300)[:, None] / np.array([5, 6, 7])), steps=20)
     >>> watched.states.shape, watched.observations.shape, watched.attention.shape
     ((21, 30), (20, 3), (20, 299))
-    >>> bool(np.allclose(watched.weights.sum(axis=1), 1.0))
-    True
     """
 
     states: Float[ndarray, "T_1 M"]
@@ -61,7 +54,7 @@ class Watched:
 
     @property
     def observations(self) -> Float[ndarray, "T N"]:
-        """What the run forecast, in the context's deviations."""
+        """The forecast of the run, in deviations of the context."""
         return self.states[1:, : self.model.config.observed_dims]
 
 
@@ -88,13 +81,11 @@ def watch(
     Returns
     -------
     Watched
-        States, weights and attention of every step, and the model that made them.
 
     Raises
     ------
     InputError
-        If the context or ``steps`` cannot be used, if the model is unknown, or if it has local or
-        probabilistic experts.
+        If the context or ``steps`` cannot be used, or the model has local or probabilistic experts.
 
     Examples
     --------
@@ -159,10 +150,7 @@ def watch(
 
 
 def effective_number(shares: Float[ndarray, "*T J"]) -> Float[ndarray, "*T"]:
-    """``exp`` of the entropy of ``shares``: between 1 (one has all) and J (all equal).
-
-    The shares ``(..., J)`` are at least 0 and sum to 1 along the last axis, which is the one that
-    the result lacks.
+    """``exp`` of the entropy of ``shares`` over the last axis: 1 (one has all) to J (equal).
 
     Examples
     --------
@@ -174,24 +162,15 @@ def effective_number(shares: Float[ndarray, "*T J"]) -> Float[ndarray, "*T"]:
 
 
 def explained(targets: Float[ndarray, "T N"], *, by: Float[ndarray, "T J"]) -> float:
-    """Share of the targets' variance that an affine function of ``by`` explains: R squared, 0 to 1.
+    """Share of the variance of ``targets`` that an affine function of ``by`` explains: R squared.
 
-    Fitted and judged on the same steps: with T independent ones expect J / T for nothing.
-
-    Parameters
-    ----------
-    targets
-        ``(T, N)``, finite; at least one column must vary. Columns count by their variance.
-    by
-        ``(T, J)``, finite.
+    Fitted and measured on the same steps: T independent ones give J / T by chance.
 
     Examples
     --------
     >>> by = np.random.default_rng(0).normal(size=(1000, 2))
     >>> round(explained(3 * by[:, :1] - by[:, 1:] + 7, by=by), 6)
     1.0
-    >>> explained(np.random.default_rng(1).normal(size=(1000, 1)), by=by) < 0.02
-    True
     """
     x, y = by - by.mean(axis=0), targets - targets.mean(axis=0)
     rest = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
@@ -200,26 +179,15 @@ def explained(targets: Float[ndarray, "T N"], *, by: Float[ndarray, "T J"]) -> f
 
 @torch.no_grad()
 def reliance(watched: Watched) -> dict[str, float]:
-    """How far the gate's weights depend on each of its inputs along a run.
+    """How far the gate's weights depend on each input along a run: ``context`` and ``state``.
 
-    The summary of the context (``"context"``) or the latent state (``"state"``) is held at its mean
-    over the run, and the weights are computed anew. The value is the mean squared change of the
-    weights over their variance: 0 where the gate does not use the input, about 1 where nothing is
-    left of the weights' movement, more where the two inputs work against each other.
-
-    Parameters
-    ----------
-    watched
-        A run as of :func:`watch`, long enough for its weights to vary.
-
-    Returns
-    -------
-    dict
-        The two values, by ``"context"`` and ``"state"``.
+    One input is held at its mean over the run, and the weights are computed anew. The value is the
+    mean squared change of the weights over their variance: 0 if the gate does not use the input,
+    about 1 if nothing else moves the weights, more if the two inputs oppose each other.
 
     Examples
     --------
-    A gate whose columns for the summary are zero does not use the context:
+    A gate whose columns for the context's summary are zero does not use the context:
 
     >>> model, wave = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
     >>> with torch.no_grad():
@@ -244,19 +212,9 @@ def reliance(watched: Watched) -> dict[str, float]:
 
 
 def regions(states: Float[ndarray, "T M"], *, relu_units: int) -> Int[ndarray, " T"]:
-    """Linear region of the AL-RNN experts at each state: bit p is set where ReLU unit p is on.
+    """Linear region of AL-RNN experts at each of the ``states``: bit p is ReLU unit p.
 
-    Parameters
-    ----------
-    states
-        ``(T, M)``, latent states, as of :attr:`Watched.states`.
-    relu_units
-        P: the last P entries of a state have a ReLU (Brenner et al. 2024); from 0 to 62.
-
-    Returns
-    -------
-    (T,)
-        Numbers from 0 (all off) to ``2^P - 1`` (all on).
+    The last ``relu_units`` entries of a state have a ReLU (Brenner et al. 2024).
 
     Examples
     --------
@@ -269,11 +227,10 @@ def regions(states: Float[ndarray, "T M"], *, relu_units: int) -> Int[ndarray, "
 
 
 def standout(weights: Float[ndarray, "T J"]) -> Int[ndarray, " T"]:
-    """The expert most above its own mean use at each step, in units of its own deviation.
+    """The expert whose weight is most above its own mean at each step, in its own deviations.
 
-    Where all ``weights``, ``(T, J)``, stay near their means the largest one is always the same
-    expert and says nothing; this asks instead who speaks louder than usual. The result ``(T,)``
-    counts experts from 0.
+    If all ``weights`` stay near their means, the largest weight always belongs to the same expert
+    and carries no information.
 
     Examples
     --------
@@ -287,11 +244,9 @@ def standout(weights: Float[ndarray, "T J"]) -> Int[ndarray, " T"]:
 
 
 def transitions(code: Int[ndarray, " T"]) -> tuple[Int[ndarray, " A"], Float[ndarray, "A A"]]:
-    """The symbols that occur, and the probability of each (column) after each (row).
+    """The symbols of ``code`` that occur, and the probability of each (column) after each (row).
 
-    ``code`` holds the symbols, ``(T,)`` whole numbers such as those of :func:`regions`. The result
-    is the A symbols that occur, in order, and ``(A, A)`` probabilities. A symbol that occurs only
-    at the very end has no successor, and a row of zeros.
+    A symbol that occurs only at the very end has a row of zeros.
 
     Examples
     --------
@@ -306,33 +261,20 @@ def transitions(code: Int[ndarray, " T"]) -> tuple[Int[ndarray, " A"], Float[nda
 
 
 def block_entropies(code: Int[ndarray, " T"], *, longest: int) -> Float[ndarray, " longest"]:
-    """Entropies (nats) of the words of 1, 2, ..., ``longest`` successive symbols.
+    """Entropies (nats) of the words of 1, 2, ..., ``longest`` successive symbols of ``code``.
 
-    Their last increments estimate the entropy rate, what a further symbol tells on average
-    (Crutchfield & Feldman 2003). For a map without noise no code has a rate above the sum of the
-    positive Lyapunov exponents (Ruelle 1978). Plain frequencies: once most words occur only once
-    the increments are too small, in the end 0.
-
-    Parameters
-    ----------
-    code
-        ``(T,)``, whole numbers, such as those of :func:`regions`.
-    longest
-        Symbols of the longest words, from 1 to T.
-
-    Returns
-    -------
-    (longest,)
-        In nats.
+    The last increments estimate the entropy rate (Crutchfield & Feldman 2003). Without noise no
+    code has a rate above the sum of the positive Lyapunov exponents (Ruelle 1978). If most words
+    occur only once, the increments are too small.
 
     Raises
     ------
     InputError
-        If ``longest`` is no integer of at least 1, or the code is shorter than the longest words.
+        If the code is shorter than the longest words.
 
     Examples
     --------
-    In a cycle of two symbols the first one tells ``ln 2``, a further one nothing:
+    In a cycle of two symbols the first one has ``ln 2`` nats, and a further one adds nothing:
 
     >>> block_entropies(np.arange(1001) % 2, longest=3).round(3).tolist()
     [0.693, 0.693, 0.693]

@@ -1,7 +1,4 @@
-"""How fast a model's neighbouring states part; :mod:`dynamix.metrics` offers it.
-
-Source: Benettin et al. (1980).
-"""
+"""Lyapunov exponents of a model by automatic differentiation."""
 
 from __future__ import annotations
 
@@ -27,35 +24,35 @@ def lyapunov_spectrum(
     transient: int = 200,
     time_step: float = 1.0,
 ) -> Float[ndarray, " k"]:
-    """Lyapunov exponents of the model as it runs freely behind a context, largest first.
+    """Lyapunov exponents of a model's free run after a context, largest first.
 
-    ``k`` tangent vectors are carried along by the Jacobian ``dz'/dz`` of the full step, query
-    included, and re-orthonormalised by QR at every step (Benettin et al. 1980); the exponents are
-    mean logarithms of R's diagonal. The gate's noise is left out, so that the map is one map.
+    ``k`` tangent vectors follow the Jacobian ``dz'/dz`` of the full step, query included, and are
+    orthonormalised by QR at every step (Benettin et al. 1980). The exponents are mean logarithms of
+    R's diagonal. The gate draws no noise. :func:`dynamix.engine.tangent.largest_exponents` computes
+    the first one for many contexts, compiled.
 
     Parameters
     ----------
     model
         Any :class:`dynamix.DynaMix`.
     context
-        ``(T_C, N)`` as the model sees it: standardised, embedded.
+        ``(T_C, N)`` as the model sees it: standardised and embedded.
     steps, transient
-        Steps averaged over, at least 1, after those left out first, at least 0.
+        Steps averaged over, and steps before them.
     exponents
         k, from 1 to M; None: all M.
     time_step
-        Duration of one step, positive; exponents are per unit of it.
+        Duration of one step.
 
     Returns
     -------
     (k,)
-        In nats per unit of time: per step unless ``time_step`` is given.
+        In nats per unit of time.
 
     Raises
     ------
     InputError
-        If the context does not fit the model, if ``steps``, ``transient`` or ``exponents`` is no
-        integer or out of range, if ``time_step`` is not positive, or if the trajectory diverges.
+        If the context does not fit the model, a number is out of range, or the run diverges.
 
     Examples
     --------
@@ -109,45 +106,3 @@ def lyapunov_spectrum(
             if t >= transient:
                 sums += np.log(np.abs(r.diagonal().numpy()) + 1e-300)
     return np.sort(sums / (steps * time_step))[::-1].copy()
-
-
-def largest_lyapunov_exponent(
-    model: DynaMix, context: Any, *, steps: int = 2000, transient: int = 200, time_step: float = 1.0
-) -> float:
-    """The first of :func:`lyapunov_spectrum`: positive for chaos, 0 for a cycle.
-
-    :func:`dynamix.engine.tangent.largest_exponents` is the compiled one, for many contexts.
-
-    Parameters
-    ----------
-    model, context, steps, transient, time_step
-        As of :func:`lyapunov_spectrum`.
-
-    Returns
-    -------
-    float
-        In nats per unit of time: per step unless ``time_step`` is given.
-
-    Raises
-    ------
-    InputError
-        As :func:`lyapunov_spectrum`.
-
-    Examples
-    --------
-    Experts that halve the state at every step, of duration 1 and then of 0.5:
-
-    >>> import torch
-    >>> from dynamix import DynaMix
-    >>> model, context = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
-    >>> with torch.no_grad():
-    ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
-    >>> round(largest_lyapunov_exponent(model, context, steps=10, transient=0), 3)
-    -0.693
-    >>> round(largest_lyapunov_exponent(model, context, steps=10, transient=0, time_step=0.5), 3)
-    -1.386
-    """
-    spectrum = lyapunov_spectrum(
-        model, context, steps=steps, exponents=1, transient=transient, time_step=time_step
-    )
-    return float(spectrum[0])

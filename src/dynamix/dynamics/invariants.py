@@ -1,16 +1,9 @@
-"""Dynamical invariants read off a trajectory alone: exponent, dimensions, recurrences.
+"""Invariants estimated from a trajectory alone: largest exponent, dimensions and recurrences.
 
-What no choice of coordinates changes, and what a continuation of chaos has to keep, whichever model
-made it. A model's own exponents come from its Jacobians (:mod:`dynamix.engine.tangent`,
-:func:`dynamix.dynamics.lyapunov_spectrum`); here is what can be measured on a parrot, a transformer
-or a data set, too. All of it is estimated and rough: read it against the truth's, from the same
-function and the same number of points.
-
-Sources: Rosenstein et al. (1993) for the exponent; Grassberger & Procaccia (1983) with the window
-of Theiler (1986) for the correlation dimension; Kaplan & Yorke (1979); Eckmann et al. (1987) for
-recurrence plots. The neighbour searches are SciPy's: ``nolds``, the package for these measures,
-takes one-dimensional series only, compares all pairs in Python loops, and its last release does not
-import under every Python 3.11.
+They apply to any series, of a model or of a system. The estimates are rough: compare them with the
+truth's, from the same function and the same number of points. Series are ``(T,)`` or ``(T, N)``
+with at least 4 steps; channels are standardised and distances Euclidean. An InputError is raised
+for other shapes and for series that are not finite.
 """
 
 from __future__ import annotations
@@ -34,57 +27,11 @@ _RADII = 800  # of the correlation sum
 _LOW, _HIGH = 3e-4, 3e-2  # share of pairs within reach, between which the dimension is read
 
 
-def delay_embedding(
-    x: Float[ndarray, " T"], *, dimension: int, delay: int
-) -> Float[ndarray, "T_e dimension"]:
-    """``(x_t, x_{t+delay}, ...)``, ``T - (dimension - 1) delay`` rows.
-
-    Parameters
-    ----------
-    x
-        ``(T,)``.
-    dimension
-        Columns, at least 1.
-    delay
-        Steps between two columns, at least 1.
-
-    Returns
-    -------
-    (T_e, dimension)
-        In the data's units; row t begins with ``x_t``.
-
-    Raises
-    ------
-    InputError
-        If ``dimension`` or ``delay`` is no integer of at least 1, or the series is too short for a
-        single row.
-
-    Examples
-    --------
-    >>> delay_embedding(np.arange(5.0), dimension=2, delay=2).tolist()
-    [[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]
-    """
-    dimension, delay = whole_number("dimension", dimension), whole_number("delay", delay)
-    rows = len(x) - (dimension - 1) * delay
-    if rows < 1:
-        raise InputError(
-            f"{dimension} dimensions at delay {delay} need more than {(dimension - 1) * delay} "
-            f"steps, found {len(x)}."
-        )
-    return np.stack([x[i * delay : i * delay + rows] for i in range(dimension)], axis=1)
-
-
 def mean_period(x: Points) -> int:
     """Steps of a mean oscillation: the reciprocal of the mean frequency of the power spectrum.
 
-    The usual window within which neighbours in space are only neighbours in time (Rosenstein et
-    al. 1993). 1 for noise and maps, at most a tenth of the length; ``x`` is ``(T, N)``, finite, and
-    every channel counts alike.
-
-    Examples
-    --------
-    >>> mean_period(np.sin(2 * np.pi * np.arange(1000)[:, None] / 50))
-    50
+    Neighbours within this window are neighbours in time only (Rosenstein et al. 1993). 1 for noise
+    and maps, at most a tenth of the length of ``x``.
     """
     y = x - x.mean(axis=0)
     power = (np.abs(np.fft.rfft(y, axis=0)) ** 2 / np.maximum((y**2).sum(axis=0), 1e-300)).sum(
@@ -99,11 +46,10 @@ def mean_period(x: Points) -> int:
 def divergence_curve(
     x: Any, *, steps: int, window: int | None = None, references: int = 2000
 ) -> Float[ndarray, " steps"]:
-    """Mean logarithm of the distance of neighbours, 0, 1, ... steps after they were neighbours.
+    """Mean logarithm of the distance between neighbours, 0, 1, ... steps later.
 
-    Every reference's nearest neighbour at least ``window`` steps away in time is followed.
-    Distances are Euclidean, channels standardised. The slope of the curve's straight part is the
-    largest Lyapunov exponent per step (Rosenstein et al. 1993).
+    Each reference's nearest neighbour at least ``window`` steps away in time is followed. The slope
+    of the curve's straight part is the largest Lyapunov exponent per step (Rosenstein et al. 1993).
 
     Parameters
     ----------
@@ -112,22 +58,14 @@ def divergence_curve(
     steps
         Length of the curve, at least 2.
     window
-        In steps, at least 0. None: :func:`mean_period`.
+        In steps; None: :func:`mean_period`.
     references
-        Neighbours followed, evenly spaced over the series; at most that many.
+        At most so many neighbours are followed, evenly spaced over the series.
 
     Returns
     -------
     (steps,)
-        In nats: the logarithm of deviations. NaN throughout where no step has a neighbour: a
-        series that stands still, or a window too wide for it. A state that returns exactly
-        counts as a neighbour, so a cycle's curve is flat.
-
-    Raises
-    ------
-    InputError
-        If the series has another shape, fewer than 4 steps or is not finite, or if ``steps``,
-        ``window`` or ``references`` is no integer or too small.
+        In nats, of distances in deviations. NaN throughout where no step has a neighbour.
 
     Examples
     --------
@@ -176,35 +114,31 @@ def largest_exponent(
     window: int | None = None,
     references: int = 2000,
 ) -> float:
-    """Largest Lyapunov exponent per step, from a trajectory: about 0 for a cycle.
+    """Largest Lyapunov exponent of a trajectory, in nats per step: about 0 for a cycle.
 
-    The slope of :func:`divergence_curve` by least squares, from where it has left its first jump to
-    where it is half-way to its saturation, the mean logarithmic distance of unrelated points.
+    The slope of :func:`divergence_curve` of ``x`` by least squares, from the end of its first jump
+    to half-way to its saturation, the mean logarithmic distance of unrelated points.
 
     Parameters
     ----------
     x, window, references
         As of :func:`divergence_curve`.
     steps
-        How far neighbours are followed, at most a third of the series; None: six mean periods, or
-        12 where that is more.
+        Steps followed, at most a third of the series; None: six mean periods, at least 12.
 
     Returns
     -------
     float
-        Nats per step; multiply by the samples of a time unit for the exponent per time unit.
-        NaN where there are no neighbours, as in a series that stands still.
+        NaN where there are no neighbours, as in a constant series.
 
     Raises
     ------
     InputError
-        If the series has another shape, fewer than 6 steps or is not finite, or if ``steps`` or
-        ``window`` is no integer or too small.
+        If the series has fewer than 6 steps or is not finite.
 
     Examples
     --------
-    >>> x = np.empty(2000)
-    >>> x[0] = 0.3
+    >>> x = np.full(2000, 0.3)
     >>> for t in range(1999):
     ...     x[t + 1] = 4 * x[t] * (1 - x[t])  # the logistic map: ln 2
     >>> bool(abs(largest_exponent(x) - np.log(2)) < 0.05)
@@ -233,43 +167,11 @@ def largest_exponent(
 def correlation_sum(
     x: Any, *, window: int | None = None, references: int = 500, seed: int = 0
 ) -> tuple[Float[ndarray, " r"], Float[ndarray, " r"]]:
-    """Radii and the share of pairs of points that are nearer than each.
+    """Radii, and the share of pairs of points that are nearer than each of them, up to 1.
 
-    The correlation integral ``C(r)`` of Grassberger & Procaccia (1983). Pairs closer than
-    ``window`` in time are left out (Theiler 1986), and so are exact repetitions: a parrot's copies
-    are no new points of its set.
-
-    Parameters
-    ----------
-    x
-        ``(T,)`` or ``(T, N)``: states, or a delay embedding.
-    window
-        In steps, at least 0. None: :func:`mean_period`.
-    references
-        Points whose distances to all others are measured, drawn at random; at most that many.
-    seed
-        Of that draw.
-
-    Returns
-    -------
-    (800,) and (800,)
-        Radii in units of the channels' deviation, evenly spaced in their logarithm, and shares
-        from 0 to 1. The shares are NaN where no pair is left.
-
-    Raises
-    ------
-    InputError
-        If the series has another shape, fewer than 4 steps or is not finite, if ``window`` is no
-        integer of at least 0, or ``references`` none of at least 1.
-
-    Examples
-    --------
-    On a line twice the radius reaches twice the pairs, so its dimension is 1:
-
-    >>> radius, share = correlation_sum(np.random.default_rng(0).uniform(size=3000), window=0)
-    >>> near, far = np.interp([0.05, 0.1], radius, share)
-    >>> round(float(far / near)), float(share[-1])
-    (2, 1.0)
+    The correlation integral of Grassberger & Procaccia (1983) for ``references`` points drawn with
+    ``seed``. Pairs closer than ``window`` steps in time do not count (Theiler 1986), nor do exact
+    repetitions, such as a parrot's copies.
     """
     y, n = _standardised(x), len(np.asarray(x))
     references = whole_number("references", references)
@@ -293,27 +195,23 @@ def correlation_sum(
 def correlation_dimension(
     x: Any, *, window: int | None = None, references: int = 500, seed: int = 0
 ) -> float:
-    """Correlation dimension ``D_2``: the slope of log C(r) over log r, by least squares.
+    """Correlation dimension ``D_2``: the slope of log C(r) over log r (Grassberger and Procaccia).
 
-    Read where between 0.03 % and 3 % of the pairs are within reach: below, too few are left, above,
-    the set's edges are felt. Some 5,000 points on a strange attractor of dimension 2 suffice for an
-    error of about 0.1; noise that fills ``N`` dimensions comes out a little under ``N``. After
-    Grassberger & Procaccia (1983).
+    Fitted by least squares where 0.03 % to 3 % of the pairs are within reach. 5,000 points on an
+    attractor of dimension 2 give an error of about 0.1; noise in ``N`` dimensions gives a little
+    less than ``N``.
 
     Parameters
     ----------
-    x, window, references, seed
-        As of :func:`correlation_sum`.
+    x, window
+        As of :func:`divergence_curve`.
+    references, seed
+        So many points, drawn with this seed, are compared with all others.
 
     Returns
     -------
     float
-        0 for a point; NaN where the pairs do not suffice.
-
-    Raises
-    ------
-    InputError
-        As :func:`correlation_sum`.
+        0 for a point; NaN where too few pairs are left.
 
     Examples
     --------
@@ -332,11 +230,11 @@ def correlation_dimension(
 
 
 def kaplan_yorke_dimension(exponents: Sequence[float] | Float[ndarray, " k"]) -> float:
-    """Dimension of the attractor from its Lyapunov spectrum (Kaplan & Yorke 1979).
+    """Dimension of an attractor from its Lyapunov spectrum (Kaplan & Yorke 1979).
 
-    ``j + sum_{i<=j} lambda_i / |lambda_{j+1}|`` with the largest ``j`` whose sum is not negative; 0
-    where all ``exponents`` are negative, and their number where no sum is. Their order and their
-    unit of time do not matter.
+    ``j + sum_{i<=j} lambda_i / |lambda_{j+1}|`` with the largest ``j`` whose sum is not negative. 0
+    if all ``exponents`` are negative; their number if no sum is negative. Order and unit of time
+    have no effect.
 
     Raises
     ------
@@ -365,24 +263,21 @@ def recurrence_matrix(x: Any, *, rate: float = 0.05, longest: int = 1000) -> Boo
     Parameters
     ----------
     x
-        ``(T,)`` or ``(T, N)``; channels are standardised, distances Euclidean.
+        ``(T,)`` or ``(T, N)``.
     rate
-        Share of pairs that count as near, between 0 and 1, which fixes the radius: plots of
-        different series then have equally much ink.
+        Share of pairs that count as near, between 0 and 1. It fixes the radius.
     longest
-        States at most, at least 2; a longer series is thinned evenly.
+        A longer series is thinned evenly to so many states at most.
 
     Returns
     -------
     (T, T)
-        With the main diagonal set. Unbroken diagonals are repetitions: a cycle has nothing
-        else, chaos has short ones, noise none.
+        True where near. Unbroken diagonals are repetitions: long for a cycle, short for chaos.
 
     Raises
     ------
     InputError
-        If ``rate`` does not lie between 0 and 1, if ``longest`` is no integer of at least 2, or if
-        the series has another shape, fewer than 4 steps or is not finite.
+        If ``rate`` does not lie between 0 and 1, or the series cannot be used.
 
     Examples
     --------
@@ -400,48 +295,8 @@ def recurrence_matrix(x: Any, *, rate: float = 0.05, longest: int = 1000) -> Boo
     return distance <= np.quantile(distance, rate)
 
 
-def determinism(recurrences: Bool[ndarray, "T T"], *, shortest: int = 5) -> float:
-    """Share of recurrences on diagonals of at least ``shortest`` steps: 1 for a cycle, 0 for noise.
-
-    The main diagonal, on which every state is near itself, is left out.
-
-    Parameters
-    ----------
-    recurrences
-        ``(T, T)``, symmetric, as of :func:`recurrence_matrix`; its upper half is read.
-    shortest
-        In steps of the matrix, at least 1.
-
-    Returns
-    -------
-    float
-        From 0 to 1; NaN where nothing recurs.
-
-    Raises
-    ------
-    InputError
-        If ``shortest`` is no integer of at least 1.
-
-    Examples
-    --------
-    A cycle of two states, ten steps of it: the diagonals are 8, 6, 4 and 2 long.
-
-    >>> even = np.arange(10) % 2 == 0
-    >>> determinism(even[:, None] == even, shortest=5)  # 14 of 20
-    0.7
-    """
-    shortest = whole_number("shortest", shortest)
-    on_lines = total = 0
-    for k in range(1, len(recurrences)):
-        line = np.concatenate([[0], np.diagonal(recurrences, k).astype(np.int8), [0]])
-        lengths = np.flatnonzero(np.diff(line) < 0) - np.flatnonzero(np.diff(line) > 0)
-        total += int(lengths.sum())
-        on_lines += int(lengths[lengths >= shortest].sum())
-    return on_lines / total if total else float("nan")
-
-
 def _standardised(x: Any) -> Points:
-    """``(T, N)``, finite, each channel of deviation 1; 0 where it stands still but for rounding."""
+    """``(T, N)``, each channel of deviation 1, or 0 where it is constant up to rounding."""
     y = np.asarray(x, dtype=np.float64)
     y = y[:, None] if y.ndim == 1 else y
     if y.ndim != 2 or len(y) < 4:

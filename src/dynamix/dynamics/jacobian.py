@@ -1,9 +1,9 @@
-"""The Jacobian of the whole model along a watched run, written out, and the exponents it gives.
+"""The Jacobian of the whole model along a watched run, written out, and its exponents.
 
 ``z' = sum_j w_j(z) f_j(z)`` has ``dz'/dz = sum_j w_j df_j/dz + sum_j f_j (dw_j/dz)^T``. The first
-sum is the mixture's linear map at fixed weights; the second is what the gate adds by looking
-elsewhere from elsewhere. :func:`dynamix.dynamics.lyapunov_spectrum` finds the same exponents by
-automatic differentiation, for every kind of model, a hundred times slower.
+sum is the mixture's linear map at fixed weights. The second is the gate's part: moving the state
+moves the query, and so the expert weights. :func:`dynamix.dynamics.lyapunov_spectrum` finds the
+same exponents by automatic differentiation, for every kind of expert, a hundred times slower.
 """
 
 from __future__ import annotations
@@ -18,19 +18,10 @@ from .expert_use import Watched
 
 
 def jacobians(watched: Watched, *, gate: bool) -> Float[ndarray, "T M M"]:
-    """``dz'/dz`` at every step of the run; without ``gate`` the weights count as constants.
+    """``dz'/dz`` at every step of a run, ``(T, M, M)``; without ``gate`` the weights are constants.
 
-    Parameters
-    ----------
-    watched
-        A run of T steps, as of :func:`dynamix.dynamics.expert_use.watch`.
-    gate
-        Whether what the gate adds by looking elsewhere from elsewhere counts.
-
-    Returns
-    -------
-    (T, M, M)
-        How ``states[t + 1]`` changes (rows) with ``states[t]`` (columns).
+    Row i, column j of step t is the derivative of ``states[t + 1, i]`` with respect to ``states[t,
+    j]`` of ``watched``.
 
     Raises
     ------
@@ -43,11 +34,11 @@ def jacobians(watched: Watched, *, gate: bool) -> Float[ndarray, "T M M"]:
 
     >>> import torch
     >>> from dynamix import DynaMix
-    >>> from dynamix.dynamics import expert_use
+    >>> from dynamix.dynamics import watch
     >>> model, wave = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
     >>> with torch.no_grad():
     ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
-    >>> found = jacobians(expert_use.watch(wave, steps=4, model=model), gate=True)
+    >>> found = jacobians(watch(wave, steps=4, model=model), gate=True)
     >>> found.shape, bool(np.allclose(found, 0.5 * np.eye(30)))
     ((4, 30, 30), True)
     """
@@ -96,42 +87,25 @@ def spectrum(
     Parameters
     ----------
     watched
-        A run of T steps, as of :func:`dynamix.dynamics.expert_use.watch`. Without gate noise: the exponents
-        of the map. With it: of two copies that feel the same.
+        A run of T steps. With gate noise, two copies that draw the same noise are compared.
     exponents
         How many, from 1 to M.
     transient
-        First steps, which only turn the tangents; less than T.
+        First steps, less than T, that only turn the tangents.
     gate
-        Whether the gate's own sensitivity counts; without it, those of the mixture of experts under
-        the weights of this run, as if these had been written down beforehand.
+        False: the weights of this run count as constants.
     time_step
-        Duration of one step, positive; exponents are per unit of it.
+        Duration of one step.
 
     Returns
     -------
     (exponents,)
-        In nats per unit of time: per step unless ``time_step`` is given.
+        In nats per unit of time.
 
     Raises
     ------
     InputError
-        If numbers are out of range (``time_step`` must be positive), or the experts are not
-        almost-linear RNNs.
-
-    Examples
-    --------
-    Experts that all halve the state halve every distance:
-
-    >>> import torch
-    >>> from dynamix import DynaMix
-    >>> from dynamix.dynamics import expert_use
-    >>> model, wave = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
-    >>> with torch.no_grad():
-    ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
-    >>> watched = expert_use.watch(wave, steps=8, model=model)
-    >>> np.exp(spectrum(watched, exponents=3, transient=2)).round(3).tolist()
-    [0.5, 0.5, 0.5]
+        If a number is out of range, or the experts are not almost-linear RNNs.
     """
     steps, M = len(watched.weights), watched.model.config.latent_dims
     k = whole_number("exponents", exponents)

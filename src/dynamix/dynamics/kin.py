@@ -1,13 +1,4 @@
-"""How alike systems are by their use of experts, set against known kinship.
-
-Distances between systems (:func:`use_distances`, :func:`energy_distances`), what they know of the
-systems' families (:func:`kinship`) and of the systems themselves (:func:`recognition`), and a map
-of them (:func:`flat_map`).
-
-Sources: Lin (1991) for the Jensen-Shannon divergence; Szekely & Rizzo (2013) for the energy
-distance; Mantel (1967) for permuting the labels of a distance matrix; Torgerson (1952) for
-classical scaling.
-"""
+"""How alike systems are in their use of experts, compared with known kinship."""
 
 from __future__ import annotations
 
@@ -27,27 +18,16 @@ from ..errors import InputError
 def use_distances(
     uses: Float[ndarray, "S J"], others: Float[ndarray, "R J"] | None = None
 ) -> Float[ndarray, "S R"]:
-    """Jensen-Shannon distances (root of the divergence, nats) between mean expert uses.
+    """Jensen-Shannon distances (root of the divergence, nats) between mean expert uses (Lin 1991).
 
-    A metric, 0 for equal use, at most ``sqrt(log 2)``; experts may be renumbered (Lin 1991).
-
-    Parameters
-    ----------
-    uses, others
-        ``(S, J)`` and ``(R, J)``: shares of J experts, a row for each system, at least 0, not all
-        0; rows are scaled to sum 1. ``others`` None: the same as ``uses``.
-
-    Returns
-    -------
-    (S, R)
-        Row s holds the distances of ``uses[s]``.
+    ``uses`` ``(S, J)`` and ``others`` ``(R, J)`` (None: the same) hold shares of J experts, a row
+    for each system; rows are scaled to sum 1. The result ``(S, R)`` is 0 for equal use and at most
+    ``sqrt(log 2)``.
 
     Raises
     ------
     InputError
-        If a row is not finite, has a negative entry or holds nothing but zeros.
-    ValueError
-        If the two have not the same number of experts.
+        If a row is not finite, has a negative entry or holds only zeros.
 
     Examples
     --------
@@ -65,26 +45,10 @@ def use_distances(
 
 
 def energy_distances(clouds: Sequence[Float[ndarray, "_ n"]]) -> Float[ndarray, "S S"]:
-    """Energy distances between clouds of points: 0 only where two are distributed alike.
+    """Energy distances between clouds ``(T, n)`` of points: 0 only for equal distributions.
 
     ``sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|)``, means over all pairs of points (Szekely & Rizzo
-    2013). Unlike the distance of means it sees how much a cloud moves and where. Takes time
-    quadratic in points.
-
-    Parameters
-    ----------
-    clouds
-        ``(T, n)`` each, of any lengths but the same channels and units, at least one point.
-
-    Returns
-    -------
-    (S, S)
-        Symmetric, in the square root of the data's unit.
-
-    Raises
-    ------
-    ValueError
-        If clouds differ in channels.
+    2013). The ``clouds`` may differ in length. The result is ``(S, S)``.
 
     Examples
     --------
@@ -104,17 +68,11 @@ def energy_distances(clouds: Sequence[Float[ndarray, "_ n"]]) -> Float[ndarray, 
 
 @dataclass(frozen=True)
 class Kinship:
-    """Result of :func:`kinship`: ``nearness`` of kin, one-sided ``p_value``, the ``null``'s draws.
+    """Result of :func:`kinship`.
 
-    ``by_family`` holds each family's own nearness, ``pairs`` the number of pairs of kin. Nearness
-    is a share of pairs, 0 to 1, and 1/2 by chance; ``null`` holds that of each permutation.
-
-    Examples
-    --------
-    >>> place = np.array([0.0, 1.0, 10.0, 11.0])
-    >>> found = kinship(abs(place[:, None] - place), ["a", "a", "b", "b"], permutations=99, seed=0)
-    >>> found.pairs, found.null.shape, {k: round(v, 2) for k, v in found.by_family.items()}
-    (2, (99,), {'a': 0.83, 'b': 0.83})
+    ``nearness`` is a share of pairs of systems, 0 to 1, and 1/2 by chance. ``null`` holds the
+    nearness of each permutation, ``by_family`` that of each family, ``pairs`` the number of related
+    pairs. ``p_value`` is one-sided.
     """
 
     nearness: float
@@ -127,12 +85,11 @@ class Kinship:
 def kinship(
     distances: Float[ndarray, "S S"], families: Sequence[str], *, permutations: int, seed: int
 ) -> Kinship:
-    """Test whether systems of one family are nearer to each other than chance would have it.
+    """Test whether systems of one family are nearer to each other than chance predicts.
 
-    The *nearness* of a pair is the share of all pairs that are further apart (ties count half); it
-    is averaged over the pairs of a family, then over families, so that a large family does not
-    outvote small ones. Chance gives 1/2 exactly: the mean over all permutations of the labels
-    (Mantel 1967).
+    The nearness of a pair is the share of all pairs that are further apart (ties count half). It is
+    averaged over the pairs of a family, then over families, so that large families do not dominate.
+    Permuted labels give 1/2 on average (Mantel 1967).
 
     Parameters
     ----------
@@ -141,12 +98,11 @@ def kinship(
     families
         Family of each system; empty for none. Families of one member do not count.
     permutations, seed
-        Draws of permuted labels; the p value is ``(1 + draws as near) / (1 + draws)``.
+        Number and seed of the permutations; p is ``(1 + draws as near) / (1 + draws)``.
 
     Returns
     -------
     Kinship
-        The nearness of kin, its p value, and what permuted labels gave.
 
     Raises
     ------
@@ -155,7 +111,7 @@ def kinship(
 
     Examples
     --------
-    Two close pairs. Of the three ways to pair four systems one is as near: four are too few.
+    Two close pairs. One of the three ways to pair four systems is as near: too few.
 
     >>> place = np.array([0.0, 1.0, 10.0, 11.0])
     >>> distances = abs(place[:, None] - place)
@@ -199,35 +155,17 @@ def kinship(
 
 
 def recognition(distances: Float[ndarray, "S S"]) -> float:
-    """Share of systems found again: row s, a second record of system s, is nearest to column s.
+    """Share of systems whose second record (row) is nearest to their first (column of distances).
 
-    ``distances`` are ``(S, S)``, of the second records (rows) to the first (columns), as of
-    :func:`use_distances`. Chance gives 1 / S; of equally near systems the first counts.
-
-    Examples
-    --------
-    >>> recognition(np.array([[0.1, 0.9], [0.3, 0.4]]))  # the second is taken for the first
-    0.5
+    Chance gives 1 / S.
     """
     return float((distances.argmin(axis=1) == np.arange(len(distances))).mean())
 
 
 def flat_map(distances: Float[ndarray, "S S"], *, dims: int) -> Float[ndarray, "S dims"]:
-    """Points whose distances resemble the given ones (classical scaling); exact if they can be.
+    """Points ``(S, dims)`` whose distances approximate the given ``distances`` (Torgerson 1952).
 
-    After Torgerson (1952). The map is fixed up to rotation and mirroring.
-
-    Parameters
-    ----------
-    distances
-        ``(S, S)``, symmetric.
-    dims
-        Dimensions of the map, from 1 to S.
-
-    Returns
-    -------
-    (S, dims)
-        In the distances' unit, about the origin.
+    Classical scaling; exact if ``dims`` suffice. The map is fixed up to rotation and mirroring.
 
     Examples
     --------

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from dynamix import BenchmarkConfig, DynaMix, forecast
-from dynamix.baselines import simple as baselines
+from dynamix import BenchmarkConfig
+from dynamix.baselines import baseline
 from dynamix.evaluation import benchmark, results
 from dynamix.systems import generated as flows
 
@@ -35,18 +35,14 @@ def main() -> None:
     parser.add_argument("--flows", type=int, default=COUNT, help="how many")
     options = parser.parse_args()
     config = BenchmarkConfig(context=CONTEXT, horizon=HORIZON)
-    rivals = {*baselines.BASELINES}
-    loaded = {n: None if n in rivals else DynaMix.from_pretrained(n) for n in options.models}
+    forecasters = {name: baseline(name) for name in options.models}
     began, rows = time.perf_counter(), []
     for seed in tqdm(range(FIRST, FIRST + options.flows), desc="flows", disable=None):
         for rate in RATES:
             x = flows.flow(seed, n=CONTEXT + HORIZON, points_per_period=rate)
             shown, truth = x[:CONTEXT], x[CONTEXT:]
-            for name, model in loaded.items():
-                if model is None:
-                    y = baselines.baseline(name)(shown, HORIZON, seed=0)
-                else:
-                    y = np.asarray(forecast(shown, horizon=HORIZON, model=model))
+            for name, forecaster in forecasters.items():
+                y = forecaster(shown, HORIZON, seed=0)
                 measured = benchmark.measure(y, truth, config=config)
                 row = {"model": Path(name).stem, "flow": seed, "points_per_period": rate}
                 rows.append(row | {key: measured[key] for key in ("d_stsp", "d_h", "mase")})

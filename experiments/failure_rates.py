@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dynamix.evaluation import benchmark, failures, results, sensitivity
+from dynamix.baselines import Baseline, baseline
+from dynamix.evaluation import benchmark, failures, perturbations, results
 from dynamix.evaluation.failure_settings import FailureConfig
 from dynamix.settings import BenchmarkConfig
 from dynamix.systems import corpus as systems
@@ -31,12 +32,12 @@ from dynamix.systems import corpus as systems
 PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
 # on all held-out systems; on the subset alone, for they train or search on every context
 MODELS = (
-    "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", sensitivity.TRANSFORMER,
+    "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", "transformer-control",
     "parrot", "mean", "seasonal_naive", "echo_state", "dmd", "edmd", "sindy",
 )  # fmt: skip
-EXPENSIVE = ("auto_arima", "alrnn_stf", "lstm_stf", "neural_ode", sensitivity.MEDIAN)
+EXPENSIVE = ("auto_arima", "alrnn_stf", "lstm_stf", "neural_ode", "transformer-control-median")
 VARIED_MODELS = (
-    "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", sensitivity.TRANSFORMER,
+    "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", "transformer-control",
     "parrot", "echo_state", "sindy",
 )  # fmt: skip
 CONTEXT, HORIZON = 512, 4000  # what a transformer of Chronos' class sees, and can afford
@@ -86,11 +87,11 @@ def journal(
     output: Path,
     columns: dict[str, Any],
     settings: dict[str, Any],
-    calls: dict[str, Any],
+    calls: dict[str, Baseline],
     flags: Any,
 ) -> results.Journal:
     """The table so far, without rows of models whose weights are others now."""
-    identities = {name: getattr(call, "identity", name) for name, call in calls.items()}
+    identities = {name: call.identity for name, call in calls.items()}
     record = results.provenance("python experiments/failure_rates.py", settings, seconds=0.0)
     before: dict[str, str] = {}
     beside = output.with_suffix(".json")
@@ -121,7 +122,7 @@ def main() -> None:
     if "published" in models and not Path(named("published")).is_file():
         models.remove("published")
         print("the published weights are not to be had: set DYNAMIX_UPSTREAM")
-    calls = {model: sensitivity.forecaster(named(model)) for model in models}
+    calls = {model: baseline(named(model)) for model in models}
     everything = flags.systems or systems.split()["test"]
     shown = {
         model: [n for n in everything if model not in EXPENSIVE or n in SUBSET] for model in models
@@ -135,7 +136,7 @@ def main() -> None:
         reactions(output / "sensitivity.csv", varied, flags)
 
 
-def rates(path: Path, calls: dict[str, Any], shown: dict[str, list[str]], flags: Any) -> None:
+def rates(path: Path, calls: dict[str, Baseline], shown: dict[str, list[str]], flags: Any) -> None:
     """A row per model and system: every measure, and the verdicts."""
     began = time.perf_counter()
     config = BenchmarkConfig(context=CONTEXT, horizon=HORIZON, starts=1)
@@ -153,7 +154,9 @@ def rates(path: Path, calls: dict[str, Any], shown: dict[str, list[str]], flags:
             stretches = [benchmark.stretches(name, config)[0] for name in part]
             contexts = [x[: config.context] for x in stretches]
             asked = time.perf_counter()
-            answers = sensitivity.together(calls[model], contexts, config.horizon, seed=config.seed)
+            answers = perturbations.together(
+                calls[model], contexts, config.horizon, seed=config.seed
+            )
             seconds = (time.perf_counter() - asked) / len(part)
             new = []
             for name, x, c, y in zip(part, stretches, contexts, answers, strict=True):
@@ -175,7 +178,7 @@ def rates(path: Path, calls: dict[str, Any], shown: dict[str, list[str]], flags:
     finish(made, rows, list(COLUMNS), ["model", "system"])
 
 
-def reactions(path: Path, calls: dict[str, Any], flags: Any) -> None:
+def reactions(path: Path, calls: dict[str, Baseline], flags: Any) -> None:
     """A row per model, condition and system of the subset."""
     began = time.perf_counter()
     config = BenchmarkConfig(context=CONTEXT, horizon=2000, starts=1)
@@ -192,7 +195,7 @@ def reactions(path: Path, calls: dict[str, Any], flags: Any) -> None:
     for model, call in tqdm(calls.items(), desc="sensitivity", unit="model", disable=None):
         if model in done:
             continue
-        table = sensitivity.sensitivity(
+        table = perturbations.sensitivity(
             call,
             names=SUBSET,
             config=config,

@@ -16,7 +16,6 @@ import argparse
 import dataclasses
 import time
 from collections.abc import Callable
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from dynamix import RollingConfig
-from dynamix.baselines import classical
-from dynamix.baselines import simple as baselines
+from dynamix.baselines import Baseline, baseline
 from dynamix.datasets import loading as datasets
 from dynamix.evaluation import results, rolling
 from dynamix.settings import EMBEDDINGS
@@ -51,6 +49,7 @@ PROTOCOL: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # contexts, ho
     "melbourne_max": ((365, 1095), (30, 365)),
 }
 MODELS = ("dynamix-3d", "dynamix-3d-plus")
+CLASSICS = {"AutoARIMA": "auto_arima", "AutoETS": "auto_ets", "AutoTheta": "auto_theta"}
 TRANSFORMS = {"detrend": (True, False), "box_cox": (False, True), "both": (True, True)}
 # what grows is detrended, what is positive and skewed is Box-Cox transformed, judged by eye; taxi
 # rides get everything, to see what it costs where it does not belong
@@ -75,29 +74,29 @@ REFERENCE = "seasonal naive"
 Key = tuple[str, str, str]  # forecaster, embedding, transforms
 
 
-def forecasters(name: str) -> dict[Key, rolling.Forecaster]:
+def forecasters(name: str) -> dict[Key, Baseline]:
     """All of them for a dataset, by name, embedding and transforms."""
     entry, found = datasets.find(name), {}
     embeddings = EMBEDDINGS if not entry.joint else EMBEDDINGS[:1]  # joint channels fill the model
     for model in MODELS:
         for embedding in embeddings:
             label = "none" if entry.joint else embedding
-            found[model, label, ""] = rolling.DynaMixForecaster(model, embedding)
+            found[model, label, ""] = baseline(model, embedding=embedding)
         for transform, (detrend, box_cox) in TRANSFORMS.items():
             label = "none" if entry.joint else embeddings[0]
-            found[model, label, transform] = rolling.DynaMixForecaster(
-                model, embeddings[0], detrend, box_cox
+            found[model, label, transform] = baseline(
+                model, embedding=embeddings[0], detrend=detrend, box_cox=box_cox
             )
     seasons = entry.seasons or (1,)
     for season in seasons:
         # the reference is the longest season, which holds the shorter ones
         label = REFERENCE if season == max(seasons) else f"{REFERENCE}, {season} steps"
-        found[label, "", ""] = partial(classical.seasonal_naive, season=season)
-    found["context parroting", "", ""] = baselines.parrot
-    found["mean", "", ""] = baselines.mean
-    found["naive", "", ""] = baselines.naive
-    for classic in classical.CLASSICS:
-        found[classic, "", ""] = classical.classic(classic, seasons=entry.seasons)
+        found[label, "", ""] = baseline("seasonal_naive", season=season)
+    found["context parroting", "", ""] = baseline("parrot")
+    found["mean", "", ""] = baseline("mean")
+    found["naive", "", ""] = baseline("naive")
+    for label, classic in CLASSICS.items():
+        found[label, "", ""] = baseline(classic, seasons=entry.seasons)
     return found
 
 
@@ -114,7 +113,7 @@ def left_out(name: str, key: Key, context: int) -> bool:
         return True
     if context == min(PROTOCOL[name][0]):
         return False
-    if forecaster in classical.CLASSICS:
+    if forecaster in CLASSICS:
         return name not in LONG_SEASON
     return embedding in ("auto", "pecuzal")
 

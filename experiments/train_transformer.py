@@ -1,10 +1,10 @@
-"""Train the controlled transformer on the corpus of the bundled DynaMix, log every step's compute.
+"""Train the controlled transformer on the corpus of the bundled DynaMix, and log its compute.
 
     python experiments/train_transformer.py --output runs/transformer [--resume]
 
-``--corpus`` names a DynaMix run's record, whose systems, sampling rates, variants and rotations are
-taken over. At the end the log and a record of how it was made go to results/training_transformer/,
-the weights to the package.
+``--corpus`` names the record of a DynaMix run. Its systems, sampling rates, variants and rotations
+are used. At the end the log and a record of the run go to results/training_transformer/, and the
+weights to the package.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformer_training import TransformerConfig, save, train  # the module beside this one
 
-from dynamix.baselines.settings import TransformerConfig
+from dynamix import DynaMix
 from dynamix.baselines.transformer import TransformerControl
-from dynamix.baselines.transformer_training import dynamix_flops, train
 from dynamix.evaluation import results
 from dynamix.model.checkpoints import write_text
 from dynamix.settings import TrainingConfig, from_dict
+from dynamix.systems.windows import WindowSampler
+from dynamix.training.forcing import draw_batch, training_loss
 
 RECORD = Path("results/training_transformer")
 WEIGHTS = Path("src/dynamix/data/models/transformer-control")
@@ -86,7 +90,7 @@ def install(run: Path, config: TransformerConfig, data: TrainingConfig, *, secon
     steps = data.epochs * data.batches_per_epoch
     made |= {
         "seconds_are": "CPU seconds of one thread, validation left out",
-        "parameters": model.parameters,
+        "parameters": sum(p.numel() for p in model.state_dict().values()),
         "windows": last["windows"],
         "flops": last["flops"],
         "dynamix": {
@@ -98,7 +102,24 @@ def install(run: Path, config: TransformerConfig, data: TrainingConfig, *, secon
     RECORD.mkdir(parents=True, exist_ok=True)
     shutil.copy(log, RECORD / "log.jsonl")
     write_text(RECORD / "provenance.json", json.dumps(made, indent=2))
-    model.save(WEIGHTS)
+    save(model, WEIGHTS, config)
+
+
+def dynamix_flops(config: TrainingConfig) -> float:
+    """The same count for one training step of a default DynaMix in plain torch.
+
+    The attention's distances are no matrix products: three operations a context step, dimension and
+    prediction are added, thrice for forward and backward pass.
+    """
+    model = DynaMix(seed=0)
+    N = model.config.observed_dims
+    x = np.random.default_rng(0).standard_normal((config.sequence_length + 1, N)).cumsum(axis=0)
+    sampler = WindowSampler([x.astype(np.float32)], length=config.sequence_length)
+    batch = draw_batch(sampler, model.config, config, step=0)
+    with FlopCounterMode(display=False) as counter:
+        training_loss(model, batch, config).backward()
+    distances = 9 * N * (config.context_length - 1) * (config.window - 1) * config.batch_size
+    return float(counter.get_total_flops() + distances)
 
 
 if __name__ == "__main__":

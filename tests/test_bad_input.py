@@ -15,12 +15,9 @@ from dynamix import (
     InputError,
     RollingConfig,
     TrainingConfig,
+    baselines,
     plotting,
 )
-from dynamix.baselines import pretrained as foundation
-from dynamix.baselines import regression
-from dynamix.baselines import simple as baselines
-from dynamix.baselines.settings import ContextTrainingConfig, DMDConfig, EchoStateConfig, EDMDConfig
 from dynamix.companion import sweep as sweeps
 from dynamix.datasets import loading as datasets
 from dynamix.dynamics import invariants, kin
@@ -76,8 +73,8 @@ CASES = {
         lambda: baselines.parrot(ONE, 5, match_length=0),
         "match_length must be an integer of at least 1, found 0",
     ),
-    "a short context for SINDy": (lambda: regression.sindy(ONE[:6], 5), "SINDy needs.*found 6"),
-    "a short context for EDMD": (lambda: regression.edmd(TWO[:19], 5), "EDMD needs.*found 19"),
+    "a short context for SINDy": (lambda: baselines.baseline("sindy")(ONE[:6], 5), "SINDy needs.*found 6"),
+    "a short context for EDMD": (lambda: baselines.baseline("edmd")(TWO[:19], 5), "EDMD needs.*found 19"),
     "a complex context": (
         lambda: baselines.baseline("mean")(ONE * 1j, 5),
         "real numbers.*complex",
@@ -130,13 +127,13 @@ CASES = {
     "five steps": (lambda: invariants.largest_exponent(ONE[:5]), "at least 6 steps, found 5"),
     "nothing varied": (
         lambda: perturbations.sensitivity(
-            perturbations.forecaster("parrot"), names=["Lorenz"], config=BenchmarkConfig()
+            baselines.parrot, names=["Lorenz"], config=BenchmarkConfig()
         ),
         "nothing to vary",
     ),
     "a start that is not there": (
         lambda: perturbations.sensitivity(
-            perturbations.forecaster("parrot"),
+            baselines.parrot,
             names=["Lorenz"],
             config=BenchmarkConfig(starts=2),
             noise=[0.1],
@@ -192,8 +189,8 @@ CASES = {
         "unknown model 'b'. Known: a",
     ),
     "a pretrained model that nobody knows": (
-        lambda: foundation.forecast("chronos-huge", ONE, 5),
-        "unknown pretrained model 'chronos-huge'. Known: chronos",
+        lambda: baselines.baseline("chronos-huge"),
+        "unknown model 'chronos-huge'. Known: parrot.*chronos",
     ),
     "no workers": (
         lambda: sweeps.run_all([], workers=0),
@@ -246,15 +243,26 @@ CASES = {
         lambda: LocalConfig(pulls=5),
         "pulls must be a tuple of numbers",
     ),
-    "no updates": (lambda: ContextTrainingConfig(updates=0), "updates must be positive, found 0"),
-    "a warm-up of a step": (
-        lambda: ContextTrainingConfig(warm_up=1),
-        "warm_up must be at least 2, found 1",
+    "no updates": (
+        lambda: baselines.baseline("alrnn_stf", updates=0),
+        "updates must be a whole number of at least 1, found 0",
     ),
-    "no eigenfunctions": (lambda: EDMDConfig(rank=0), "rank must be positive, found 0"),
+    "a warm-up of a step": (
+        lambda: baselines.baseline("lstm_tf", warm_up=1),
+        "warm_up must be a whole number of at least 2, found 1",
+    ),
+    "no eigenfunctions": (lambda: baselines.baseline("edmd", rank=0), "rank must be a whole .*0"),
     "NaN units of reservoir": (
-        lambda: EchoStateConfig(units=float("nan")),
-        "units of EchoStateConfig must be of type int, found nan",
+        lambda: baselines.baseline("echo_state", units=float("nan")),
+        "units must be a whole number of at least 1, found nan",
+    ),
+    "a setting of another rival": (
+        lambda: baselines.baseline("dmd", units=3),
+        r"unknown settings \['units'\]; DMDConfig knows",
+    ),
+    "a setting that a parrot lacks": (
+        lambda: baselines.baseline("parrot", season=3),
+        "unknown setting of 'parrot' 'season'. Known: match_length",
     ),
 }
 
@@ -272,8 +280,8 @@ def test_a_rival_whose_package_is_missing_says_how_to_get_it(monkeypatch):
 
     monkeypatch.setattr(metadata, "version", absent)
     with pytest.raises(InputError, match=r"dmd needs pydmd.*pip install"):
-        baselines.versions("dmd")
-    assert baselines.versions("parrot") == {}
+        _ = baselines.baseline("dmd").versions
+    assert baselines.baseline("parrot").versions == {}
 
 
 def test_what_can_be_used_still_is():
@@ -316,7 +324,3 @@ def test_what_the_catalogue_gives_is_the_callers_own():
     rows[0]["role"] = "nonsense"
     rows.clear()
     assert systems.split_table()[0]["role"] != "nonsense"
-
-
-def test_all_modes_of_a_decomposition_may_be_asked_for():
-    assert DMDConfig(rank=-1).rank == -1

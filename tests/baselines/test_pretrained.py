@@ -11,9 +11,8 @@ import pytest
 import torch
 from helpers import small_model, wave
 
-from dynamix import InputError
+from dynamix import InputError, baselines
 from dynamix.baselines import pretrained as foundation
-from dynamix.baselines import simple as baselines
 
 pytest.importorskip("chronos")
 pytest.importorskip("transformers")
@@ -246,10 +245,10 @@ def test_models_by_path_and_by_the_hub_s_name(weights, tmp_path, monkeypatch):
     shutil.copytree(weights / "timesfm-2.5", tmp_path / "timesfm-2.5-200m-transformers")
     shutil.copytree(weights / "chronos-bolt-tiny", tmp_path / "mine")
     monkeypatch.setenv("DYNAMIX_WEIGHTS", str(tmp_path))
-    assert foundation.here("timesfm-2.5")
-    assert not foundation.here("chronos-2")
+    assert baselines.baseline("timesfm-2.5").weights_here()
+    assert not baselines.baseline("chronos-2").weights_here()
     np.testing.assert_array_equal(baselines.baseline("mine")(x, 5), y)  # a name of one's own
-    assert baselines.is_rival("mine")
+    assert baselines.baseline("mine").rival
 
 
 def test_what_is_no_pretrained_model_is_none(tmp_path):
@@ -257,10 +256,8 @@ def test_what_is_no_pretrained_model_is_none(tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text("{")
     for name in ("dynamix", "broken", "nothing"):
-        assert not foundation.knows(str(tmp_path / name))
-    found = baselines.baseline(tmp_path / "dynamix")  # but the first is a DynaMix
-    assert found.function == "baselines:dynamix"
-    assert not baselines.is_rival(tmp_path / "dynamix")
+        assert foundation.pretrained(str(tmp_path / name)) is None
+    assert not baselines.baseline(tmp_path / "dynamix").rival  # but the first is a DynaMix
 
 
 def test_no_weights_no_network(fresh, tmp_path, monkeypatch):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from dynamix import baselines
 from dynamix.baselines import regression
-from dynamix.baselines import simple as baselines
-from dynamix.baselines.settings import DMDConfig, EchoStateConfig, EDMDConfig, SINDyConfig
+from dynamix.baselines.settings import DMDConfig, EDMDConfig, SINDyConfig
 from dynamix.systems import corpus as systems
 
 for package in ("reservoirpy", "pydmd", "pysindy"):
@@ -92,10 +92,10 @@ def test_the_methods_that_reconstruct_chaos_from_a_clean_context(lorenz):
 
 def test_reservoir_depends_on_the_seed_and_stays_bounded(lorenz):
     c = lorenz[:600]
-    a, b = (regression.echo_state(c, 50, seed=s) for s in (0, 1))
+    a, b = (baselines.baseline("echo_state")(c, 50, seed=s) for s in (0, 1))
     assert not np.array_equal(a, b)
-    wild = EchoStateConfig(units=50, spectral_radius=3.0, input_scaling=2.0)
-    assert np.isfinite(regression.echo_state(c, 2000, config=wild)).all()
+    wild = {"units": 50, "spectral_radius": 3.0, "input_scaling": 2.0}
+    assert np.isfinite(baselines.baseline("echo_state", **wild)(c, 2000)).all()
 
 
 # DMD
@@ -118,11 +118,11 @@ def test_dmd_continues_a_linear_system_exactly():
     x = linear(np.array([[0.9, 0.4], [-0.4, 0.9]]), 120, np.array([1.0, 0.0]))  # it grows
     config = DMDConfig(delays=1, rank=-1)
     # scaling adds an offset, and with it the eigenvalue 1: one delay makes room for it
-    y = regression.dmd(x[:60] - x[:60].mean(axis=0), 5, config=DMDConfig(delays=2, rank=3))
+    y = baselines.baseline("dmd", delays=2, rank=3)(x[:60] - x[:60].mean(axis=0), 5)
     np.testing.assert_allclose(y, x[60:65] - x[:60].mean(axis=0), rtol=1e-6)
     fitted = regression.dmd_model(x[:60], config=config)
-    grown = regression._sum_of_modes(
-        fitted.eigs, fitted.modes, regression._amplitudes(fitted), horizon=60
+    grown = regression.sum_of_modes(
+        fitted.eigs, fitted.modes, regression.amplitudes(fitted), horizon=60
     )
     np.testing.assert_allclose(grown, x[60:], rtol=1e-8)
 
@@ -149,7 +149,7 @@ def test_edmd_is_exact_where_its_dictionary_closes():
         assert np.abs(fitted.eigs - eigenvalue).min() < 1e-5
     x = np.array([0.7, -0.4])
     values = fitted.eigenfunctions(x).ravel()
-    y = regression._sum_of_modes(fitted.eigs, fitted.modes, values, horizon=12)
+    y = regression.sum_of_modes(fitted.eigs, fitted.modes, values, horizon=12)
     for predicted in y:
         x = step(x)
         np.testing.assert_allclose(predicted, x, atol=1e-5)
@@ -199,11 +199,11 @@ def test_integration_ends_where_the_solution_does():
     """``x' = x^2`` from 1 is ``1 / (1 - t)``."""
     config = SINDyConfig()
     f = regression.polynomial(np.array([[2]]), np.array([[1.0]]))
-    y = regression._integrate(f, np.ones(1), 30, dt=0.1, config=config)
+    y = regression.integrate(f, np.ones(1), 30, dt=0.1, config=config)
     t = 0.1 * np.arange(1, 10)
     np.testing.assert_allclose(y[:9, 0], 1 / (1 - t), rtol=1e-4)
     assert np.isnan(y[10:]).all()
-    limited = regression._integrate(
+    limited = regression.integrate(
         lambda t, x: -1e5 * (x - np.cos(1e4 * t)),  # stiff: far more evaluations than steps
         np.ones(1),
         20_000,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 
-from dynamix import InputError
-from dynamix.baselines import simple as baselines
+from dynamix import InputError, baselines
 from dynamix.baselines import trained
 from dynamix.baselines.settings import ContextTrainingConfig, NeuralODEConfig
 from dynamix.systems import corpus as systems
@@ -31,13 +28,12 @@ RECURRENT = ["alrnn_stf", "alrnn_tf", "lstm_stf", "lstm_tf"]
 
 
 @pytest.fixture(params=[*RECURRENT, "neural_ode"])
-def quick(request, monkeypatch):
+def quick(request):
     """A forecaster by its registered name, with a budget of a second."""
     if request.param == "neural_ode":
         pytest.importorskip("torchdiffeq")
-    monkeypatch.setattr(trained, "_DEFAULTS", SMALL)
-    monkeypatch.setattr(trained, "_NEURAL_ODE", SMALL_ODE)
-    return baselines.baseline(request.param)
+        return baselines.baseline("neural_ode", **vars(SMALL_ODE))
+    return baselines.baseline(request.param, **vars(SMALL))
 
 
 def circle(T: int) -> np.ndarray:
@@ -73,9 +69,8 @@ def test_units_do_not_matter(quick):
 
 
 @pytest.mark.parametrize("name", RECURRENT)
-def test_contexts_of_one_channel_and_short_ones(name, monkeypatch):
-    monkeypatch.setattr(trained, "_DEFAULTS", dataclasses.replace(SMALL, updates=3))
-    call = baselines.baseline(name)
+def test_contexts_of_one_channel_and_short_ones(name):
+    call = baselines.baseline(name, updates=3, latent_dims=12)
     assert call(circle(60)[:, :1], 7).shape == (7, 1)
     assert call(circle(6), 4).shape == (4, 2)
     with pytest.raises(InputError, match="at least 6 steps"):
@@ -129,7 +124,6 @@ def test_neural_ode_s_forecast_ends_where_its_solution_does(monkeypatch):
     pytest.importorskip("torchdiffeq")
     monkeypatch.setattr(trained, "_FAR", 0.0)  # every state is too far: one chunk and no more
     monkeypatch.setattr(trained, "_CHUNK", 4)
-    config = dataclasses.replace(SMALL_ODE, updates=2)
-    y = trained.neural_ode(circle(50), 10, config=config)
+    y = baselines.baseline("neural_ode", updates=2)(circle(50), 10)
     assert np.isfinite(y[:4]).all()
     assert np.isnan(y[4:]).all()

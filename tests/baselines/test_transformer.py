@@ -1,40 +1,17 @@
-"""The controlled transformer: it learns, is saved whole, repeats itself, and its cache is exact."""
+"""The controlled transformer forecasts: by inversion, repeatably, each series alone."""
 
 from __future__ import annotations
-
-import dataclasses
-import json
 
 import numpy as np
 import pytest
 import torch
 
-from dynamix.baselines.settings import TransformerConfig
-from dynamix.errors import InputError
-from dynamix.settings import TrainingConfig
+from dynamix import InputError
+from dynamix.baselines import baseline
 
 pytest.importorskip("chronos", reason="chronos-forecasting is not installed")
 
-from dynamix.baselines import transformer as transformer_control
-from dynamix.baselines import transformer_training
 from dynamix.baselines.transformer import TransformerControl
-
-TINY = TransformerConfig(
-    context_length=48,
-    prediction_length=12,
-    tokens=64,
-    width=32,
-    feed_forward=64,
-    training_contexts=(24, 48),
-    steps=40,
-    batch_size=8,
-    warm_up=5,
-    learning_rate=1e-2,
-    bfloat16=False,
-    log_every=10,
-    validate_every=0,
-    checkpoint_every=20,
-)
 
 
 def waves(n=1500):
@@ -42,234 +19,104 @@ def waves(n=1500):
     return np.stack([np.sin(t / 5), np.cos(t / 7), np.sin(t / 6) + 2], axis=1).astype(np.float32)
 
 
-def read(folder):
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-
-
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    model = transformer_training.train(folder, config=TINY, trajectories=[waves()])
-    return model, folder
+def tiny():
+    """A random model of the real class: 48 steps of context, 12 decoded at a time."""
+    from transformers import T5Config, T5ForConditionalGeneration
 
-
-def test_training_reduces_the_loss_and_counts_its_compute(trained):
-    log = read(trained[1])
-    assert [line["step"] for line in log] == [10, 20, 30, 40]
-    assert log[-1]["loss"] < 0.85 * log[0]["loss"]
-    assert log[-1]["windows"] == 40 * 8
-    per_step = [transformer_training.flops(trained[0], length) for length in (24, 48)]
-    assert 40 * per_step[0] <= log[-1]["flops"] <= 40 * per_step[1]
-
-
-def test_first_embeddings_of_near_bins_are_alike():
-    """Ordered: the kernel falls with the bins' distance, its diagonal is T5's own variance."""
-    model = TransformerControl(dataclasses.replace(TINY, tokens=258, width=64))
-    E = model.network.shared.weight[2:].detach()
-    kernel = (E @ E.T / E.shape[1]).numpy()
-    at = [np.diagonal(kernel, offset=k).mean() for k in (0, 1, 8, 64)]
-    np.testing.assert_allclose(np.diagonal(kernel), 1.0, rtol=1e-5)  # sin^2 + cos^2
-    assert at == sorted(at, reverse=True)
-    assert at[1] > 0.7 > 0.6 > at[2]
-    random = TransformerControl(dataclasses.replace(TINY, ordered_start=False)).network
-    E = random.shared.weight[2:].detach()
-    assert abs(np.diagonal((E @ E.T / E.shape[1]).numpy(), offset=1).mean()) < 0.1
-
-
-def test_without_decay_the_loss_is_transformers_own():
-    """And with it, it is the weighted mean written out; what is missing counts nowhere."""
-    model = TransformerControl(dataclasses.replace(TINY, loss_decay=0.0))
-    series = torch.from_numpy(waves(60).T.copy())
-    context, future = series[:, :48], series[:, 48:].clone()
-    future[1, 5:] = torch.nan
-    ids, mask, scale = model.tokenizer.context_input_transform(context)
-    labels, seen = model.tokenizer.label_input_transform(future, scale)
-    each = model.token_losses(context, future)
-    logits = model.network(input_ids=ids, attention_mask=mask, labels=labels).logits
-    surprise = -logits.log_softmax(dim=2).gather(2, labels[..., None])[..., 0]
-    for t in range(labels.shape[1]):
-        torch.testing.assert_close(each[t], surprise[seen[:, t], t].mean())
-    whole = torch.from_numpy(waves(60).T.copy())[:, 48:]
-    labels, _ = model.tokenizer.label_input_transform(whole, scale)
-    own = model.network(input_ids=ids, attention_mask=mask, labels=labels).loss
-    torch.testing.assert_close(model.loss(context, whole), own)
-    decaying = TransformerControl(dataclasses.replace(TINY, loss_decay=1.0))
-    by_hand = sum(each[t] / (t + 1) for t in range(len(each))) / sum(
-        1 / (t + 1) for t in range(len(each))
-    )
-    torch.testing.assert_close(decaying.weighted(each), by_hand)
-
-
-def test_a_head_of_the_encoder_starts_out_looking_one_step_ahead():
-    model = TransformerControl(TINY)
-    model.network.set_attn_implementation("eager")
-    ids = torch.randint(2, TINY.tokens, (1, 30), generator=torch.Generator().manual_seed(0))
-    attention = model.network.encoder(input_ids=ids, output_attentions=True).attentions[0][0]
-    for head, offset in ((0, 1), (1, -1)):
-        looked = torch.diagonal(attention[head], offset=offset)
-        assert looked.mean() > 0.6
-    assert torch.diagonal(attention[2], offset=1).mean() < 0.3
-
-
-def test_the_count_of_operations_is_that_of_its_matrix_products(trained):
-    """One layer counted by hand: six operations per weight and token, forward and backward."""
-    c, B = TINY, TINY.batch_size
-    width, T, P = c.width, 48 + 1, c.prediction_length + 1
-    attention, forward = 4 * width**2, 2 * width * c.feed_forward
-    encoder = c.layers * (T * (attention + forward) + 2 * T * T * width)
-    decoder = c.layers * (
-        P * (attention + 2 * width**2 + forward)
-        + T * 2 * width**2
-        + 2 * P * P * width
-        + 2 * P * T * width
-    )
-    by_hand = 6 * B * (encoder + decoder + P * width * c.tokens)
-    assert transformer_training.flops(trained[0], 48) == pytest.approx(by_hand, rel=0.02)
-
-
-def test_dynamix_operations_grow_with_its_batch():
-    one, two = (
-        transformer_training.dynamix_flops(
-            TrainingConfig(batch_size=n, context_length=60, window=21, overlap=11)
-        )
-        for n in (1, 2)
-    )
-    assert two == pytest.approx(2 * one, rel=0.05)
-
-
-def test_an_interrupted_run_ends_as_an_unbroken_one(trained, tmp_path):
-    class BrokenOffError(Exception):
-        pass
-
-    calls = 0
-    draw = transformer_training.draw
-
-    def failing(*args, **kwargs):
-        nonlocal calls
-        calls += 1
-        if calls > 25:
-            raise BrokenOffError
-        return draw(*args, **kwargs)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transformer_training, "draw", failing)
-        with pytest.raises(BrokenOffError):
-            transformer_training.train(tmp_path, config=TINY, trajectories=[waves()])
-    with pytest.raises(InputError, match="already holds"):
-        transformer_training.train(tmp_path, config=TINY, trajectories=[waves()])
-    other = dataclasses.replace(TINY, learning_rate=1e-3)
-    with pytest.raises(InputError, match="other settings"):
-        transformer_training.train(tmp_path, config=other, trajectories=[waves()], resume=True)
-    model = transformer_training.train(tmp_path, config=TINY, trajectories=[waves()], resume=True)
-    for ours, theirs in zip(
-        model.network.parameters(), trained[0].network.parameters(), strict=True
-    ):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
-    assert [line["step"] for line in read(tmp_path)] == [10, 20, 30, 40]
-
-
-def test_a_run_told_to_stop_brings_its_rate_to_nothing():
-    config = dataclasses.replace(TINY, stop_after=30, cool_down=10)
-    rates = [transformer_training._rate(config, step) for step in range(31)]
-    assert rates[20] == transformer_training._rate(TINY, 20)
-    assert rates[30] == 0.0
-    assert config.last_step == 30
-
-
-def test_saved_and_loaded_it_forecasts_the_same(trained, tmp_path):
-    model = trained[0]
-    folder = model.save(tmp_path / "model")
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
-    loaded = TransformerControl.from_pretrained(folder)
-    again = TransformerControl.from_pretrained(loaded.save(tmp_path / "again"))
-    x = waves()[:60]
-    np.testing.assert_array_equal(loaded.forecast(x, 30), again.forecast(x, 30))
-    for ours, theirs in zip(loaded.network.parameters(), model.network.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)  # half precision
-
-
-def test_chronos_own_pipeline_reads_it(trained, tmp_path):
-    from chronos import ChronosPipeline
-
-    folder = trained[0].save(tmp_path / "model")
-    pipeline = ChronosPipeline.from_pretrained(folder, dtype=torch.float32)
-    x = torch.from_numpy(waves()[:48, 0].copy())
-    theirs, _ = pipeline.embed(x)
-    loaded = TransformerControl.from_pretrained(folder)
-    ids, mask, _ = loaded.tokenizer.context_input_transform(x[None])
-    with torch.no_grad():
-        ours = loaded.network.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=64, d_model=32, d_kv=8, d_ff=64, num_layers=1, num_heads=4, dropout_rate=0.0,
+        pad_token_id=0, eos_token_id=1, decoder_start_token_id=0,
+        chronos_config={
+            "tokenizer_class": "MeanScaleUniformBins",
+            "tokenizer_kwargs": {"low_limit": -8.0, "high_limit": 8.0},
+            "context_length": 48, "prediction_length": 12, "n_tokens": 64, "n_special_tokens": 2,
+            "pad_token_id": 0, "eos_token_id": 1, "use_eos_token": True, "model_type": "seq2seq",
+            "num_samples": 20, "temperature": 1.0, "top_k": 50, "top_p": 1.0,
+        },
+    )  # fmt: skip
+    return TransformerControl(T5ForConditionalGeneration(config))
 
 
 @pytest.mark.parametrize("samples", [1, 3])
-def test_the_cache_changes_nothing(trained, samples):
+def test_tokens_are_drawn_by_inversion_of_the_whole_network(tiny, samples):
+    """One pass over all tokens, without cached keys, gives the distribution of each."""
+    ids, mask, _ = tiny.tokenizer.context_input_transform(torch.from_numpy(waves()[:48].T.copy()))
+    uniform = torch.rand((12, 3, samples), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        tokens = tiny.sample(ids, mask, uniform)
+        assert tokens.shape == (3, samples, 12)
+        for k in range(samples):
+            start = torch.zeros((3, 1), dtype=tokens.dtype)
+            before = torch.cat([start, tokens[:, k, :-1]], dim=1)
+            logits = tiny.network(
+                input_ids=ids, attention_mask=mask, decoder_input_ids=before
+            ).logits
+            for t in range(12):
+                drawn = tiny.draw(logits[:, t], uniform[t, :, k : k + 1])
+                assert torch.equal(drawn[:, 0], tokens[:, k, t])
+
+
+def test_a_draw_follows_the_probabilities(tiny):
+    """Tokens 2 to 4 with 1/2, 1/3, 1/6; special tokens never, however likely."""
+    logits = torch.full((1, 64), -30.0)
+    logits[0, :5] = torch.log(torch.tensor([9.0, 9.0, 3.0, 2.0, 1.0]))
+    for u, token in ((0.01, 2), (0.49, 2), (0.51, 3), (0.82, 3), (0.84, 4), (0.999, 4)):
+        assert tiny.draw(logits.clone(), torch.tensor([[u]])).item() == token
+
+
+def test_the_seed_decides(tiny):
     x = waves()[:60]
-    cached, plain = (
-        trained[0].forecast(x, 40, seed=1, samples=samples, cache=cache) for cache in (True, False)
-    )
-    np.testing.assert_allclose(cached, plain, rtol=1e-5, atol=1e-5)
-
-
-def test_the_seed_decides(trained):
-    model, x = trained[0], waves()[:60]
-    a, b, c = (model.forecast(x, 40, seed=seed) for seed in (1, 1, 2))
+    a, b, c = (tiny.forecast(x, 40, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(a, b)
     assert np.abs(a - c).max() > 0
-    np.testing.assert_array_equal(model.forecast(x, 15, seed=1), a[:15])  # of any horizon
+    np.testing.assert_array_equal(tiny.forecast(x, 15, seed=1), a[:15])  # of any horizon
     assert a.dtype == np.float32
 
 
-def test_a_series_does_not_depend_on_its_neighbours(trained):
+def test_a_series_does_not_depend_on_its_neighbours(tiny):
     x = np.stack([waves()[i : i + 60] for i in (0, 100, 333)], axis=1)
-    together = trained[0].forecast(x, 30, seed=3)
+    together = tiny.forecast(x, 30, seed=3)
     assert together.shape == (30, 3, 3)
     for s in range(3):
-        alone = trained[0].forecast(x[:, s], 30, seed=3)
+        alone = tiny.forecast(x[:, s], 30, seed=3)
         np.testing.assert_allclose(together[:, s], alone, rtol=1e-4, atol=1e-4)
 
 
-def test_units_do_not_matter(trained):
+def test_units_do_not_matter(tiny):
     x = waves()[:60].astype(np.float64)
-    y = trained[0].forecast(x, 20, seed=0)
-    scaled = trained[0].forecast(1e3 * x - 7.0, 20, seed=0)
+    y = tiny.forecast(x, 20, seed=0)
+    scaled = tiny.forecast(1e3 * x - 7.0, 20, seed=0)
     np.testing.assert_allclose(scaled, 1e3 * y - 7.0, rtol=1e-4, atol=0.5)
 
 
-def test_a_constant_channel_and_a_short_context(trained):
-    y = trained[0].forecast(np.full((5, 1), 4.0), 20)
+def test_a_constant_channel_and_a_short_context(tiny):
+    y = tiny.forecast(np.full((5, 1), 4.0), 20)
     assert np.isfinite(y).all()
     assert y.shape == (20, 1)
 
 
-def test_bad_input(trained, tmp_path):
-    with pytest.raises(InputError, match="NaN"):
-        trained[0].forecast(np.full((60, 1), np.nan), 10)
-    with pytest.raises(InputError, match="shape"):
-        trained[0].forecast(np.zeros(60), 10)
-    with pytest.raises(InputError, match=r"found no config\.json"):
+def test_what_is_no_transformer(tmp_path):
+    with pytest.raises(InputError, match=r"Expected a folder with config\.json"):
         TransformerControl.from_pretrained(tmp_path)
-    folder = trained[0].save(tmp_path / "broken")
-    weights = folder / "model.safetensors"
-    weights.write_bytes(b"\x80\x04 a pickle")
-    with pytest.raises(InputError, match="pickle"):
-        TransformerControl.from_pretrained(folder)
-    with pytest.raises(InputError, match="multiple of heads"):
-        TransformerConfig(width=30, heads=4)
+    (tmp_path / "config.json").write_text('{"model_type": "t5"}')
+    (tmp_path / "model.safetensors").write_bytes(b"\x80\x04 a pickle")
+    with pytest.raises(InputError, match="no transformer at"):
+        TransformerControl.from_pretrained(tmp_path)
 
 
-def test_weights_that_do_not_fit(trained):
-    tensors = {k: v.detach().clone() for k, v in trained[0].network.named_parameters()}
-    name = next(iter(tensors))
-    with pytest.raises(InputError, match="NaN"):
-        trained[0].load(tensors | {name: torch.full_like(tensors[name], torch.nan)})
-    with pytest.raises(InputError, match="found no such tensor"):
-        trained[0].load({k: v for k, v in tensors.items() if k != name})
-
-
-def test_the_bundled_model_is_the_recorded_one():
-    model = TransformerControl.from_pretrained()
-    assert model.parameters < 2_000_000
-    call = transformer_control.forecaster()
+def test_the_bundled_model_by_name():
+    call = baseline("transformer-control")
+    assert sum(p.numel() for p in call.model.state_dict().values()) < 2_000_000
     assert call.identity.startswith("sha256:")
-    assert call(waves()[:100], 5, seed=0).shape == (5, 3)
+    assert call.identity == baseline("transformer-control-median").identity
+    x = waves()[:100]
+    y = call(x, 5, seed=3)
+    np.testing.assert_array_equal(y, call.model.forecast(x, 5, seed=3))
+    np.testing.assert_array_equal(y, baseline("transformer-control", samples=1)(x, 5, seed=3))
+    assert not np.array_equal(baseline("transformer-control-median", samples=3)(x, 5, seed=3), y)
+    with pytest.raises(InputError, match="not finite"):
+        call(np.full((60, 1), np.nan), 10)
+    with pytest.raises(InputError, match="shape"):
+        call(np.zeros(60), 10)

@@ -19,6 +19,7 @@ from helpers import small_model, wave
 from torch.func import jvp
 
 from dynamix import BenchmarkConfig, DynaMix, InputError, dynamics, metrics
+from dynamix.baselines import baseline, registry
 from dynamix.cli import commands as cli
 from dynamix.engine import tangent as lyapunov
 from dynamix.evaluation import benchmark, statistics
@@ -129,7 +130,8 @@ def test_every_forecaster_is_a_rival_and_divergence_counts_as_a_failure(tmp_path
     def explode(context, horizon, *, seed):
         return np.repeat(context[-1:], horizon, axis=0) * np.exp(np.arange(horizon))[:, None]
 
-    monkeypatch.setattr("dynamix.baselines.regression.dmd", explode)
+    dmd = dataclasses.replace(baseline("dmd"), function=explode, config=None)
+    monkeypatch.setitem(registry._entries, "dmd", dmd)
     table = benchmark.run("dmd", config=SHORT, names=["Rossler"])
     assert table[["d_h"]].isna().all(axis=None)
     assert set(table["fate"]) == {"escape"}

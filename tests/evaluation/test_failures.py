@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamix import BenchmarkConfig
-from dynamix.baselines import simple as baselines
+from dynamix import baselines
 from dynamix.errors import InputError
 from dynamix.evaluation import failures, perturbations
 from dynamix.evaluation.failure_settings import FailureConfig
@@ -234,10 +234,10 @@ def test_sensitivity_varies_one_condition_at_a_time():
 
 
 def test_forecasters_by_name():
-    call = perturbations.forecaster("dynamix-3d")
+    call = baselines.baseline("dynamix-3d")
     x = systems.trajectory("Lorenz", n=600)
     both = perturbations.together(call, [x[:200], x[300:500]], 50, seed=0)
     np.testing.assert_allclose(both[1], call(x[300:500], 50, seed=0), rtol=1e-4, atol=1e-3)
-    assert perturbations.forecaster("mean").name == "mean"
+    assert baselines.baseline("mean").name == "mean"
     with pytest.raises(InputError, match="Did you mean 'parrot'"):
-        perturbations.forecaster("parrott")
+        baselines.baseline("parrott")

@@ -10,7 +10,7 @@ import pytest
 from helpers import ROOT
 
 from dynamix import InputError, RollingConfig
-from dynamix.baselines import simple as baselines
+from dynamix import baselines
 from dynamix.datasets import loading as datasets
 from dynamix.datasets.registry import REGISTRY
 from dynamix.evaluation import results, rolling

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamix import InputError, RollingConfig, forecast
-from dynamix.baselines import simple as baselines
+from dynamix import baselines
 from dynamix.evaluation import rolling
-from dynamix.evaluation.rolling import DynaMixForecaster, delayed, evaluate, origins, summary
+from dynamix.evaluation.rolling import delayed, evaluate, origins, summary
 from dynamix.metrics import reconstruction as metrics
 
 CONFIG = RollingConfig(contexts=(60, 120), horizons=(5, 80), origins=6)
@@ -151,10 +151,10 @@ def test_the_summary_pairs_origins():
 
 def test_dynamix_behind_the_signature():
     x = wave(210, 1)
-    made = DynaMixForecaster(embedding="delay", detrend=True)(x, 20, seed=3)
+    made = baselines.baseline("dynamix-3d", embedding="delay", detrend=True)(x, 20, seed=3)
     expected = forecast(x, horizon=20, embedding="delay", detrend=True, seed=3)
     np.testing.assert_array_equal(made, expected)
-    table = evaluate(x, forecasters={"DynaMix": DynaMixForecaster()}, config=CONFIG)
+    table = evaluate(x, forecasters={"DynaMix": baselines.baseline("dynamix-3d")}, config=CONFIG)
     assert np.isfinite(table.loc[table["horizon"] == 5, ["mase", "mae", "seconds"]]).all(axis=None)
 
 

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from helpers import wave
 
-from dynamix import RollingConfig, plotting
-from dynamix.baselines import simple as baselines
+from dynamix import RollingConfig, baselines, plotting
 from dynamix.evaluation import rolling
 from dynamix.preprocessing import transforms as preprocessing
 

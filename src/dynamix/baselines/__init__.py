@@ -1,149 +1,24 @@
-"""Rival forecasters, each a function of a context, a horizon and a seed, in one registry."""
+"""Rival forecasters: a name becomes a function of a context, a horizon and a seed.
 
-from .classical import (
-    CLASSICS,
-    LONGEST_SEASON,
-    auto_arima,
-    auto_ets,
-    auto_theta,
-    classic,
-    shown_twice,
-)
-from .forecasters import (
-    DISTRIBUTION,
-    FURTHEST,
-    Baseline,
-    Forecaster,
-    bounded,
-)
-from .pretrained import (
-    KINDS,
-    MODELS,
-    WEIGHTS,
-    Kind,
-    Pretrained,
-    entry,
-    forecast,
-    here,
-    kind_of,
-    knows,
-)
-from .regression import (
-    dmd,
-    dmd_model,
-    echo_state,
-    edmd,
-    edmd_model,
-    polynomial,
-    sindy,
-    sindy_model,
-    state_space,
-)
-from .settings import (
-    ContextTrainingConfig,
-    DMDConfig,
-    EchoStateConfig,
-    EDMDConfig,
-    NeuralODEConfig,
-    SINDyConfig,
-)
-from .simple import (
-    BASELINES,
-    baseline,
-    dynamix,
-    is_rival,
-    mean,
-    naive,
-    parrot,
-    seasonal_naive,
-    table,
-    versions,
-)
-from .trained import (
-    SingleALRNN,
-    SingleLSTM,
-    alrnn_stf,
-    alrnn_tf,
-    lstm_stf,
-    lstm_tf,
-    neural_ode,
-    run,
-)
-from .transformer import (
-    BUNDLED,
-    TransformerControl,
-    forecaster,
-)
-from .transformer_training import (
-    draw,
-    dynamix_flops,
-    flops,
-    train,
-    validate,
-)
+This room does not know how forecasts are evaluated.
+"""
+
+from .registry import Baseline, Forecaster, baseline, register, register_family, table
+from .simple import mean, naive, parrot, seasonal_naive
+
+# isort: split
+# each module registers its entries, in the order of the table
+from . import classical, pretrained, regression, trained, transformer, zero_shot  # noqa: F401
 
 __all__ = [
-    "BASELINES",
-    "BUNDLED",
-    "CLASSICS",
-    "DISTRIBUTION",
-    "FURTHEST",
-    "KINDS",
-    "LONGEST_SEASON",
-    "MODELS",
-    "WEIGHTS",
     "Baseline",
-    "ContextTrainingConfig",
-    "DMDConfig",
-    "EDMDConfig",
-    "EchoStateConfig",
     "Forecaster",
-    "Kind",
-    "NeuralODEConfig",
-    "Pretrained",
-    "SINDyConfig",
-    "SingleALRNN",
-    "SingleLSTM",
-    "TransformerControl",
-    "alrnn_stf",
-    "alrnn_tf",
-    "auto_arima",
-    "auto_ets",
-    "auto_theta",
     "baseline",
-    "bounded",
-    "classic",
-    "dmd",
-    "dmd_model",
-    "draw",
-    "dynamix",
-    "dynamix_flops",
-    "echo_state",
-    "edmd",
-    "edmd_model",
-    "entry",
-    "flops",
-    "forecast",
-    "forecaster",
-    "here",
-    "is_rival",
-    "kind_of",
-    "knows",
-    "lstm_stf",
-    "lstm_tf",
     "mean",
     "naive",
-    "neural_ode",
     "parrot",
-    "polynomial",
-    "run",
+    "register",
+    "register_family",
     "seasonal_naive",
-    "shown_twice",
-    "sindy",
-    "sindy_model",
-    "state_space",
     "table",
-    "train",
-    "validate",
-    "versions",
 ]

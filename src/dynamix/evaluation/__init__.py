@@ -1,7 +1,6 @@
 """Benchmarks, failure rates, sensitivity, rolling evaluation, and their stored results."""
 
 from .benchmark import (
-    CEILING,
     COLUMNS,
     command,
     identity,
@@ -26,9 +25,6 @@ from .failures import (
     spectral_failure,
 )
 from .perturbations import (
-    MEDIAN,
-    TRANSFORMER,
-    forecaster,
     sensitivity,
     together,
 )
@@ -39,8 +35,6 @@ from .results import (
     write,
 )
 from .rolling import (
-    DynaMixForecaster,
-    Forecaster,
     delayed,
     delays_of,
     evaluate,
@@ -61,20 +55,15 @@ from .statistics import (
 )
 
 __all__ = [
-    "CEILING",
     "COLUMNS",
     "DRAWS",
     "ERRORS",
     "LABELS",
     "LEVEL",
     "MEASURES",
-    "MEDIAN",
     "MODES",
-    "TRANSFORMER",
     "Decay",
-    "DynaMixForecaster",
     "FailureConfig",
-    "Forecaster",
     "Journal",
     "Points",
     "bootstrap",
@@ -87,7 +76,6 @@ __all__ = [
     "evaluate",
     "examine",
     "folder",
-    "forecaster",
     "identity",
     "measure",
     "origins",

@@ -29,7 +29,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
-from ..baselines import simple as baselines
+from ..baselines.registry import baseline
 from ..engine import tangent as lyapunov
 from ..engine.runtime import EngineUnavailable
 from ..errors import InputError, whole_number
@@ -63,7 +63,6 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-CEILING = "ceiling"
 COLUMNS: dict[str, Callable[[str], Any]] = {
     "system": str,
     "start": int,
@@ -154,9 +153,9 @@ def run(
     told = model if isinstance(model, str | Path) else type(model).__name__
     if not isinstance(model, DynaMix | LocalForecaster):
         model = str(model)
-        if model != CEILING and not baselines.is_rival(model):
-            baselines.baseline(model)  # a mistyped name is told all names, not checkpoints alone
-            model = DynaMix.from_pretrained(model)
+        entry = baseline(model)
+        if not entry.rival:
+            model = entry.model
     if (
         isinstance(model, DynaMix | LocalForecaster)
         and config.lyapunov_steps
@@ -173,7 +172,7 @@ def run(
             command(told, config, names), dataclasses.asdict(config), seconds=0.0
         )
         record |= {"model": identity(model), "engine": engine, "systems": ", ".join(chosen)}
-        record["versions"] |= baselines.versions(model)
+        record["versions"] |= baseline(model).versions
         same = ("model", "settings", "engine", "systems", "versions")
         journal = results.Journal(output, columns=COLUMNS, record=record, same=same, resume=resume)
     done = {} if journal is None else {(r["system"], r["start"]): r for r in journal.rows}
@@ -233,13 +232,9 @@ def _rows(
     exponents = {"lyapunov": nothing, "quiet_lyapunov": nothing}
     quiet_fates: list[str | None] = [None] * len(cases)
     began = time.perf_counter()
-    if model == CEILING:
-        y = np.stack([x[config.context + config.horizon :] for *_, x in cases], axis=1)
-    elif isinstance(model, str):
-        call = baselines.baseline(model)
-        y = np.stack(
-            [call(c, config.horizon, seed=config.seed) for c in np.swapaxes(contexts, 0, 1)], axis=1
-        )
+    if isinstance(model, str):
+        beyond = np.stack([x[config.context :] for *_, x in cases], axis=1)
+        y = baseline(model)(contexts, config.horizon, seed=config.seed, truth=beyond)
     else:
         options: dict[str, Any] = {
             "horizon": config.horizon,

@@ -1,8 +1,4 @@
-"""One call for every model of chapter 7, and how each reacts to what it is shown.
-
-A name becomes ``f(context, horizon, *, seed) -> forecast``: a DynaMix checkpoint, the controlled
-transformer, or a baseline. Then sampling rate, context length and noise are varied, one at a time.
-"""
+"""How a forecaster reacts to its context: sampling rate, length and noise are varied in turn."""
 
 from __future__ import annotations
 
@@ -13,69 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from ..baselines import pretrained as foundation
-from ..baselines import simple as baselines
-from ..baselines import transformer as transformer_control
+from ..baselines.registry import Baseline
 from ..errors import InputError, one_of, whole_number
-from ..model import checkpoints
 from ..settings import BenchmarkConfig
 from ..systems import corpus as systems
 from . import benchmark
-
-TRANSFORMER = transformer_control.BUNDLED
-MEDIAN = f"{TRANSFORMER}-median"  # the median of sampled paths, fed back, as Chronos' pipeline does
-_SAMPLES = 20  # Chronos' own number
-
-
-def forecaster(name: str) -> Callable[..., ndarray]:
-    """The model or baseline of that name as ``f(context, horizon, *, seed)``.
-
-    Parameters
-    ----------
-    name
-        A bundled DynaMix, a checkpoint's file or hub name; ``"transformer-control"`` or
-        ``"transformer-control-median"``; whatever :func:`dynamix.baselines.baseline` knows, among
-        it pretrained models such as ``"chronos-bolt-small"``.
-
-    Returns
-    -------
-    function
-        Of a context ``(T_C, N)`` and a horizon in steps; the forecast is ``(horizon, N)`` in
-        the context's units. Its attribute ``together`` is True where it takes several series at
-        once, ``(T_C, S, N)``; ``identity`` tells one version of a model from another.
-
-    Raises
-    ------
-    InputError
-        If there is none of that name, if a checkpoint cannot be used, or if the model needs an
-        extra that is not installed.
-
-    Examples
-    --------
-    >>> wave = np.sin(np.arange(200)[:, None] / np.array([5, 7, 9]))
-    >>> forecaster("dynamix-3d")(wave, 50, seed=0).shape
-    (50, 3)
-    >>> forecaster("naive")(wave, 50, seed=0).shape
-    (50, 3)
-    """
-    if name in (TRANSFORMER, MEDIAN):
-        return transformer_control.forecaster(samples=_SAMPLES if name == MEDIAN else 1)
-    if baselines.is_rival(name):
-        return baselines.baseline(name)
-    if "/" not in name and "." not in name:
-        known = [*checkpoints.bundled(), TRANSFORMER, MEDIAN, *baselines.BASELINES]
-        one_of("model", name, [*known, *foundation.MODELS])
-    from ..forecasting.zero_shot import forecast
-
-    model = checkpoints.load(name)
-
-    def call(context: ndarray, horizon: int, *, seed: int = 0) -> ndarray:
-        with np.errstate(over="ignore", invalid="ignore"):  # one that explodes is a result
-            return forecast(context, horizon=horizon, model=model, seed=seed)
-
-    call.together = True  # type: ignore[attr-defined]
-    call.identity = benchmark.identity(model)  # type: ignore[attr-defined]
-    return call
 
 
 def sensitivity(
@@ -93,7 +31,7 @@ def sensitivity(
     Parameters
     ----------
     forecaster
-        ``f(context, horizon, *, seed)``; where it has ``together = True`` it gets all systems at
+        ``f(context, horizon, *, seed)``; a :class:`dynamix.baselines.Baseline` gets all systems at
         once, ``(T_C, S, N)``.
     names
         Systems, as of :func:`dynamix.systems.catalogue`. Their trajectories are integrated, or read
@@ -129,7 +67,8 @@ def sensitivity(
     A run needs trajectories, and so seconds to minutes; a wrong name is told at once:
 
     >>> from dynamix import BenchmarkConfig
-    >>> protocol, parrot = BenchmarkConfig(horizon=1000, starts=1), forecaster("parrot")
+    >>> from dynamix.baselines import parrot
+    >>> protocol = BenchmarkConfig(horizon=1000, starts=1)
     >>> sensitivity(parrot, names=["Lorentz"], config=protocol, noise=[0.0, 0.1])
     ... # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -182,7 +121,7 @@ def together(
     Parameters
     ----------
     forecaster
-        As of :func:`forecaster`.
+        Of :func:`dynamix.baselines.baseline`, or any other.
     contexts
         ``(T_C, N)`` each, all of one shape.
     horizon
@@ -197,10 +136,11 @@ def together(
 
     Examples
     --------
+    >>> from dynamix.baselines import baseline
     >>> contexts = [np.arange(4.0)[:, None], np.full((4, 1), 7.0)]
-    >>> [y.ravel().tolist() for y in together(forecaster("naive"), contexts, 2, seed=0)]
+    >>> [y.ravel().tolist() for y in together(baseline("naive"), contexts, 2, seed=0)]
     [[3.0, 3.0], [7.0, 7.0]]
     """
-    if getattr(forecaster, "together", False):
+    if isinstance(forecaster, Baseline):
         return list(np.swapaxes(forecaster(np.stack(contexts, axis=1), horizon, seed=seed), 0, 1))
     return [forecaster(context, horizon, seed=seed) for context in contexts]

@@ -12,8 +12,7 @@ the long forecast's beginning.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,14 +21,13 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from tqdm import tqdm
 
+from ..baselines.registry import Forecaster
 from ..errors import InputError, whole_number
 from ..io.arrays import unpack
 from ..metrics import reconstruction as metrics
 from ..preprocessing.transforms import decorrelation_time
-from ..settings import ForecastConfig, RollingConfig
+from ..settings import RollingConfig
 from .statistics import bootstrap
-
-Forecaster = Callable[..., Float[ndarray, "horizon N"]]
 
 ERRORS = ("mase", "mae", "d_stsp", "d_h")  # smaller is better, NaN is a failure
 LABELS = {
@@ -39,55 +37,7 @@ LABELS = {
     "d_h": r"$D_H$",
     "seconds": "seconds",
 }
-_DEFAULTS = ForecastConfig()
 _LEAST_FOR_SHAPE = 50  # steps; geometry and spectrum of a shorter stretch say nothing
-
-
-@dataclass(frozen=True)
-class DynaMixForecaster:
-    """:func:`dynamix.forecast` behind the signature of the baselines.
-
-    Attributes
-    ----------
-    model
-        What ``from_pretrained`` takes, or a model.
-    embedding, detrend, box_cox
-        As :func:`dynamix.forecast` takes them.
-
-    Raises
-    ------
-    InputError
-        When called: as :func:`dynamix.forecast` does.
-
-    Examples
-    --------
-    >>> wave = np.sin(np.arange(300) / 5)[:, None]
-    >>> DynaMixForecaster(embedding="delay")(wave, 20, seed=1).shape
-    (20, 1)
-    """
-
-    model: Any = None
-    embedding: Any = _DEFAULTS.embedding
-    detrend: bool = _DEFAULTS.detrend
-    box_cox: bool = _DEFAULTS.box_cox
-
-    def __call__(
-        self, context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0
-    ) -> Float[ndarray, "horizon N"]:
-        """The forecast ``(horizon, N)``."""
-        from ..forecasting.zero_shot import forecast
-
-        return np.asarray(
-            forecast(
-                context,
-                horizon=horizon,
-                model=self.model,
-                embedding=self.embedding,
-                detrend=self.detrend,
-                box_cox=self.box_cox,
-                seed=seed,
-            )
-        )
 
 
 def origins(length: int, config: RollingConfig) -> Int[ndarray, " K"]:
@@ -165,7 +115,7 @@ def evaluate(
 
     Examples
     --------
-    >>> from dynamix.baselines import simple as baselines
+    >>> from dynamix import baselines
     >>> t = np.arange(300.0)
     >>> table = evaluate(
     ...     np.sin(t / 5), forecasters={"parrot": baselines.parrot},
@@ -366,7 +316,7 @@ def summary(table: pd.DataFrame, *, against: str | None = None) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from dynamix.baselines import simple as baselines
+    >>> from dynamix import baselines
     >>> table = evaluate(
     ...     np.sin(np.arange(300) / 5),
     ...     forecasters={"parrot": baselines.parrot, "naive": baselines.naive},

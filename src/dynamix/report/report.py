@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..baselines import simple as baselines
+from ..baselines import simple
 from ..errors import InputError, whole_number
 from ..forecasting.zero_shot import forecast
 from ..metrics.probabilistic import coverage
@@ -261,10 +261,10 @@ def backtest(
         fan = forecast(shown, horizon=steps, n_samples=n_samples, **how)
         made = {
             "DynaMix": np.median(fan, axis=0),
-            "context parroting": baselines.parrot(shown, steps),
+            "context parroting": simple.parrot(shown, steps),
             "seasonal naive": np.resize(shown[-_season(shown) :], truth.shape),
-            "last value": baselines.naive(shown, steps),
-            "mean": baselines.mean(shown, steps),
+            "last value": simple.naive(shown, steps),
+            "mean": simple.mean(shown, steps),
         }
         covered.append(coverage(forecast=fan, truth=truth, level=_LEVEL))
         for name, y in made.items():

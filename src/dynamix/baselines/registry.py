@@ -1,0 +1,399 @@
+"""One registry of forecasters: :func:`baseline` makes a name a function of context, horizon, seed.
+
+The entries stand beside the functions that they name, in the other modules of this room.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata, util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from ..errors import InputError, one_of, whole_number
+from ..settings import from_dict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DISTRIBUTION = "dynamix-companion"
+FURTHEST = 1e6  # context deviations; a forecast that gets there has diverged
+_SHORTEST = 3
+
+_entries: dict[str, Baseline] = {}
+_families: dict[Callable[[Any], Baseline | None], Callable[[], Iterable[str]]] = {}
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """What every forecaster is: ``f(context, horizon, *, seed) -> forecast``.
+
+    The context is ``(T_C, N)`` in any units, the horizon a number of steps. The forecast is
+    ``(horizon, N)`` in the units of the context.
+    """
+
+    def __call__(self, context: Any, horizon: int, *, seed: int = 0) -> ndarray:
+        """Continue the context."""
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """An entry of the registry: a :class:`Forecaster` with what is known about it.
+
+    A call takes one context ``(T_C, N)`` or several, ``(T_C, S, N)``, and returns ``(horizon, N)``
+    or ``(horizon, S, N)`` in the units and the dtype of the context. From the step at which a
+    series diverges (beyond a million deviations from the context's mean, or not finite) all its
+    channels are NaN. DynaMix and the transformer return their forecast as it is.
+
+    Attributes
+    ----------
+    name, what, source
+        The name in the registry, a description, and the publication (author and year).
+    function
+        What is called: ``f(context, horizon, *, seed)`` and the settings. With ``load``, the model
+        comes before the context.
+    fitted, joint
+        Whether it is fitted to the context, and whether it sees all channels together.
+    batched
+        Whether the function takes several series at once. It then checks its input itself.
+    rival
+        Whether it is another method than DynaMix.
+    needs_truth
+        Whether a call needs the true continuation: ``f(context, horizon, seed=0, truth=...)``.
+    config, settings
+        The class of its settings, if it has one, and the settings that differ from the defaults.
+    load
+        Returns the model with ``config`` and weights, where the library holds them.
+    packages, extra
+        The modules that it needs, and this package's extra that installs them.
+    weights_here
+        Says whether pretrained weights are on this machine.
+
+    Raises
+    ------
+    InputError
+        When called: if a package is missing, if the context is not finite or has fewer than 3
+        steps, or if the horizon or the seed is no whole number in its range.
+
+    Examples
+    --------
+    >>> last = Baseline("last", "the last state", "", lambda x, T, seed: x[-1:].repeat(T, axis=0))
+    >>> last(np.array([[1.0], [2.0], [5.0]]), 2).ravel()
+    array([5., 5.])
+    >>> last(np.array([[1.0], [np.nan], [5.0]]), 2)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: the context holds values that are not finite. Fill or cut them out...
+    """
+
+    name: str
+    what: str
+    source: str
+    function: Callable[..., ndarray]
+    fitted: bool = False
+    joint: bool = False
+    batched: bool = False
+    rival: bool = True
+    needs_truth: bool = False
+    config: type[Any] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    load: Callable[[], Any] | None = None
+    packages: tuple[str, ...] = ()
+    extra: str = "baselines"
+    weights_here: Callable[[], bool] | None = None
+
+    def __call__(
+        self, context: Any, horizon: int, *, seed: int = 0, truth: Any = None
+    ) -> Float[ndarray, "horizon *S N"]:
+        """Continue the context, or several of them."""
+        horizon = whole_number("horizon", horizon)
+        given = {"seed": whole_number("seed", seed, least=0), **self._settings()}
+        x = _checked(context)
+        if self.missing:
+            raise InputError(
+                f"{self.name!r} needs {' and '.join(self.missing)}, which is not installed here. "
+                f"Install it with: pip install '{self.needs}'"
+            )
+        if self.needs_truth:
+            if truth is None:
+                raise InputError(
+                    f"{self.name!r} needs the true system, which the benchmark has. Run it with "
+                    "dynamix.evaluation.run, or give truth=."
+                )
+            given["truth"] = np.asarray(truth)
+        first = () if self.load is None else (self.model,)
+        if self.batched:
+            with np.errstate(all="ignore"):  # a forecast that diverges is a result
+                return np.asarray(self.function(*first, x, horizon, **given))
+        series = x[:, None] if x.ndim == 2 else x
+        forecasts = []
+        with _quiet():
+            for one in np.swapaxes(series, 0, 1):
+                made = self.function(*first, one.astype(np.float64), horizon, **given)
+                forecasts.append(bounded(made, one).astype(x.dtype))
+        return forecasts[0] if x.ndim == 2 else np.stack(forecasts, axis=1)
+
+    def having(self, **settings: Any) -> Baseline:
+        """The same forecaster with other settings.
+
+        Raises
+        ------
+        InputError
+            If it has no such setting, or the value is out of range.
+        """
+        both = {**self.settings, **settings}
+        if self.config is not None:
+            from_dict(self.config, both, source=f"baseline({self.name!r})")
+        else:
+            known = inspect.signature(self.function).parameters.values()
+            if not any(p.kind is p.VAR_KEYWORD for p in known):
+                names = {p.name for p in known if p.kind is p.KEYWORD_ONLY} - {"seed", "truth"}
+                for name in settings:
+                    one_of(f"setting of {self.name!r}", name, sorted(names))
+        return dataclasses.replace(self, settings=both)
+
+    @cached_property
+    def model(self) -> Any:
+        """The loaded model; None where the library holds none."""
+        return None if self.load is None else self.load()
+
+    @property
+    def identity(self) -> str:
+        """A digest of config and weights, where the library holds them; else the name.
+
+        The folder of a pretrained model counts by its own name, wherever it is.
+        """
+        return Path(self.name).name if self.load is None else digest(self.model)
+
+    @property
+    def missing(self) -> list[str]:
+        """The packages that are not installed here."""
+        return [name for name in self.packages if util.find_spec(name) is None]
+
+    @property
+    def needs(self) -> str:
+        """What pip installs beyond this package."""
+        return f"{DISTRIBUTION}[{self.extra}]" if self.packages else ""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version of each needed package, for the record of a result.
+
+        Raises
+        ------
+        InputError
+            If such a package is not installed.
+        """
+        known = metadata.packages_distributions() if self.packages else {}
+        try:
+            return {p: metadata.version(known.get(p, [p])[0]) for p in self.packages}
+        except metadata.PackageNotFoundError as error:
+            raise InputError(
+                f"{self.name} needs {' and '.join(self.packages)}, not all of them installed here. "
+                f"Install them with: pip install '{self.needs}'"
+            ) from error
+
+    def _settings(self) -> dict[str, Any]:
+        return (
+            dict(self.settings) if self.config is None else {"config": self.config(**self.settings)}
+        )
+
+
+def register(name: str, what: str, source: str = "", **more: Any) -> Callable[[Any], Any]:
+    """Register the decorated function as a baseline.
+
+    Parameters
+    ----------
+    name, what, source, **more
+        The attributes of :class:`Baseline`.
+
+    Examples
+    --------
+    >>> @register("first", "the first state")
+    ... def first(context, horizon, *, seed=0):
+    ...     return context[:1].repeat(horizon, axis=0)
+    >>> baseline("first")(np.array([[1.0], [2.0], [5.0]]), 2).ravel()
+    array([1., 1.])
+    >>> del _entries["first"]
+    """
+
+    def add(function: Any) -> Any:
+        _entries[name] = Baseline(name, what, source, function, **more)
+        return function
+
+    return add
+
+
+def register_family(names: Callable[[], Iterable[str]]) -> Callable[[Any], Any]:
+    """Register the decorated function as the one that finds entries of a family, or None.
+
+    For entries that no list holds, such as files. ``names`` lists those that have a name.
+    """
+
+    def add(find: Callable[[Any], Baseline | None]) -> Any:
+        _families[find] = names
+        return find
+
+    return add
+
+
+def baseline(name: Any, **settings: Any) -> Baseline:
+    """The forecaster of a name.
+
+    Parameters
+    ----------
+    name
+        A name of :func:`table`; the folder of a pretrained model; or what
+        :meth:`dynamix.DynaMix.from_pretrained` takes. A name with a slash or a suffix counts as a
+        DynaMix checkpoint, which is read at the first call. A model counts, too.
+    **settings
+        Settings other than the default ones: those of :func:`dynamix.forecast` for DynaMix, of
+        :mod:`dynamix.baselines.settings` for fitted rivals, the function's own for the others.
+
+    Returns
+    -------
+    An entry, called as ``f(context, horizon, seed=seed)``.
+
+    Raises
+    ------
+    InputError
+        If the name or a setting is unknown, or a setting is out of range. The message lists the
+        known names.
+
+    Examples
+    --------
+    >>> parroting = baseline("parrot", match_length=3)
+    >>> parroting.source, parroting.fitted
+    ('Zhang & Gilpin (2025)', False)
+    >>> parroting(np.tile([0.0, 1.0, 3.0], 10)[:, None], 4).ravel()
+    array([0., 1., 3., 0.])
+    >>> baseline("dynamix-3d", embedding="delay")(np.sin(np.arange(90.0) / 5)[:, None], 7).shape
+    (7, 1)
+    >>> baseline("parot")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: unknown model 'parot'. Known: parrot, ... Did you mean 'parrot'?
+    """
+    name = str(name) if isinstance(name, Path) else name
+    found = _entries.get(name) if isinstance(name, str) else None
+    for find in _families:
+        found = found or find(name)
+    if found is None:
+        one_of(
+            "model", name, [*_entries, *(name for names in _families.values() for name in names())]
+        )
+    assert found is not None
+    return found.having(**settings) if settings else found
+
+
+def table() -> pd.DataFrame:
+    """All named forecasters: a row each, indexed by name.
+
+    Returns
+    -------
+    Columns: ``what`` it is, its ``source``, ``fitted`` (to the context: yes or no), ``channels``
+    (together or each alone), ``needs`` (what pip installs beyond this package), and ``here``:
+    whether its packages and its pretrained weights are on this machine. Nothing is downloaded.
+
+    Examples
+    --------
+    >>> rivals = table()
+    >>> rivals.loc["dmd", ["fitted", "channels", "needs"]].tolist()
+    ['yes', 'together', 'dynamix-companion[baselines]']
+    >>> rivals.loc["naive", ["fitted", "channels", "needs"]].tolist()
+    ['no', 'each alone', '']
+    """
+    import pandas as pd
+
+    named = [find(name) for find, names in _families.items() for name in names()]
+    rows = [
+        {
+            "name": item.name,
+            "what": item.what,
+            "source": item.source,
+            "fitted": "yes" if item.fitted else "no",
+            "channels": "together" if item.joint else "each alone",
+            "needs": item.needs,
+            "here": not item.missing and (item.weights_here is None or item.weights_here()),
+        }
+        for item in (*_entries.values(), *filter(None, named))
+    ]
+    return pd.DataFrame(rows).set_index("name")
+
+
+def bounded(
+    forecast: Float[ndarray, "T N"], context: Float[ndarray, "T_C N"]
+) -> Float[ndarray, "T N"]:
+    """The forecast, all channels NaN from the step at which one diverges.
+
+    >>> bounded(np.array([[1.0], [1e9], [1.0]]), np.array([[0.0], [2.0]])).ravel()
+    array([ 1., nan, nan])
+    """
+    middle, deviation = context.mean(axis=0), context.std(axis=0)
+    # a constant channel has no scale but its value
+    scale = np.where(deviation > 0, deviation, np.maximum(np.abs(middle), 1.0))
+    with np.errstate(all="ignore"):
+        inside = (np.abs(forecast - middle) <= FURTHEST * scale).all(axis=1)
+    lasting = np.logical_and.accumulate(inside)
+    return np.where(lasting[:, None], forecast, np.nan)
+
+
+def digest(model: Any) -> str:
+    """``"sha256:"`` and 32 hexadecimal digits of a model's config and weights."""
+    config = model.config if isinstance(model.config, dict) else dataclasses.asdict(model.config)
+    if hasattr(model, "defaults"):  # how its checkpoint says that it forecasts
+        config = config | dataclasses.asdict(model.defaults)
+    hashed = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+    for name, value in sorted(getattr(model, "state_dict", dict)().items()):
+        hashed.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        hashed.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return f"sha256:{hashed.hexdigest()[:32]}"
+
+
+def _checked(context: Any) -> ndarray:
+    try:
+        x = np.asarray(context)
+        if np.iscomplexobj(x):
+            raise ValueError("complex numbers have two values each")
+        if not np.issubdtype(x.dtype, np.floating):
+            x = x.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"a baseline needs a context of real numbers, (T_C, N): {error}."
+        ) from error
+    if x.ndim not in (2, 3) or x.shape[-1] < 1 or len(x) < _SHORTEST:
+        raise InputError(
+            "a baseline needs a context of at least 3 steps with a column per channel, (T_C, N) or "
+            f"(T_C, S, N), found an array of shape {x.shape}."
+        )
+    if not np.isfinite(x).all():
+        raise InputError(
+            "the context holds values that are not finite. Fill or cut them out before forecasting."
+        )
+    return x
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings and no log of the packages: an error shows in the forecast."""
+    disabled = logging.root.manager.disable
+    logging.disable(max(disabled, logging.WARNING))
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)

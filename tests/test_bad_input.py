@@ -252,10 +252,6 @@ CASES = {
         "warm_up must be a whole number of at least 2, found 1",
     ),
     "no eigenfunctions": (lambda: baselines.baseline("edmd", rank=0), "rank must be a whole .*0"),
-    "NaN units of reservoir": (
-        lambda: baselines.baseline("echo_state", units=float("nan")),
-        "units must be a whole number of at least 1, found nan",
-    ),
     "a setting of another rival": (
         lambda: baselines.baseline("dmd", units=3),
         r"unknown settings \['units'\]; DMDConfig knows",

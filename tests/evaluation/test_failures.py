@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamix import BenchmarkConfig
-from dynamix import baselines
+from dynamix import BenchmarkConfig, baselines
 from dynamix.errors import InputError
 from dynamix.evaluation import failures, perturbations
 from dynamix.evaluation.failure_settings import FailureConfig

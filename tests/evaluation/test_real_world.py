@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from helpers import ROOT
 
-from dynamix import InputError, RollingConfig
-from dynamix import baselines
+from dynamix import InputError, RollingConfig, baselines
 from dynamix.datasets import loading as datasets
 from dynamix.datasets.registry import REGISTRY
 from dynamix.evaluation import results, rolling

@@ -9,8 +9,7 @@ from helpers import wave
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamix import InputError, RollingConfig, forecast
-from dynamix import baselines
+from dynamix import InputError, RollingConfig, baselines, forecast
 from dynamix.evaluation import rolling
 from dynamix.evaluation.rolling import delayed, evaluate, origins, summary
 from dynamix.metrics import reconstruction as metrics

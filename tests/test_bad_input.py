@@ -73,8 +73,14 @@ CASES = {
         lambda: baselines.parrot(ONE, 5, match_length=0),
         "match_length must be an integer of at least 1, found 0",
     ),
-    "a short context for SINDy": (lambda: baselines.baseline("sindy")(ONE[:6], 5), "SINDy needs.*found 6"),
-    "a short context for EDMD": (lambda: baselines.baseline("edmd")(TWO[:19], 5), "EDMD needs.*found 19"),
+    "a short context for SINDy": (
+        lambda: baselines.baseline("sindy")(ONE[:6], 5),
+        "SINDy needs.*found 6",
+    ),
+    "a short context for EDMD": (
+        lambda: baselines.baseline("edmd")(TWO[:19], 5),
+        "EDMD needs.*found 19",
+    ),
     "a complex context": (
         lambda: baselines.baseline("mean")(ONE * 1j, 5),
         "real numbers.*complex",

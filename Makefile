@@ -24,30 +24,30 @@ $(READY): pyproject.toml constraints.txt
 setup: $(READY) ## create .venv with everything
 
 book: $(READY) ## run every notebook, then build and check the book
-	$(BIN)/python -m dynamix.companion.run --jobs $(JOBS)
+	$(BIN)/dynamix book run --jobs $(JOBS)
 	@$(MAKE) --no-print-directory html
 
 book-full: $(READY) ## recompute the stored results too (hours; goes on where it stopped), then make book
-	$(BIN)/python -m dynamix.companion.recompute --resume --jobs $(JOBS)
+	$(BIN)/dynamix book recompute --resume --jobs $(JOBS)
 	@$(MAKE) --no-print-directory results book
 
 book-quick: $(READY) ## run every notebook on small parameters, into _build/quick
-	$(BIN)/python -m dynamix.companion.run --profile quick --jobs $(JOBS)
+	$(BIN)/dynamix book run --profile quick --jobs $(JOBS)
 
 solutions: $(READY) ## run the solutions of all exercises and show what they print
-	$(BIN)/python -m dynamix.companion.solutions
+	$(BIN)/dynamix book solutions
 
 html: $(READY) ## build the book from the stored outputs, and check it
-	$(BIN)/python -m dynamix.companion.build html --repository '$(REPOSITORY)'
+	$(BIN)/dynamix book build html --repository '$(REPOSITORY)'
 
 pdf: $(READY) ## the whole book as one PDF (needs a Chromium)
-	$(BIN)/python -m dynamix.companion.build pdf --repository '$(REPOSITORY)'
+	$(BIN)/dynamix book build pdf --repository '$(REPOSITORY)'
 
 zip: html ## the pages in one file, to carry along
-	$(BIN)/python -m dynamix.companion.build zip
+	$(BIN)/dynamix book build zip
 
 results: $(READY) ## write the page of stored results anew
-	$(BIN)/python -m dynamix.companion.results_page
+	$(BIN)/dynamix book results
 
 test: $(READY) lint html ## lint, check types, build the pages, run the tests and every notebook
 	$(BIN)/python -m pytest --numprocesses $(JOBS)

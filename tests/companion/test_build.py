@@ -1,105 +1,18 @@
-"""What builds and checks the pages: every check finds what it is there for, and only that."""
+"""Building the pages: launch buttons, the note for Colab, Binder, the Makefile."""
 
 from __future__ import annotations
 
 import html
-import json
 import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from types import SimpleNamespace
 
-import numpy as np
-import pandas as pd
 import pytest
 import yaml
-from helpers import ROOT, script
+from helpers import ROOT
 
-check_book, build_book, recompute, book_extension = map(
-    script, ("check_book", "build_book", "recompute", "book_extension")
-)
-
-GOOD = """<html><head>
-<link rel="stylesheet" href="style.css"><link rel="canonical" href="https://example.org/a.html">
-<script src="code.js"></script></head><body><article>
-<a href="b.html#there">b</a> <a href="#here">here</a> <a href="https://example.org/">outside</a>
-<h1 id="here">A</h1><img src="a.png" alt="a curve that climbs">
-<canvas aria-label="attractor"></canvas></article></body></html>"""
-
-
-@pytest.fixture
-def site(tmp_path):
-    """A sound little book; returns how to change a page of it and what is then found."""
-    (tmp_path / "a.html").write_text(GOOD)
-    (tmp_path / "b.html").write_text('<html><body><p id="there">b</p></body></html>')
-    (tmp_path / "style.css").write_text("/* url(https://x.org/y) */ p { background: url(a.png) }")
-    (tmp_path / "code.js").write_text('const HELP = "https://example.org"; fetch("b.html");')
-    (tmp_path / "a.png").write_bytes(b"png")
-
-    def found(old="", new="", file="a.html"):
-        text = (tmp_path / file).read_text()
-        assert old in text
-        (tmp_path / file).write_text(text.replace(old, new, 1))
-        check_book.soup.cache_clear()
-        check_book.anchors.cache_clear()
-        return check_book.check(tmp_path)
-
-    return found
-
-
-def test_a_sound_book_passes(site):
-    assert site() == []
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new", "expected"),
-    [
-        ("a.html", "b.html#there", "c.html", "leads to no file"),
-        ("a.html", "b.html#there", "b.html#nowhere", "has no anchor 'nowhere'"),
-        ("a.html", "#here", "#gone", "has no anchor 'gone'"),
-        ("a.html", 'href="b.html', 'href="../../b.html', "leads to no file"),
-        ("a.html", 'src="code.js"', 'src="https://cdn.example.org/x.js"', "asks another host"),
-        ("a.html", 'src="code.js"', 'src="//cdn.example.org/x.js"', "asks another host"),
-        ("a.html", 'src="code.js"', 'src="missing.js"', "leads to no file"),
-        ("a.html", 'href="style.css"', 'href="http://x.org/s.css"', "asks another host"),
-        (
-            "a.html",
-            "<article>",
-            '<article style="background:url(https://x.org/i)">',
-            "another host",
-        ),
-        ("a.html", "<article>", '<article><iframe src="https://x.org"></iframe>', "another host"),
-        ("a.html", "<article>", "<article><script>fetch('https://x.org')</script>", "another host"),
-        ("a.html", 'alt="a curve that climbs"', "", "no alternative text"),
-        ("a.html", 'alt="a curve that climbs"', 'alt="a.png"', "no alternative text"),
-        ("a.html", ' aria-label="attractor"', "", "no label on a <canvas>"),
-        ("style.css", "url(a.png)", "url('https://x.org/font.woff')", "asks another host"),
-        ("style.css", "p {", '@import "https://x.org/more.css"; p {', "asks another host"),
-        ("code.js", 'fetch("b.html")', 'import("https://x.org/m.js")', "asks another host"),
-        ("code.js", 'fetch("b.html")', 'new WebSocket("wss://x.org")', "asks another host"),
-    ],
-)
-def test_each_fault_is_found(site, file, old, new, expected):
-    (problem,) = site(old, new, file)
-    assert expected in problem
-
-
-def test_weight_and_downloads_are_checked(site, tmp_path, monkeypatch):
-    (tmp_path / "_sources").mkdir()
-    (tmp_path / "_sources" / "a.ipynb").write_text("{}")
-    (problem,) = site()
-    assert "does not offer its notebook" in problem
-    assert site("#here", "_sources/a.ipynb") == []
-    monkeypatch.setattr(check_book, "LARGEST_PAGE", 100)
-    monkeypatch.setattr(check_book, "LARGEST_BOOK", 100)
-    assert len(site()) == 2
-    assert check_book.check(tmp_path / "_sources") == [
-        "no pages in _sources: build the book first, make html"
-    ]
+from dynamix import cli
+from dynamix.companion import build, sphinx_extension
 
 
 @pytest.mark.parametrize(
@@ -117,9 +30,9 @@ def test_weight_and_downloads_are_checked(site, tmp_path, monkeypatch):
 def test_launch_buttons_lead_to_the_repository_that_is_there(
     named, environment, urls, origin, expected
 ):
-    address = build_book.repository(named, environment, {"urls": urls}, origin)
+    address = build.choose_repository(named, environment, {"urls": urls}, origin)
     assert address == expected
-    settings = build_book.configuration(address)
+    settings = build.configuration(address)
     assert ("launch_buttons" in settings) == (expected is not None)
     if expected:
         assert settings["repository"]["url"] == expected
@@ -141,12 +54,12 @@ def test_a_notebook_that_can_be_launched_says_what_colab_needs(address, source, 
         env=env, config=SimpleNamespace(html_theme_options={"repository_url": address})
     )
     context = {"body": "<h1>A title</h1><p>Text.</p>"}
-    book_extension._note_for_colab(app, page, "page.html", context, None)
+    sphinx_extension._note_for_colab(app, page, "page.html", context, None)
     assert ("launch-note" in context["body"]) == told
     if told:
         assert context["body"].startswith("<h1>A title</h1><details")
         cell = html.unescape(re.search("<pre>(.*)</pre>", context["body"], re.DOTALL).group(1))
-        assert cell == book_extension.colab_cell(address)
+        assert cell == sphinx_extension.colab_cell(address)
         assert address in cell
 
 
@@ -157,195 +70,13 @@ def test_binder_installs_this_library():
     assert "--editable '.[book]'" in (ROOT / "binder" / "postBuild").read_text()
 
 
-def test_every_stored_result_can_be_recomputed_from_its_own_record():
-    stored = {path.stem for path in (ROOT / "results").glob("*.csv")}
-    found = {name: recipe for recipe in recompute.recipes() for name in recipe.names}
-    assert stored <= set(found)
-    for name, recipe in found.items():
-        words = recipe.command
-        assert words[0] in ("dynamix", "python", "make"), recipe
-        if words[0] == "python":
-            assert (ROOT / words[1]).is_file(), recipe
-        if words[:2] == ("dynamix", "benchmark"):
-            assert words[words.index("--output") + 1] == f"results/{name}.csv"
-    assert recompute.missing(("dynamix", "benchmark", "--model", "x.safetensors"), {}) == (
-        "x.safetensors"
-    )
-    assert recompute.missing(("python", "a.py", "--output", "x.safetensors"), {}) is None
-
-
-def test_what_a_training_writes_is_not_what_another_one_writes():
-    written = [
-        recipe.command[recipe.command.index("--output") + 1]
-        for recipe in recompute.recipes()
-        if "--output" in recipe.command
-    ]
-    assert len(written) == len(set(written))
-    assert all(path.startswith(("results/", "runs/")) for path in written)
-
-
-def test_trainings_come_first_and_what_measures_time_last():
-    waves = [recipe.wave for recipe in recompute.recipes()]
-    assert waves == sorted(waves)
-    assert set(waves) == {0, 1, 2}
-    assert {r.name for r in recompute.recipes() if r.wave == 2} == {"bench", "bench_times"}
-
-
-def test_a_training_made_anew_gets_a_record_of_its_own(tmp_path):
-    run, kept = tmp_path / "run", tmp_path / "kept"
-    run.mkdir()
-    kept.mkdir()
-    lines = [{"epoch": 1, "seconds": 1.5}, {"epoch": 2, "seconds": 2.5}]
-    (run / "log.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
-    (run / "config.json").write_text(json.dumps({"training": {"epochs": 2}}))
-    (kept / "provenance.json").write_text(json.dumps({"seconds": 99, "note": "kept", "more": 1}))
-    recipe = recompute.Recipe(("training_x",), ("dynamix", "train", "--epochs", "2"), 99)
-    recompute.keep_training(recipe, run, kept)
-    record = json.loads((kept / "provenance.json").read_text())
-    assert (record["command"], record["seconds"]) == ("dynamix train --epochs 2", 2.5)
-    assert record["settings"] == {"training": {"epochs": 2}}
-    assert record["note"] == "kept"
-    assert "more" not in record
-    assert (kept / "log.jsonl").read_text() == (run / "log.jsonl").read_text()
-
-
-def test_tables_are_compared_number_by_number_and_times_left_out():
-    before = pd.DataFrame(
-        {"system": ["A", "B"], "d_stsp": [1.0, np.nan], "gap": [None, None], "seconds": [1.0, 2.0]}
-    )
-    assert recompute.difference(before, before.assign(seconds=9.0)) == "the same in all 2 rows"
-    rounded = before.assign(d_stsp=before["d_stsp"] * (1 + 1e-12))
-    assert recompute.difference(before, rounded) == "the same in all 2 rows"
-    said = recompute.difference(before, before.assign(d_stsp=[1.5, np.nan], system=["A", "C"]))
-    assert said == "differs: system in 1 of 2 rows; and 1 more columns"
-    said = recompute.difference(before, before.assign(d_stsp=[1.5, np.nan]))
-    assert said == "differs: d_stsp in 1 of 2 rows (median 1 then, 1.5 now)"
-    assert "d_stsp in 1" in recompute.difference(before, before.assign(d_stsp=[1.0, 2.0]))
-    # rows are matched by the labels in front of the first number, where these tell them apart
-    before = pd.DataFrame({"system": ["A", "B"], "d_stsp": [1.0, 2.0]})
-    longer = pd.DataFrame({"system": ["new", "B", "A"], "d_stsp": [9.0, 2.0, 1.0]})
-    assert recompute.difference(before, longer) == "the same in all 2 rows; 1 rows are new"
-    shorter = longer.iloc[:2].assign(d_stsp=3.0)
-    assert recompute.difference(longer, shorter.iloc[1:]) == (
-        "differs: d_stsp in 1 of 1 rows (median 2 then, 3 now); 2 rows are gone and 0 are new"
-    )
-    twice = longer.assign(system="A")
-    assert recompute.difference(before, twice) == "other rows: (2, 2) before, (3, 2) now"
-    assert recompute.difference(before, before[["system"]]).startswith("other columns: (2, 2)")
-    assert recompute.difference(None, before) == "no table to compare"
-
-
-def test_an_interrupted_recomputation_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
-    results = tmp_path / "results"
-    results.mkdir()
-
-    def record(name):
-        return {"command": f"python {name}.py --output results/{name}.csv", "seconds": 1}
-
-    for name, code in (("good", "0"), ("bad", "sys.exit(3)")):
-        (tmp_path / f"{name}.py").write_text(
-            "import sys, pathlib\n"
-            f"table = pathlib.Path('results/{name}.csv')\n"
-            "assert not table.exists(), 'a script that goes on with what is there makes nothing'\n"
-            "table.write_text('x\\n1\\n')\n"
-            f"table.with_suffix('.json').write_text({json.dumps(json.dumps(record(name)))})\n"
-            f"pathlib.Path('{name}.ran').open('a').write('.')\n{code}\n"
-        )
-        (results / f"{name}.csv").write_text("x\n1\n")
-        (results / f"{name}.json").write_text(json.dumps(record(name)))
-    logs = tmp_path / "logs"
-    places = {"ROOT": tmp_path, "RESULTS": results, "RUNS": tmp_path / "runs", "LOGS": logs}
-    places |= {"DONE": logs / "done.jsonl", "AGAIN": results / "made_again.jsonl"}
-    for name, path in places.items():
-        monkeypatch.setattr(recompute, name, path)
-
-    def again(*arguments):
-        monkeypatch.setattr(sys, "argv", ["recompute.py", *arguments])
-        code = recompute.main()
-        told = capsys.readouterr()
-        return (
-            code,
-            told.out + told.err,
-            [len((tmp_path / f"{n}.ran").read_text()) for n in ("good", "bad")],
-        )
-
-    code, told, ran = again()
-    assert (code, ran) == (1, [1, 1])
-    assert "good the same in all 1 rows" in told
-    (line,) = (results / "made_again.jsonl").read_text().splitlines()
-    assert json.loads(line)["result"] == "good"
-    assert json.loads(line)["found"] == "the same in all 1 rows"
-    assert "bad: failed with exit code 3" in told
-    assert (results / "bad.csv").read_text() == "x\n1\n"  # put back
-    assert sorted(path.name for path in logs.glob("*.[cj]s*")) == ["done.jsonl"]
-    code, told, ran = again("--resume", "--jobs", "2")
-    assert (code, ran) == (1, [1, 2])  # what is made stays made, what failed is tried again
-    (tmp_path / "bad.py").write_text((tmp_path / "bad.py").read_text().replace("sys.exit(3)", ""))
-    assert again("--resume")[::2] == (0, [1, 3])
-    assert again("--resume")[::2] == (0, [2, 4])  # nothing was left: the next run begins anew
-    assert again("good")[::2] == (0, [3, 4])
-    # a run that was killed: its old table lies aside, a part of the new one in its place
-    (logs / "done.jsonl").unlink()
-    logs.joinpath("good.csv").write_text("x\n7\n")
-    goes_on = (tmp_path / "good.py").read_text().replace("assert not table", "assert table")
-    (tmp_path / "good.py").write_text(goes_on)
-    code, told, ran = again("--resume", "good")
-    assert code == 0
-    assert "x in 1 of 1 rows (median 7 then, 1 now)" in told
-    with pytest.raises(SystemExit, match="no stored result worse; see --list"):
-        again("worse")
-
-
-_SLOW = """
-import json, pathlib, sys, time
-run, going_on = pathlib.Path("runs/slow"), "--resume" in sys.argv
-assert run.exists() == going_on, "neither a stranger's models nor a loss of one's own"
-table = pathlib.Path("results/slow.csv")
-assert not table.exists()
-run.mkdir(exist_ok=True)
-(run / "half").touch()
-if not going_on:
-    time.sleep(60)
-table.write_text("x\\n1\\n")
-table.with_suffix(".json").write_text(json.dumps(RECORD))
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "kill"])
-def test_a_command_that_was_broken_off_goes_on_from_its_own_checkpoint(tmp_path, number):
-    for folder in ("scripts", "results", "runs/slow"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "runs/slow/of_another_day").touch()
-    shutil.copy(ROOT / "experiments" / "recompute.py", tmp_path / "scripts")
-    record = {"command": "python experiments/slow.py", "seconds": 1}
-    (tmp_path / "experiments/slow.py").write_text(_SLOW.replace("RECORD", repr(record)))
-    (tmp_path / "results/slow.csv").write_text("x\n1\n")
-    (tmp_path / "results/slow.json").write_text(json.dumps(record))
-    words = [sys.executable, "src/dynamix/companion/recompute.py"]
-    given = {"cwd": tmp_path, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(words, start_new_session=True, **given) as process:
-        while not (tmp_path / "runs/slow/half").exists():
-            assert process.poll() is None
-            time.sleep(0.05)
-        if number == signal.SIGINT:  # a terminal sends it to the whole group
-            os.killpg(process.pid, number)
-        else:
-            process.send_signal(number)
-        _, told = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "the same command with --resume goes on" in told
-    assert (tmp_path / "_build/recompute/slow.csv").is_file()  # the old table waits
-    assert not (tmp_path / "results/slow.csv").exists()
-    assert (tmp_path / "runs/slow.before1/of_another_day").is_file()
-    done = subprocess.run([*words, "--resume"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "slow: 0.0 min, slow the same in all 1 rows" in done.stderr
-    assert not list((tmp_path / "_build/recompute").glob("*.begun"))
-
-
 def test_the_makefile_names_every_target_and_script_that_is_there():
     makefile = (ROOT / "Makefile").read_text()
     phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE).group(1).split()
     assert set(phony) == set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     for name in re.findall(r"experiments/(\w+\.py)", makefile):
         assert (ROOT / "experiments" / name).is_file(), name
+    for words in re.findall(r"\$\(BIN\)/dynamix (book [a-z]+)", makefile):
+        with pytest.raises(SystemExit) as caught:
+            cli.main([*words.split(), "--help"])
+        assert caught.value.code == 0

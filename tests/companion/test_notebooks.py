@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamix import InputError
-from dynamix.cli import commands as cli
+from dynamix import cli
 from dynamix.companion import notebooks
 from dynamix.companion import sweep as sweeps
 from dynamix.companion.notebooks import Parameter

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import sys
 
 import nbformat
 import pytest
-from helpers import ROOT, script
+from helpers import ROOT
 
-sys.path.insert(0, str(ROOT / "experiments"))  # where the script finds its neighbour
-run_solutions = script("run_solutions")
+from dynamix import cli
+from dynamix.companion import run, solutions
 
 CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
 TEXT = """\
@@ -101,8 +100,8 @@ def little(path, *cells):
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_every_exercise_of_a_chapter_has_a_solution_that_can_be_run(path):
     notebook = nbformat.read(path, as_version=4)
-    text = run_solutions.text_of(notebook)
-    titles, found = run_solutions.exercises(text), run_solutions.of(notebook)
+    text = solutions.text_of(notebook)
+    titles, found = solutions.exercises(text), solutions.of(notebook)
     assert text.count("{exercise}") == len(titles) >= 3
     assert text.count("{solution}") == len(found)
     assert [solution.label for solution in found] == list(titles)
@@ -114,7 +113,7 @@ def test_every_exercise_of_a_chapter_has_a_solution_that_can_be_run(path):
     # a fence that is not closed would hide the blocks behind it
     fences = text.count("```python")
     assert sum(len(solution.python) for solution in found) == fences
-    copied = run_solutions.with_solutions(notebook)
+    copied = solutions.with_solutions(notebook)
     cells = [cell.source for cell in copied.cells if cell.metadata.get("solution")]
     assert cells == [code.rstrip() for solution in found for code in solution.python]
     kept = [cell.source for cell in copied.cells if cell.cell_type == "code"]
@@ -124,7 +123,7 @@ def test_every_exercise_of_a_chapter_has_a_solution_that_can_be_run(path):
 
 
 def test_solutions_are_told_by_what_they_hold(tmp_path):
-    found = run_solutions.of(nbformat.read(little(tmp_path / "a.ipynb"), as_version=4))
+    found = solutions.of(nbformat.read(little(tmp_path / "a.ipynb"), as_version=4))
     assert [(s.label, s.title, s.kind) for s in found] == [
         ("ex-double", "Doubling", "code"),
         ("ex-nothing", "By nothing", "code"),
@@ -137,13 +136,13 @@ def test_solutions_are_told_by_what_they_hold(tmp_path):
 
 def test_solutions_stand_behind_their_text_and_no_text_is_lost(tmp_path):
     notebook = nbformat.read(little(tmp_path / "a.ipynb"), as_version=4)
-    copied = run_solutions.with_solutions(notebook)
+    copied = solutions.with_solutions(notebook)
     text = "\n\n".join(cell.source for cell in copied.cells if cell.cell_type == "markdown")
     assert text.split() == TEXT.split()
     before = {}
     for above, cell in zip(copied.cells, copied.cells[1:], strict=False):
         before.setdefault(cell.metadata.get("solution"), above.source)
-    assert before["ex-nothing"] == run_solutions.RESTORE
+    assert before["ex-nothing"] == solutions.RESTORE
     assert [cell.cell_type for cell in copied.cells[:4]] == ["code", "markdown", "code", "code"]
     assert copied.cells[1].source.endswith("x\n```\n````")
     nbformat.validate(copied)
@@ -155,10 +154,9 @@ def test_a_failing_solution_is_named_and_the_others_run_on(tmp_path, monkeypatch
     book.mkdir()
     (book / "here.txt").write_text("read")
     little(book / "01_little.ipynb", 'print(open("here.txt").read())')
-    monkeypatch.setattr(run_solutions, "BOOK", book)
-    monkeypatch.setattr(run_solutions, "BUILD", tmp_path / "_build")
-    monkeypatch.setattr(sys, "argv", ["run_solutions.py", "01"])
-    assert run_solutions.main() == 1
+    monkeypatch.setattr(run, "BOOK", book)
+    monkeypatch.setattr(solutions, "BUILD", tmp_path / "_build")
+    assert cli.main(["book", "solutions", "01"]) == 1
     told = capsys.readouterr()
     assert "01_little, ex-double: Doubling\n    twice 42\n    42" in told.out
     # what the first solution bound is gone again
@@ -176,15 +174,14 @@ def test_a_failing_solution_is_named_and_the_others_run_on(tmp_path, monkeypatch
     )
     picture = tmp_path / "_build" / "solutions" / "01_little-ex-picture-1.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
-    monkeypatch.setattr(sys, "argv", ["run_solutions.py", "07"])
-    with pytest.raises(SystemExit, match="no chapter in book/ begins with 07"):
-        run_solutions.main()
+    assert cli.main(["book", "solutions", "07"]) == 2
+    assert "no chapter of the book begins with 07" in capsys.readouterr().err
 
 
 def test_a_chapter_that_fails_itself_is_told_apart(tmp_path):
     path = little(tmp_path / "a.ipynb", "missing")
-    rows = run_solutions.run(path, folder=tmp_path / "out")
+    rows = solutions.run(path, folder=tmp_path / "out")
     assert rows[0].status == "failed"
     assert "NameError" in rows[0].error
     assert [row.status for row in rows[1:]].count("not reached") == 3
-    assert rows[0].solution.title in run_solutions.table(rows)
+    assert rows[0].solution.title in solutions.table(rows)

@@ -1,5 +1,8 @@
-"""The command line. It only translates words into calls of the library."""
+"""The command line, one file per command: it turns words into calls of the library.
 
-from .commands import main
+It knows no default of its own: flags, help and bounds come from :mod:`dynamix.settings`.
+"""
+
+from .parser import main
 
 __all__ = ["main"]

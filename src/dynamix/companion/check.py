@@ -1,48 +1,32 @@
-"""Check the built pages: links, requests, sizes, alternative texts.
+"""Checks of the built pages: links, requests, sizes, alternative texts.
 
-python scripts/check_book.py [_build/html]
-
-Every link and anchor inside resolves, no page asks another host for anything, the whole stays under
-40 MB and a page under 5, every figure says in words what it shows, figures that turn carry points
-that can be read and are small, and every chapter offers its notebook for download.
+Every link and anchor inside the book resolves. No page asks another host for a file. The book is at
+most 40 MB and a page at most 5 MB. Every figure has an alternative text, every figure that turns
+has readable points, and every chapter offers its notebook.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup
 from tqdm import tqdm
 
-BUILT = Path(__file__).parents[3] / "_build" / "html"
 MEGABYTE = 1_000_000
 LARGEST_PAGE, LARGEST_BOOK = 5 * MEGABYTE, 40 * MEGABYTE
 LARGEST_POINTS = MEGABYTE // 10  # of one figure that turns
-DRAWING = "plotly-gl3d.min.js"  # too heavy for a page to load before a reader asks for it
+DRAWING = "plotly-gl3d.min.js"  # too large to load before a reader turns a figure
 
-# attributes through which a page loads something by itself; a plain link does not
-LOADING = {
-    "audio": ("src",),
-    "embed": ("src",),
-    "iframe": ("src",),
-    "image": ("href", "xlink:href"),
-    "img": ("src", "srcset"),
-    "input": ("src",),
-    "link": ("href",),
-    "object": ("data",),
-    "script": ("src",),
-    "source": ("src", "srcset"),
-    "track": ("src",),
-    "use": ("href", "xlink:href"),
-    "video": ("src", "poster"),
-}
+# attributes from which a page loads a file by itself; a plain link does not
+LOADING = {"audio": ("src",), "embed": ("src",), "iframe": ("src",), "input": ("src",)}
+LOADING |= {"image": ("href", "xlink:href"), "img": ("src", "srcset"), "link": ("href",)}
+LOADING |= {"object": ("data",), "script": ("src",), "source": ("src", "srcset")}
+LOADING |= {"track": ("src",), "use": ("href", "xlink:href"), "video": ("src", "poster")}
 # relations of <link> that only name another page
 NAMING = {"alternate", "author", "canonical", "help", "index", "license", "next", "prev", "search"}
 CSS_URL = re.compile(r"url\(\s*['\"]?([^'\")]+)['\"]?\s*\)|@import\s+['\"]([^'\"]+)['\"]")
@@ -52,6 +36,34 @@ JS_REQUEST = re.compile(
     r"""(?:fetch\(|import\(|importScripts\(|import\s+|from\s+|\.open\(\s*['"]GET['"]\s*,|"""
     r"""\.src\s*=|\bnew\s+(?:Worker|WebSocket|EventSource)\()\s*['"`]((?:https?:|wss?:)?//[^'"`]+)"""
 )
+
+
+def check(root: Path) -> list[str]:
+    """Everything that is wrong with a built book, one sentence per problem."""
+    root = root.resolve()
+    # the theme leaves templates of its own among its assets
+    pages = sorted(p for p in root.rglob("*.html") if not p.name.endswith("webpack-macros.html"))
+    if not pages:
+        return [f"no pages in {root.name}: build the book first, make html"]
+    soup.cache_clear()
+    anchors.cache_clear()
+    found = []
+    for path in tqdm(pages, desc="checking pages", unit="page", disable=None):
+        problems = [*_links(path, root), *_requests(path, root), *_alternatives(path)]
+        problems += [*_turnable(path, root), *_download(path, root), *_weight(path, root)]
+        name = path.relative_to(root).as_posix()
+        found += [f"{name}: {problem}" for problem in dict.fromkeys(problems)]
+    for suffix, requests in ((".css", css_loads), (".js", JS_REQUEST.findall)):
+        for path in sorted(root.rglob(f"*{suffix}")):
+            found += [
+                f"{path.relative_to(root)}: asks another host for {address[:100]!r}"
+                for address in requests(path.read_text(encoding="utf-8"))
+                if outside(address)
+            ]
+    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+    if size > LARGEST_BOOK:
+        found.append(f"the book has {size / MEGABYTE:.1f} MB, more than 40")
+    return found
 
 
 def outside(address: str) -> bool:
@@ -68,13 +80,13 @@ def soup(path: Path) -> BeautifulSoup:
 
 @cache
 def anchors(path: Path) -> set[str]:
-    """Everything in a page that a link can point at."""
+    """All targets of links in a page."""
     tags = soup(path).find_all(True)
     return {str(tag[key]) for tag in tags for key in ("id", "name") if tag.get(key)}
 
 
-def loads(page: BeautifulSoup) -> Iterator[str]:
-    """Addresses that a page asks for by itself."""
+def _loads(page: BeautifulSoup) -> Iterator[str]:
+    """Addresses that a page loads by itself."""
     for tag in page.find_all(list(LOADING)):
         if tag.name == "link" and set(tag.get("rel") or []) <= NAMING:
             continue
@@ -92,74 +104,62 @@ def loads(page: BeautifulSoup) -> Iterator[str]:
         yield from JS_REQUEST.findall(tag.get_text())
 
 
-def css_loads(text: str) -> Iterator[str]:
+def css_loads(text: str) -> list[str]:
     """Addresses in a style sheet."""
-    for groups in CSS_URL.findall(CSS_COMMENT.sub("", text)):
-        yield next(filter(None, groups))
+    return [one or other for one, other in CSS_URL.findall(CSS_COMMENT.sub("", text))]
 
 
-def check_links(path: Path, root: Path) -> Iterator[str]:
+def _links(path: Path, root: Path) -> Iterator[str]:
     """Links of a page that lead nowhere inside the book."""
     for tag in soup(path).find_all(["a", "area"], href=True):
         address = str(tag["href"])
-        if outside(address) or address.startswith(("mailto:", "javascript:", "data:")):
-            continue
-        if (problem := unresolved(address, path, root)) is not None:
-            yield problem
+        if not outside(address) and not address.startswith(("mailto:", "javascript:", "data:")):
+            yield from _unresolved(address, path, root)
 
 
-def unresolved(address: str, path: Path, root: Path) -> str | None:
-    """Why an address inside the book does not resolve; None if it does."""
+def _unresolved(address: str, path: Path, root: Path) -> Iterator[str]:
+    """Why an address inside the book does not resolve."""
     parts = urlsplit(address)
     target = path if not parts.path else (path.parent / unquote(parts.path)).resolve()
     if target.is_dir():
         target /= "index.html"
-    if not target.is_relative_to(root) or not target.is_file():
-        return f"{address!r} leads to no file of the book"
     fragment = unquote(parts.fragment)
-    if fragment and target.suffix == ".html" and fragment not in {"", "top", *anchors(target)}:
-        return f"{address!r}: {target.name} has no anchor {fragment!r}"
-    return None
+    if not target.is_relative_to(root) or not target.is_file():
+        yield f"{address!r} leads to no file of the book"
+    elif target.suffix == ".html" and fragment not in {"", "top", *anchors(target)}:
+        yield f"{address!r}: {target.name} has no anchor {fragment!r}"
 
 
-def check_requests(path: Path, root: Path) -> Iterator[str]:
-    """What a page loads from another host, or from a file that is not there."""
-    for address in loads(soup(path)):
-        if address.startswith(("data:", "blob:", "#", "about:")):
-            continue
+def _requests(path: Path, root: Path) -> Iterator[str]:
+    """Files that a page loads from another host, or that do not exist."""
+    for address in _loads(soup(path)):
         if outside(address):
             yield f"asks another host for {address[:100]!r}"
-        elif (problem := unresolved(address, path, root)) is not None:
-            yield problem
+        elif not address.startswith(("data:", "blob:", "#", "about:")):
+            yield from _unresolved(address, path, root)
 
 
-def check_alternatives(path: Path) -> Iterator[str]:
-    """Figures that say nothing to a reader who cannot see them."""
+def _alternatives(path: Path) -> Iterator[str]:
+    """Figures without a text for a reader who cannot see them."""
     page = soup(path)
     for image in page.find_all("img"):
         text, source = str(image.get("alt") or "").strip(), str(image.get("src") or "")
         if not text or text.split("/")[-1] == unquote(source).split("/")[-1]:
             yield f"no alternative text on {source[:80]!r}"
     for drawing in page.select("article canvas, article svg[role=img], article .plotly-graph-div"):
-        if not _named(drawing):
+        around = (drawing, *drawing.parents)
+        if not any(tag.get("aria-label") or tag.get("aria-labelledby") for tag in around):
             yield f"no label on a <{drawing.name}> with id {drawing.get('id')!r}"
 
 
-def _named(tag: Tag) -> bool:
-    """Whether a drawing, or something around it, has a label."""
-    return any(
-        step.get("aria-label") or step.get("aria-labelledby") for step in (tag, *tag.parents)
-    )
-
-
-def check_turnable(path: Path, root: Path) -> Iterator[str]:
+def _turnable(path: Path, root: Path) -> Iterator[str]:
     """Figures that turn without a picture, or without points that a script can read."""
     page = soup(path)
     figures = page.select(".dynamix-turnable")
     if figures and not list(root.rglob(DRAWING)):
         yield f"has a figure that turns, but {DRAWING} is not among the book's files"
     if any(DRAWING in str(script["src"]) for script in page.find_all("script", src=True)):
-        yield f"loads {DRAWING} before anybody turns a figure"
+        yield f"loads {DRAWING} before a reader turns a figure"
     for figure in figures:
         data = figure.find("script", type="application/json")
         if figure.find("img") is None or data is None:
@@ -174,51 +174,19 @@ def check_turnable(path: Path, root: Path) -> Iterator[str]:
         if not traces or any(len(found) > 1 or 0 in found for found in lengths):
             yield "a figure that turns has coordinates missing"
         if (size := len(data.get_text())) > LARGEST_POINTS:
-            yield f"the points of a figure that turns weigh {size / 1000:.0f} kB, more than 100"
+            yield f"the points of a figure that turns have {size / 1000:.0f} kB, more than 100"
 
 
-def check_download(path: Path, root: Path) -> Iterator[str]:
+def _download(path: Path, root: Path) -> Iterator[str]:
     """A chapter's page without its notebook."""
-    if (root / "_sources" / f"{path.stem}.ipynb").is_file():
+    if path.parent == root and (root / "_sources" / f"{path.stem}.ipynb").is_file():
         links = [str(tag["href"]) for tag in soup(path).find_all("a", href=True)]
         if not any(link.endswith(f"{path.stem}.ipynb") for link in links):
             yield "does not offer its notebook for download"
 
 
-def check(root: Path) -> list[str]:
-    """Everything that is wrong with a built book, a sentence each."""
-    root = root.resolve()
-    # the theme leaves templates of its own among its assets
-    pages = sorted(p for p in root.rglob("*.html") if not p.name.endswith("webpack-macros.html"))
-    if not pages:
-        return [f"no pages in {root.name}: build the book first, make html"]
-    found = []
-    for path in tqdm(pages, desc="checking pages", unit="page", disable=None):
-        problems = [
-            *check_links(path, root),
-            *check_requests(path, root),
-            *check_alternatives(path),
-            *check_turnable(path, root),
-            *(check_download(path, root) if path.parent == root else ()),
-        ]
-        name = path.relative_to(root).as_posix()
-        found += [f"{name}: {problem}" for problem in dict.fromkeys(problems)]
-        found += [f"{name}: {weight}" for weight in _too_heavy(path, root)]
-    for path in sorted(root.rglob("*.css")):
-        for address in css_loads(path.read_text(encoding="utf-8")):
-            if outside(address):
-                found.append(f"{path.relative_to(root)}: asks another host for {address[:100]!r}")
-    for path in sorted(root.rglob("*.js")):
-        for address in JS_REQUEST.findall(path.read_text(encoding="utf-8")):
-            found.append(f"{path.relative_to(root)}: asks another host for {address[:100]!r}")
-    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
-    if size > LARGEST_BOOK:
-        found.append(f"the book weighs {size / MEGABYTE:.1f} MB, more than 40")
-    return found
-
-
-def _too_heavy(path: Path, root: Path) -> Iterator[str]:
-    """A page with its own images that is too much to load."""
+def _weight(path: Path, root: Path) -> Iterator[str]:
+    """A page that is, with its own images, too large to load."""
     own = {path}
     for image in soup(path).find_all("img", src=True):
         source = str(image["src"])
@@ -226,20 +194,4 @@ def _too_heavy(path: Path, root: Path) -> Iterator[str]:
             own.add((path.parent / unquote(urlsplit(source).path)).resolve())
     size = sum(file.stat().st_size for file in own if file.is_file())
     if size > LARGEST_PAGE:
-        yield f"weighs {size / MEGABYTE:.1f} MB with its images, more than 5"
-
-
-def main() -> int:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description="Check the built pages.")
-    parser.add_argument("folder", nargs="?", type=Path, default=BUILT)
-    found = check(parser.parse_args().folder)
-    for problem in found:
-        print(problem, file=sys.stderr)
-    if not found:
-        print("pages checked: links, requests, sizes, alternative texts")
-    return int(bool(found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        yield f"has {size / MEGABYTE:.1f} MB with its images, more than 5"

@@ -1,4 +1,4 @@
-"""Papermill's engine with two additions: it tells of every cell, and of the files opened."""
+"""Papermill's engine with two additions: it reports every cell, and the files that were opened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from papermill.engines import NBClientEngine, papermill_engines
 
 _NAME = "dynamix"
 _STAMPS = "__import__('dynamix.companion.stamps', fromlist=['stamps'])"
-_SECONDS = 120.0  # for the kernel to answer a question of ours
+# a busy machine or an empty cache makes the kernels log it, which no page should show
+_QUIET = "__import__('logging').getLogger('dynamix.engine.runtime').setLevel('ERROR')"
 
 
 def register() -> str:
@@ -24,34 +25,24 @@ def register() -> str:
 
 
 class _Client(PapermillNotebookClient):
-    """Runs a line of ours before the first cell and one after the last, leaving no trace."""
-
-    def watch(self, root: str | None, opened: list[str]) -> None:
-        self._root, self._found = root, opened
+    """Runs code before the first cell and after the last cell, which leaves no trace."""
 
     def papermill_execute_cells(self) -> None:
-        # a busy machine or an empty cache makes the kernels say so, which no page should show
-        self._quietly("__import__('logging').getLogger('dynamix.engine.runtime').setLevel('ERROR')")
-        if self._root is None:
+        self._silently(_QUIET)
+        if self.root is None:
             super().papermill_execute_cells()
             return
-        self._quietly(f"{_STAMPS}.watch({self._root!r})")
+        self._silently(f"{_STAMPS}.watch({self.root!r})")
         super().papermill_execute_cells()
         with tempfile.TemporaryDirectory() as folder:
             answer = Path(folder) / "opened.json"
-            self._quietly(f"{_STAMPS}.tell({self._root!r}, {str(answer)!r})")
+            self._silently(f"{_STAMPS}.tell({self.root!r}, {str(answer)!r})")
             if answer.is_file():
-                self._found += json.loads(answer.read_text(encoding="utf-8"))
+                self.opened += json.loads(answer.read_text(encoding="utf-8"))
 
-    def _quietly(self, code: str) -> None:
-        run_sync(self.kc.execute_interactive)(
-            code,
-            silent=True,
-            store_history=False,
-            allow_stdin=False,
-            stop_on_error=False,
-            timeout=_SECONDS,
-        )
+    def _silently(self, code: str) -> None:
+        options = {"silent": True, "store_history": False, "stop_on_error": False}
+        run_sync(self.kc.execute_interactive)(code, allow_stdin=False, timeout=120.0, **options)
 
 
 class Engine(NBClientEngine):
@@ -69,20 +60,20 @@ class Engine(NBClientEngine):
         start_timeout: int = 60,
         **_: Any,
     ) -> None:
-        """Execute the notebook; ``step`` hears of every cell, ``opened`` is filled at the end."""
+        """Execute the notebook; ``step`` gets every cell, ``opened`` is filled at the end."""
         cells = nb_man.nb.cells
         headings = _headings(cells)
-        start, complete = nb_man.cell_start, nb_man.cell_complete
+        start = nb_man.cell_start
 
         def cell_start(cell: Any, cell_index: int | None = None, **given: Any) -> None:
             step((cell_index or 0) + 1, len(cells), headings[cell_index or 0])
             start(cell, cell_index, **given)
 
-        nb_man.cell_start, nb_man.cell_complete = cell_start, complete
+        nb_man.cell_start = cell_start
         client = _Client(
             nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=start_timeout
         )
-        client.watch(root, opened)
+        client.root, client.opened = root, opened
         client.execute()
 
 
@@ -91,8 +82,7 @@ def _headings(cells: Any) -> list[str]:
     found, current = [], ""
     for cell in cells:
         if cell.cell_type == "markdown":
-            for line in cell.source.splitlines():
-                if line.startswith("#"):
-                    current = line.lstrip("# ").strip()
+            lines = [line for line in cell.source.splitlines() if line.startswith("#")]
+            current = lines[-1].lstrip("# ").strip() if lines else current
         found.append(current)
     return found

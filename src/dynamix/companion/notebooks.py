@@ -1,8 +1,7 @@
-"""Running the book's notebooks with papermill, and keeping them clean.
+"""Running notebooks with papermill, and keeping the committed ones clean.
 
-A committed notebook carries the outputs of its default parameters. Running it again gives the same
-file byte for byte: papermill's timings, cell ids and machine paths are dropped. What it was made
-from stands in its stamp (:mod:`dynamix.companion.stamps`), what it found in its records (:func:`record`).
+Running a notebook again gives the same file byte for byte: papermill's timings, cell ids and paths
+of the machine are removed.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import math
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,87 +21,48 @@ from ..errors import InputError, one_of
 from . import stamps
 
 _KERNEL = "python3"
-_PATHS = re.compile(r"/home/|/Users/|[A-Z]:\\\\")  # beside those of the machine at hand
+_PATHS = re.compile(r"/home/|/Users/|[A-Z]:\\\\")
 _ENCODED = re.compile(r"(?<=;base64,)[A-Za-z0-9+/=]+")
 _PICTURES = re.compile(r"<img\b[^>]*>")
 _NAMED = re.compile(r"""\balt=(?:"\s*[^\s"]|'\s*[^\s'])""")
-_KINDS = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
-_MIME = "application/papermill.record/"  # what the book's pages know how to leave out, or to glue
+_KINDS: dict[str, Any] = {"str": str, "bool": bool, "list": list | tuple, "tuple": list | tuple}
+_KINDS |= {"int": int, "float": int | float, "dict": dict, "None": type(None)}
+_MIME = "application/papermill.record/"  # the book's pages leave this type out, or glue it
 
 Progress = Callable[[int, int, str], None]
 
 
 class NotebookError(RuntimeError):
-    """A cell failed. Says in which chapter and cell, and where what ran is kept.
-
-    Examples
-    --------
-    >>> import nbformat
-    >>> from nbformat import v4 as nb
-    >>> notebook = nb.new_notebook(cells=[nb.new_code_cell("1 / 0")])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     nbformat.write(clean(notebook), f"{folder}/a.ipynb")
-    ...     try:
-    ...         run(f"{folder}/a.ipynb", f"{folder}/ran.ipynb")
-    ...     except NotebookError as error:
-    ...         print(str(error).split(", section")[0])
-    chapter 'a' (a.ipynb) failed in cell 1 of the notebook
-    """
+    """A cell failed; the message names chapter, section and cell, and where the outputs are."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of a notebook's parameters cell.
-
-    Fields: its ``name``, its ``default``, and its ``annotation`` if it has one.
-
-    Examples
-    --------
-    >>> context = Parameter("context_length", 512)
-    >>> context.accepts(1000), context.accepts("1000"), context.parse("1000")
-    (True, False, 1000)
-    """
+    """One line of a notebook's parameters cell."""
 
     name: str
     default: Any
     annotation: str | None = None
 
     def accepts(self, value: Any) -> bool:
-        """Whether ``value`` is of the default's type, or of one that the annotation names.
+        """Whether ``value`` has the default's type, or one that the annotation names.
 
-        An integer will do for a float, a list for a tuple; anything for a default of None without
-        an annotation.
-
-        Examples
-        --------
-        >>> Parameter("names", ("Lorenz",)).accepts(["Chua"]), Parameter("n", 3).accepts(2.5)
-        (True, False)
-        >>> Parameter("column", None, "str | None").accepts(3)
-        False
+        An integer is a float, a list is a tuple. A default of None without an annotation accepts
+        everything.
         """
         if self.annotation is not None:
             names = [name.split("[")[0].strip() for name in self.annotation.split("|")]
-            if set(names) <= {*_KINDS, "tuple", "None"}:
+            if set(names) <= set(_KINDS):
                 return any(_is(value, name) for name in names)
         return self.default is None or _alike(value, self.default)
 
     def describe(self) -> str:
-        """The type and an example, for messages.
-
-        Examples
-        --------
-        >>> Parameter("horizon", 500).describe()
-        'int, such as 500'
-        """
+        """The type and an example, for messages."""
         return f"{self.annotation or type(self.default).__name__}, such as {self.default!r}"
 
     def parse(self, text: str) -> Any:
-        """A value from a command line's ``text``: by the default's type, tuples split at commas.
+        """A value from the command line; text that is no value stays text.
 
-        What cannot be read as a value stays text, which :meth:`accepts` then refuses.
-
-        Examples
-        --------
         >>> Parameter("systems", ("Lorenz",)).parse("Chua,Rossler"), Parameter("n", 3).parse("12")
         (('Chua', 'Rossler'), 12)
         """
@@ -120,15 +80,8 @@ class Parameter:
 
 
 def _is(value: Any, name: str) -> bool:
-    if name == "None":
-        return value is None
-    if name in ("list", "tuple"):
-        return isinstance(value, list | tuple)
-    if name == "float":
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if name == "int":
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, _KINDS[name])
+    truth_value = isinstance(value, bool) and name in ("int", "float")
+    return isinstance(value, _KINDS[name]) and not truth_value
 
 
 def _alike(value: Any, default: Any) -> bool:
@@ -140,106 +93,37 @@ def _alike(value: Any, default: Any) -> bool:
 
 
 def parameters(path: str | Path) -> dict[str, Parameter]:
-    """A notebook's parameters by name, in the order of its cell tagged ``parameters``.
-
-    Read from the cell's syntax tree: papermill's own inspection keeps the defaults as text. Nothing
-    is run. ``path`` is the notebook's file.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, it is no notebook, its cell of parameters is no plain Python, or a
-        default is not a plain value.
-
-    Examples
-    --------
-    >>> import nbformat
-    >>> from nbformat import v4 as nb
-    >>> cell = nb.new_code_cell("system = 'Chua'; n: int = 9", metadata={"tags": ["parameters"]})
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     nbformat.write(nb.new_notebook(cells=[cell]), f"{folder}/a.ipynb")
-    ...     found = parameters(f"{folder}/a.ipynb")
-    >>> found["system"].default, found["n"]
-    ('Chua', Parameter(name='n', default=9, annotation='int'))
-    """
-    found = {}
-    for cell in _read(path).cells:
+    """A notebook's parameters by name, from its cell tagged ``parameters``; nothing is run."""
+    found, name = {}, Path(path).name
+    for cell in read(path).cells:
         if cell.cell_type != "code" or "parameters" not in cell.metadata.get("tags", []):
             continue
         try:
             statements = ast.parse(cell.source).body
         except SyntaxError as error:
-            raise InputError(
-                f"{Path(path).name}: its cell of parameters is no plain Python: {error}."
-            ) from error
+            raise InputError(f"{name}: its parameters cell is no plain Python: {error}.") from error
         for statement in statements:
-            if isinstance(statement, ast.Assign):
-                target, annotation = statement.targets[0], None
-            elif isinstance(statement, ast.AnnAssign):
-                target, annotation = statement.target, ast.unparse(statement.annotation)
-            else:
+            if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
                 continue
-            if isinstance(target, ast.Name) and statement.value is not None:
+            annotated = isinstance(statement, ast.AnnAssign)
+            target = statement.target if annotated else statement.targets[0]
+            annotation = ast.unparse(statement.annotation) if annotated else None
+            if isinstance(target, ast.Name):
                 try:
                     default = ast.literal_eval(statement.value)
                 except ValueError as error:
                     raise InputError(
-                        f"{Path(path).name}: the default of {target.id!r} must be a plain value, "
-                        f"found {ast.unparse(statement.value)}."
+                        f"{name}: the default of {target.id!r} must be a plain value, found "
+                        f"{ast.unparse(statement.value)}."
                     ) from error
                 found[target.id] = Parameter(target.id, default, annotation)
     return found
 
 
-def count_cells(path: str | Path) -> int:
-    """How many cells the notebook at ``path`` has, text included.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is no notebook.
-
-    Examples
-    --------
-    >>> import nbformat
-    >>> from nbformat import v4 as nb
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     cells = [nb.new_markdown_cell("# Title"), nb.new_code_cell("1 + 1")]
-    ...     nbformat.write(nb.new_notebook(cells=cells), f"{folder}/a.ipynb")
-    ...     count_cells(f"{folder}/a.ipynb")
-    2
-    """
-    return len(_read(path).cells)
-
-
 def check(path: str | Path, values: Mapping[str, Any]) -> None:
-    """Raise unless the notebook has every parameter named, and each value is of its type.
+    """Raise unless the notebook has every named parameter, and each value has its type.
 
-    Papermill itself would accept an unknown name and change nothing.
-
-    Parameters
-    ----------
-    path
-        The notebook.
-    values
-        Values by the parameters' names.
-
-    Raises
-    ------
-    InputError
-        Naming the parameter, what was expected and what was found; or if the file is no notebook.
-
-    Examples
-    --------
-    >>> import nbformat
-    >>> from nbformat import v4 as nb
-    >>> cell = nb.new_code_cell("n = 9", metadata={"tags": ["parameters"]})
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     nbformat.write(nb.new_notebook(cells=[cell]), f"{folder}/a.ipynb")
-    ...     check(f"{folder}/a.ipynb", {"n": 2.5})
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: parameter 'n' of a.ipynb must be int, such as 9; found 2.5 (float).
+    Papermill itself accepts an unknown name and changes nothing.
     """
     known = parameters(path)
     for name, value in values.items():
@@ -259,61 +143,27 @@ def run(
     progress: Progress | None = None,
     cwd: str | Path | None = None,
 ) -> Path:
-    """Execute a notebook with papermill from its own folder and write the cleaned result.
+    """Execute a notebook with papermill and write the cleaned result to ``output``.
 
-    Parameters
-    ----------
-    path
-        The notebook.
-    output
-        Where the result goes; on failure it holds what ran, with the error in place. Its folder is
-        made.
-    values
-        Parameters that differ from their defaults.
-    progress
-        Called after each cell with the number done, the number of all, and the section's heading.
-    cwd
-        Another folder to run in, for a copy that lies elsewhere than its notebook.
-
-    Returns
-    -------
-    The path of the result. It is stamped (:mod:`dynamix.companion.stamps`) if it ran within the project on
-    all defaults.
-
-    Raises
-    ------
-    InputError
-        If the file is no notebook, a parameter unknown or a value of the wrong type.
-    NotebookError
-        If a cell fails or the kernel dies.
-
-    Examples
-    --------
-    >>> import nbformat
-    >>> from nbformat import v4 as nb
-    >>> defaults = nb.new_code_cell("x = 1", metadata={"tags": ["parameters"]})
-    >>> notebook = clean(nb.new_notebook(cells=[defaults, nb.new_code_cell("1 / x")]))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     nbformat.write(notebook, f"{folder}/a.ipynb")
-    ...     result = run(f"{folder}/a.ipynb", f"{folder}/ran.ipynb", values={"x": 4})
-    ...     ran = nbformat.read(result, as_version=4)
-    >>> ran.cells[-1].outputs[0].data["text/plain"]
-    '0.25'
+    It runs in its own folder, or in ``cwd``. ``progress`` is called before each cell with the
+    cell's number, the number of cells and the section's heading. A result within the project on
+    all defaults gets a stamp. Raises :class:`NotebookError` if a cell fails or the kernel dies;
+    then ``output`` holds what ran, with the error in place.
     """
     import papermill as pm
     from nbclient.exceptions import DeadKernelError
 
-    from . import engine as notebook_engine
+    from . import engine
 
     path, output, values = Path(path), Path(output), dict(values or {})
     check(path, values)
     root = stamps.project(path)
-    place = {"cell": 0, "section": ""}
+    place: dict[str, Any] = {"cell": 0, "section": ""}
 
-    def step(done: int, total: int, section: str) -> None:
-        place.update(cell=done, section=section)
+    def step(cell: int, total: int, section: str) -> None:
+        place.update(cell=cell, section=section)
         if progress is not None:
-            progress(done, total, section)
+            progress(cell, total, section)
 
     output.parent.mkdir(parents=True, exist_ok=True)
     opened: list[str] = []
@@ -323,9 +173,9 @@ def run(
             str(output),
             # papermill writes a tuple as a string
             parameters={k: list(v) if isinstance(v, tuple) else v for k, v in values.items()},
-            engine_name=notebook_engine.register(),
+            engine_name=engine.register(),
             kernel_name=_KERNEL,
-            language="python",  # a notebook need not say
+            language="python",
             cwd=str(path.parent if cwd is None else cwd),
             progress_bar=False,
             log_output=False,
@@ -334,39 +184,22 @@ def run(
             opened=opened,
         )
     except (pm.PapermillExecutionError, DeadKernelError) as error:
-        why = (
-            "the kernel died"
-            if isinstance(error, DeadKernelError)
-            else f"{error.ename}: {error.evalue}"
-        )
+        dead = isinstance(error, DeadKernelError)
+        why = "the kernel died" if dead else f"{error.ename}: {error.evalue}"
         raise NotebookError(
             f"chapter {_title(path)!r} ({path.name}) failed in cell {place['cell']} of the "
-            f"notebook, section {place['section']!r}: {why}\nWhat ran until there is kept in "
-            f"{output}"
+            f"notebook, section {place['section']!r}: {why}\nThe outputs until then are in {output}"
         ) from error
-    notebook = clean(_read(output))
+    notebook = clean(read(output))
     if root is not None and not values:
-        notebook.metadata[stamps.PACKAGE] = {
-            "stamp": stamps.make(notebook, root=root, files=opened)
-        }
-    _write(notebook, output)
+        stamp = stamps.make(notebook, root=root, files=opened)
+        notebook.metadata[stamps.PACKAGE] = {"stamp": stamp}
+    write(notebook, output)
     return output
 
 
 def clean(notebook: Any) -> Any:
-    """Drop what differs between two runs: timings, run-dependent ids, the language's version.
-
-    ``notebook`` is a notebook of nbformat, which is changed and returned.
-
-    Examples
-    --------
-    >>> import nbformat
-    >>> from nbformat import v4 as nb
-    >>> cell = nb.new_code_cell("1 + 1", metadata={"papermill": {"duration": 0.1}})
-    >>> cleaned = clean(nb.new_notebook(cells=[cell], metadata={"papermill": {"duration": 0.2}}))
-    >>> sorted(cleaned.metadata), cleaned.cells[0].id, cleaned.cells[0].metadata
-    (['kernelspec', 'language_info'], 'cell-000', {})
-    """
+    """Remove what differs between two runs: timings, random ids, the version of Python."""
     notebook.metadata = type(notebook.metadata)(
         kernelspec={"display_name": "Python 3", "language": "python", "name": _KERNEL},
         language_info={"name": "python"},
@@ -379,15 +212,15 @@ def clean(notebook: Any) -> Any:
 
 
 def record(name: str, value: Any) -> None:
-    """Keep a number under a name in the running notebook, for sweeps and for the book's text.
+    """Store a number under a name in the running notebook, for sweeps and for the book's text.
 
-    It is stored in the cell's output, invisibly; ``dynamix sweep`` collects it into a table, and a
-    page can show it by ``{glue:text}``. Outside of a notebook nothing happens.
+    The cell's output holds it, invisibly. ``dynamix sweep`` collects the records into a table, and
+    a page can show one by ``{glue:text}``. Outside of a notebook the call has no effect.
 
     Parameters
     ----------
     name
-        What it is kept under; a later value of the same name replaces an earlier one.
+        Its name; a later value of the same name replaces an earlier one.
     value
         A number (also of NumPy, pandas, torch), a text, a truth value or None.
 
@@ -402,23 +235,22 @@ def record(name: str, value: Any) -> None:
     >>> record("errors", [1.5, 2.5])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    dynamix.errors.InputError: record('errors', ...) keeps one number or text, found list. Record...
+    dynamix.errors.InputError: record('errors', ...) takes one number or text, found list. Record...
     """
     if hasattr(value, "item") and getattr(value, "size", 1) == 1:
         value = value.item()  # of NumPy, pandas, torch
     if not isinstance(value, str | bool | int | float | None):
         raise InputError(
-            f"record({name!r}, ...) keeps one number or text, found {type(value).__name__}. Record "
-            "its parts under a name each."
+            f"record({name!r}, ...) takes one number or text, found {type(value).__name__}. Record "
+            "its parts under one name each."
         )
-    if "IPython" not in sys.modules:  # nor is it installed with the library alone
+    if "IPython" not in sys.modules:  # the library alone does not install it
         return
     from IPython.core.getipython import get_ipython
     from IPython.display import display
 
     if get_ipython() is None:
         return
-
     finite = not isinstance(value, float) or math.isfinite(value)
     display(
         {f"{_MIME}text/plain": repr(value)},
@@ -431,147 +263,82 @@ def record(name: str, value: Any) -> None:
 
 
 def recorded(path: str | Path) -> dict[str, Any]:
-    """What a notebook kept by :func:`record`, by name; the last value where a name came twice.
-
-    Infinite values and NaN come back as such. ``path`` is a notebook that has run.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is no notebook.
-
-    Examples
-    --------
-    >>> import nbformat
-    >>> from nbformat import v4 as nb
-    >>> kept = nb.new_output("display_data", metadata={"dynamix": {"record": "mase", "value": 0.5}})
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     cell = nb.new_code_cell("record('mase', 0.5)", outputs=[kept])
-    ...     nbformat.write(nb.new_notebook(cells=[cell]), f"{folder}/a.ipynb")
-    ...     recorded(f"{folder}/a.ipynb")
-    {'mase': 0.5}
-    """
+    """What a notebook stored by :func:`record`, by name; the last value of each name."""
     found = {}
-    for cell in _read(path).cells:
+    for cell in read(path).cells:
         for output in cell.get("outputs", []):
-            kept = output.get("metadata", {}).get(stamps.PACKAGE)
-            if kept:
+            if kept := output.get("metadata", {}).get(stamps.PACKAGE):
                 value = kept["value"]
                 found[kept["record"]] = float(value) if value in ("nan", "inf", "-inf") else value
     return found
 
 
 def stale(path: str | Path) -> list[str]:
-    """Why a committed notebook's outputs are stale, a sentence each, with the command that helps.
-
-    None for a fresh one, or outside of the project. ``path`` is the notebook's file;
-    :func:`dynamix.companion.stamps.reasons` compares it with its stamp.
-
-    Raises
-    ------
-    InputError
-        If there is no such file in the project, or it is no notebook.
-
-    Examples
-    --------
-    >>> import nbformat
-    >>> from nbformat import v4 as nb
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     source = Path(folder) / "src" / "dynamix"  # what makes a folder the project
-    ...     source.mkdir(parents=True)
-    ...     (source / "__init__.py").touch()
-    ...     nbformat.write(nb.new_notebook(), f"{folder}/a.ipynb")
-    ...     stale(f"{folder}/a.ipynb")
-    ['a.ipynb is stale: it has no stamp. Run: dynamix book run a']
-    """
+    """Why a committed notebook's outputs are stale, with the command that helps; else empty."""
     path = Path(path)
     root = stamps.project(path)
-    if root is None:
-        return []
-    found = stamps.reasons(_read(path), root=root)
-    remedy = f"dynamix book run {path.stem}"
-    return [f"{path.name} is stale: {reason}. Run: {remedy}" for reason in found]
+    found = [] if root is None else stamps.reasons(read(path), root=root)
+    return [
+        f"{path.name} is stale: {reason}. Run: dynamix book run {path.stem}" for reason in found
+    ]
 
 
 def problems(path: str | Path) -> list[str]:
-    """What is wrong with a committed notebook, a sentence each; none for a clean one.
-
-    Looked for: one cell tagged ``parameters``, cells run once from top to bottom, no error, no
-    warning, nothing on standard error, no path of the machine, an alternative text for every
-    figure. ``path`` is the notebook's file.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is no notebook.
-
-    Examples
-    --------
-    >>> import nbformat
-    >>> from nbformat import v4 as nb
-    >>> cell = nb.new_code_cell("steps = 9", metadata={"tags": ["parameters"]})
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     nbformat.write(nb.new_notebook(cells=[cell]), f"{folder}/a.ipynb")  # it has not run
-    ...     problems(f"{folder}/a.ipynb")
-    ['a.ipynb: execution counts are [None]: run it once from top to bottom']
-    """
+    """What is wrong with a committed notebook, one sentence per problem; empty for a clean one."""
     path = Path(path)
-    notebook = _read(path)
-    here = (str(Path.home()), tempfile.gettempdir(), str(path.resolve().parents[1]))
-    found = []
+    return [f"{path.name}: {problem}" for problem in _problems(read(path), path)]
+
+
+def _problems(notebook: Any, path: Path) -> Iterator[str]:
     tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     if len(tagged) != 1:
-        found.append(f"{len(tagged)} cells are tagged 'parameters' instead of one")
+        yield f"{len(tagged)} cells are tagged 'parameters' instead of one"
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     counts = [cell.execution_count for cell in code]
     if counts != list(range(1, len(code) + 1)):
-        found.append(f"execution counts are {counts}: run it once from top to bottom")
+        yield f"execution counts are {counts}: run it once from top to bottom"
+    here = (str(Path.home()), tempfile.gettempdir(), str(path.resolve().parents[1]))
     for number, cell in enumerate(code, start=1):
         for output in cell.outputs:
             if output.output_type == "error":
-                found.append(f"cell {number} failed with {output.ename}")
+                yield f"cell {number} failed with {output.ename}"
             if output.get("name") == "stderr":
-                found.append(f"cell {number} wrote to standard error: {output.text[:120]!r}")
+                yield f"cell {number} wrote to standard error: {output.text[:120]!r}"
             data = output.get("data", {})
             text = output.get("text", "") + data.get("text/plain", "") + data.get("text/html", "")
-            text = _ENCODED.sub("", text)  # where any letters may meet
+            text = _ENCODED.sub("", text)  # encoded pictures hold any letters
             if re.search(r"\b\w*Warning: ", text):
-                found.append(f"cell {number} shows a warning")
+                yield f"cell {number} shows a warning"
             if _PATHS.search(text) or any(f"{place}/" in text for place in here):
-                found.append(f"cell {number} shows a path of the machine it ran on")
-            pictures = _PICTURES.findall(data.get("text/html", ""))  # which pages prefer to a PNG
-            named = all(_NAMED.search(picture) for picture in pictures)
-            if not named or ("image/png" in data and not pictures and not _alternative_text(cell)):
-                found.append(f"cell {number} draws a figure without alternative text")
-    return [f"{path.name}: {problem}" for problem in found]
-
-
-def _alternative_text(cell: Any) -> str:
-    """The text that stands in for a cell's figure, from its ``mystnb`` metadata."""
-    return str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""))
+                yield f"cell {number} shows a path of the machine it ran on"
+            pictures = _PICTURES.findall(data.get("text/html", ""))  # pages prefer them to a PNG
+            alone = "image/png" in data and not pictures
+            alternative = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            if not all(map(_NAMED.search, pictures)) or (alone and not alternative):
+                yield f"cell {number} draws a figure without alternative text"
 
 
 def _title(path: Path) -> str:
-    for cell in _read(path).cells:
+    for cell in read(path).cells:
         if cell.cell_type == "markdown" and cell.source.startswith("# "):
             return str(cell.source.splitlines()[0][2:].strip())
     return path.stem
 
 
-def _read(path: str | Path) -> Any:
+def read(path: str | Path) -> Any:
+    """The notebook in a file."""
     import nbformat
 
     try:
         return nbformat.read(path, as_version=4)
     except FileNotFoundError as error:
-        raise InputError(f"no notebook {str(path)!r} here. Name a file that ends in .ipynb.") from (
-            error
-        )
+        raise InputError(f"no notebook {str(path)!r}. Name a file that ends in .ipynb.") from error
     except (nbformat.reader.NotJSONError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{str(path)!r} is not a notebook: expected the JSON of one.") from error
 
 
-def _write(notebook: Any, path: Path) -> None:
+def write(notebook: Any, path: Path) -> None:
+    """Write a notebook to a file."""
     import nbformat
 
     nbformat.write(notebook, path)

@@ -1,24 +1,13 @@
-"""Recompute the stored results, each by the command that its own record names.
+"""Repeating the commands that made the stored results, and comparing the tables.
 
-python scripts/recompute.py --list                  what there is, how long it took, and how
-python scripts/recompute.py                         everything (hours), trainings first
-python scripts/recompute.py benchmark_parrot_512    these alone
-python scripts/recompute.py --resume --jobs 2       what an interrupted run left, side by side
-
-Each command's output goes to ``_build/recompute/NAME.log``. A table made anew is compared with the
-one that stood there, number by number, times left out, and a training's weights with those that the
-library comes with; what was found is said, and kept in ``results/made_again.jsonl``, which the page
-of results shows. ``_build/recompute/done.jsonl`` says what ``--resume`` may leave out
-(``finished.jsonl`` once nothing is left), and a command that was itself broken off, by Ctrl-C or
-with the machine, goes on from its own checkpoints or rows where it can. Models that an earlier
-computation left in ``runs/`` are moved aside, never loaded as if they were new. A result whose
-ingredients are not here (the authors' weights, say: DYNAMIX_UPSTREAM; the folder of the real data:
-DYNAMIX_DATA) is left as it is, and said.
+Each record names its command. The output of a command goes to ``_build/recompute/NAME.log``. A new
+table is compared with the stored one number by number, without times, and a training's weights with
+the bundled ones. ``results/made_again.jsonl`` keeps the differences, which the page of results
+shows. A command that was interrupted continues from its own checkpoints or rows under ``resume``.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
@@ -30,7 +19,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,24 +31,16 @@ import pandas as pd
 from safetensors.numpy import load_file
 from tqdm import tqdm
 
-from dynamix.evaluation import results
+from ..errors import one_of
+from ..evaluation import results
+from ..io.files import write_text
+from . import ROOT
 
-ROOT = Path(__file__).parents[3]
-RESULTS, RUNS = ROOT / "results", ROOT / "runs"
-LOGS = ROOT / "_build" / "recompute"
-DONE = LOGS / "done.jsonl"
-AGAIN = RESULTS / "made_again.jsonl"
-BUNDLED = ROOT / "src" / "dynamix" / "data" / "models"
-
-WRITING = threading.Lock()
-STOPPED = threading.Event()
-RUNNING: set[subprocess.Popen[bytes]] = set()
-
-_NOTICE = 3.0  # seconds
-_DATA = "FOLDER"  # so a record names the folder of the real data, wherever that is
+BUNDLED = Path("src/dynamix/data/models")
+_DATA = "FOLDER"  # in a record: the folder of the real data, wherever that is
 _TIMES = ("seconds", "wall_seconds", "cpu_seconds")
-_TOLD = 1  # of the columns that differ; the rest is counted
-_ROUNDING = 1e-8  # relative: sums whose order the machine chooses, and differences of them
+_ROUNDING = 1e-8  # relative; the machine chooses the order of sums
+_NOTICE = 3.0  # seconds: Ctrl-C may end a command before this process has noticed it
 
 
 @dataclass(frozen=True)
@@ -72,85 +53,251 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """What to call it."""
         return "+".join(self.names)
 
     @property
     def trains(self) -> bool:
-        """Whether it is a training whose run has to be copied to the results."""
-        return self.command[:2] in (("dynamix", "train"), ("python", "scripts/train_6d.py"))
+        """Whether it is a training whose log and weights are kept afterwards."""
+        return self.command[:2] in (("dynamix", "train"), ("python", "experiments/train_6d.py"))
 
     @property
     def wave(self) -> int:
-        """Trainings first, which others need; what measures time at the end, and alone."""
-        if self.trains or self.command[1].startswith("scripts/train_"):
+        """0: trainings, whose models others need. 2: what measures time, at the end and alone."""
+        if self.trains or self.command[1].startswith("experiments/train_"):
             return 0
-        return 2 if any(word.endswith(("bench", "bench_times.py")) for word in self.command) else 1
-
-    @property
-    def mark(self) -> Path:
-        """A file that lies there while the command runs, and tells of one that was broken off."""
-        return LOGS / f"{self.name}.begun"
-
-    @property
-    def going_on(self) -> tuple[str, ...]:
-        """What the command is told in addition where it was broken off."""
-        if self.command[0] == "dynamix":
-            return ("--resume",)
-        script = ROOT / self.command[1]
-        knows = script.is_file() and '"--resume"' in script.read_text(encoding="utf-8")
-        return ("--resume",) if knows else ()  # of the others each goes on by itself, or is short
+        return 2 if self.command[1].startswith("experiments/bench") else 1
 
 
-def recipes() -> list[Recipe]:
-    """Every stored result by waves, in each the longest first."""
-    found: dict[tuple[str, ...], list[tuple[str, float]]] = {}
-    aside = {path.name: path for path in LOGS.glob("*.json")}  # by a run that was interrupted
-    here = {path.name: path for path in RESULTS.glob("*.json")}
-    for path in [*(here | aside).values(), *RESULTS.glob("*/provenance.json")]:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        record = record.get("provenance", record)
-        name = path.parent.name if path.name == "provenance.json" else path.stem
-        command = complete(name, tuple(shlex.split(record["command"])))
-        found.setdefault(command, []).append((name, float(record["seconds"])))
-    made = [
-        Recipe(tuple(sorted(name for name, _ in parts)), command, sum(s for _, s in parts))
-        for command, parts in found.items()
-    ]
-    return sorted(made, key=lambda recipe: (recipe.wave, -recipe.seconds, recipe.names))
+class Recomputation:
+    """All recipes of a project's folder, and the state of repeating them."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self.root, self.results, self.runs = root, root / "results", root / "runs"
+        self.logs = root / "_build" / "recompute"
+        self.done, self.made_again = self.logs / "done.jsonl", self.results / "made_again.jsonl"
+        self._writing, self._stopped = threading.Lock(), threading.Event()
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    def recipes(self) -> list[Recipe]:
+        """Every stored result by waves, in each wave the longest first."""
+        found: dict[tuple[str, ...], list[tuple[str, float]]] = {}
+        aside = {path.name: path for path in self.logs.glob("*.json")}  # by an interrupted run
+        here = {path.name: path for path in self.results.glob("*.json")}
+        for path in [*(here | aside).values(), *self.results.glob("*/provenance.json")]:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            record = record.get("provenance", record)
+            name = path.parent.name if path.name == "provenance.json" else path.stem
+            command = complete(name, tuple(shlex.split(record["command"])))
+            found.setdefault(command, []).append((name, float(record["seconds"])))
+        made = [
+            Recipe(tuple(sorted(name for name, _ in parts)), command, sum(s for _, s in parts))
+            for command, parts in found.items()
+        ]
+        return sorted(made, key=lambda recipe: (recipe.wave, -recipe.seconds, recipe.names))
+
+    def chosen(self, names: Sequence[str] = (), *, resume: bool = False) -> list[Recipe]:
+        """The recipes of the named results; with ``resume`` those that are left."""
+        recipes = self.recipes()
+        for name in names:
+            one_of("stored result", name, [n for recipe in recipes for n in recipe.names])
+        made = {tuple(line["command"]) for line in lines_of(self.done)} if resume else set()
+        return [
+            recipe
+            for recipe in recipes
+            if (not names or set(recipe.names) & set(names)) and recipe.command not in made
+        ]
+
+    def run(
+        self,
+        names: Sequence[str] = (),
+        *,
+        jobs: int = 1,
+        resume: bool = False,
+        say: Callable[[str], None],
+    ) -> int:
+        """Repeat the commands, wave after wave; returns the exit code."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            self.done.unlink(missing_ok=True)
+            self._put_back(path.stem for path in self.logs.glob("*.json"))
+            for mark in self.logs.glob("*.begun"):
+                mark.unlink()
+        recipes, failed = self.chosen(names, resume=resume), False
+        handlers = {n: signal.signal(n, self._stop) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with tqdm(total=len(recipes), desc="results", unit="command", disable=None) as bar:
+                for wave, group in itertools.groupby(recipes, key=lambda recipe: recipe.wave):
+                    with ThreadPoolExecutor(1 if wave == 2 else max(jobs, 1)) as pool:
+                        attempts = [pool.submit(self._attempt, recipe) for recipe in group]
+                        for future in as_completed(attempts):
+                            recipe, code, said = future.result()
+                            failed |= bool(code)
+                            say(f"{recipe.name}: {said}")
+                            bar.update()
+        except KeyboardInterrupt:
+            say("stopped; the same command with --resume continues")
+            return 130
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        if not failed and not names and self.done.is_file():  # the next run begins anew
+            self.done.replace(self.done.with_stem("finished"))
+        return int(failed)
+
+    def _stop(self, number: int, _frame: object) -> None:
+        self._stopped.set()
+        if number == signal.SIGTERM:  # Ctrl-C reaches the commands by itself
+            for process in list(self._running):
+                process.terminate()
+        raise KeyboardInterrupt
+
+    def _attempt(self, recipe: Recipe) -> tuple[Recipe, int | None, str]:
+        """Run a recipe unless an input is missing; its exit code and a report."""
+        known = self.places()
+        if (absent := missing(recipe.command, known)) is not None:
+            return recipe, None, f"left as it is, {absent} is not here"
+        if self._stopped.is_set():
+            return recipe, None, "not begun"
+        mark = self.logs / f"{recipe.name}.begun"  # stays where the command was interrupted
+        resume = mark.is_file()
+        if not resume:
+            self._make_room(recipe)
+            mark.touch()
+        for name in recipe.names:  # scripts continue a table that lies in the place of theirs
+            if not files(self.logs, name):
+                for path in files(self.results, name):
+                    path.replace(self.logs / path.name)
+        before = {name: self._table(name) for name in recipe.names}
+        began = time.perf_counter()
+        code = self._run(recipe, known, resume=resume)
+        seconds = time.perf_counter() - began
+        if code and self._stopped.wait(_NOTICE):
+            return recipe, code, "interrupted"  # its rows and checkpoints stay, for --resume
+        mark.unlink()
+        if code:
+            self._put_back(recipe.names)
+            return recipe, code, f"failed with exit code {code}, see its log in {self.logs}"
+        for name in recipe.names:
+            for path in files(self.logs, name):
+                path.unlink()
+        found = {
+            name: "measures times, which are new"
+            if recipe.wave == 2
+            else difference(old, self._table(name)) + self._weights(name)
+            for name, old in before.items()
+        }
+        with self._writing:
+            with self.done.open("a", encoding="utf-8") as done:
+                done.write(json.dumps({"command": recipe.command, "found": found}) + "\n")
+            self._remember(seconds, found)
+        told = "; ".join(f"{name} {text}" for name, text in found.items())
+        return recipe, 0, f"{seconds / 60:.1f} min, {told}"
+
+    def places(self) -> dict[str, Path]:
+        """Files that a record names without their folder."""
+        shared = self.root.parent / "shared" / "data"
+        upstream = Path(os.environ.get("DYNAMIX_UPSTREAM", shared / "upstream"))
+        data = Path(os.environ.get("DYNAMIX_DATA", shared / "realworld"))
+        known = {p.name: p for f in (upstream, self.runs) for p in f.glob("*.safetensors")}
+        return known | ({_DATA: data} if data.is_dir() else {})
+
+    def _make_room(self, recipe: Recipe) -> None:
+        """Move away older models in the command's place: it might continue with those."""
+        named = {name.removeprefix("training_") for name in recipe.names}
+        named |= {Path(word).name for word in recipe.command if word.startswith("runs/")}
+        for name in named:
+            if (folder := self.runs / name).is_dir():
+                free = (folder.with_name(f"{folder.name}.before{n}") for n in itertools.count(1))
+                folder.rename(next(path for path in free if not path.exists()))
+
+    def _run(self, recipe: Recipe, known: dict[str, Path], *, resume: bool) -> int:
+        """Run one command in the project's folder; keep a training's log and weights."""
+        pairs = itertools.pairwise(("", *recipe.command))
+        words = [str(known.get(w, w)) if before != "--output" else w for before, w in pairs]
+        if words[0] == "python":
+            words[0] = sys.executable
+        if resume and (recipe.command[0] == "dynamix" or knows_resume(self.root / words[1])):
+            words.append("--resume")
+        self.runs.mkdir(exist_ok=True)
+        scripts = sysconfig.get_path("scripts")
+        environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+        with (
+            (self.logs / f"{recipe.name}.log").open("w", encoding="utf-8") as log,
+            subprocess.Popen(
+                words, cwd=self.root, env=environment, stdout=log, stderr=subprocess.STDOUT
+            ) as process,
+        ):
+            self._running.add(process)
+            code = process.wait()
+            self._running.discard(process)
+        if code == 0 and recipe.trains:
+            folder = self.root / words[words.index("--output") + 1]
+            keep_training(recipe, folder, self.results / recipe.names[0])
+            for name in ("model.safetensors", "model.json"):
+                if (folder / name).is_file():
+                    shutil.copy(folder / name, self.runs / f"{folder.name}{Path(name).suffix}")
+        return code
+
+    def _put_back(self, names: Iterable[str]) -> None:
+        """Return the tables that were set aside, over whatever lies in their place."""
+        for name in names:
+            for path in files(self.logs, name):
+                path.replace(self.results / path.name)
+
+    def _table(self, name: str) -> pd.DataFrame | None:
+        """A result's rows as they were set aside, else as they are: its CSV, or a training's log."""
+        for folder in (self.logs, self.results):
+            if (path := folder / f"{name}.csv").is_file():
+                return pd.read_csv(path)
+        log = self.results / name / "log.jsonl"
+        return pd.read_json(log, lines=True) if log.is_file() else None
+
+    def _weights(self, name: str) -> str:
+        """How the weights of a repeated training differ from the bundled ones."""
+        folders = (self.runs, self.root / BUNDLED)
+        model = f"{name.removeprefix('training_')}.safetensors"
+        if not name.startswith("training_") or not all((p / model).is_file() for p in folders):
+            return ""
+        made, bundled = (load_file(folder / model) for folder in folders)
+        same = set(made) == set(bundled) and all(np.array_equal(made[k], bundled[k]) for k in made)
+        return f"; its weights are {'' if same else 'not '}those of the bundled model"
+
+    def _remember(self, seconds: float, found: dict[str, str]) -> None:
+        """Keep the differences, one line per result in the order of names, the latest only."""
+        kept = {row["result"]: row for row in lines_of(self.made_again)}
+        date = datetime.now(UTC).date().isoformat()
+        for name, text in found.items():
+            kept[name] = {"result": name, "date": date, "seconds": round(seconds, 1), "found": text}
+        lines = [json.dumps(kept[name]) + "\n" for name in sorted(kept)]
+        write_text(self.made_again, "".join(lines))
+
+
+def overview(recipes: Sequence[Recipe], *, commands: bool) -> str:
+    """How many commands there are and how long they take; with ``commands`` each of them."""
+    hours = sum(recipe.seconds for recipe in recipes) / 3600
+    lines = [f"{len(recipes)} commands, {hours:.1f} hours on the machine that made the results"]
+    for recipe in recipes if commands else ():
+        minutes = f"{recipe.seconds / 60:.1f} min"
+        lines.append(f"{recipe.name}: {minutes}\n  {shlex.join(recipe.command)}")
+    return "\n".join(lines)
 
 
 def complete(name: str, command: tuple[str, ...]) -> tuple[str, ...]:
-    """The recorded command with its output where the result is kept."""
-    words = list(command)
-    table = f"results/{name}.csv"
-    if words[:2] == ["dynamix", "benchmark"]:
-        words += [] if "--output" in words else ["--output", table]
+    """The recorded command with its output at the result's place."""
+    words, table = list(command), f"results/{name}.csv"
+    if words[:2] == ["dynamix", "benchmark"] and "--output" not in words:
+        words += ["--output", table]
     if "--output" in words:
         at = words.index("--output") + 1
         if words[:2] == ["dynamix", "train"]:  # a model may have had another name then
             words[at] = f"runs/{name.removeprefix('training_')}"
-        else:  # beside the tables some write weights, which replace nothing by themselves
+        elif not words[at].startswith("results/"):  # some write weights beside their table
             words[at] = table if words[at].endswith(".csv") else f"runs/{Path(words[at]).name}"
     return tuple(words)
 
 
-def places() -> dict[str, Path]:
-    """Where files are that a record names without their folder."""
-    shared = ROOT.parent / "shared" / "data"
-    upstream = Path(os.environ.get("DYNAMIX_UPSTREAM", shared / "upstream"))
-    data = Path(os.environ.get("DYNAMIX_DATA", shared / "realworld"))
-    known = {
-        path.name: path
-        for folder in (upstream, RUNS)
-        if folder.is_dir()
-        for path in folder.glob("*.safetensors")
-    }
-    return known | ({_DATA: data} if data.is_dir() else {})
-
-
 def missing(command: tuple[str, ...], known: dict[str, Path]) -> str | None:
-    """The first input that a command needs and nobody has."""
+    """The first input of a command that is not available."""
     inputs = [
         word
         for before, word in itertools.pairwise(command)
@@ -159,100 +306,41 @@ def missing(command: tuple[str, ...], known: dict[str, Path]) -> str | None:
     return next((word for word in inputs if word not in known), None)
 
 
-def make_room(recipe: Recipe) -> None:
-    """Move away what lies where the command keeps its models: it might go on with that."""
-    named = {name.removeprefix("training_") for name in recipe.names}
-    for name in named | {Path(word).name for word in recipe.command if word.startswith("runs/")}:
-        if (folder := RUNS / name).is_dir():
-            free = (folder.with_name(f"{folder.name}.before{n}") for n in itertools.count(1))
-            folder.rename(next(path for path in free if not path.exists()))
-
-
-def run(recipe: Recipe, known: dict[str, Path], *, goes_on: bool = False) -> int:
-    """Run one command in the project's folder; a training's log is copied to the results."""
-    scripts = sysconfig.get_path("scripts")
-    after_output = recipe.command.index("--output") + 1 if "--output" in recipe.command else -1
-    words = [
-        str(known[word]) if word in known and i != after_output else word
-        for i, word in enumerate(recipe.command)
-    ]
-    if words[0] == "python":
-        words[0] = sys.executable
-    RUNS.mkdir(exist_ok=True)
-    environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
-    with (LOGS / f"{recipe.name}.log").open("w", encoding="utf-8") as log:
-        words += recipe.going_on if goes_on else ()
-        with subprocess.Popen(
-            words, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
-        ) as process:
-            RUNNING.add(process)
-            code = process.wait()
-            RUNNING.discard(process)
-    if code == 0 and recipe.trains:
-        (name,) = recipe.names
-        folder = ROOT / words[words.index("--output") + 1]
-        keep_training(recipe, folder, RESULTS / name)
-        shutil.copy(folder / "model.safetensors", RUNS / f"{folder.name}.safetensors")
-        if (folder / "model.json").is_file():
-            shutil.copy(folder / "model.json", RUNS / f"{folder.name}.json")
-    return code
+def knows_resume(script: Path) -> bool:
+    """Whether a script is an experiment, which has the flag ``--resume``."""
+    return script.is_file() and "--resume" in script.read_text(encoding="utf-8")
 
 
 def keep_training(recipe: Recipe, run_folder: Path, kept: Path) -> None:
-    """Copy a run's log, and write a record of it with the settings and the duration it had."""
+    """Copy a run's log, and write a record of it with its settings and duration."""
     kept.mkdir(exist_ok=True)
     shutil.copy(run_folder / "log.jsonl", kept / "log.jsonl")
-    last = json.loads((kept / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    seconds = lines_of(kept / "log.jsonl")[-1]["seconds"]
     settings = json.loads((run_folder / "config.json").read_text(encoding="utf-8"))
-    command = shlex.join(recipe.command)
-    record = results.provenance(command, settings, seconds=last["seconds"])
+    record = results.provenance(shlex.join(recipe.command), settings, seconds=seconds)
     path = kept / "provenance.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     record |= {key: before[key] for key in ("note",) if key in before}
-    path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
 def files(folder: Path, name: str) -> list[Path]:
-    """What there is of a result in a folder: its table, if it has one, and its record."""
+    """A result's files in a folder: its table, if it has one, and its record."""
     return [path for path in (folder / f"{name}.csv", folder / f"{name}.json") if path.is_file()]
 
 
-def set_aside(recipe: Recipe) -> None:
-    """Move the tables away, since most scripts go on with a table that lies where theirs goes.
-
-    What an interrupted run has set aside stays there: then a part of the new table lies in its
-    place, with which the script may go on.
-    """
-    for name in recipe.names:
-        if not files(LOGS, name):
-            for path in files(RESULTS, name):
-                path.replace(LOGS / path.name)
-
-
-def put_back(names: Iterable[str]) -> None:
-    """The tables that were set aside, over whatever lies in their place."""
-    for name in names:
-        for path in files(LOGS, name):
-            path.replace(RESULTS / path.name)
-
-
-def table(name: str) -> pd.DataFrame | None:
-    """A result's rows as they were set aside, else as they stand: its CSV, or a training's log."""
-    for folder in (LOGS, RESULTS):
-        if (path := folder / f"{name}.csv").is_file():
-            return pd.read_csv(path)
-    if (path := RESULTS / name / "log.jsonl").is_file():
-        return pd.read_json(path, lines=True)
-    return None
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file that holds one per line; none if it is missing."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines]
 
 
 def matched(
     before: pd.DataFrame, after: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame, str] | None:
-    """The rows that two tables share, and the others in words; None if labels do not tell them.
+    """The rows that two tables share, and the others in words; None if labels are ambiguous.
 
-    Tables of one length are taken row by row; else rows are found by the labels in front of the
-    first number.
+    Tables of one length are compared row by row, others by the labels before the first number.
     """
     if len(before) == len(after):
         return before, after, ""
@@ -268,7 +356,7 @@ def matched(
 
 
 def difference(before: pd.DataFrame | None, after: pd.DataFrame | None) -> str:
-    """How a table made anew differs from the one before, in words; times are left out."""
+    """How a new table differs from the stored one, in words, without times."""
     if before is None or after is None:
         return "no table to compare"
     columns = [c for c in before.columns if c not in _TIMES]
@@ -278,13 +366,12 @@ def difference(before: pd.DataFrame | None, after: pd.DataFrame | None) -> str:
     if (pair := matched(before, after)) is None:
         return f"other rows: {shapes}"
     before, after, more = pair
-    labels = [c for c in columns if not pd.api.types.is_numeric_dtype(before[c])]
-    texts = [c for c in labels if before[c].notna().any() and after[c].notna().any()]
     found = []
     for column in columns:
         old, new = before[column], after[column]
-        if column in labels:
-            if changed := int((old.astype(str) != new.astype(str)).sum()) if column in texts else 0:
+        if not pd.api.types.is_numeric_dtype(old):
+            changed = int((old.astype(str) != new.astype(str)).sum())
+            if changed and old.notna().any() and new.notna().any():
                 found.append(f"{column} in {changed} of {len(old)} rows")
             continue
         a, b = old.to_numpy(dtype=float), new.to_numpy(dtype=float)
@@ -293,139 +380,5 @@ def difference(before: pd.DataFrame | None, after: pd.DataFrame | None) -> str:
             found.append(f"{column} in {off} of {len(a)} rows ({medians})")
     if not found:
         return f"the same in all {len(before)} rows{more}"
-    rest = f"; and {len(found) - _TOLD} more columns" if len(found) > _TOLD else ""
-    return "differs: " + "; ".join(found[:_TOLD]) + rest + more
-
-
-def weights(name: str) -> str:
-    """How the weights of a training made anew differ from those that the library comes with."""
-    model = f"{name.removeprefix('training_')}.safetensors"
-    if not name.startswith("training_") or not all((p / model).is_file() for p in (RUNS, BUNDLED)):
-        return ""
-    made, bundled = (load_file(folder / model) for folder in (RUNS, BUNDLED))
-    same = set(made) == set(bundled) and all(np.array_equal(made[k], bundled[k]) for k in made)
-    return f"; its weights are {'' if same else 'not '}those of the bundled model"
-
-
-def lines_of(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file that holds one a line; none where it is missing."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines]
-
-
-def remember(recipe: Recipe, seconds: float, found: dict[str, str]) -> None:
-    """Keep what was found, a line for each result in the order of names, the latest alone."""
-    kept = {row["result"]: row for row in lines_of(AGAIN)}
-    for name, text in found.items():
-        date = datetime.now(UTC).date().isoformat()
-        kept[name] = {"result": name, "date": date, "seconds": round(seconds, 1), "found": text}
-    text = "".join(json.dumps(kept[name]) + "\n" for name in sorted(kept))
-    AGAIN.write_text(text, encoding="utf-8")
-
-
-def attempt(recipe: Recipe, bar: tqdm) -> tuple[Recipe, int | None, str]:
-    """Run a recipe unless an input is missing; its exit code and what there is to say."""
-    known = places()
-    if (absent := missing(recipe.command, known)) is not None:
-        return recipe, None, f"left as it is, {absent} is not here"
-    if STOPPED.is_set():
-        return recipe, None, "not begun"
-    bar.set_postfix_str(f"last begun: {recipe.name}")
-    if not (goes_on := recipe.mark.is_file()):
-        make_room(recipe)
-        recipe.mark.touch()
-    set_aside(recipe)
-    before = {name: table(name) for name in recipe.names}
-    began = time.perf_counter()
-    code = run(recipe, known, goes_on=goes_on)
-    seconds = time.perf_counter() - began
-    # Ctrl-C may end the command before this process has noticed it
-    if code and STOPPED.wait(_NOTICE):
-        return recipe, code, "broken off"  # what it made so far stays, for --resume
-    recipe.mark.unlink()
-    if code:
-        put_back(recipe.names)
-        return recipe, code, f"failed with exit code {code}, see its log in {LOGS}"
-    for name in recipe.names:
-        for path in files(LOGS, name):
-            path.unlink()
-    found = {
-        name: "measures times, which are new"
-        if recipe.wave == 2
-        else difference(old, table(name)) + weights(name)
-        for name, old in before.items()
-    }
-    line = {"command": recipe.command, "seconds": round(seconds, 1), "found": found}
-    with WRITING:
-        with DONE.open("a", encoding="utf-8") as done:
-            done.write(json.dumps(line) + "\n")
-        remember(recipe, seconds, found)
-    said = "; ".join(f"{name} {text}" for name, text in found.items())
-    return recipe, 0, f"{seconds / 60:.1f} min, {said}"
-
-
-def stop(number: int, _frame: object) -> None:
-    """On Ctrl-C, which the commands get as well, or on a polite kill, which is passed on."""
-    STOPPED.set()
-    if number == signal.SIGTERM:
-        for process in list(RUNNING):
-            process.terminate()
-    raise KeyboardInterrupt
-
-
-def main() -> int:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description="Recompute the stored results.")
-    parser.add_argument("names", nargs="*", help="results by name (default: all)")
-    parser.add_argument("--list", action="store_true", help="only say what would be run")
-    parser.add_argument("--jobs", type=int, default=1, help="commands side by side")
-    parser.add_argument("--resume", action="store_true", help="leave out what an earlier run made")
-    options = parser.parse_args()
-    chosen = recipes()
-    if unknown := set(options.names) - {name for recipe in chosen for name in recipe.names}:
-        sys.exit(f"no stored result {', '.join(sorted(unknown))}; see --list")
-    if options.names:
-        chosen = [r for r in chosen if set(r.names) & set(options.names)]
-    LOGS.mkdir(parents=True, exist_ok=True)
-    if options.resume:
-        made = {tuple(line["command"]) for line in lines_of(DONE)}
-        chosen = [recipe for recipe in chosen if recipe.command not in made]
-    elif not options.list:
-        DONE.unlink(missing_ok=True)
-        put_back(path.stem for path in LOGS.glob("*.json"))
-        for mark in LOGS.glob("*.begun"):
-            mark.unlink()
-    hours = sum(recipe.seconds for recipe in chosen) / 3600
-    print(f"{len(chosen)} commands, {hours:.1f} hours on the machine that made the results")
-    if options.list:
-        for recipe in chosen:
-            print(f"{recipe.name}: {recipe.seconds / 60:.1f} min\n  {shlex.join(recipe.command)}")
-        return 0
-    try:
-        failed = recompute(chosen, options.jobs)
-    except KeyboardInterrupt:
-        print("stopped; the same command with --resume goes on", file=sys.stderr)
-        return 130
-    if not failed and not options.names and DONE.is_file():  # the next run begins anew
-        DONE.replace(DONE.with_stem("finished"))
-    return int(failed)
-
-
-def recompute(chosen: list[Recipe], jobs: int) -> bool:
-    """Run the recipes wave after wave; whether one failed."""
-    failed = False
-    with tqdm(total=len(chosen), desc="stored results", unit="command", disable=None) as bar:
-        for wave, recipes_of in itertools.groupby(chosen, key=lambda recipe: recipe.wave):
-            with ThreadPoolExecutor(1 if wave == 2 else max(jobs, 1)) as pool:
-                for future in as_completed([pool.submit(attempt, r, bar) for r in recipes_of]):
-                    recipe, code, said = future.result()
-                    failed |= bool(code)
-                    bar.write(f"{recipe.name}: {said}", file=sys.stderr)
-                    bar.update()
-    return failed
-
-
-if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    sys.exit(main())
+    rest = f"; and {len(found) - 1} more columns" if len(found) > 1 else ""
+    return f"differs: {found[0]}{rest}{more}"

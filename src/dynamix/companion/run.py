@@ -1,122 +1,99 @@
-"""Run the book's notebooks with their default parameters, or only check them.
-
-python scripts/run_notebooks.py                 all in place, two side by side
-python scripts/run_notebooks.py 03 05           those whose names begin so
-python scripts/run_notebooks.py --stale         those whose stamps say that they are stale
-python scripts/run_notebooks.py --check         no running: are the committed ones clean and fresh?
-python scripts/run_notebooks.py --profile quick small settings of book/profiles.yml, into _build
-"""
+"""Running the book's own notebooks, and checking the committed ones."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import yaml
-from tqdm import tqdm
-
-from dynamix.companion import notebooks
-from dynamix.companion import sweep as sweeps
-
-ROOT = Path(__file__).parents[3]
-BOOK = ROOT / "book"
-BUILD = ROOT / "_build"
+from ..errors import one_of
+from . import BOOK, BUILD, notebooks
+from . import sweep as sweeps
 
 
-def warm_up() -> None:
-    """Compile the kernels once, here, so that no notebook has to wait and say so in its output."""
-    import numpy as np
-    import torch
-
-    import dynamix
-    from dynamix.engine import tangent as lyapunov
-    from dynamix.training import draw_batch
-    from dynamix.training.trainer import Trainer
-
-    wave = np.sin(np.arange(700.0)[:, None] / np.array([5.0, 7.0, 9.0]))
-    for model in dynamix.model.checkpoints.bundled():
-        dynamix.forecast(wave, horizon=3, model=model)
-    contexts = torch.from_numpy(np.stack([wave, wave], axis=1))
-    model = dynamix.DynaMix.from_pretrained()
-    lyapunov.largest_exponents(model, contexts, steps=2, transient=1, noise=None)
-    trainer = Trainer("unused", trajectories=[wave])
-    sampler = dynamix.systems.windows.WindowSampler([wave], length=trainer.config.sequence_length)
-    trainer.gradient(draw_batch(sampler, trainer.model.config, trainer.config, step=0))
+def chapters(names: Sequence[str] = (), *, stale: bool = False) -> list[Path]:
+    """The book's notebooks whose names begin with one of ``names``; none named: all of them."""
+    paths = [
+        path
+        for path in sorted(BOOK.glob("*.ipynb"))
+        if not names or path.name.startswith(tuple(names))
+    ]
+    return [path for path in paths if notebooks.stale(path)] if stale else paths
 
 
-def profile(name: str) -> dict[str, dict[str, object]]:
-    """A profile's parameters by notebook."""
+def parameters_of(name: str | None) -> dict[str, dict[str, Any]]:
+    """The parameters by notebook that a profile of ``book/profiles.yml`` sets."""
+    if name is None:
+        return {}
+    import yaml
+
     profiles = yaml.safe_load((BOOK / "profiles.yml").read_text(encoding="utf-8"))
-    if name not in profiles:
-        sys.exit(f"no profile {name!r} in book/profiles.yml; it has {', '.join(profiles)}")
+    one_of("profile", name, profiles)
     return {
         notebook: {k: tuple(v) if isinstance(v, list) else v for k, v in (values or {}).items()}
         for notebook, values in profiles[name].items()
     }
 
 
-def chosen(options: argparse.Namespace) -> list[Path]:
-    """The notebooks that the command line names."""
-    paths = [
-        path
-        for path in sorted(BOOK.glob("*.ipynb"))
-        if not options.names or path.name.startswith(tuple(options.names))
-    ]
-    return [path for path in paths if notebooks.stale(path)] if options.stale else paths
+def run(
+    paths: Sequence[Path], *, profile: str | None, jobs: int, say: Callable[[str], None]
+) -> list[str]:
+    """Run notebooks in place, or under a profile into ``_build``; returns what is wrong then.
 
-
-def run(paths: list[Path], options: argparse.Namespace) -> tuple[list[Path], bool]:
-    """Run them; returns the notebooks that were written and whether one failed."""
-    values = profile(options.profile) if options.profile else {}
-    folder = BUILD / (options.profile or "run")
-    # the later a chapter, the longer it takes: begin with those
-    jobs = [
-        sweeps.Job(path, folder / path.name, values.get(path.stem, {})) for path in reversed(paths)
-    ]
+    A committed notebook is replaced only by a run without failure.
+    """
+    values, folder = parameters_of(profile), BUILD / (profile or "run")
 
     def done(outcome: sweeps.Outcome) -> None:
-        name = outcome.job.path.name
-        print(f"{name}: {outcome.error or f'{outcome.seconds:.0f} s'}", flush=True)
+        say(f"{outcome.job.path.name}: {outcome.error or f'{outcome.seconds:.0f} s'}")
 
     began = time.perf_counter()
     warm_up()
-    outcomes = sweeps.run_all(jobs, workers=options.jobs, done=done)
-    written = []
-    for outcome in outcomes:
-        if outcome.error is None and not options.profile:
-            # the book's copy is replaced only by a whole run
-            os.replace(outcome.job.output, outcome.job.path)
-            written.append(outcome.job.path)
-        elif outcome.error is None:
-            written.append(outcome.job.output)
-    tqdm.write(f"{len(written)} of {len(jobs)} in {time.perf_counter() - began:.0f} s")
-    return written, len(written) < len(jobs)
+    outcomes = sweeps.run_all(
+        # later chapters take longer: begin with them
+        [sweeps.Job(p, folder / p.name, values.get(p.stem, {})) for p in reversed(paths)],
+        workers=jobs,
+        done=done,
+    )
+    written = [outcome.job for outcome in outcomes if outcome.error is None]
+    say(f"{len(written)} of {len(paths)} in {time.perf_counter() - began:.0f} s")
+    found = [f"{o.job.path.name} failed" for o in outcomes if o.error is not None]
+    if profile:
+        return found + [problem for job in written for problem in notebooks.problems(job.output)]
+    for job in written:
+        os.replace(job.output, job.path)
+    return found + check([job.path for job in written])
 
 
-def main() -> int:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description="Run the book's notebooks.")
-    parser.add_argument("names", nargs="*", help="beginnings of names (default: all)")
-    parser.add_argument("--check", action="store_true", help="only check the committed notebooks")
-    parser.add_argument("--stale", action="store_true", help="only those that are stale")
-    parser.add_argument("--profile", help="parameters of book/profiles.yml; results go to _build")
-    parser.add_argument("--jobs", type=int, default=2, help="notebooks run side by side")
-    options = parser.parse_args()
-    paths, failed = chosen(options), False
-    if not options.check:
-        paths, failed = run(paths, options)
-    for path in paths:
-        found = notebooks.problems(path)
-        if not options.profile:
-            found += notebooks.stale(path)
-        for problem in found:
-            failed = True
-            print(problem, file=sys.stderr)
-    return int(failed)
+def check(paths: Sequence[Path]) -> list[str]:
+    """What is wrong with committed notebooks, and why their outputs are stale."""
+    return [
+        problem
+        for path in paths
+        for problem in (*notebooks.problems(path), *notebooks.stale(path))
+    ]
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def warm_up() -> None:
+    """Compile the kernels once, so that no notebook waits and logs that it does."""
+    import numpy as np
+    import torch
+
+    import dynamix
+    from dynamix.engine import tangent
+    from dynamix.model import checkpoints
+    from dynamix.systems.windows import WindowSampler
+    from dynamix.training.forcing import draw_batch
+    from dynamix.training.trainer import Trainer
+
+    wave = np.sin(np.arange(700.0)[:, None] / np.array([5.0, 7.0, 9.0]))
+    for model in checkpoints.bundled():
+        dynamix.forecast(wave, horizon=3, model=model)
+    contexts = torch.from_numpy(np.stack([wave, wave], axis=1))
+    small = dynamix.DynaMix.from_pretrained()
+    tangent.largest_exponents(small, contexts, steps=2, transient=1, noise=None)
+    trainer = Trainer("unused", trajectories=[wave])
+    sampler = WindowSampler([wave], length=trainer.config.sequence_length)
+    trainer.gradient(draw_batch(sampler, trainer.model.config, trainer.config, step=0))

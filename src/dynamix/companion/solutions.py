@@ -1,78 +1,65 @@
-"""Run the solutions of the book's exercises and show what each of them prints.
+"""Running the solutions of the book's exercises, which the build of the book shows only.
 
-python scripts/run_solutions.py                 of all chapters, one after the other
-python scripts/run_solutions.py 03 05           of those whose names begin so
-python scripts/run_solutions.py --profile quick with the small settings of book/profiles.yml
-
-The build of the book shows solutions but does not run them. Here each chapter is copied with the
-python blocks of its solutions as cells at their places, and the copy is run. A solution finds the
-names that the chapter has made until there, and none of another solution. Copies that ran and the
-figures of the solutions are kept in _build/solutions.
+Each chapter is copied with the Python blocks of its solutions as cells at their places, and the
+copy is run. A solution sees the names that the chapter has defined, and none of another solution.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import copy
 import re
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
-from run_notebooks import BOOK, BUILD, profile  # the script beside this one
+from ..errors import InputError
+from . import BUILD, notebooks
+from . import run as book
+from . import sweep as sweeps
 
-from dynamix.companion import notebooks
-from dynamix.companion import sweep as sweeps
-
-EXERCISE = re.compile(
-    r"^(?P<fence>`{3,})\{exercise\}\s*(?P<title>[^\n]*)\n(?P<text>.*?)^(?P=fence)\s*$", re.M | re.S
-)
+_FENCED = r"^(?P<fence>`{{3,}}){}\n(?P<text>.*?)^(?P=fence)\s*$"
+EXERCISE = re.compile(_FENCED.format(r"\{exercise\}\s*(?P<title>[^\n]*)"), re.M | re.S)
+SOLUTION = re.compile(_FENCED.format(r"\{solution\}\s*(?P<label>\S+)"), re.M | re.S)
+BLOCK = re.compile(_FENCED.format(r"(?P<language>[^\n`]*)"), re.M | re.S)
 LABEL = re.compile(r"^:label:\s*(\S+)\s*$", re.MULTILINE)
-SOLUTION = re.compile(
-    r"^(?P<fence>`{3,})\{solution\}\s*(?P<label>\S+)\n(?P<text>.*?)^(?P=fence)\s*$", re.M | re.S
-)
-BLOCK = re.compile(
-    r"^(?P<fence>`{3,})(?P<language>[^\n`]*)\n(?P<code>.*?)^(?P=fence)\s*$", re.M | re.S
-)
-KEY = "solution"  # in a cell's metadata: the label of the exercise that it solves
+KEY = "solution"  # in a cell's metadata: the label of its exercise
 
-# what the chapter has bound when its first solution begins is what every solution finds
+# before the first solution: keep the chapter's names; before each solution: restore them
 KEEP = "_chapter = {k: v for k, v in globals().items() if not k.startswith('_')}"
 RESTORE = """\
 for _name in [k for k in globals() if not k.startswith("_") and k not in _chapter]:
     del globals()[_name]
 globals().update(_chapter)
 _began = __import__("time").perf_counter()"""
-TELL = """\
-__import__("dynamix").notebooks.record({label!r}, __import__("time").perf_counter() - _began)"""
+RECORD = """\
+__import__("dynamix.companion.notebooks").companion.notebooks.record(
+    {label!r}, __import__("time").perf_counter() - _began)"""
 
 
 @dataclass(frozen=True)
 class Solution:
-    """A solution as it stands in a chapter: its exercise, its blocks of code and their language."""
+    """A solution in a chapter: label and title of its exercise, its blocks (language, code)."""
 
     label: str
     title: str
-    blocks: tuple[tuple[str, str], ...]
+    blocks: tuple[tuple[str, str], ...] = ()
 
     @property
     def python(self) -> tuple[str, ...]:
-        """What can be run."""
+        """The blocks that can be run."""
         return tuple(code for language, code in self.blocks if language == "python")
 
     @property
     def kind(self) -> str:
-        """``code``, ``command`` for the shell only, or ``argument`` where there is no block."""
+        """``code``, ``command`` for the shell only, or ``argument`` without any block."""
         return "code" if self.python else "command" if self.blocks else "argument"
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What became of a solution."""
+    """The outcome of a solution."""
 
     chapter: str
     solution: Solution
@@ -80,16 +67,16 @@ class Ran:
     seconds: float | None = None
     printed: str = ""
     error: str = ""
-    figures: tuple[Path, ...] = field(default=())
+    figures: tuple[Path, ...] = ()
 
 
 def text_of(notebook: Any) -> str:
-    """All that a notebook says between its code cells."""
+    """The text between a notebook's code cells."""
     return "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
 
 
 def exercises(text: str) -> dict[str, str]:
-    """The exercises of a markdown text: titles by label, in their order."""
+    """The exercises of a Markdown text: titles by label, in their order."""
     found = {}
     for match in EXERCISE.finditer(text):
         label = LABEL.search(match["text"])
@@ -98,11 +85,10 @@ def exercises(text: str) -> dict[str, str]:
 
 
 def solutions(text: str, titles: dict[str, str]) -> Iterator[tuple[int, Solution]]:
-    """The solutions of a markdown text, each with the place where it ends."""
+    """The solutions of a Markdown text, each with the position of its end."""
     for match in SOLUTION.finditer(text):
-        blocks = tuple((b["language"].strip(), b["code"]) for b in BLOCK.finditer(match["text"]))
-        label = match["label"]
-        yield match.end(), Solution(label, titles.get(label, ""), blocks)
+        blocks = tuple((b["language"].strip(), b["text"]) for b in BLOCK.finditer(match["text"]))
+        yield match.end(), Solution(match["label"], titles.get(match["label"], ""), blocks)
 
 
 def of(notebook: Any) -> list[Solution]:
@@ -112,40 +98,32 @@ def of(notebook: Any) -> list[Solution]:
 
 
 def with_solutions(notebook: Any) -> Any:
-    """A copy of a notebook in which the solutions' python blocks are cells behind their text.
+    """A copy without outputs, in which the solutions' Python blocks are cells after their text.
 
-    Code cells stay as they are, without their outputs. A solution that fails does not stop those
-    after it; a cell of the chapter that fails does.
+    A solution that fails does not stop the others; a cell of the chapter that fails does.
     """
-    new, titles = nbformat.v4, exercises(text_of(notebook))
-    made, first = copy.deepcopy(notebook), True
-    made.cells = []
-    for cell in notebook.cells:
+    from nbformat.v4 import new_code_cell, new_markdown_cell
+
+    titles, made, cells = exercises(text_of(notebook)), copy.deepcopy(notebook), []
+    for cell in made.cells:
         if cell.cell_type != "markdown":
-            again = copy.deepcopy(cell)
             if cell.cell_type == "code":
-                again.outputs, again.execution_count = [], None
-            made.cells.append(again)
+                cell.outputs, cell.execution_count = [], None
+            cells.append(cell)
             continue
         begin = 0
         for end, solution in solutions(cell.source, titles):
-            made.cells.append(new.new_markdown_cell(cell.source[begin:end].strip()))
+            cells.append(new_markdown_cell(cell.source[begin:end].strip()))
             begin = end
-            if not solution.python:
-                continue
-            if first:
-                made.cells.append(new.new_code_cell(KEEP))
-                first = False
-            made.cells.append(new.new_code_cell(RESTORE))
-            made.cells += [
-                new.new_code_cell(
-                    code.rstrip(), metadata={KEY: solution.label, "tags": ["raises-exception"]}
-                )
-                for code in solution.python
-            ]
-            made.cells.append(new.new_code_cell(TELL.format(label=solution.label)))
+            if solution.python:
+                cells += [] if any(c.source == KEEP for c in cells) else [new_code_cell(KEEP)]
+                cells.append(new_code_cell(RESTORE))
+                marks = {KEY: solution.label, "tags": ["raises-exception"]}
+                cells += [new_code_cell(c.rstrip(), metadata=marks) for c in solution.python]
+                cells.append(new_code_cell(RECORD.format(label=solution.label)))
         if cell.source[begin:].strip():
-            made.cells.append(new.new_markdown_cell(cell.source[begin:].strip()))
+            cells.append(new_markdown_cell(cell.source[begin:].strip()))
+    made.cells = cells
     for number, cell in enumerate(made.cells):
         cell["id"] = f"cell-{number:03d}"
     return made
@@ -153,7 +131,7 @@ def with_solutions(notebook: Any) -> Any:
 
 def outcome(ran: Path, solution: Solution, *, seconds: float | None) -> Ran:
     """What a solution printed and drew in a copy that was run; figures are saved beside it."""
-    cells = [c for c in nbformat.read(ran, 4).cells if c.metadata.get(KEY) == solution.label]
+    cells = [c for c in notebooks.read(ran).cells if c.metadata.get(KEY) == solution.label]
     printed, errors, figures = [], [], []
     for output in (output for cell in cells for output in cell.outputs):
         if output.output_type == "stream":
@@ -166,62 +144,55 @@ def outcome(ran: Path, solution: Solution, *, seconds: float | None) -> Ran:
             figures.append(path)
         else:
             printed.append(f"{output.data.get('text/plain', '')}\n")
-    # blocks after a failed one mostly fail for want of it
     status = "failed" if errors else "ran" if seconds is not None else "not reached"
-    error = errors[0] if errors else ""
-    return Ran(
-        ran.stem, solution, status, seconds, "".join(printed).rstrip(), error, tuple(figures)
-    )
+    error = errors[0] if errors else ""  # later ones mostly follow from the first
+    text = "".join(printed).rstrip()
+    return Ran(ran.stem, solution, status, seconds, text, error, tuple(figures))
 
 
-def run(path: Path, *, folder: Path, values: dict[str, object] | None = None) -> list[Ran]:
-    """Run a chapter with its solutions; what ran lies in ``folder`` afterwards.
+def run(path: Path, *, folder: Path, values: dict[str, Any] | None = None) -> list[Ran]:
+    """Run a chapter with its solutions; the copy that ran is in ``folder`` afterwards.
 
-    A cell of the chapter itself that fails is a row without a solution.
+    If a cell of the chapter itself fails, the first row says so.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook = notebooks.read(path)
     found = of(notebook)
-    result: list[Ran] = []
-    if any(solution.python for solution in found):
-        source, output = folder / "copies" / path.name, folder / path.name
-        source.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(with_solutions(notebook), source)
-        output.unlink(missing_ok=True)
-        # in the notebook's folder, from where its cells find what they read
-        job = sweeps.Job(source, output, values or {}, cwd=path.parent)
-        (done,) = sweeps.run_all([job], workers=1)
-        seconds = notebooks.recorded(output) if output.is_file() else {}
-        for solution in found:
-            if solution.python and output.is_file():
-                took = seconds.get(solution.label)
-                result.append(outcome(output, solution, seconds=took))
-            else:
-                result.append(Ran(path.stem, solution, solution.kind))
-        if done.error and not any(ran.status == "failed" for ran in result):
-            nothing = Solution("", "the chapter's own cells", ())
-            result.insert(0, Ran(path.stem, nothing, "failed", done.seconds, error=done.error))
-        return result
-    return [Ran(path.stem, solution, solution.kind) for solution in found]
+    if not any(solution.python for solution in found):
+        return [Ran(path.stem, solution, solution.kind) for solution in found]
+    source, output = folder / "copies" / path.name, folder / path.name
+    source.parent.mkdir(parents=True, exist_ok=True)
+    notebooks.write(with_solutions(notebook), source)
+    output.unlink(missing_ok=True)
+    # the copy runs in the chapter's folder, where its cells find their files
+    job = sweeps.Job(source, output, values or {}, cwd=path.parent)
+    (done,) = sweeps.run_all([job], workers=1)
+    seconds = notebooks.recorded(output) if output.is_file() else {}
+    result = [
+        outcome(output, solution, seconds=seconds.get(solution.label))
+        if solution.python and output.is_file()
+        else Ran(path.stem, solution, solution.kind)
+        for solution in found
+    ]
+    if done.error and not any(ran.status == "failed" for ran in result):
+        chapter = Solution("", "the chapter's own cells")
+        result.insert(0, Ran(path.stem, chapter, "failed", done.seconds, error=done.error))
+    return result
 
 
-def show(ran: Ran) -> None:
-    """Print a solution's outputs under its name."""
-    if not (ran.printed or ran.error or ran.figures):
-        return
-    print(f"\n{ran.chapter}, {ran.solution.label}: {ran.solution.title}")
-    for line in [*ran.printed.splitlines(), *(f"figure: {path.name}" for path in ran.figures)]:
-        print(f"    {line}")
-    if ran.error:
-        print(f"    FAILED: {ran.error}", flush=True)
+def shown(ran: Ran) -> str:
+    """A solution's outputs under its name; empty without outputs."""
+    lines = [*ran.printed.splitlines(), *(f"figure: {path.name}" for path in ran.figures)]
+    lines += [f"FAILED: {ran.error}"] if ran.error else []
+    head = f"\n{ran.chapter}, {ran.solution.label}: {ran.solution.title}"
+    return "\n    ".join([head, *lines]) if lines else ""
 
 
 def table(rows: list[Ran]) -> str:
-    """What ran, a line each."""
+    """All outcomes, one line each."""
     cells = [("chapter", "exercise", "outcome", "seconds")]
     for ran in rows:
         took = "" if ran.seconds is None else f"{ran.seconds:.1f}"
-        name = ran.solution.label or ran.solution.title
-        cells.append((ran.chapter, name, ran.status, took))
+        cells.append((ran.chapter, ran.solution.label or ran.solution.title, ran.status, took))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
@@ -229,31 +200,24 @@ def table(rows: list[Ran]) -> str:
     )
 
 
-def main() -> int:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description="Run the solutions of the book's exercises.")
-    parser.add_argument("names", nargs="*", help="beginnings of chapters' names (default: all)")
-    parser.add_argument("--profile", help="parameters of book/profiles.yml")
-    options = parser.parse_args()
-    values = profile(options.profile) if options.profile else {}
-    folder = BUILD / "solutions" / (options.profile or "")
+def run_book(
+    names: Sequence[str], *, profile: str | None, say: Callable[[str], None]
+) -> list[str]:
+    """Run the solutions of the chapters and show their outputs; returns what failed."""
+    values, folder = book.parameters_of(profile), BUILD / "solutions" / (profile or "")
     rows: list[Ran] = []
-    for path in sorted(BOOK.glob("[0-9][0-9]_*.ipynb")):
-        if options.names and not path.name.startswith(tuple(options.names)):
-            continue
-        made = run(path, folder=folder, values=values.get(path.stem))
-        for ran in made:
-            show(ran)
-        rows += made
+    for path in book.chapters(names):
+        if path.name[:2].isdigit():
+            made = run(path, folder=folder, values=values.get(path.stem))
+            for text in filter(None, map(shown, made)):
+                say(text)
+            rows += made
     if not rows:
-        sys.exit(f"no chapter in book/ begins with {' or '.join(options.names)}")
-    print(f"\n{table(rows)}")
-    bad = [ran for ran in rows if ran.status in ("failed", "not reached")]
-    for ran in bad:
-        where = f"exercise {ran.solution.label!r}" if ran.solution.label else ran.solution.title
-        print(f"{ran.chapter}, {where} {ran.status}: {ran.error}", file=sys.stderr)
-    return int(bool(bad))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        raise InputError(f"no chapter of the book begins with {' or '.join(names)}.")
+    say(f"\n{table(rows)}")
+    return [
+        f"{ran.chapter}, exercise {(ran.solution.label or ran.solution.title)!r} {ran.status}: "
+        f"{ran.error}"
+        for ran in rows
+        if ran.status in ("failed", "not reached")
+    ]

@@ -1,13 +1,10 @@
-"""Sphinx extension of the book: three corrections of what other extensions leave behind, one note.
+"""Sphinx extension of the book: four corrections of other extensions.
 
-For the one page that becomes the PDF: an extension that registers a node for ``singlehtml`` alone
-hides every node that others have registered for ``html``; here those come back. And on every page:
-Jupyter Book adds the scripts of sphinx-thebe, which name another host and declare their constants
-twice; the book has no use for them. And napoleon takes every line of prose under "Returns" for a
-type of its own, a list in italics; here it stays a paragraph.
-
-Where the pages have launch buttons, a note below the title of a notebook's page says what Colab
-needs first: it opens a notebook without the library, and that cannot know where it came from.
+* On the one page that becomes the PDF: an extension that registers a node for ``singlehtml`` alone
+  hides the nodes that others have registered for ``html``.
+* Jupyter Book adds the scripts of sphinx-thebe, which load files from another host.
+* napoleon takes each line of prose under "Returns" for a type, and lists a named tuple's fields.
+* Colab opens a notebook without the library: a note under the title says how to install it.
 """
 
 from __future__ import annotations
@@ -32,7 +29,7 @@ def _drop_thebe(app: Any, page: str, template: str, context: dict[str, Any], tre
 def _prose_of_returns(
     app: Any, what: str, name: str, object_: Any, options: Any, lines: list[str]
 ) -> None:
-    """Indent a paragraph, or a sentence, below an empty type, which napoleon leaves out."""
+    """Indent prose under "Returns" below an empty type, which napoleon leaves out."""
     for at in range(len(lines) - 1):
         if lines[at] == "Returns" and set(lines[at + 1]) == {"-"}:
             end = at + 2
@@ -45,10 +42,16 @@ def _prose_of_returns(
             return
 
 
+def _skip_aliases(
+    app: Any, what: str, name: str, object_: Any, skip: bool, options: Any
+) -> bool | None:
+    return True if type(object_).__name__ == "_tuplegetter" else None
+
+
 def colab_cell(address: str) -> str:
     """The cell that makes a notebook of the repository at ``address`` run on Colab.
 
-    Not an editable installation, which a kernel that is already running does not find.
+    The installation is not editable: a kernel that is already running would not find it.
     """
     return (
         f"!git clone --quiet --depth 1 {address} companion && pip install --quiet "
@@ -63,25 +66,17 @@ def _note_for_colab(app: Any, page: str, template: str, context: dict[str, Any],
     if app.env.doc2path(page).endswith(".ipynb"):
         note = (
             '<details class="launch-note"><summary>To run this page on Colab</summary>'
-            "<p>Open it with the rocket above, put these lines into a cell of their own before the "
-            "first, and run them; Binder needs nothing.</p>"
+            "<p>Open the page with the rocket above. Put these lines into a new first cell and run "
+            "it. Binder needs no preparation.</p>"
             f"<pre>{html.escape(colab_cell(address))}</pre></details>"
         )
         context["body"] = context["body"].replace("</h1>", f"</h1>{note}", 1)
 
 
-def _skip_aliases(
-    app: Any, what: str, name: str, object_: Any, skip: bool, options: Any
-) -> bool | None:
-    """A named tuple's fields, which Python documents as aliases and the class's text explains."""
-    return True if type(object_).__name__ == "_tuplegetter" else None
-
-
 def setup(app: Any) -> dict[str, Any]:
     """Called by Sphinx."""
     app.connect("builder-inited", _complete_nodes)
-    # before napoleon, which comes with the usual 500
-    app.connect("autodoc-process-docstring", _prose_of_returns, priority=400)
+    app.connect("autodoc-process-docstring", _prose_of_returns, priority=400)  # before napoleon
     app.connect("autodoc-skip-member", _skip_aliases)
     app.connect("html-page-context", _drop_thebe, priority=900)
     app.connect("html-page-context", _note_for_colab)

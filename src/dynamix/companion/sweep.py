@@ -1,8 +1,4 @@
-"""Many notebooks at once: side by side with a progress bar, and sweeps whose results are a table.
-
-``dynamix sweep book/05_zero_shot.ipynb -p context_length 512,1000,2000`` runs the chapter three
-times; what it keeps by :func:`dynamix.companion.notebooks.record` becomes a row of a CSV file each time.
-"""
+"""Many notebooks at once, in processes of their own, and sweeps whose results are a table."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ import multiprocessing
 import os
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,26 +16,18 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from ..errors import InputError, whole_number
+from ..errors import InputError, one_of, whole_number
 from ..evaluation import results
 from . import notebooks
 
-_EVERY = 0.2  # seconds between two looks at what the notebooks have told
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A notebook to run: where its result goes, and the parameters that differ from defaults.
+    """A notebook to run, the file for its result, and parameters that differ from the defaults.
 
-    Fields: ``path`` of the notebook; ``output``, the file of the result; ``values`` by parameter.
-    It runs in its own folder unless ``cwd`` names another.
-
-    Examples
-    --------
-    >>> job = Job(Path("book/05_zero_shot.ipynb"), Path("mine.ipynb"), {"system": "Chua"})
-    >>> job.cwd or job.path.parent.name
-    'book'
+    It runs in its own folder unless ``cwd`` names another one.
     """
 
     path: Path
@@ -50,17 +38,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job.
-
-    Fields: the ``job``, the ``seconds`` it took, and the ``error``'s text, None if all went well.
-
-    Examples
-    --------
-    >>> job = Job(Path("a.ipynb"), Path("mine.ipynb"))
-    >>> outcomes = [Outcome(job, 3.5, None), Outcome(job, 0.5, "chapter 'a' failed in cell 4")]
-    >>> [outcome.seconds for outcome in outcomes if outcome.error]
-    [0.5]
-    """
+    """A job's duration and error; the error is None for a run without failure."""
 
     job: Job
     seconds: float
@@ -70,46 +48,11 @@ class Outcome:
 def run_all(
     jobs: Sequence[Job], *, workers: int = 2, done: Callable[[Outcome], None] | None = None
 ) -> list[Outcome]:
-    """Run notebooks side by side, each on one core, in processes of their own.
+    """Run notebooks side by side, each on one core; a failure does not stop the others.
 
-    A notebook that fails stops nothing: the others run on.
-
-    Parameters
-    ----------
-    jobs
-        The notebooks. If one fails, what its kernel said on standard error is kept beside the
-        result, as ``.log``.
-    workers
-        Notebooks that run at once, at least 1.
-    done
-        Hears of each outcome as soon as it is there.
-
-    Returns
-    -------
-    What became of each job, in the order of the jobs. A job that failed is among them,
-    with its error.
-
-    Raises
-    ------
-    InputError
-        If a file is no notebook, a parameter is unknown or of the wrong type; nothing has been run
-        then. Or if ``workers`` is no integer of at least 1.
-
-    Examples
-    --------
-    What a job asks for is looked at before anything runs:
-
-    >>> import tempfile
-    >>> import nbformat
-    >>> from nbformat import v4 as nb
-    >>> cell = nb.new_code_cell("n = 9", metadata={"tags": ["parameters"]})
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "a.ipynb"
-    ...     nbformat.write(nb.new_notebook(cells=[cell]), path)
-    ...     run_all([Job(path, Path(folder) / "mine.ipynb", {"N": 2})])
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: unknown parameter of a.ipynb 'N'. Known: n. Did you mean 'n'?
+    ``done`` gets each outcome when it is available. What the kernel of a failed notebook wrote to
+    standard error is kept beside the result, as ``.log``. All parameters are checked before
+    anything runs.
     """
     workers = whole_number("workers", workers)
     for job in jobs:
@@ -119,18 +62,11 @@ def run_all(
     # a fresh process each: kernels and their threads do not survive a fork of a threaded parent
     spawn = multiprocessing.get_context("spawn")
     outcomes: dict[int, Outcome] = {}
-    counts = {i: (0, notebooks.count_cells(job.path)) for i, job in enumerate(jobs)}
+    cells = {i: (0, len(notebooks.read(job.path).cells)) for i, job in enumerate(jobs)}
     with (
         spawn.Manager() as manager,
-        tqdm(total=len(jobs), desc="notebooks", unit="notebook", position=0, disable=None) as bar,
-        tqdm(
-            total=sum(n for _, n in counts.values()),
-            desc="cells",
-            unit="cell",
-            position=1,
-            leave=False,
-            disable=None,
-        ) as cells,
+        tqdm(total=len(jobs), desc="notebooks", unit="notebook", disable=None) as bar,
+        tqdm(desc="cells", unit="cell", position=1, leave=False, disable=None) as steps,
         ProcessPoolExecutor(min(workers, len(jobs)), mp_context=spawn) as pool,
     ):
         told = manager.Queue()
@@ -139,48 +75,44 @@ def run_all(
         }
         pending = set(running)
         while pending:
-            finished, pending = wait(pending, timeout=_EVERY)
+            finished, pending = wait(pending, timeout=0.2)
             for i, cell, total, section in _drain(told):
-                counts[i] = (cell, total)
-                cells.total = sum(n for _, n in counts.values())
-                cells.n = sum(n for n, _ in counts.values())
-                cells.set_description(f"{jobs[i].path.stem}: {section[:40]}", refresh=True)
+                cells[i] = (cell, total)
+                steps.n, steps.total = (sum(parts) for parts in zip(*cells.values(), strict=True))
+                steps.set_description(f"{jobs[i].path.stem}: {section[:40]}", refresh=True)
             for future in finished:
                 i = running[future]
-                seconds, error = future.result()
-                outcomes[i] = Outcome(jobs[i], seconds, error)
+                outcomes[i] = Outcome(jobs[i], *future.result())
                 bar.update()
                 if done is not None:
-                    with tqdm.external_write_mode():
-                        done(outcomes[i])
+                    done(outcomes[i])
     return [outcomes[i] for i in range(len(jobs))]
 
 
-def _drain(told: Any) -> Iterator[tuple[int, int, int, str]]:
+def _drain(told: Any) -> list[tuple[int, int, int, str]]:
+    found = []
     while True:
         try:
-            yield told.get_nowait()
+            found.append(told.get_nowait())
         except queue.Empty:
-            return
+            return found
 
 
 def _run(job: Job, number: int, told: Any) -> tuple[float, str | None]:
-    """Run one job in a process of its own."""
+    """Run one job in a process of its own; its duration and error."""
     began = time.perf_counter()
-    # more threads only fight for the same cores
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")
     job.output.parent.mkdir(parents=True, exist_ok=True)
-    # kernels inherit this process's standard error and write notes of their own to it; what a cell
-    # writes is in the notebook, and what fails comes back as text
+    # kernels inherit this process's standard error and write messages of their own to it
     with job.output.with_suffix(".log").open("w") as log:
         os.dup2(log.fileno(), 2)
+
+    def progress(cell: int, total: int, section: str) -> None:
+        told.put((number, cell, total, section))
+
     try:
         notebooks.run(
-            job.path,
-            job.output,
-            values=job.values,
-            progress=lambda cell, total, section: told.put((number, cell, total, section)),
-            cwd=job.cwd,
+            job.path, job.output, values=job.values, progress=progress, cwd=job.cwd
         )
     except (notebooks.NotebookError, InputError) as error:
         return time.perf_counter() - began, str(error)
@@ -196,74 +128,34 @@ def sweep(
     workers: int = 2,
     command: str = "dynamix.companion.sweep.sweep",
 ) -> pd.DataFrame:
-    """Run a notebook on every combination of parameters and collect what it recorded.
+    """Run a notebook on every combination of parameters and collect its records.
 
-    Parameters
-    ----------
-    path
-        The notebook.
-    grid
-        Values of each parameter that varies; the last one varies fastest.
-    output
-        CSV file for the table, its record beside it; the notebooks that ran lie in a folder of
-        the same name.
-    workers
-        Notebooks run side by side.
-    command
-        What was typed, for the record.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per run: the parameters, ``seconds``, ``error`` (empty where all went well), and a
-        column per recorded name (:func:`dynamix.companion.notebooks.record`).
-
-    Raises
-    ------
-    InputError
-        If the file is no notebook, the grid is empty, a parameter is unknown, a value of the wrong
-        type, the notebook records nothing, or ``workers`` is no integer of at least 1.
-
-    Examples
-    --------
-    A misspelt parameter is found before anything runs. With ``{"n": [1, 2, 3]}`` the table would
-    have three rows.
-
-    >>> import tempfile
-    >>> import nbformat
-    >>> from nbformat import v4 as nb
-    >>> cell = nb.new_code_cell("n = 9", metadata={"tags": ["parameters"]})
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     nbformat.write(nb.new_notebook(cells=[cell]), f"{folder}/a.ipynb")
-    ...     sweep(f"{folder}/a.ipynb", {"m": [1, 2, 3]}, output=f"{folder}/mine.csv")
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: unknown parameter of a.ipynb 'm'. Known: n.
+    ``output`` is the CSV file of the table, with its record beside it; a folder of the same name
+    holds the notebooks. The table has one row per run: the parameters, ``seconds``, ``error``
+    (empty without failure), and one column per recorded name.
     """
     path, output = Path(path), Path(output)
     if not grid or not all(grid.values()):
         raise InputError("a sweep needs at least one parameter with values: -p NAME VALUE,VALUE.")
+    values = [dict(zip(grid, chosen, strict=True)) for chosen in itertools.product(*grid.values())]
     folder = output.with_suffix("")
-    combinations = [
-        dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
-    ]
-    jobs = [Job(path, folder / f"{i:03d}.ipynb", values) for i, values in enumerate(combinations)]
+    jobs = [Job(path, folder / f"{i:03d}.ipynb", given) for i, given in enumerate(values)]
     began = time.perf_counter()
-    outcomes = run_all(jobs, workers=workers)
     rows = []
-    for outcome in outcomes:
-        kept = notebooks.recorded(outcome.job.output) if outcome.job.output.is_file() else {}
-        plain = {
+    for outcome in run_all(jobs, workers=workers):
+        row: dict[str, Any] = {
             name: ",".join(map(str, value)) if isinstance(value, tuple | list) else value
             for name, value in outcome.job.values.items()
         }
-        first_line = outcome.error.splitlines()[0] if outcome.error else ""
-        rows.append(plain | {"seconds": round(outcome.seconds, 1), "error": first_line} | kept)
+        error = (outcome.error or "").partition("\n")[0]
+        row |= {"seconds": round(outcome.seconds, 1), "error": error}
+        kept = outcome.job.output
+        rows.append(row | (notebooks.recorded(kept) if kept.is_file() else {}))
     table = pd.DataFrame(rows)
     if not set(table.columns) - {*grid, "seconds", "error"} and not any(table["error"]):
         raise InputError(
             f"{path.name} records nothing, so there is no table to make. Call "
-            "dynamix.companion.notebooks.record(name, value) in it where a number is found."
+            "dynamix.companion.notebooks.record(name, value) in it."
         )
     settings = {"notebook": path.name, "grid": {name: list(v) for name, v in grid.items()}}
     seconds = time.perf_counter() - began
@@ -272,42 +164,15 @@ def sweep(
 
 
 def parse_grid(path: str | Path, given: Sequence[tuple[str, str]]) -> dict[str, list[Any]]:
-    """The grid that a command line describes: values separated by commas.
+    """The grid that a command line describes: values are separated by commas.
 
-    For a parameter that is itself a list, commas separate its parts and semicolons the values.
-
-    Parameters
-    ----------
-    path
-        The notebook, whose defaults tell the types.
-    given
-        Pairs of a parameter's name and the text of its values.
-
-    Returns
-    -------
-    What :func:`sweep` takes as ``grid``.
-
-    Raises
-    ------
-    InputError
-        If the file is no notebook, or a parameter is unknown.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import nbformat
-    >>> from nbformat import v4 as nb
-    >>> cell = nb.new_code_cell("n = 9; names = ['Chua']", metadata={"tags": ["parameters"]})
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     nbformat.write(nb.new_notebook(cells=[cell]), f"{folder}/a.ipynb")
-    ...     parse_grid(f"{folder}/a.ipynb", [("n", "9,12"), ("names", "Chua;Lorenz,Rossler")])
-    {'n': [9, 12], 'names': [('Chua',), ('Lorenz', 'Rossler')]}
+    For a parameter that is itself a list, semicolons separate its values. The notebook at ``path``
+    says which type a parameter has.
     """
     known = notebooks.parameters(path)
     grid: dict[str, list[Any]] = {}
     for name, text in given:
-        if name not in known:
-            notebooks.check(path, {name: text})
+        one_of(f"parameter of {Path(path).name}", name, known)
         between = ";" if isinstance(known[name].default, tuple | list) else ","
         grid[name] = [known[name].parse(part.strip()) for part in text.split(between) if part]
     return grid

@@ -54,7 +54,7 @@ test: $(READY) lint html ## lint, check types, build the pages, run the tests an
 	@$(MAKE) --no-print-directory book-quick
 
 bench: $(READY) ## measure the engine (a quarter of an hour; keep the machine quiet)
-	$(BIN)/python experiments/bench.py --json results/bench.json
+	$(BIN)/python experiments/bench.py --output results/bench.json
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .

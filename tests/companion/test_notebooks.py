@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamix import InputError
-from dynamix import cli
+from dynamix import InputError, cli
 from dynamix.companion import notebooks
 from dynamix.companion import sweep as sweeps
 from dynamix.companion.notebooks import Parameter

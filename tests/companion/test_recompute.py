@@ -200,5 +200,3 @@ def test_a_command_that_was_broken_off_goes_on_from_its_own_checkpoint(tmp_path,
     assert done.returncode == 0, done.stderr
     assert "slow: 0.0 min, slow the same in all 1 rows" in done.stdout
     assert not list((tmp_path / "_build/recompute").glob("*.begun"))
-
-

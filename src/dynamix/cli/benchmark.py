@@ -17,7 +17,8 @@ def add(commands: Any) -> None:
     """Add the command."""
     parser = command(commands, "benchmark", run, "measure a model on systems it was not trained on")
     add_model(
-        parser, ", or a rival: ceiling, parrot, sindy, chronos-2, ... (table() of dynamix.baselines)"
+        parser,
+        ", or a rival: ceiling, parrot, sindy, chronos-2, ... (table() of dynamix.baselines)",
     )
     parser.add_argument(
         "--systems", help="systems, separated by commas, or all (default: the held-out ones)"

@@ -20,7 +20,9 @@ def add(commands: Any) -> None:
     run.add_argument("--profile", help="parameters of book/profiles.yml; results go to _build")
     run.add_argument("--jobs", type=int, default=2, help="notebooks at a time (default: 2)")
 
-    check = command(parts, "check", _check, "check that the committed notebooks are clean and fresh")
+    check = command(
+        parts, "check", _check, "check that the committed notebooks are clean and fresh"
+    )
     _add_names(check)
 
     solutions = command(parts, "solutions", _solutions, "run the solutions of the exercises")

@@ -65,7 +65,7 @@ class Recipe:
         """0: trainings, whose models others need. 2: what measures time, at the end and alone."""
         if self.trains or self.command[1].startswith("experiments/train_"):
             return 0
-        return 2 if self.command[1].startswith("experiments/bench") else 1
+        return 2 if Path(self.command[1]).name in ("bench.py", "bench_times.py") else 1
 
 
 class Recomputation:

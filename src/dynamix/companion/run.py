@@ -70,9 +70,7 @@ def run(
 def check(paths: Sequence[Path]) -> list[str]:
     """What is wrong with committed notebooks, and why their outputs are stale."""
     return [
-        problem
-        for path in paths
-        for problem in (*notebooks.problems(path), *notebooks.stale(path))
+        problem for path in paths for problem in (*notebooks.problems(path), *notebooks.stale(path))
     ]
 
 

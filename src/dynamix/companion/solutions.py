@@ -200,9 +200,7 @@ def table(rows: list[Ran]) -> str:
     )
 
 
-def run_book(
-    names: Sequence[str], *, profile: str | None, say: Callable[[str], None]
-) -> list[str]:
+def run_book(names: Sequence[str], *, profile: str | None, say: Callable[[str], None]) -> list[str]:
     """Run the solutions of the chapters and show their outputs; returns what failed."""
     values, folder = book.parameters_of(profile), BUILD / "solutions" / (profile or "")
     rows: list[Ran] = []

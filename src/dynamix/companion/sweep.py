@@ -111,9 +111,7 @@ def _run(job: Job, number: int, told: Any) -> tuple[float, str | None]:
         told.put((number, cell, total, section))
 
     try:
-        notebooks.run(
-            job.path, job.output, values=job.values, progress=progress, cwd=job.cwd
-        )
+        notebooks.run(job.path, job.output, values=job.values, progress=progress, cwd=job.cwd)
     except (notebooks.NotebookError, InputError) as error:
         return time.perf_counter() - began, str(error)
     job.output.with_suffix(".log").unlink()

@@ -1,31 +1,15 @@
-"""The command line as a newcomer meets it."""
+"""``dynamix forecast``: tables and dates as users have them, one message for unusable input."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import io
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import small_model, wave
+from helpers import wave
 
-from dynamix import ForecastConfig, InputError, ModelConfig, TrainingConfig
-from dynamix.cli import commands as cli
-from dynamix.systems import corpus as systems
-
-
-@pytest.fixture
-def model(tmp_path):
-    return str(small_model().save_pretrained(tmp_path / "model"))
-
-
-@pytest.fixture
-def data(tmp_path):
-    frame = pd.DataFrame(wave(80, 2), columns=["load", "wind"])
-    frame.insert(0, "when", pd.date_range("2024-01-01", periods=80, freq="h"))
-    frame.to_csv(tmp_path / "data.csv", index=False)
-    return str(tmp_path / "data.csv")
+from dynamix import cli
 
 
 def test_forecast_of_a_csv_with_dates(data, model, tmp_path, capsys):
@@ -133,71 +117,11 @@ def test_unusable_input_is_one_message_and_exit_code_2(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [[], ["forcast"], ["forecast", "x.csv"], ["forecast", "x", "--horizon", "2.5"]],
-)
-def test_wrong_usage_exits_with_2(arguments, capsys):
-    with pytest.raises(SystemExit) as caught:
-        cli.main(arguments)
-    assert caught.value.code == 2
-    assert "usage: dynamix" in capsys.readouterr().err
-
-
-def test_every_config_field_is_a_flag(capsys):
-    commands = {"train": (ModelConfig, TrainingConfig), "forecast": (ForecastConfig,)}
-    for command, kinds in commands.items():
-        with pytest.raises(SystemExit):
-            cli.main([command, "--help"])
-        text = capsys.readouterr().out
-        for kind in kinds:
-            for field in dataclasses.fields(kind):
-                assert f"--{field.name.replace('_', '-')}" in text
-                assert field.metadata["help"]
-
-
-TRAIN = [
-    *("train", "--epochs", "2", "--batches-per-epoch", "2", "--batch-size", "2"),
-    *("--context-length", "20", "--window", "8", "--overlap", "4", "--latent-dims", "5"),
-    *("--experts", "2", "--validation-context", "30", "--validation-horizon", "20"),
-]
-
-
-def test_train_on_own_data_then_resume_and_forecast(tmp_path, data, capsys):
-    np.save(tmp_path / "own.npy", wave(200))
-    run = str(tmp_path / "run")
-    arguments = [*TRAIN, "--data", str(tmp_path / "own.npy"), "--output", run]
-    assert cli.main(arguments) == 0
-    assert "benchmark --model" in capsys.readouterr().err
-    assert cli.main(arguments) == 2
-    assert "--resume" in capsys.readouterr().err
-    assert cli.main([*arguments, "--resume"]) == 0
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["model"]["experts"] == 2
-    model = str(tmp_path / "run" / "model.safetensors")
-    assert cli.main(["forecast", data, "--horizon", "2", "--model", model]) == 0
-
-
-def test_train_refuses_contradictions(tmp_path, capsys):
-    assert cli.main([*TRAIN, "--output", str(tmp_path / "r"), "--relu-units", "9"]) == 2
-    assert "relu_units" in capsys.readouterr().err
-
-
-def test_benchmark_runs_on_larger_flows_by_their_dimensions(monkeypatch, capsys):
-    asked = {}
-
-    def run(model, **options):
-        asked.update(options)
-        raise InputError("seen")
-
-    monkeypatch.setattr("dynamix.evaluation.benchmark.run", run)
-    assert cli.main(["benchmark", "--dims", "5", "6"]) == 2
-    assert asked["names"] == systems.catalogue(dims=(5, 6))
-    assert cli.main(["benchmark", "--systems", "all"]) == 2
-    assert asked["names"] == sorted({*systems.split()["train"], *systems.split()["test"]})
-    for wrong, told in (
-        (["--dims", "3"], "takes numbers from 4 to 6"),
-        (["--dims", "4", "--systems", "Lorenz"], "both say what to run on"),
-    ):
-        assert cli.main(["benchmark", *wrong]) == 2
-        assert told in capsys.readouterr().err
+def test_standard_input_is_read_by_a_dash(data, model, capsys, monkeypatch):
+    arguments = ["--horizon", "3", "--model", model]
+    assert cli.main(["forecast", data, *arguments]) == 0
+    expected = capsys.readouterr().out
+    with open(data, "rb") as file:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(file.read())))
+        assert cli.main(["forecast", "-", *arguments]) == 0
+    assert capsys.readouterr().out == expected

@@ -125,7 +125,10 @@ def test_a_sweep_is_a_table_with_provenance_and_a_failed_run_is_a_row(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    code = 'from dynamix.companion.notebooks import record\nrecord("inverse", 1 / x)\nrecord("n", len(t))'
+    code = (
+        "from dynamix.companion.notebooks import record\n"
+        'record("inverse", 1 / x)\nrecord("n", len(t))'
+    )
     path = make_notebook(tmp_path / "a.ipynb", 'x = 1.0\nt = ("a",)', code)
     grid = sweeps.parse_grid(path, [("x", "0,2"), ("t", "a,b")])
     assert grid == {"x": [0, 2], "t": [("a", "b")]}

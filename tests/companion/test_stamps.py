@@ -30,12 +30,16 @@ LIBRARY = {
     ),
     "forecasting/__init__": "from .zero_shot import forecast\n",
     "forecasting/zero_shot": (
-        '"""One."""\nfrom typing import TYPE_CHECKING\nfrom .. import model\nfrom ..model import dynamix\n'
-        "from .tools import helper\n\nif TYPE_CHECKING:\n    from ..baselines.simple import Rival\n\n"
+        '"""One."""\nfrom typing import TYPE_CHECKING\nfrom .. import model\n'
+        "from ..model import dynamix\n"
+        "from .tools import helper\n\n"
+        "if TYPE_CHECKING:\n    from ..baselines.simple import Rival\n\n"
         "def forecast(x, rival: Rival = None):\n    return helper(model.Model().step(x))\n\n"
         "def unused():\n    return dynamix.idle()\n"
     ),
-    "forecasting/tools": "def helper(forecast):\n    return forecast\n\ndef side(x):\n    return x\n",
+    "forecasting/tools": (
+        "def helper(forecast):\n    return forecast\n\ndef side(x):\n    return x\n"
+    ),
     "baselines/__init__": "from .registry import baseline\n",
     "baselines/registry": (
         'TABLE = {"parrot": "simple:parrot", "far": "metrics.errors:hidden", "no": "a:b"}\n'

@@ -53,6 +53,7 @@ class Recipe:
 
     @property
     def name(self) -> str:
+        """The names, joined."""
         return "+".join(self.names)
 
     @property
@@ -245,7 +246,7 @@ class Recomputation:
                 path.replace(self.results / path.name)
 
     def _table(self, name: str) -> pd.DataFrame | None:
-        """A result's rows as they were set aside, else as they are: its CSV, or a training's log."""
+        """A result's rows as they were set aside, else as they are: a CSV or a log."""
         for folder in (self.logs, self.results):
             if (path := folder / f"{name}.csv").is_file():
                 return pd.read_csv(path)

@@ -22,7 +22,7 @@ from dynamix.forecasting.embedding_choice import (
 )
 from dynamix.forecasting.ensembles import sample_seed
 from dynamix.forecasting.pipeline import Pipeline
-from dynamix.preprocessing import transforms as preprocessing
+from dynamix import preprocessing
 
 MODEL = small_model()
 

@@ -9,7 +9,7 @@ from helpers import wave
 
 from dynamix import RollingConfig, baselines, plotting
 from dynamix.evaluation import rolling
-from dynamix.preprocessing import transforms as preprocessing
+from dynamix import preprocessing
 
 
 def test_mended_marks_the_steps_without_observations():

@@ -1,4 +1,4 @@
-"""Transforms invert exactly; embeddings do what their definition says."""
+"""Transforms invert exactly."""
 
 from __future__ import annotations
 
@@ -14,14 +14,9 @@ from dynamix.preprocessing import (
     BoxCox,
     PowerLawTrend,
     Standardize,
-    autocorrelation,
-    decorrelation_time,
-    dominant_period,
-    embed,
     fit_transforms,
     invert_transforms,
 )
-from dynamix.preprocessing import transforms as preprocessing
 
 
 @st.composite
@@ -91,65 +86,3 @@ def test_trend_recovers_a_power_law_and_continues_it():
     np.testing.assert_allclose(
         trend.invert(np.zeros((50, 1)), start=201), 0.3 * ahead**0.7 + 1.0, rtol=0.01
     )
-
-
-@given(st.integers(0, 10_000), st.integers(3, 40))
-@settings(max_examples=30, deadline=None)
-def test_autocorrelation_is_the_biased_sum(seed, T):
-    x = np.random.default_rng(seed).normal(size=T)
-    d = x - x.mean()
-    by_hand = [np.sum(d[: T - k] * d[k:]) / T for k in range(T)]
-    np.testing.assert_allclose(autocorrelation(x), np.array(by_hand) / by_hand[0], atol=1e-10)
-
-
-@pytest.mark.parametrize("period", [20, 33, 50])
-def test_periods_and_decorrelation_of_a_sine_are_found(period):
-    x = np.sin(2 * np.pi * np.arange(400) / period)[:, None]
-    found = dominant_period(x)  # a multiple where the period is under a tenth of the context
-    assert min(found % period, period - found % period) <= 1
-    assert decorrelation_time(x) == pytest.approx(np.arccos(1 / np.e) / (2 * np.pi) * period, abs=1)
-
-
-def test_pos_appends_sines_of_the_dominant_period():
-    x = wave(200, 1)
-    tau, t = dominant_period(x), np.arange(1, 201)
-    two = embed(x, dims=3)
-    np.testing.assert_array_equal(two[:, :1], x)
-    np.testing.assert_allclose(two[:, 1], np.sin(2 * np.pi * t / tau), atol=1e-12)
-    np.testing.assert_allclose(two[:, 2], np.cos(2 * np.pi * t / tau), atol=1e-9)
-    np.testing.assert_allclose(embed(x, dims=2)[:, 1], np.sin(2 * np.pi * t / tau), atol=1e-12)
-
-
-def test_delay_appends_the_last_channel_delayed_and_drops_the_first_rows():
-    x = wave(200, 2)
-    tau = decorrelation_time(x)
-    out = embed(x, dims=4, embedding="delay")
-    assert out.shape == (200 - 2 * tau, 4)
-    np.testing.assert_array_equal(out[:, :2], x[2 * tau :])
-    np.testing.assert_array_equal(out[:, 2], x[tau:-tau, 1])
-    np.testing.assert_array_equal(out[:, 3], x[: -2 * tau, 1])
-
-
-def test_random_delays_lie_in_range_and_follow_the_seed():
-    x = np.arange(100.0)[:, None]
-    out = embed(x, dims=6, embedding="delay_random", seed=5)
-    delays = out[0, 0] - out[0, 1:]
-    assert ((delays >= 3) & (delays <= 10)).all()
-    np.testing.assert_array_equal(out, embed(x, dims=6, embedding="delay_random", seed=5))
-
-
-def test_zero_and_full_dimension():
-    x = wave(30, 2)
-    np.testing.assert_array_equal(embed(x, dims=3, embedding="zero")[:, 2], 0)
-    assert embed(x, dims=2) is x
-
-
-@pytest.mark.parametrize(("embedding", "T"), [("pos", 9), ("delay", 3), ("delay_random", 6)])
-def test_too_short_for_the_embedding(embedding, T):
-    with pytest.raises(InputError, match=f"found {T}"):
-        embed(wave(T, 1), dims=3, embedding=embedding)
-
-
-def test_too_many_channels_for_embed():
-    with pytest.raises(InputError, match="singly"):
-        preprocessing.embed(wave(20, 4), dims=3)

@@ -157,13 +157,6 @@ def test_grades_rise_and_fall():
     )
 
 
-@settings(max_examples=25)
-@given(period=st.floats(6, 120), phase=st.floats(0, 6.28))
-def test_the_dominant_oscillation_is_the_sines(period, phase):
-    x = 3 + 0.001 * np.arange(T) + np.sin(2 * np.pi * np.arange(T) / period + phase)
-    assert report_checks.dominant_oscillation(x) == pytest.approx(period, rel=0.02)
-
-
 PLANTED = {
     "length": lambda x: x[:70],
     "sampling": lambda x: x[::10],

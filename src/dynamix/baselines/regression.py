@@ -15,7 +15,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError
-from ..preprocessing.transforms import Standardize, embed
+from ..preprocessing.embedding import embed
+from ..preprocessing.transforms import Standardize
 from .registry import register
 from .settings import DMDConfig, EchoStateConfig, EDMDConfig, SINDyConfig
 

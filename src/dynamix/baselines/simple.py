@@ -7,7 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
-from ..preprocessing.transforms import dominant_period
+from ..preprocessing.periods import dominant_period
 from .registry import register
 
 

@@ -40,7 +40,8 @@ from ..metrics import reconstruction as metrics
 from ..metrics.fates import fate as fate_of
 from ..model.dynamix import DynaMix
 from ..model.rollouts import gate_noise_stream
-from ..preprocessing.transforms import embed, fit_transforms
+from ..preprocessing.embedding import embed
+from ..preprocessing.transforms import fit_transforms
 from ..settings import BUNDLED_MODEL, BenchmarkConfig, Engine, ForecastConfig
 from ..systems import corpus as systems
 from . import results

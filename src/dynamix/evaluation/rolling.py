@@ -25,7 +25,7 @@ from ..baselines.registry import Forecaster
 from ..errors import InputError, whole_number
 from ..io.arrays import unpack
 from ..metrics import reconstruction as metrics
-from ..preprocessing.transforms import decorrelation_time
+from ..preprocessing.periods import decorrelation_time
 from ..settings import RollingConfig
 from .statistics import bootstrap
 

@@ -37,7 +37,9 @@ from tqdm import tqdm
 
 from ..errors import InputError
 from ..io.arrays import check_values, unpack
-from ..preprocessing.transforms import Series, decorrelation_time, embed, find_delays
+from ..preprocessing.embedding import embed, find_delays
+from ..preprocessing.periods import decorrelation_time
+from ..preprocessing.transforms import Series
 from ..settings import Embedding, Engine, ForecastConfig
 from .pipeline import Pipeline, Prepared
 

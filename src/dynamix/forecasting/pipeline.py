@@ -19,7 +19,8 @@ from numpy import ndarray
 from ..engine.select import run_engine
 from ..errors import InputError, whole_number
 from ..local.forecaster import LocalForecaster
-from ..preprocessing.transforms import Series, Transform, embed, fit_transforms, invert_transforms
+from ..preprocessing.embedding import embed
+from ..preprocessing.transforms import Series, Transform, fit_transforms, invert_transforms
 from ..settings import BUNDLED_MODEL, Embedding, Engine
 
 if TYPE_CHECKING:

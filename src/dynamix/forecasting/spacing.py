@@ -17,7 +17,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..model.dynamix import DynaMix
-from ..preprocessing.transforms import decorrelation_time
+from ..preprocessing.periods import decorrelation_time
 
 _ASKED = 128  # states, evenly spaced in time, whose nearest neighbours are looked for
 _HALF_OCTAVES = (-2, 4)  # factors lie between 1/2 and 4, in steps of the square root of 2

@@ -1,76 +1,24 @@
-"""What is done to a series before a model sees it, and undone after: transforms, embeddings, resampling.
+"""What happens to a series before a model sees it, and how it is undone.
 
-Nothing here knows a model.
+This room holds transforms, embeddings, periods and resampling; it must not know a model.
 """
 
-from .pecuzal import (
-    CHANCE,
-    COST_NEIGHBOURS,
-    LARGEST_NEIGHBOURHOOD,
-    MOST_CYCLES,
-    MOST_POINTS,
-    SIGNIFICANCE,
-    SMALLEST_NEIGHBOURHOOD,
-    Embedding,
-    continuity,
-    cost_change,
-    costs,
-    fiducials,
-    images_needed,
-    information_minimum,
-    local_maxima,
-    neighbours,
-    past_delays,
-)
-from .resampling import (
-    ResampleReport,
-    resample,
-)
-from .transforms import (
-    BoxCox,
-    PowerLawTrend,
-    Series,
-    Standardize,
-    Transform,
-    autocorrelation,
-    decorrelation_time,
-    dominant_period,
-    embed,
-    find_delays,
-    fit_transforms,
-    invert_transforms,
-)
+from .embedding import embed, find_delays
+from .periods import autocorrelation, decorrelation_time, dominant_period
+from .resampling import ResampleReport, resample
+from .transforms import BoxCox, PowerLawTrend, Standardize, fit_transforms, invert_transforms
 
 __all__ = [
-    "CHANCE",
-    "COST_NEIGHBOURS",
-    "LARGEST_NEIGHBOURHOOD",
-    "MOST_CYCLES",
-    "MOST_POINTS",
-    "SIGNIFICANCE",
-    "SMALLEST_NEIGHBOURHOOD",
     "BoxCox",
-    "Embedding",
     "PowerLawTrend",
     "ResampleReport",
-    "Series",
     "Standardize",
-    "Transform",
     "autocorrelation",
-    "continuity",
-    "cost_change",
-    "costs",
     "decorrelation_time",
     "dominant_period",
     "embed",
-    "fiducials",
     "find_delays",
     "fit_transforms",
-    "images_needed",
-    "information_minimum",
     "invert_transforms",
-    "local_maxima",
-    "neighbours",
-    "past_delays",
     "resample",
 ]

@@ -14,7 +14,6 @@ from .checks import (
     check_resolution,
     check_sampling,
     check_stationarity,
-    dominant_oscillation,
     graded,
     unpredictable_share,
 )
@@ -48,7 +47,6 @@ __all__ = [
     "check_resolution",
     "check_sampling",
     "check_stationarity",
-    "dominant_oscillation",
     "find_file",
     "graded",
     "load",

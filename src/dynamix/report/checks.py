@@ -18,7 +18,7 @@ from numpy import ndarray
 from scipy import ndimage, signal
 from scipy.spatial import cKDTree
 
-from ..preprocessing.transforms import decorrelation_time
+from ..preprocessing.periods import decorrelation_time, dominant_period
 from ..settings import ReportConfig
 
 Severity = Literal["fine", "note", "warning", "serious"]
@@ -89,41 +89,11 @@ def graded(
     return SEVERITIES[sum(passed)]
 
 
-def dominant_oscillation(x: Channel) -> float:
-    """Period in steps of the highest peak of the detrended, tapered power spectrum.
-
-    The peak is interpolated by a parabola through the logarithms around it. A series that wanders
-    rather than oscillates gives a period of the order of its length. ``x`` is one channel ``(T,)``
-    of at least two steps, in any unit: neither a line added to it nor its scale changes the period.
-
-    Raises
-    ------
-    ValueError
-        If ``x`` is not finite or has fewer than two steps.
-
-    Examples
-    --------
-    >>> t = np.arange(600)
-    >>> round(float(dominant_oscillation(np.sin(2 * np.pi * t / 24))), 1)
-    24.0
-    >>> round(float(dominant_oscillation(7 * np.sin(2 * np.pi * t / 24) + 0.1 * t)), 1)
-    24.0
-    """
-    T = len(x)
-    power = np.abs(np.fft.rfft(signal.detrend(x) * np.hanning(T))) ** 2
-    peak = 1 + int(np.argmax(power[1:]))
-    shift = 0.0
-    if 1 < peak < len(power) - 1:
-        low, top, high = np.log(power[peak - 1 : peak + 2] + _TINY * power[peak])
-        shift = 0.5 * (low - high) / (low - 2 * top + high) if low + high < 2 * top else 0.0
-    return T / (peak + shift)
-
-
 def check_length(x: Channel) -> Finding:
     """Steps and oscillations shown.
 
     ``x`` is one channel ``(T,)`` in any unit. The finding's number is the count of dominant
-    oscillations (:func:`dominant_oscillation`) in it; the severity is the worse of theirs and of
+    oscillations (:func:`dynamix.preprocessing.dominant_period`) in it; the severity is the worse of theirs and of
     the steps' (``oscillations`` and ``steps`` of :class:`dynamix.settings.ReportConfig`).
 
     Raises
@@ -139,7 +109,7 @@ def check_length(x: Channel) -> Finding:
     >>> check_length(wave[:120]).severity
     'serious'
     """
-    period = dominant_oscillation(x)
+    period = dominant_period(x[:, None], by="spectrum")
     count = len(x) / period
     severity = max(
         graded(count, *_LIMITS.oscillations),
@@ -160,7 +130,7 @@ def check_sampling(x: Channel) -> Finding:
     """Points per oscillation, against what models were trained on.
 
     ``x`` is one channel ``(T,)`` in any unit. The finding's number is its dominant period in steps
-    (:func:`dominant_oscillation`). Within ``trained_points`` of
+    (:func:`dynamix.preprocessing.dominant_period`). Within ``trained_points`` of
     :class:`dynamix.settings.ReportConfig` it is fine; both too few and too many are graded.
 
     Raises
@@ -176,7 +146,7 @@ def check_sampling(x: Channel) -> Finding:
     >>> check_sampling(np.sin(2 * np.pi * t / 250)).advice
     'average over 4 steps: a longer past fits in the context'
     """
-    period = dominant_oscillation(x)
+    period = dominant_period(x[:, None], by="spectrum")
     low, high = _LIMITS.trained_points
     severity = max(
         graded(period, low, low / 2, _LIMITS.fewest_points),

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..errors import InputError, whole_number
 from ..io.tables import read
-from ..preprocessing.transforms import ResampleReport, resample
+from ..preprocessing.resampling import ResampleReport, resample
 from ..settings import ReportConfig
 from .checks import SEVERITIES, Finding, Severity, graded
 

@@ -19,9 +19,10 @@ from ..baselines import simple
 from ..errors import InputError, whole_number
 from ..forecasting.zero_shot import forecast
 from ..metrics.probabilistic import coverage
-from ..preprocessing.transforms import dominant_period as _acf_period
+from ..metrics.reconstruction import spectral_hellinger
+from ..preprocessing.periods import dominant_period
 from ..settings import BUNDLED_MODEL, Embedding, ReportConfig
-from .checks import CHECKS, SEVERITIES, Finding, dominant_oscillation, graded
+from .checks import CHECKS, SEVERITIES, Finding, graded
 from .data import Loaded as Loaded
 from .data import find_file as find_file
 from .data import load as load
@@ -274,7 +275,7 @@ def backtest(
                 # a median of samples is smoother than any of them: the spectrum is of one sample
                 one = fan[0] if name == "DynaMix" else y
                 width = max(1, steps // 100)
-                row["D_H"] = metrics.spectral_hellinger(forecast=one, truth=truth, smoothing=width)
+                row["D_H"] = spectral_hellinger(forecast=one, truth=truth, smoothing=width)
             rows.setdefault(name, []).append(row)
     table = pd.DataFrame({name: pd.DataFrame(parts).mean() for name, parts in rows.items()}).T
     table.index.name = f"{len(origins)} origins, {steps} steps each"
@@ -282,9 +283,9 @@ def backtest(
 
 
 def _season(shown: np.ndarray) -> int:
-    period = max(dominant_oscillation(column) for column in shown.T)
+    period = dominant_period(shown, by="spectrum")
     if period > len(shown) / 2:  # no oscillation to speak of
-        period = _acf_period(shown)
+        period = dominant_period(shown)
     return int(np.clip(round(period), 1, len(shown)))
 
 

@@ -1,0 +1,148 @@
+"""Embeddings: the dimensions that a series lacks, made from the series itself (Takens 1981)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from ..errors import InputError, one_of
+from ..settings import EMBEDDINGS, Embedding
+from . import pecuzal
+from .periods import decorrelation_time, dominant_period
+
+logger = logging.getLogger(__name__)
+
+_RANDOM_DELAYS = (3, 10)
+_SHORTEST_FOR_POS = 10
+
+
+def embed(
+    x: Float[ndarray, "T n"],
+    *,
+    dims: int,
+    embedding: Embedding = "pos",
+    seed: int = 0,
+    delays: Sequence[int] | None = None,
+) -> Float[ndarray, "_ {dims}"]:
+    """Append columns until the series has ``dims``; the original channels come first.
+
+    Parameters
+    ----------
+    x
+        ``(T, n)``, n at most ``dims``; returned as it is where ``n == dims``.
+    dims
+        The model's N.
+    embedding
+        ``"pos"``: sines of the dominant period. ``"delay"``: the last channel, delayed by
+        multiples of its decorrelation time. ``"delay_random"``: the first channel at random delays
+        of 3 to 10 steps. ``"pecuzal"``: the last channel at the delays of
+        :mod:`dynamix.preprocessing.pecuzal`, or those of ``"delay"`` where it finds none.
+        ``"zero"``: zeros.
+    seed
+        Seed of the random delays.
+    delays
+        A delay in steps for each missing dimension, instead of the rule of a delay embedding.
+
+    Returns
+    -------
+    ``(T, dims)``, or fewer rows: a delay embedding drops as many first rows as the longest delay.
+
+    Raises
+    ------
+    InputError
+        If the embedding is unknown or ``"auto"``, the series is too short for it or has more than
+        ``dims`` channels, or ``delays`` does not hold one for each missing dimension.
+
+    Examples
+    --------
+    >>> x = np.arange(6.0)[:, None]
+    >>> embed(x, dims=3, embedding="delay", delays=(1, 2))
+    array([[2., 1., 0.],
+           [3., 2., 1.],
+           [4., 3., 2.],
+           [5., 4., 3.]])
+    """
+    one_of("embedding", embedding, [name for name in EMBEDDINGS if name != "auto"])
+    T, n = x.shape
+    k = dims - n
+    if k < 0:
+        raise InputError(f"cannot embed {n} channels in {dims} dimensions; forecast them singly.")
+    if k == 0:
+        return x
+    if embedding == "zero":
+        return np.concatenate([x, np.zeros((T, k))], axis=1)
+    if embedding == "pos":
+        if T < _SHORTEST_FOR_POS:
+            raise InputError(
+                f"the 'pos' embedding finds a period in the context and needs at least "
+                f"{_SHORTEST_FOR_POS} steps, found {T}. Give a longer context or use 'zero'."
+            )
+        phases = np.linspace(0.0, np.pi / 2, k) if k > 1 else np.zeros(1)
+        t = np.arange(1.0, T + 1.0)[:, None]
+        return np.concatenate([x, np.sin(2 * np.pi * t / dominant_period(x) + phases)], axis=1)
+    if delays is None:
+        delays = find_delays(x, count=k, embedding=embedding, seed=seed)
+    if len(delays) != k:
+        raise InputError(f"{k} missing dimensions need {k} delays, found {len(delays)}.")
+    column, longest = x[:, 0 if embedding == "delay_random" else -1], max(delays)
+    if T - longest < 2:
+        raise InputError(
+            f"the {embedding!r} embedding delays by up to {longest} steps and must keep 2, so the "
+            f"context needs at least {longest + 2} steps, found {T}. Give a longer context or "
+            "use 'zero'."
+        )
+    return np.column_stack([x[longest:], *(column[longest - d : T - d] for d in delays)])
+
+
+def find_delays(
+    x: Float[ndarray, "T n"], *, count: int, embedding: Embedding, seed: int = 0
+) -> tuple[int, ...]:
+    """The delays of a delay embedding, by its own rule; see :func:`embed`.
+
+    Parameters
+    ----------
+    x
+        ``(T, n)``.
+    count
+        Delays to find, at least 1: the model's N less n.
+    embedding
+        ``"delay"``, ``"delay_random"`` or ``"pecuzal"``.
+    seed
+        Seed of the random delays.
+
+    Returns
+    -------
+    ``count`` delays in steps, ascending unless they are random.
+
+    Raises
+    ------
+    InputError
+        If the embedding has no delays, or the series is too short for PECUZAL.
+
+    Examples
+    --------
+    Multiples of the decorrelation time, here 19 steps; fewer steps where the series is short:
+
+    >>> wave = np.cos(2 * np.pi * np.arange(2000) / 100)[:, None]
+    >>> find_delays(wave, count=2, embedding="delay")
+    (19, 38)
+    >>> find_delays(wave[:12], count=4, embedding="delay")
+    (2, 4, 6, 8)
+    """
+    one_of("embedding with delays", embedding, ("delay", "delay_random", "pecuzal"))
+    if embedding == "pecuzal":
+        delays = pecuzal.past_delays(x[:, -1], count)
+        if delays:
+            return delays
+        logger.info("PECUZAL finds no delay that helps; the delays are those of 'delay'")
+    if embedding == "delay_random":
+        draws = np.random.default_rng(seed).integers(*_RANDOM_DELAYS, size=count, endpoint=True)
+        return tuple(int(draw) for draw in draws)
+    delay = decorrelation_time(x)
+    if count * delay >= len(x):
+        delay = max(1, len(x) // (count + 1))
+    return tuple(delay * (i + 1) for i in range(count))

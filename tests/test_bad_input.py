@@ -17,6 +17,7 @@ from dynamix import (
     TrainingConfig,
     baselines,
     plotting,
+    preprocessing,
 )
 from dynamix.companion import sweep as sweeps
 from dynamix.datasets import loading as datasets
@@ -26,7 +27,6 @@ from dynamix.forecasting import ensembles
 from dynamix.io.time_axis import continue_index
 from dynamix.metrics import reconstruction as metrics
 from dynamix.preprocessing import pecuzal
-from dynamix import preprocessing
 from dynamix.settings import LocalConfig
 from dynamix.systems import corpus as systems
 from dynamix.systems import coupled, windows
@@ -44,7 +44,10 @@ CASES = {
         lambda: preprocessing.Standardize.fit(ONE[:1]),
         "at least 2 steps, found 1",
     ),
-    "Box-Cox of a gap": (lambda: preprocessing.BoxCox.fit(GAP), r"finite, found nan at step 7.*\(1 of 60"),
+    "Box-Cox of a gap": (
+        lambda: preprocessing.BoxCox.fit(GAP),
+        r"finite, found nan at step 7.*\(1 of 60",
+    ),
     "a trend through a gap": (lambda: preprocessing.PowerLawTrend.fit(GAP), "trend must be finite"),
     "a context longer than the origins leave room for": (
         lambda: rolling.evaluate(

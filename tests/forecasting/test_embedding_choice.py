@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from helpers import small_model, wave
 
-from dynamix import InputError, forecast
+from dynamix import InputError, forecast, preprocessing
 from dynamix.cli import commands as cli
 from dynamix.forecasting import embedding_choice
 from dynamix.forecasting.embedding_choice import (
@@ -22,7 +22,6 @@ from dynamix.forecasting.embedding_choice import (
 )
 from dynamix.forecasting.ensembles import sample_seed
 from dynamix.forecasting.pipeline import Pipeline
-from dynamix import preprocessing
 
 MODEL = small_model()
 

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 from helpers import wave
 
-from dynamix import RollingConfig, baselines, plotting
+from dynamix import RollingConfig, baselines, plotting, preprocessing
 from dynamix.evaluation import rolling
-from dynamix import preprocessing
 
 
 def test_mended_marks_the_steps_without_observations():

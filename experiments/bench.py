@@ -26,6 +26,7 @@ from numba import njit
 from tqdm import tqdm
 
 from dynamix import DynaMix, TrainingConfig
+from dynamix.engine import products
 from dynamix.engine import rollout as kernels
 from dynamix.engine import training as kernels_training
 from dynamix.engine.vectors import fma, splat, store
@@ -197,7 +198,7 @@ def _chains(x, rounds):  # type: ignore[no-untyped-def]
 def _experts(x, W, y, blocks, n, rounds):  # type: ignore[no-untyped-def]
     """The expert part's matrix product, as a rollout of two series does it."""
     for _ in range(rounds):
-        kernels.product(x, 0, n, n, W, 0, y, 0, blocks * 32, blocks, 32)
+        products.product(x, 0, n, n, W, 0, y, 0, blocks * 32, blocks, 32)
 
 
 def peak_fraction(repeats: int) -> dict[str, float]:

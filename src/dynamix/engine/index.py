@@ -14,16 +14,14 @@ little but the step on, and the difference of two sums of c would leave their ro
 reason c_k is summed up as its distance from a step near the query, and boxes' sums are in float64.
 """
 
-from __future__ import annotations
-
 import math
+from collections import namedtuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
-from .runtime import (
-    FAR,
-    piece,
-)
+from .runtime import FAR, piece
 from .vectors import (
     LOG2_E,
     below,
@@ -38,14 +36,13 @@ from .vectors import (
     push,
     smaller,
     splat,
-    splat_wide,
     store,
     store_integers,
     total,
     where_at_least,
     widened,
     within,
-)
+)  # fmt: skip
 
 CUTOFF = 16.0  # a first try goes as far as each dropped box weighs exp(-16) at most ...
 TOLERANCE = 3e-7  # ... and stands if all that it dropped provably weighs less than this
@@ -53,6 +50,21 @@ LOG_8 = math.log(8.0)
 DIMS = 3  # dimensions of the index; fewer are padded with zeros
 GROUP = 56  # floats of eight sibling boxes: three lower bounds, three upper, one flag
 TINY = 24.0  # a box is summed up beforehand only below this width, in units of tau: no underflow
+
+
+class Index(NamedTuple):
+    """A context's tree."""
+
+    points: ndarray  # per leaf, eight at a time: c_k, then c_{k+1} - c_k
+    boxes: ndarray  # per group of eight siblings
+    sums: ndarray  # per box and corner: mass, and of c_k and c_{k+1} - c_k
+    starts: ndarray  # where each level's groups begin, leaves first
+    levels: int
+
+
+# What a query needs besides: room for the boxes to open on this level and the next; for those
+# whose sums are taken, for their rows in the sums and for their weights; for a vector; and BITS
+Room = namedtuple("Room", "lists near rows shares work bits")
 
 
 @piece
@@ -118,12 +130,7 @@ def arrange(values, K):  # type: ignore[no-untyped-def]
 
 @piece
 def build(values, K, tau):  # type: ignore[no-untyped-def]
-    """The index over the steps ``0 .. K - 1`` of ``values (3, K + 1)``.
-
-    Returns ``points`` (per leaf, eight at a time: c_k, then c_{k+1} - c_k), ``boxes`` (per group of
-    eight siblings), ``sums`` (per box and corner: mass, c_k, c_{k+1} - c_k), and where each level's
-    groups begin, leaves first.
-    """
+    """The index over the steps ``0 .. K - 1`` of ``values (3, K + 1)``."""
     order = arrange(values, K)
     leaves = (K + 7) // 8
     starts = np.zeros(24, np.int64)
@@ -205,20 +212,28 @@ def build(values, K, tau):  # type: ignore[no-untyped-def]
                 part = ((starts[level - 1] + child // 8) * 64 + corner * 8 + child % 8) * 8
                 e = widened(exponential(splat(d) * rate))
                 store(sums, row, fma(e, load(sums, part), load(sums, row)))
-    return points, boxes, sums, starts, levels
+    return Index(points, boxes, sums, starts, levels)
 
 
 @piece
-def look_up(  # type: ignore[no-untyped-def]
-    points, boxes, sums, starts, levels, q, q0, tau, cutoff, lists, near, rows, shares, work, bits,
-    out, o0,
-):  # fmt: skip
+def room_for(groups, bits):  # type: ignore[no-untyped-def]
+    """The room for queries of indexes of up to so many groups."""
+    n = 8 * groups + 16
+    return Room(
+        np.zeros(2 * n, np.uint32), np.zeros(n, np.uint32), np.zeros(n, np.uint32),
+        np.zeros(8 * n, np.float32), np.zeros(8), bits,
+    )  # fmt: skip
+
+
+@piece
+def look_up(index, q, q0, tau, cutoff, room, out, o0):  # type: ignore[no-untyped-def]
     """Attention by the index: ``sum_k a_k c_k``, ``sum_k a_k (c_{k+1} - c_k)`` to ``out[o0:]``.
 
-    ``lists`` is room for the boxes to open, ``near``, ``rows`` and ``shares`` for those whose sums
-    are taken, ``work`` for a vector; ``bits`` is :data:`BITS`. ``out`` and ``work`` are float64.
+    ``out`` is float64.
     """
-    zero, none = splat(np.float32(0.0)), splat_wide(0.0)
+    points, boxes, sums, starts, levels = index
+    lists, near, rows, shares, work, bits = room
+    zero, none = splat(np.float32(0.0)), splat(0.0)
     eight, sixteen, thirty_two = splat(np.float32(8)), splat(np.float32(16)), splat(np.float32(32))
     for i in range(8):
         shares[i] = i
@@ -278,12 +293,12 @@ def look_up(  # type: ignore[no-untyped-def]
         far, far1, far2, far3 = none, none, none, none  # mass and sums of closed boxes
         for i in range(0, closed - closed % 4, 4):
             k, k1, k2, k3 = near[i], near[i + 1], near[i + 2], near[i + 3]
-            far = fma(splat_wide(shares[k]), load(sums, 8 * rows[k]), far)
-            far1 = fma(splat_wide(shares[k1]), load(sums, 8 * rows[k1]), far1)
-            far2 = fma(splat_wide(shares[k2]), load(sums, 8 * rows[k2]), far2)
-            far3 = fma(splat_wide(shares[k3]), load(sums, 8 * rows[k3]), far3)
+            far = fma(splat(np.float64(shares[k])), load(sums, 8 * rows[k]), far)
+            far1 = fma(splat(np.float64(shares[k1])), load(sums, 8 * rows[k1]), far1)
+            far2 = fma(splat(np.float64(shares[k2])), load(sums, 8 * rows[k2]), far2)
+            far3 = fma(splat(np.float64(shares[k3])), load(sums, 8 * rows[k3]), far3)
         for i in range(closed - closed % 4, closed):
-            far = fma(splat_wide(shares[near[i]]), load(sums, 8 * rows[near[i]]), far)
+            far = fma(splat(np.float64(shares[near[i]])), load(sums, 8 * rows[near[i]]), far)
         far = (far + far1) + (far2 + far3)
         # in two passes: together they need more registers than there are
         mass, ax, ay, az, bx, by, bz = zero, zero, zero, zero, zero, zero, zero

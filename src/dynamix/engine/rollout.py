@@ -1,7 +1,7 @@
 """The compiled engine: rollouts of :class:`dynamix.DynaMix` in microseconds a step.
 
-Equal to :mod:`dynamix.model.rollouts` by test, and the only place, with :mod:`dynamix.engine.training`,
-where speed beats readability. Letters as in :mod:`dynamix.model`. What makes it fast:
+Equal to :mod:`dynamix.model.rollouts` by test, and with :mod:`.training` the only place where
+speed beats readability. Letters as in :mod:`dynamix.model`. What makes it fast:
 
 * *vectors of eight float32 by hand* (:mod:`dynamix.engine.vectors`), so that nothing hangs on a
   compiler's guess;
@@ -23,23 +23,23 @@ Arrays are flat and padded: a matrix that maps ``n`` inputs to ``m`` outputs is 
 from __future__ import annotations
 
 import math
+from collections import namedtuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy import ndarray
 from torch import Tensor
 
 from ..model.dynamix import DynaMix, check_series
 from ..model.rollouts import Rollout, gate_noise_stream
 from ..settings import ModelConfig
-from .index import (
-    DIMS,
-    build,
-    look_up,
-)
+from .attention import Context, Near, attend, context_rows
+from .index import DIMS, build, look_up, room_for
+from .products import Mixing, affine, gate_matrices, mix, product, wide_affine
 from .runtime import (
     BLOCK,
-    FAR,
     SAFE,
     VERSION,
     WIDTH,
@@ -47,330 +47,211 @@ from .runtime import (
     available_cores,
     call,
     entry,
+    followed,
     packed,
     padded,
     piece,
     pool,
     rows_of,
-)
-from .vectors import (
-    BITS,
-    exponential,
-    fabs,
-    fma,
-    highest,
-    larger,
-    load,
-    lowest,
-    narrowed,
-    smaller,
-    splat,
-    splat_wide,
-    store,
-    total,
-    widened,
-    within,
-)
+)  # fmt: skip
+from .vectors import BITS, fma, larger, load, narrowed, splat, store, total, widened
 
 
-@piece
-def product(x, x0, x1, n, W, w0, y, y0, y1, blocks, stride):  # type: ignore[no-untyped-def]
-    """``y += x W`` for two inputs ``x[x0:]`` and ``x[x1:]``, of ``n`` entries, at once.
+class Experts(NamedTuple):
+    """The experts' weights; those of a clipped shallow PLRNN in parentheses.
 
-    ``W[w0:]`` is ``(blocks, n, 32)``; block ``b`` of the outputs begins at ``y0 + b stride`` and
-    ``y1 + b stride``. Two at once, because then each entry of ``W`` is loaded once for both.
+    For an AL-RNN ``B_j = W_j + [0, A_j]`` has ``A_j`` in the columns that ReLU leaves alone and in
+    the others, too: ``f_j(z) = B_j phi(z) + A_j * (z - phi(z)) + h_j``.
     """
-    r = w0
-    for b in range(blocks):
-        o, p = y0 + b * stride, y1 + b * stride
-        a0, a1, a2, a3 = load(y, o), load(y, o + 8), load(y, o + 16), load(y, o + 24)
-        b0, b1, b2, b3 = load(y, p), load(y, p + 8), load(y, p + 16), load(y, p + 24)
-        for k in range(n):
-            u, v = splat(x[x0 + k]), splat(x[x1 + k])
-            w = load(W, r)
-            a0, b0 = fma(u, w, a0), fma(v, w, b0)
-            w = load(W, r + 8)
-            a1, b1 = fma(u, w, a1), fma(v, w, b1)
-            w = load(W, r + 16)
-            a2, b2 = fma(u, w, a2), fma(v, w, b2)
-            w = load(W, r + 24)
-            a3, b3 = fma(u, w, a3), fma(v, w, b3)
-            r += 32
-        store(y, o, a0), store(y, o + 8, a1), store(y, o + 16, a2), store(y, o + 24, a3)
-        store(y, p, b0), store(y, p + 8, b1), store(y, p + 16, b2), store(y, p + 24, b3)
+
+    inward: ndarray  # B_j, outputs N .. M - 1 of all experts (W2_j)
+    offset: ndarray  # h_j of these (0)
+    outward: ndarray  # nothing (W1_j)
+    outset: ndarray  # nothing (h1_j)
+    threshold: ndarray  # nothing (h2_j)
+    A: ndarray  # of outputs N .. M - 1 (of all)
+    observed: ndarray  # B_j, outputs 0 .. N - 1 of all experts, output by output, float64
+    observed_offset: ndarray
+    observed_diagonal: ndarray
+    L: ndarray
+
+
+class Gate(NamedTuple):
+    """The gate's weights, the convolution multiplied into them."""
+
+    from_state: ndarray  # [D; U_z]
+    offset: ndarray  # [0; U_s b]
+    mixing: Mixing
+    sigma: ndarray
+    tau_att: float
+    cutoff: float
+
+
+class Series(NamedTuple):
+    """What each series begins with; ``noise (T, N)`` is the same for all."""
+
+    context: ndarray  # (T_C, S, N)
+    rows: tuple  # the fields of a Context, where there is no index
+    start: ndarray
+    noise: ndarray
+
+
+# Two series at one step: z and phi(z), in float64 (wide) for the entries to which the map is
+# sensitive; the experts' outputs (or hidden units); the expert weights; z - phi(z); room
+State = namedtuple("State", "wide_z wide_phi phi experts observed wide_weight weight cut extra")
+NO_ROWS = context_rows(np.zeros((2, 0, 1), np.float32))
 
 
 @piece
-def affine(x, x0, x1, both, n, W, bias, y, y0, y1, blocks):  # type: ignore[no-untyped-def]
-    """``y = x W + bias`` for one input or ``both``, laid out as for :func:`product`."""
-    r = 0
-    for b in range(blocks):
-        o, p, c = y0 + b * 32, y1 + b * 32, b * 32
-        a0, a1, a2, a3 = load(bias, c), load(bias, c + 8), load(bias, c + 16), load(bias, c + 24)
-        b0, b1, b2, b3 = a0, a1, a2, a3
-        for k in range(n if both else 0):
-            u, v = splat(x[x0 + k]), splat(x[x1 + k])
-            w = load(W, r)
-            a0, b0 = fma(u, w, a0), fma(v, w, b0)
-            w = load(W, r + 8)
-            a1, b1 = fma(u, w, a1), fma(v, w, b1)
-            w = load(W, r + 16)
-            a2, b2 = fma(u, w, a2), fma(v, w, b2)
-            w = load(W, r + 24)
-            a3, b3 = fma(u, w, a3), fma(v, w, b3)
-            r += 32
-        for k in range(0 if both else n):
-            u = splat(x[x0 + k])
-            a0, a1 = fma(u, load(W, r), a0), fma(u, load(W, r + 8), a1)
-            a2, a3 = fma(u, load(W, r + 16), a2), fma(u, load(W, r + 24), a3)
-            r += 32
-        store(y, o, a0), store(y, o + 8, a1), store(y, o + 16, a2), store(y, o + 24, a3)
-        store(y, p, b0), store(y, p + 8, b1), store(y, p + 16, b2), store(y, p + 24, b3)
+def step_shallow(m, sizes, experts, state):  # type: ignore[no-untyped-def]
+    """Series ``m``: ``sum_j w_j (A_j * z + h1_j)`` to ``phi``; ``w_j`` times the hidden units."""
+    _, M, J, _, _, Jp, Hp, Z, O = sizes  # noqa: E741
+    none, phi, hidden, weight = splat(np.float32(0.0)), state.phi, state.experts, state.weight
+    threshold, A, outset = experts.threshold, experts.A, experts.outset
+    # w_j (relu(W2_j z + h2_j) - relu(W2_j z)): what [W1_1 .. W1_J] is multiplied with
+    for j in range(J):
+        w = splat(weight[m * Jp + j])
+        for i in range(j * Hp, j * Hp + Hp, 8):
+            x = load(hidden, m * O + i)
+            x = larger(x + load(threshold, i), none) - larger(x, none)
+            store(hidden, m * O + i, w * x)
+    for c in range(0, M, 8):
+        x, z = none, load(phi, m * Z + c)
+        for j in range(J):
+            y = fma(load(A, j * M + c), z, load(outset, j * M + c))
+            x = fma(splat(weight[m * Jp + j]), y, x)
+        store(phi, m * Z + c, x)
 
 
 @piece
-def wide_affine(x, x0, x1, both, n, W, bias, y, y0, y1, blocks):  # type: ignore[no-untyped-def]
-    """:func:`affine` in float64, with a ``W`` of ``(blocks, n, 16)``."""
-    r = 0
-    for b in range(blocks):
-        o, p, c = y0 + b * 16, y1 + b * 16, b * 16
-        a0, a1 = load(bias, c), load(bias, c + 8)
-        b0, b1 = a0, a1
-        for k in range(n if both else 0):
-            u, v = splat_wide(x[x0 + k]), splat_wide(x[x1 + k])
-            w = load(W, r)
-            a0, b0 = fma(u, w, a0), fma(v, w, b0)
-            w = load(W, r + 8)
-            a1, b1 = fma(u, w, a1), fma(v, w, b1)
-            r += 16
-        for k in range(0 if both else n):
-            u = splat_wide(x[x0 + k])
-            a0, a1 = fma(u, load(W, r), a0), fma(u, load(W, r + 8), a1)
-            r += 16
-        store(y, o, a0), store(y, o + 8, a1), store(y, p, b0), store(y, p + 8, b1)
-
-
-@piece
-def attend(C, c0, L, vectors, N, q, q0, tau, cutoff, distance, weight, w0, seen, n0, out, o0):  # type: ignore[no-untyped-def]
-    """Attention of one query to one context, and the pair it selects.
-
-    ``C[c0:]`` is ``(N + 1, L)``, a row per dimension and one of 0, or FAR where there is no context
-    step. Vectors of eight steps all of which weigh less than ``exp(-cutoff)`` of the nearest are
-    passed over. Writes the indices of the others to ``seen[n0:]``, their weights to ``weight[w0:]``
-    before the division by the weights' sum, ``sum_k a_k c_k`` and ``sum_k a_k c_{k+1}`` to
-    ``out[o0:]``. Returns the number of vectors seen, the reciprocal of the weights' sum and the
-    nearest step's distance.
-    """
-    nearest = splat(np.float32(3e38))
-    if N == 3:
-        qx, qy, qz = splat(q[q0]), splat(q[q0 + 1]), splat(q[q0 + 2])
-        for v in range(vectors):
-            k = c0 + 8 * v
-            d = fabs(load(C, k) - qx) + fabs(load(C, k + L) - qy)
-            d = d + fabs(load(C, k + 2 * L) - qz) + load(C, k + 3 * L)
-            store(distance, 8 * v, d)
-            nearest = smaller(d, nearest)
-    else:
-        for v in range(vectors):
-            k = c0 + 8 * v
-            d = load(C, k + N * L)
-            for n in range(N):
-                d = d + fabs(load(C, k + n * L) - splat(q[q0 + n]))
-            store(distance, 8 * v, d)
-            nearest = smaller(d, nearest)
-    least = lowest(nearest)
-    first, limit, rate = splat(least), splat(least + cutoff * tau), splat(np.float32(1.0) / tau)
-    zero = splat(np.float32(0.0))
-    mass, count = zero, 0
-    for v in range(vectors):
-        d = load(distance, 8 * v)
-        if within(d, limit):
-            e = exponential((first - d) * rate)
-            store(weight, w0 + 8 * count, e)
-            seen[n0 + count] = v
-            count += 1
-            mass = mass + e
-    share = np.float32(1.0) / total(mass)
-    if N == 3:
-        ax, ay, az, bx, by, bz = zero, zero, zero, zero, zero, zero
-        for i in range(count):
-            k = c0 + 8 * seen[n0 + i]
-            e = load(weight, w0 + 8 * i)
-            ax, bx = fma(e, load(C, k), ax), fma(e, load(C, k + 1), bx)
-            ay, by = fma(e, load(C, k + L), ay), fma(e, load(C, k + L + 1), by)
-            az, bz = fma(e, load(C, k + 2 * L), az), fma(e, load(C, k + 2 * L + 1), bz)
-        out[o0], out[o0 + 1], out[o0 + 2] = total(ax) * share, total(ay) * share, total(az) * share
-        out[o0 + 3], out[o0 + 4] = total(bx) * share, total(by) * share
-        out[o0 + 5] = total(bz) * share
-    else:
-        for n in range(N):
-            here, after = zero, zero
-            for i in range(count):
-                k = c0 + n * L + 8 * seen[n0 + i]
-                e = load(weight, w0 + 8 * i)
-                here, after = fma(e, load(C, k), here), fma(e, load(C, k + 1), after)
-            out[o0 + n], out[o0 + N + n] = total(here) * share, total(after) * share
-    return count, share, least
+def step_alrnn(m, sizes, weights, state):  # type: ignore[no-untyped-def]
+    """Series ``m``: the next state, ``z' = sum_j w_j (B_j phi(z) + h_j + A_j * (z - phi(z)))``."""
+    N, M, J, P, _, Jp, _, Z, O = sizes  # noqa: E741
+    A, observed_diagonal = weights.A, weights.observed_diagonal
+    wide_z, wide_phi, phi, experts, observed, wide_weight, weight, cut, extra = state
+    none, R, Xp = splat(np.float32(0.0)), M - N, observed.size // 2
+    # z - phi(z), not 0 in the last P entries
+    for i in range(M - P, M):
+        cut[i] = min(wide_z[m * Z + i], 0.0)
+    for c in range(max(0, R - P) // 8 * 8, R, 8):
+        x = none
+        for j in range(J):
+            x = fma(splat(weight[m * Jp + j]), load(A, j * R + c), x)
+        store(extra, c, x * load(cut, N + c))
+    # entries N .. M - 1, 32 at a time: four independent sums
+    for c in range(0, R, 32):
+        x0, x1 = load(extra, c), load(extra, c + 8)
+        x2, x3 = load(extra, c + 16), load(extra, c + 24)
+        for j in range(J):
+            w, o = splat(weight[m * Jp + j]), m * O + j * R + c
+            x0, x1 = fma(w, load(experts, o), x0), fma(w, load(experts, o + 8), x1)
+            x2, x3 = fma(w, load(experts, o + 16), x2), fma(w, load(experts, o + 24), x3)
+        i = m * Z + N + c
+        store(phi, i, x0), store(phi, i + 8, x1), store(phi, i + 16, x2)
+        store(phi, i + 24, x3)
+        v0, v1, v2, v3 = widened(x0), widened(x1), widened(x2), widened(x3)
+        store(wide_z, i, v0), store(wide_z, i + 8, v1)
+        store(wide_z, i + 16, v2), store(wide_z, i + 24, v3)
+        store(wide_phi, i, v0), store(wide_phi, i + 8, v1)
+        store(wide_phi, i + 16, v2), store(wide_phi, i + 24, v3)
+    # entries 0 .. N - 1, eight experts at a time
+    for n in range(N):
+        v, r = splat(0.0), splat(np.float64(cut[n]))
+        for j in range(0, Jp, 8):
+            y = load(observed, m * Xp + n * J + j)
+            if n >= M - P:
+                y = fma(load(observed_diagonal, n * J + j), r, y)
+            v = fma(load(wide_weight, m * Jp + j), y, v)
+        i = m * Z + n
+        wide_z[i] = total(v)
+        wide_phi[i], phi[i] = wide_z[i], wide_z[i]
 
 
 @entry
-def run(  # type: ignore[no-untyped-def]
-    first, last, sizes, inward, offset, outward, outset, threshold, diagonal, observed_inward,
-    observed_offset, observed_diagonal, gate_inward, gate_offset, selected, V, floor, sigma, L_map,
-    tau_att, cutoff, context, start, noise, bits, observations, gates, version,
-):  # fmt: skip
+def run(first, last, sizes, experts, gate, series, bits, observations, gates, version):  # type: ignore[no-untyped-def]
     """Roll out the series ``first .. last - 1``, at most two, beside each other."""
     N, M, J, P, H, T = sizes
+    inward, offset, outward = experts.inward, experts.offset, experts.outward
+    from_state, gate_offset, mixing, sigma, tau_att, cutoff = gate
+    context, rows, start, noise = series
     K = context.shape[0] - 1
-    zero, none, nothing = np.float32(0.0), splat(np.float32(0.0)), splat_wide(0.0)
-    E = N if H == 0 else 0  # outputs of each expert that are computed in float64
-    R = M - E
-    Jp, Z = (J + 7) // 8 * 8, (M + 62) // 32 * 32
-    Hp = (H + 7) // 8 * 8
-    B, X, G = offset.size // 32, observed_offset.size // 16, gate_offset.size // 16
+    Jp, Z, Hp = (J + 7) // 8 * 8, (M + 62) // 32 * 32, (H + 7) // 8 * 8
+    B, X, G = offset.size // 32, experts.observed_offset.size // 16, gate_offset.size // 16
     O, Xp, Gp = 32 * B + 32, 16 * X + 8, 16 * G + 8  # noqa: E741
     D = max(N, DIMS)
-    indexed = N <= DIMS
-    live, both = last - first, last - first > 1
-    # z and phi(z), the first N in float64 and the others in float32; cut: what phi takes away
-    wide_state, wide_phi = np.zeros(2 * Z), np.zeros(2 * Z)
-    phi, cut, extra = np.zeros(2 * Z, np.float32), np.zeros(Z, np.float32), np.zeros(Z, np.float32)
-    experts, observed, mixed = np.zeros(2 * O, np.float32), np.zeros(2 * Xp), np.zeros(2 * Gp)
-    query, rough = np.zeros(2 * D, np.float32), np.zeros(2 * D, np.float32)
-    pair, hidden, work = np.zeros(2 * D), np.zeros(Jp), np.zeros(8)
+    indexed, live, both = N <= DIMS, last - first, last - first > 1
+    all_sizes = N, M, J, P, H, Jp, Hp, Z, O
+    wide_z, wide_phi, phi = np.zeros(2 * Z), np.zeros(2 * Z), np.zeros(2 * Z, np.float32)
+    outputs, observed, mixed = np.zeros(2 * O, np.float32), np.zeros(2 * Xp), np.zeros(2 * Gp)
     wide_weight, weight = np.zeros(2 * Jp), np.zeros(2 * Jp, np.float32)
-    # the two series' contexts: an index each, or the plain rows
+    state = State(
+        wide_z, wide_phi, phi, outputs, observed, wide_weight, weight,
+        np.zeros(Z, np.float32), np.zeros(Z, np.float32),
+    )  # fmt: skip
+    query, rough = np.zeros(2 * D, np.float32), np.zeros(2 * D, np.float32)
+    pair, hidden = np.zeros(2 * D), np.zeros(Jp)
+    # z_0 = [x_0; L x_0]
     values = np.zeros((2, D, K + 1), np.float32)
     for m in range(live):
         for n in range(N):
             for k in range(K + 1):
                 values[m, n, k] = context[k, first + m, n]
-            wide_state[m * Z + n] = start[first + m, n]
+            wide_z[m * Z + n] = start[first + m, n]
         for i in range(M - N):
             x = 0.0
             for n in range(N):
-                x += L_map[i, n] * wide_state[m * Z + n]
-            wide_state[m * Z + N + i] = np.float32(x)
+                x += experts.L[i, n] * wide_z[m * Z + n]
+            wide_z[m * Z + N + i] = np.float32(x)
         for i in range(m * Z, m * Z + M):
-            phi[i], wide_phi[i] = wide_state[i], wide_state[i]
-    vectors = (K + 7) // 8
-    Lc = 8 * vectors + 8
-    rows = np.zeros((1 if indexed else 2) * (N + 1) * Lc, np.float32)
-    seen = np.zeros(1 if indexed else vectors, np.int32)
-    distance = np.zeros(8 if indexed else 8 * vectors, np.float32)
-    share = np.zeros(8 if indexed else 8 * vectors, np.float32)
-    if not indexed:
-        for m in range(live):
-            for n in range(N):
-                for k in range(K + 1):
-                    rows[(m * (N + 1) + n) * Lc + k] = values[m, n, k]
-            for k in range(K, Lc):
-                rows[(m * (N + 1) + N) * Lc + k] = FAR
-    few = K if indexed else 1
-    points, boxes, sums, starts, levels = build(values[0, :DIMS], few, tau_att)
-    points1, boxes1, sums1, starts1, levels1 = points, boxes, sums, starts, levels
-    if live > 1:
-        points1, boxes1, sums1, starts1, levels1 = build(values[1, :DIMS], few, tau_att)
-    room = 8 * max(starts[levels], starts1[levels1]) + 16
-    lists, near = np.zeros(2 * room, np.uint32), np.zeros(room, np.uint32)
-    box_rows, shares = np.zeros(room, np.uint32), np.zeros(8 * room, np.float32)
+            phi[i], wide_phi[i] = wide_z[i], wide_z[i]
+    # the two series' contexts: an index each, or the plain rows
+    plain, row, vectors, _ = rows
+    points = Context(plain, row, vectors, N)
+    near = Near(
+        np.zeros(8 * vectors, np.float32), np.zeros(8 * vectors, np.float32),
+        np.zeros(vectors, np.int32),
+    )  # fmt: skip
+    index = build(values[0, :DIMS], K if indexed else 1, tau_att)
+    other = build(values[1, :DIMS], K, tau_att) if indexed and both else index
+    room = room_for(max(index.starts[index.levels], other.starts[other.levels]), bits)
     for t in range(T):
-        wide_affine(wide_state, 0, Z, both, M, gate_inward, gate_offset, mixed, 0, Gp, G)
+        # [D z; U_z z + U_s b]
+        wide_affine(wide_z, 0, Z, both, M, from_state, gate_offset, mixed, 0, Gp, G)
         for m in range(live):
+            # q = D z + sigma * eps, and pair: sum_k a_k c_k, sum_k a_k (c_{k+1} - c_k)
             for n in range(N):
                 query[m * D + n] = mixed[m * Gp + n] + sigma[n] * noise[t, n]
             if not indexed:
-                attend(rows, m * (N + 1) * Lc, Lc, vectors, N, query, m * D, tau_att, cutoff,
-                       distance, share, 0, seen, 0, rough, 0)  # fmt: skip
+                attend(points, (first + m) * (N + 1) * row, query, m * D, tau_att, cutoff,
+                       near, 0, rough, 0)  # fmt: skip
                 for n in range(N):
                     pair[n], pair[D + n] = rough[n], np.float64(rough[N + n]) - rough[n]
             elif m == 0:
-                look_up(points, boxes, sums, starts, levels, query, 0, tau_att, cutoff, lists, near,
-                        box_rows, shares, work, bits, pair, 0)  # fmt: skip
+                look_up(index, query, 0, tau_att, cutoff, room, pair, 0)
             else:
-                look_up(points1, boxes1, sums1, starts1, levels1, query, D, tau_att, cutoff, lists,
-                        near, box_rows, shares, work, bits, pair, 0)  # fmt: skip
-            # hidden relu(U [s; z]), weights softmax(-V hidden / tau_gate)
-            for j in range(0, Jp, 8):
-                u = load(mixed, m * Gp + N + j)
-                for c in range(2 * D):
-                    u = fma(splat_wide(pair[c]), load(selected, c * Jp + j), u)
-                store(hidden, j, larger(u, nothing))
-            top = splat_wide(-1e300)
-            for j in range(0, Jp, 8):
-                u = load(floor, j)
-                for h in range(J):
-                    u = fma(splat_wide(hidden[h]), load(V, h * Jp + j), u)
-                store(wide_weight, m * Jp + j, u)
-                top = larger(u, top)
-            top, mass = splat_wide(highest(top)), nothing
-            for j in range(0, Jp, 8):
-                e = exponential(load(wide_weight, m * Jp + j) - top)
-                store(wide_weight, m * Jp + j, e)
-                mass = mass + e
-            scale = splat_wide(1.0 / total(mass))
-            for j in range(0, Jp, 8):
-                e = load(wide_weight, m * Jp + j) * scale
-                store(wide_weight, m * Jp + j, e)
-                store(weight, m * Jp + j, narrowed(e))
+                look_up(other, query, D, tau_att, cutoff, room, pair, 0)
+            mix(mixed, m * Gp + N, pair, 0, 2 * D, mixing, hidden, 0, wide_weight, wide_weight,
+                m * Jp)  # fmt: skip
+            for j in range(m * Jp, m * Jp + Jp, 8):
+                store(weight, j, narrowed(load(wide_weight, j)))
             for j in range(J if gates.shape[0] > 0 else 0):
                 gates[t, first + m, j] = weight[m * Jp + j]
+            # phi(z): ReLU of an AL-RNN's last P entries
             for i in range(M - P if H == 0 else M, M):
-                if wide_state[m * Z + i] < 0.0:
-                    phi[m * Z + i], wide_phi[m * Z + i] = zero, 0.0
-        wide_affine(wide_phi, 0, Z, both, M, observed_inward, observed_offset, observed, 0, Xp, X)
-        affine(phi, 0, Z, both, M, inward, offset, experts, 0, O, B)
+                if wide_z[m * Z + i] < 0.0:
+                    phi[m * Z + i], wide_phi[m * Z + i] = np.float32(0.0), 0.0
+        wide_affine(wide_phi, 0, Z, both, M, experts.observed, experts.observed_offset,
+                    observed, 0, Xp, X)  # fmt: skip
+        affine(phi, 0, Z, both, M, inward, offset, outputs, 0, O, B)
         for m in range(live):
-            if H > 0:  # relu(W2 z + h2) - relu(W2 z), weighted: the inputs of [W1_1 .. W1_J]
-                for j in range(J):
-                    w = splat(weight[m * Jp + j])
-                    for i in range(j * Hp, j * Hp + Hp, 8):
-                        x = load(experts, m * O + i)
-                        x = larger(x + load(threshold, i), none) - larger(x, none)
-                        store(experts, m * O + i, w * x)
-                for c in range(0, M, 8):
-                    x, z = none, load(phi, m * Z + c)
-                    for j in range(J):
-                        y = fma(load(diagonal, j * M + c), z, load(outset, j * M + c))
-                        x = fma(splat(weight[m * Jp + j]), y, x)
-                    store(phi, m * Z + c, x)
-                continue
-            for i in range(M - P, M):
-                cut[i] = min(wide_state[m * Z + i], 0.0)
-            for c in range(max(0, M - P - E) // 8 * 8, R, 8):  # A (z - phi); A phi is in W
-                x = none
-                for j in range(J):
-                    x = fma(splat(weight[m * Jp + j]), load(diagonal, j * R + c), x)
-                store(extra, c, x * load(cut, E + c))
-            for c in range(0, R, 32):
-                x0, x1 = load(extra, c), load(extra, c + 8)
-                x2, x3 = load(extra, c + 16), load(extra, c + 24)
-                for j in range(J):
-                    w, o = splat(weight[m * Jp + j]), m * O + j * R + c
-                    x0, x1 = fma(w, load(experts, o), x0), fma(w, load(experts, o + 8), x1)
-                    x2, x3 = fma(w, load(experts, o + 16), x2), fma(w, load(experts, o + 24), x3)
-                i = m * Z + E + c
-                store(phi, i, x0), store(phi, i + 8, x1), store(phi, i + 16, x2)
-                store(phi, i + 24, x3)
-                v0, v1, v2, v3 = widened(x0), widened(x1), widened(x2), widened(x3)
-                store(wide_state, i, v0), store(wide_state, i + 8, v1)
-                store(wide_state, i + 16, v2), store(wide_state, i + 24, v3)
-                store(wide_phi, i, v0), store(wide_phi, i + 8, v1)
-                store(wide_phi, i + 16, v2), store(wide_phi, i + 24, v3)
-            for n in range(E):
-                v, r = nothing, splat_wide(cut[n])
-                for j in range(0, Jp, 8):
-                    y = load(observed, m * Xp + n * J + j)
-                    if n >= M - P:
-                        y = fma(load(observed_diagonal, n * J + j), r, y)
-                    v = fma(load(wide_weight, m * Jp + j), y, v)
-                i = m * Z + n
-                wide_state[i] = total(v)
-                wide_phi[i], phi[i] = wide_state[i], wide_state[i]
+            if H > 0:
+                step_shallow(m, all_sizes, experts, state)
+            else:
+                step_alrnn(m, all_sizes, experts, state)
         if H > 0:
-            product(experts, 0, O, 32 * B, outward, 0, phi, 0, Z, (M + 31) // 32, 32)
+            product(outputs, 0, O, 32 * B, outward, 0, phi, 0, Z, (M + 31) // 32, 32)
             for i in range(0, 2 * Z, 8):
-                store(wide_state, i, widened(load(phi, i)))
+                store(wide_z, i, widened(load(phi, i)))
         for m in range(live):
             for n in range(N):
                 observations[t, first + m, n] = phi[m * Z + n]
@@ -394,7 +275,7 @@ def rollout(
     return_gates: bool = False,
     threads: int | None = None,
 ) -> Rollout:
-    """What :func:`dynamix.model.rollouts.rollout` computes, on the CPU; weights and results in float32.
+    """What :func:`dynamix.model.rollouts.rollout` computes, on the CPU and in float32.
 
     Bit for bit independent of ``threads`` (None: all cores) and of the series beside a series.
 
@@ -420,27 +301,24 @@ def rollout(
         outward = np.zeros((padded(inward.shape[1], BLOCK), M), np.float32)
         outward[: inward.shape[1]] = rows_of(value["experts.W1"].transpose(1, 0, 2)).T
         outset, threshold = value["experts.h1"], rows_of(value["experts.h2"]).ravel()
-        observed, observed_offset, observed_A = np.zeros((M, 0)), np.zeros(0), np.zeros(0)
+        observed, observed_offset, observed_diagonal = np.zeros((M, 0)), np.zeros(0), np.zeros(0)
     else:
         # A phi(z) is in the product; outputs N .. M - 1 are sorted by expert, the others not
         W, h, one = value["experts.W"], value["experts.h"], np.eye(M, dtype=np.float32)
         inward = (W[:, N:] + A[:, N:, None] * one[N:]).transpose(2, 0, 1).reshape(M, -1)
         observed = W[:, :N].astype(np.float64) + A[:, :N, None] * one[:N]
         observed, offset = observed.transpose(2, 1, 0).reshape(M, -1), h[:, N:].ravel()
-        observed_offset, observed_A = fine["experts.h"][:, :N].T.ravel(), A[:, :N].T.ravel()
+        observed_offset, observed_diagonal = fine["experts.h"][:, :N].T.ravel(), A[:, :N].T.ravel()
         outward, outset = np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32)
         threshold = np.zeros(8, np.float32)
         A = A[:, N:]
-    V, floor, query_hidden, U_summary = gate_matrices(fine, N, J)
+    from_state, mixing = gate_matrices(fine)
     # the convolution, of sum_k a_k c_k and sum_k a_k (c_{k+1} - c_k), is in the gate's products
-    kernel = fine["gate.conv.weight"]
-    selected = np.zeros((2 * D, U_summary.shape[1]))
-    selected[:N], selected[D : D + N] = (
-        kernel.sum(axis=2).T @ U_summary,
-        kernel[:, :, 1].T @ U_summary,
-    )
+    kernel, U = fine["gate.conv.weight"], mixing.U.reshape(N, -1)
+    selected = np.zeros((2 * D, U.shape[1]))
+    selected[:N], selected[D : D + N] = kernel.sum(axis=2).T @ U, kernel[:, :, 1].T @ U
     gate_offset = np.zeros(N + J)
-    gate_offset[N:] = (fine["gate.conv.bias"] @ U_summary)[:J]
+    gate_offset[N:] = (fine["gate.conv.bias"] @ U)[:J]
     noise = (
         gate_noise_stream(horizon, N, seed=seed, quiet_steps=quiet_steps)
         if gate_noise
@@ -449,21 +327,24 @@ def rollout(
     observations = np.empty((horizon, S, N), np.float32)
     gates = np.empty((horizon if return_gates else 0, S, J), np.float32)
     points = as_array(context)
-    arguments = (
-        (N, M, J, c.relu_units, H, horizon), packed(inward),
-        followed(offset, -offset.size % BLOCK), packed(outward),
+    experts = Experts(
+        packed(inward), followed(offset, -offset.size % BLOCK), packed(outward),
         followed(outset, WIDTH), threshold, followed(A, WIDTH),
         packed(observed, 2 * WIDTH, np.float64),
         followed(observed_offset, -observed_offset.size % 16),
-        followed(observed_A.astype(np.float64), WIDTH),
-        packed(query_hidden[:, : N + J], 2 * WIDTH, np.float64),
-        followed(gate_offset, -gate_offset.size % 16),
-        selected.ravel(), V.ravel(), floor, fine["gate.sigma"], fine["L"],
-        abs(value["gate.tau_att"][0]),
-        np.float32(SAFE + math.log(T_C - 1)), points,
-        points[-1] if initial_x is None else as_array(initial_x), noise, BITS, observations, gates,
-        VERSION,
+        followed(observed_diagonal.astype(np.float64), WIDTH), fine["L"],
     )  # fmt: skip
+    gate = Gate(
+        packed(from_state[:, : N + J], 2 * WIDTH, np.float64),
+        followed(gate_offset, -gate_offset.size % 16), mixing._replace(U=selected.ravel()),
+        fine["gate.sigma"], abs(value["gate.tau_att"][0]), np.float32(SAFE + math.log(T_C - 1)),
+    )  # fmt: skip
+    series = Series(
+        points, context_rows(points) if N > DIMS else NO_ROWS,
+        points[-1] if initial_x is None else as_array(initial_x), noise,
+    )  # fmt: skip
+    arguments = ((N, M, J, c.relu_units, H, horizon), experts, gate, series, BITS, observations,
+                 gates, VERSION)  # fmt: skip
     threads = available_cores() if threads is None else threads
     together = 1 if threads > S // 2 else 2  # two share the experts' weights in the cache
     starts = range(0, S, together)
@@ -479,26 +360,3 @@ def rollout(
     return Rollout(
         torch.from_numpy(observations), torch.from_numpy(gates) if return_gates else None
     )
-
-
-def gate_matrices(value: dict[str, np.ndarray], N: int, J: int) -> tuple[np.ndarray, ...]:
-    """The gate's weights, padded: ``-V^T / tau_gate``, what pads it, ``[D; U_z]``, ``U_s``."""
-    U, D, out = value["gate.U"], value["gate.D"], value["gate.V"]
-    M, I = D.shape[1], len(out)  # noqa: E741
-    Jp = padded(I, WIDTH)
-    V = np.zeros((J, Jp), U.dtype)
-    V[:, :I] = -out.T / abs(value["gate.tau_gate"][0])
-    floor = np.zeros(Jp, U.dtype)
-    floor[I:] = -1e30
-    query_hidden = np.zeros((M, N + Jp), U.dtype)
-    query_hidden[:, :N] = D.T
-    query_hidden[:, N : N + J] = U[:, N : N + M].T
-    seen = np.concatenate([U[:, :N], U[:, N + M :]], axis=1)
-    U_summary = np.zeros((seen.shape[1], Jp), U.dtype)
-    U_summary[:, :J] = seen.T
-    return V, floor, query_hidden, U_summary
-
-
-def followed(values: np.ndarray, n: int) -> np.ndarray:
-    """All values in a row, and ``n`` zeros."""
-    return np.concatenate([values.ravel(), np.zeros(n, values.dtype)])

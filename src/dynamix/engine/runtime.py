@@ -28,12 +28,10 @@ SAFE = 15.0  # dropping steps beyond SAFE + ln(K), in units of tau, loses at mos
 NOTICE = 2.0  # seconds of compiling after which the log says so
 
 
-def _hash_of_all_kernels() -> str:
-    """A digest of every file whose code ends up in a kernel."""
+def digest_of(folder: Path) -> str:
+    """A digest of the files of the engine, whose code ends up in kernels."""
     digest = hashlib.sha256()
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    assert any(path.name == "vectors.py" for path in files), "the kernels have moved"
-    for path in files:
+    for path in sorted(folder.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -41,7 +39,7 @@ def _hash_of_all_kernels() -> str:
 # numba's cache notices a change of the file that a function is in, and of its arguments' types, but
 # not of the files that its helpers are in. Entry points take this empty array as an argument: the
 # name in its type is the digest of all of them.
-VERSION = np.zeros(0, [("k" + _hash_of_all_kernels(), np.uint8)])
+VERSION = np.zeros(0, [("k" + digest_of(Path(__file__).parent), np.uint8)])
 
 
 def piece(function: Callable[..., Any]) -> Any:
@@ -152,6 +150,11 @@ def as_array(tensor: Tensor) -> np.ndarray:
 def rows_of(values: np.ndarray) -> np.ndarray:
     """``(..., J, m)`` to ``(..., J m')``, each expert's part padded to whole vectors."""
     *rest, J, m = values.shape
-    full = np.zeros((*rest, J, padded(m, WIDTH)), np.float32)
+    full = np.zeros((*rest, J, padded(m, WIDTH)), values.dtype)
     full[..., :m] = values
     return full.reshape(*rest, -1)
+
+
+def followed(values: np.ndarray, n: int) -> np.ndarray:
+    """All values in a row, and ``n`` zeros."""
+    return np.concatenate([values.ravel(), np.zeros(n, values.dtype)])

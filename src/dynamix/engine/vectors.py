@@ -22,11 +22,20 @@ from numba.np.arrayobj import make_array
 from .runtime import WIDTH
 
 LOG2_E = 1.4426950408889634
+# minimax polynomials of 2^f on [-1/2, 1/2], highest power first
+_POLYNOMIAL = (
+    0.0013266970386328625, 0.009675459745517562, 0.05550742616002547, 0.24022121753561693,
+    0.6931469491610631, 1.0000000710296983,
+)  # fmt: skip
+_POLYNOMIAL_WIDE = (
+    1.5201922532617813e-05, 0.00015469291314235134, 0.0013333922560549282, 0.009618027253093478,
+    0.055504103534498285, 0.24022651198162492, 0.6931471807284478, 0.9999999999616818,
+)  # fmt: skip
 
 intrinsic: Any = extending.intrinsic  # numba's own annotation misses the decorator's effect
 _F32, _F64, _I32, _I64 = ir.FloatType(), ir.DoubleType(), ir.IntType(32), ir.IntType(64)
 _VECTOR, _WIDE = ir.VectorType(_F32, WIDTH), ir.VectorType(_F64, WIDTH)
-_INTEGERS = ir.VectorType(_I32, WIDTH)
+_INTEGERS, _LONG_INTEGERS = ir.VectorType(_I32, WIDTH), ir.VectorType(_I64, WIDTH)
 
 
 class Lanes(types.Type):
@@ -62,11 +71,10 @@ def _emitted(
         returned = kind if result is None else result(kind)
         return returned(*[kind] * arity), codegen
 
-    if arity == 1:
-        return intrinsic(lambda typing, a: typed(a))
-    if arity == 2:
-        return intrinsic(lambda typing, a, b: typed(a))
-    return intrinsic(lambda typing, a, b, c: typed(a))
+    signatures = (
+        lambda typing, a: typed(a), lambda typing, a, b: typed(a), lambda typing, a, b, c: typed(a),
+    )  # fmt: skip
+    return intrinsic(signatures[arity - 1])
 
 
 def _call(builder: Any, name: str, result: Any, *args: Any, fastmath: tuple[str, ...] = ()) -> Any:
@@ -93,37 +101,26 @@ def _named(function: str, x: Any) -> str:
 
 
 def _power(builder: Any, t: Any) -> Any:
-    """``2^t`` to 1e-7 for ``t <= 127``; not below ``2^-126``, and that for NaN."""
-    t = _larger(builder, t, _const(-126.0))
-    whole = _call(builder, "llvm.rint.v8f32", _VECTOR, t)
+    """``2^t`` for ``t <= 127`` to 1e-7, in float64 to 1e-10; at least ``2^-126``, also of NaN."""
+    kind, single = t.type, t.type.element == _F32
+    t = _larger(builder, t, _const(-126.0, kind))
+    whole = _call(builder, _named("rint", t), kind, t)
     f = builder.fsub(t, whole)
-    y = _const(0.0013266970386328625)  # minimax polynomial of 2^f on [-1/2, 1/2]
-    for c in (0.009675459745517562, 0.05550742616002547, 0.24022121753561693,
-              0.6931469491610631, 1.0000000710296983):  # fmt: skip
-        y = _call(builder, "llvm.fmuladd.v8f32", _VECTOR, y, f, _const(c))
-    exponent = builder.shl(builder.fptosi(whole, _INTEGERS), ir.Constant(_INTEGERS, [23] * WIDTH))
-    return builder.bitcast(builder.add(builder.bitcast(y, _INTEGERS), exponent), _VECTOR)
-
-
-def _power_wide(builder: Any, t: Any) -> Any:
-    """:func:`_power` in float64, to 1e-10."""
-    t = _larger(builder, t, _const(-126.0, _WIDE))
-    whole = _call(builder, "llvm.rint.v8f64", _WIDE, t)
-    f = builder.fsub(t, whole)
-    y = _const(1.5201922532617813e-05, _WIDE)  # minimax polynomial again
-    for c in (0.00015469291314235134, 0.0013333922560549282, 0.009618027253093478,
-              0.055504103534498285, 0.24022651198162492, 0.6931471807284478,
-              0.9999999999616818):  # fmt: skip
-        y = _call(builder, "llvm.fmuladd.v8f64", _WIDE, y, f, _const(c, _WIDE))
-    integers = ir.VectorType(_I64, WIDTH)
-    exponent = builder.sext(builder.fptosi(whole, _INTEGERS), integers)
-    exponent = builder.shl(exponent, ir.Constant(integers, [52] * WIDTH))
-    return builder.bitcast(builder.add(builder.bitcast(y, integers), exponent), _WIDE)
+    first, *others = _POLYNOMIAL if single else _POLYNOMIAL_WIDE
+    y = _const(first, kind)
+    for c in others:
+        y = _call(builder, _named("fmuladd", t), kind, y, f, _const(c, kind))
+    # add the whole part to the exponent's bits, which are above those of the mantissa
+    integers, mantissa = (_INTEGERS, 23) if single else (_LONG_INTEGERS, 52)
+    exponent = builder.fptosi(whole, _INTEGERS)
+    if not single:
+        exponent = builder.sext(exponent, integers)
+    exponent = builder.shl(exponent, ir.Constant(integers, [mantissa] * WIDTH))
+    return builder.bitcast(builder.add(builder.bitcast(y, integers), exponent), kind)
 
 
 def _exponential(builder: Any, x: Any) -> Any:
-    kind, power = (_WIDE, _power_wide) if x.type.element == _F64 else (_VECTOR, _power)
-    return power(builder, builder.fmul(x, _const(LOG2_E, kind)))
+    return _power(builder, builder.fmul(x, _const(LOG2_E, x.type)))
 
 
 def _where_at_least(builder: Any, a: Any, b: Any, x: Any) -> Any:
@@ -241,14 +238,9 @@ BITS = np.array(
 
 @intrinsic
 def splat(typing: Any, x: Any) -> Any:
-    """A vector of eight times ``x``, in float32."""
-    return lanes(types.float32), lambda context, builder, sig, args: _all(builder, args[0])
-
-
-@intrinsic
-def splat_wide(typing: Any, x: Any) -> Any:
-    """A vector of eight times ``x``, in float64."""
-    return wide(types.float64), lambda context, builder, sig, args: _all(builder, args[0])
+    """A vector of eight times ``x``, of the type of ``x``."""
+    kind = lanes if x == types.float32 else wide
+    return kind(kind.element), lambda context, builder, sig, args: _all(builder, args[0])
 
 
 def _address(context: Any, builder: Any, kinds: Any, args: Any, vector: Any = _VECTOR) -> Any:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from dynamix.baselines import Baseline, baseline
 from dynamix.evaluation import benchmark, failures, perturbations, results
-from dynamix.evaluation.failure_settings import FailureConfig
+from dynamix.evaluation.failures import FailureConfig
 from dynamix.settings import BenchmarkConfig
 from dynamix.systems import corpus as systems
 

@@ -103,7 +103,7 @@ CASES = {
     ),
     "channels that would be broadcast, decay": (
         lambda: failures.decay(forecast=ONE, context=TWO),
-        "forecast, context must have the same channels, found 1, 2",
+        "forecast, context must be single series with the same channels, found 1, 2",
     ),
     "channels that would be broadcast, spectrum": (
         lambda: failures.spectral_failure(forecast=ONE, truth=TWO),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dynamix import BenchmarkConfig, baselines
 from dynamix.errors import InputError
 from dynamix.evaluation import failures, perturbations
-from dynamix.evaluation.failure_settings import FailureConfig
+from dynamix.evaluation.failures import FailureConfig
 from dynamix.systems import corpus as systems
 
 T_C, T = 512, 2000
@@ -73,6 +73,7 @@ def test_the_index_does_not_depend_on_units_order_or_sign(lorenz, scale, shift):
 def test_copies_are_found_as_brute_force_finds_them():
     rng = np.random.default_rng(0)
     y, c, m = rng.normal(size=(40, 2)), rng.normal(size=(30, 2)), 5
+    c = c / c.std(axis=0)
     windows = np.array(
         [
             min(np.sqrt(((y[i : i + m] - c[j : j + m]) ** 2).mean()) for j in range(30 - m + 1))
@@ -80,7 +81,9 @@ def test_copies_are_found_as_brute_force_finds_them():
         ]
     )
     covering = [windows[max(0, t - m + 1) : t + 1].min() for t in range(40)]
-    np.testing.assert_allclose(failures._copy_distance(y, c, m), covering, rtol=1e-9)
+    np.testing.assert_allclose(
+        failures.copy_distance(forecast=y, context=c, stretch=m), covering, rtol=1e-9
+    )
 
 
 def test_where_the_truth_repeats_itself_a_copy_is_right():
@@ -201,8 +204,8 @@ def test_bad_input(lorenz):
     with pytest.raises(InputError, match="stretches of 30"):
         index(lorenz["truth"][:20], lorenz)
     with pytest.raises(InputError, match="context must be finite"):
-        failures.decay(forecast=np.zeros(9), context=np.full(9, np.nan))
-    with pytest.raises(InputError, match="parroting must lie"):
+        failures.decay(forecast=np.zeros(9), context=np.r_[np.zeros(8), np.nan])
+    with pytest.raises(InputError, match="parroting"):
         FailureConfig(parroting=1.5)
 
 

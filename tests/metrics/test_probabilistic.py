@@ -112,7 +112,7 @@ def test_series_are_measured_singly_and_failures_are_nan(measure):
         (np.zeros((5, 10)), np.zeros(9), r"\(5, 10\) for a truth of \(9,\)"),
         (np.zeros(10), np.zeros(10), "first axis"),
         (np.zeros((0, 10)), np.zeros(10), "first axis"),
-        (np.zeros((5, 10)), np.full(10, np.nan), "truth must be finite"),
+        (np.zeros((5, 10)), np.r_[np.zeros(9), np.nan], "truth must be finite"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(measure, samples, truth, message):

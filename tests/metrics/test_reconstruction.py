@@ -204,7 +204,7 @@ FLAT[:, 2] = 1.0
         ("hellinger", X, FLAT, {}, "channel 2"),
         ("hellinger", X, X, {"bins": 1}, "bins"),
         ("d_stsp", np.zeros((2, 2, 2, 2)), X, {}, r"\(2, 2, 2, 2\)"),
-        ("d_stsp", X[:0], X, {}, "not be empty"),
+        ("d_stsp", X[:0], X, {}, "forecast is empty"),
         ("d_h", X[:50], X, {}, "equally long"),
         ("d_h", X, X, {"smoothing": -1}, "smoothing"),
         ("mase", X[:5], X, {}, "found 5 of the forecast"),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
+from torch.func import jvp, vmap
 
 from ..errors import InputError, whole_number
-from ..metrics.inputs import as_series
-
-if TYPE_CHECKING:
-    from ..model.dynamix import DynaMix
+from ..io.arrays import as_series
+from ..model.dynamix import DynaMix
 
 
 def lyapunov_spectrum(
@@ -67,27 +67,18 @@ def lyapunov_spectrum(
     >>> np.exp(spectrum).round(3).tolist()
     [0.5, 0.5, 0.5]
     """
-    import torch
-    from torch.func import jvp, vmap
-
-    from ..model.dynamix import check_series
-
     steps = whole_number("steps", steps)
     transient = whole_number("transient", transient, least=0)
-    M = model.initial_state(torch.zeros(model.config.observed_dims)).shape[0]
-    k = M if exponents is None else whole_number("exponents", exponents)
-    if not time_step > 0:
-        raise InputError(f"time_step must be positive, found {time_step!r}.")
-    if k > M:
-        raise InputError(f"exponents must be at most the latent dimension {M}, found {k}.")
-    series = torch.as_tensor(as_series(context, "context")[:, 0]).to(next(model.parameters()))[
-        :, None
-    ]
-    check_series(series, model.config.observed_dims)
-    sums = np.zeros(k)
+    series = torch.as_tensor(as_series(context)[:, :1]).to(next(model.parameters()))
     with torch.no_grad():
-        read = model.read(series)
-        z = model.initial_state(series[-1])
+        read, z = model.start(series)
+        M = z.shape[1]
+        k = M if exponents is None else whole_number("exponents", exponents)
+        if not time_step > 0:
+            raise InputError(f"time_step must be positive, found {time_step!r}.")
+        if k > M:
+            raise InputError(f"exponents must be at most the latent dimension {M}, found {k}.")
+        sums = np.zeros(k)
         # random directions, for an axis may be blind to the fastest growth; (k, M), a vector a row
         directions = np.random.default_rng(0).standard_normal((M, k))
         tangents = torch.from_numpy(np.linalg.qr(directions)[0].T.copy()).to(z)

@@ -9,12 +9,10 @@ from .benchmark import (
     run,
     stretches,
 )
-from .failure_settings import (
-    FailureConfig,
-)
 from .failures import (
     MODES,
     Decay,
+    FailureConfig,
     Points,
     copy_distance,
     cycle_period,

@@ -1,34 +1,29 @@
-"""How forecasts fail: one measure for each way, and the verdicts that make rates of them.
+"""How forecasts fail: one measure for each way, and verdicts that make rates of the measures.
 
-A forecast of a chaotic system cannot stay right for long, and need not. It fails where it stops
-being a motion of *that system*: it copies the context, dies out, becomes a cycle, loses or invents
-frequencies, leaves the range. Every measure takes arrays ``(T,)`` or ``(T, N)`` by keyword and
-compares a forecast with what the true continuation scores, never with an absolute; a measure of
-something that a forecast is too broken to have is NaN.
-
-Sources: Zhang & Gilpin (2025) for parroting in foundation models; fates and spectra as in
-:mod:`dynamix.metrics`, exponents as in :mod:`dynamix.dynamics.invariants`.
+A forecast of a chaotic system need not stay correct for long, but it must remain a motion of that
+system. It fails if it copies the context, dies out, becomes a cycle, loses or invents frequencies,
+or leaves the range. Every measure compares a forecast with the score of the true continuation.
+Series are ``(T,)`` or ``(T, N)`` with at least 4 steps, the same channels and units; their lengths
+may differ. An InputError is raised for other shapes, and for a context or truth that is not finite.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from scipy.ndimage import minimum_filter1d
 
-from ..dynamics import invariants
+from ..dynamics.invariants import correlation_dimension, largest_exponent
 from ..errors import InputError, whole_number
-from ..metrics import reconstruction as metrics
-from ..metrics.fates import fate as fate_of
-from ..metrics.fates import returns
-from .failure_settings import FailureConfig
-
-Points = Float[ndarray, "_ N"]
+from ..io.arrays import as_series
+from ..metrics.fates import fate, returns
+from ..metrics.inputs import Points
+from ..metrics.reconstruction import power_spectrum
+from ..settings import setting, settings
 
 MODES = {
     "parroting": "copies the context",
@@ -38,45 +33,56 @@ MODES = {
     "invented": "frequencies invented",
     "drift": "leaves the range",
 }
+_ROWS = 1000  # forecast windows compared with the whole context at once
+
+
+def _share(default: float, help: str) -> Any:
+    return setting(default, help, at_least=0, at_most=1)
+
+
+@settings
+class FailureConfig:
+    """Thresholds from which a measured property of a forecast counts as a failure.
+
+    The thresholds are conventions that turn measures into rates. The measures are stored, too.
+    """
+
+    stretch: int = setting(30, "shortest copied stretch in steps", at_least=2)
+    parroting: float = _share(0.5, "a parroting index above this is a failure")
+    amplitude: float = _share(
+        0.1, "a deviation in the last tenth below this share of the context's is a failure"
+    )
+    chaos: float = _share(
+        0.25, "an exponent below this share of the truth's is a failure, where the truth is chaotic"
+    )
+    least_exponent: float = _share(
+        1e-3, "estimated exponents per step below this do not count as chaos"
+    )
+    spectral_ratio: float = _share(
+        0.1, "a frequency is lost if less than this share of the truth's power is left"
+    )
+    spectral_mass: float = _share(0.25, "lost or invented power above this share is a failure")
+    margin: float = _share(0.1, "steps outside lie beyond the range by more than this share of it")
+    outside: float = _share(0.01, "a larger share of steps outside is a failure")
+    smoothing: int = setting(20, "width in frequency bins of the spectra's smoothing", at_least=0)
+
+
 _DEFAULT = FailureConfig()
-_ROWS = 1000  # forecast windows compared with all of the context at once
-_FADING = 100  # steps of the windows whose deviation makes the envelope
 
 
 def parroting_index(
     *, forecast: Any, context: Any, truth: Any, stretch: int = _DEFAULT.stretch
 ) -> float:
-    """How much of a forecast is a copy of its context, in [0, 1]: 1 for a parrot, about 0 for none.
+    """How much of a forecast is a copy of its context: 1 for a parrot, about 0 for none.
 
-    Every step of a forecast gets the distance ``d`` of the best copy through it: the smallest
-    distance (root mean square over steps and channels, in the context's deviations) between a
-    window of ``stretch`` forecast steps that holds it and any window of the context. The true
-    continuation is near its past here and there, too, for attractors recur: its own distances
-    ``d*`` set the scale, and its own score is subtracted,
+    With the distance ``d`` of :func:`copy_distance` in windows of ``stretch`` steps, and the true
+    continuation's own distance ``d*``, which sets the scale because attractors recur,
 
     ``index = (I(d) - I(d*)) / (1 - I(d*))``, ``I(d) = mean_t max(0, 1 - d_t / median(d*))``,
 
-    clipped to [0, 1]. Nothing changes when channels are rescaled, shifted, mirrored or exchanged.
-
-    Parameters
-    ----------
-    forecast, context, truth
-        ``(T,)`` or ``(T, N)``, in the same units. Forecast and truth both continue the context;
-        their lengths may differ.
-    stretch
-        In steps, at least 1. What is copied in shorter pieces is no copy here.
-
-    Returns
-    -------
-    float
-        0 where the truth itself repeats the context exactly: then a copy is right. NaN where
-        the forecast is not finite.
-
-    Raises
-    ------
-    InputError
-        If a series has another shape, fewer than 4 steps or fewer than ``stretch``, if their
-        channels differ, or if context or truth is not finite.
+    clipped to [0, 1]. Scaling, shifting, mirroring or exchanging channels has no effect. 0 where
+    the truth itself repeats the context; NaN where the forecast is not finite. After Zhang & Gilpin
+    (2025).
 
     Examples
     --------
@@ -85,21 +91,12 @@ def parroting_index(
     1.0
     """
     f, c, t = _alike(forecast=forecast, context=context, truth=truth)
-    stretch = whole_number("stretch", stretch)
-    if min(len(f), len(c), len(t)) < stretch:
-        raise InputError(
-            f"parroting is measured on stretches of {stretch} steps, found lengths {len(f)}, "
-            f"{len(c)} and {len(t)}. Give longer series, or a shorter stretch."
-        )
+    own = _copy_distance(t, c, stretch)
     if not np.isfinite(f).all():
         return float("nan")
-    deviation = c.std(axis=0)
-    scale = np.where(deviation > 0, deviation, 1.0)
-    own = _copy_distance(t / scale, c / scale, stretch)
-    middle = float(np.median(own))
+    mine, middle = _copy_distance(f, c, stretch), float(np.median(own))
     if middle < 1e-6:  # rounding
         return 0.0
-    mine = _copy_distance(f / scale, c / scale, stretch)
     score, truths = (float(np.maximum(0.0, 1.0 - d / middle).mean()) for d in (mine, own))
     return float(np.clip((score - truths) / (1.0 - truths), 0.0, 1.0))
 
@@ -107,27 +104,11 @@ def parroting_index(
 def copy_distance(
     *, forecast: Any, context: Any, stretch: int = _DEFAULT.stretch
 ) -> Float[ndarray, " _"]:
-    """Per step the distance, in the context's deviations, of the best copy of a window through it.
+    """Distance of each forecast step from the best copy through it, in the context's deviations.
 
-    0 where a forecast copies its context; see :func:`parroting_index`.
-
-    Parameters
-    ----------
-    forecast, context
-        ``(T,)`` or ``(T, N)``, with the same channels and units, each at least ``stretch`` long.
-    stretch
-        Steps of a window, at least 1.
-
-    Returns
-    -------
-    (T,)
-        A value for each step of the forecast; NaN at the steps near one that is not finite.
-
-    Raises
-    ------
-    InputError
-        If a series has another shape, fewer than 4 steps or fewer than ``stretch``, if their
-        channels differ, or if the context is not finite.
+    The smallest root mean square distance, over steps and channels, between a window of ``stretch``
+    forecast steps that holds the step and any window of the context. 0 where a forecast copies its
+    context; NaN near values that are not finite.
 
     Examples
     --------
@@ -139,19 +120,17 @@ def copy_distance(
     >>> distance.shape, bool(distance[:10].max() < 1e-6), bool(distance[10:].min() > 1)
     ((20,), True, True)
     """
-    f, c = _alike(forecast=forecast, context=context)
-    if min(len(f), len(c)) < whole_number("stretch", stretch):
-        raise InputError(
-            f"copies are looked for in stretches of {stretch} steps, found lengths {len(f)} and "
-            f"{len(c)}. Give longer series, or a shorter stretch."
-        )
-    deviation = c.std(axis=0)
-    scale = np.where(deviation > 0, deviation, 1.0)
-    return _copy_distance(f / scale, c / scale, stretch)
+    return _copy_distance(*_alike(forecast=forecast, context=context), stretch)
 
 
 def _copy_distance(y: Points, context: Points, stretch: int) -> Float[ndarray, " _"]:
-    middle = context.mean(axis=0)  # centred, so that little is lost in the difference of squares
+    if min(len(y), len(context)) < whole_number("stretch", stretch):
+        raise InputError(
+            f"copies are measured in stretches of {stretch} steps, found lengths {len(y)} and "
+            f"{len(context)}. Give longer series, or a shorter stretch."
+        )
+    y, context = y / _scale(context), context / _scale(context)
+    middle = context.mean(axis=0)  # centred, so that the difference of squares loses few digits
     past, ahead = (
         np.lib.stride_tricks.sliding_window_view(v - middle, stretch, axis=0).reshape(
             len(v) - stretch + 1, -1
@@ -171,58 +150,23 @@ def _copy_distance(y: Points, context: Points, stretch: int) -> Float[ndarray, "
     )
 
 
-@dataclass(frozen=True)
-class Decay:
-    """What becomes of a forecast's amplitude; :func:`decay` returns it.
+class Decay(NamedTuple):
+    """The amplitude of a forecast, in deviations of the context; NaN where it is not finite."""
 
-    ``remaining`` is the deviation of the last tenth in the context's deviations (1 is right),
-    ``rate`` the envelope's exponential rate per step, positive where it fades, ``onset`` the first
-    step from which it stays faded (infinite where it never does), ``offset`` the distance of where
-    it ends from the context's mean, in deviations. All are NaN where the forecast is not finite.
-
-    Examples
-    --------
-    A forecast that stands still at 2, behind a context of mean 0 and deviation 1:
-
-    >>> found = decay(forecast=np.full(1000, 2.0), context=np.tile([-1.0, 1.0], 50))
-    >>> found.remaining, found.onset, found.offset
-    (0.0, 0.0, 2.0)
-    """
-
-    remaining: float  # deviation of the last tenth over the context's; 1 is right
-    rate: float  # per step, of the envelope's exponential: positive where it fades
+    remaining: float  # deviation of the last tenth; 1 is right
+    rate: float  # exponential rate per step of the envelope; positive where it fades
     onset: float  # first step from which it stays faded; infinite where it never does
-    offset: float  # distance of where it ends from the context's mean, in deviations
+    offset: float  # distance of its end from the context's mean
 
 
 def decay(
-    *, forecast: Any, context: Any, amplitude: float = _DEFAULT.amplitude, window: int = _FADING
+    *, forecast: Any, context: Any, amplitude: float = _DEFAULT.amplitude, window: int = 100
 ) -> Decay:
-    """Whether a forecast dies out: to the mean, or to another fixed point, when and how fast.
+    """Whether, when and how fast a forecast dies out, to the mean or to another fixed point.
 
-    The envelope is the deviation (root mean square over channels, each in the context's deviations)
-    in stretches of ``window`` steps. ``rate`` is minus the slope of its logarithm, by least
-    squares, up to the ``onset``, from where on it stays below ``amplitude``.
-
-    Parameters
-    ----------
-    forecast, context
-        ``(T,)`` or ``(T, N)``, with the same channels and units.
-    amplitude
-        In the context's deviations: what is smaller has faded.
-    window
-        Steps of a stretch, at least 1; at most the forecast.
-
-    Returns
-    -------
-    Decay
-        Its fields are NaN where the forecast is not finite.
-
-    Raises
-    ------
-    InputError
-        If a series has another shape or fewer than 4 steps, if their channels differ, if the
-        context is not finite, or ``window`` is no integer of at least 1.
+    The envelope is the deviation in stretches of ``window`` steps (root mean square over channels,
+    each in the context's deviations). The rate is minus the slope of its logarithm, by least
+    squares, up to the onset, from which it stays below ``amplitude``.
 
     Examples
     --------
@@ -232,24 +176,18 @@ def decay(
     (500, True)
     """
     f, c = _alike(forecast=forecast, context=context)
-    window = whole_number("window", window)
+    window = min(whole_number("window", window), len(f))
     if not np.isfinite(f).all():
         return Decay(*[float("nan")] * 4)
-    deviation = c.std(axis=0)
-    scale = np.where(deviation > 0, deviation, 1.0)
-    y = (f - c.mean(axis=0)) / scale
+    y = (f - c.mean(axis=0)) / _scale(c)
     last = y[-max(len(y) // 10, 1) :]
-    window = min(window, len(y))
     parts = y[: len(y) // window * window].reshape(-1, window, y.shape[1])
     envelope = np.sqrt((parts.std(axis=1) ** 2).mean(axis=1))
     loud = np.flatnonzero(envelope >= amplitude)
     faded_from = int(loud[-1]) + 1 if len(loud) else 0
     fading = np.maximum(envelope[: max(faded_from, min(2, len(envelope)))], 1e-12)
-    slope = (
-        np.polyfit(np.arange(len(fading)) * window, np.log(fading), 1)[0]
-        if len(fading) > 1
-        else 0.0
-    )
+    steps = np.arange(len(fading)) * window
+    slope = np.polyfit(steps, np.log(fading), 1)[0] if len(fading) > 1 else 0.0
     return Decay(
         remaining=float(np.sqrt((last.std(axis=0) ** 2).mean())),
         rate=float(-slope),
@@ -261,20 +199,8 @@ def decay(
 def cycle_period(*, forecast: Any, tolerance: float = 0.01) -> float:
     """The period, in steps, of a forecast whose last half repeats itself; NaN where it does not.
 
-    The first lag at which the last half comes back to itself within ``tolerance`` deviations (as
-    :func:`dynamix.metrics.closest_return`, which :func:`dynamix.metrics.fates` calls a cycle by).
-
-    Parameters
-    ----------
-    forecast
-        ``(T,)`` or ``(T, N)``. Periods of up to a quarter of it are found.
-    tolerance
-        In deviations of the forecast's last half, root mean square over steps and channels.
-
-    Raises
-    ------
-    InputError
-        If the forecast has another shape or fewer than 4 steps.
+    The first lag at which the last half returns within ``tolerance`` deviations. Periods of up to a
+    quarter of the forecast are found.
 
     Examples
     --------
@@ -283,17 +209,15 @@ def cycle_period(*, forecast: Any, tolerance: float = 0.01) -> float:
     >>> cycle_period(forecast=np.random.default_rng(0).normal(size=2000))
     nan
     """
-    f = _points(forecast, "forecast")
+    (f,) = _alike(forecast=forecast)
     if not np.isfinite(f).all() or not np.ptp(f[len(f) // 2 :], axis=0).any():
         return float("nan")
     error = returns(f[len(f) // 2 :])
     away = np.flatnonzero(error > 1.0)
-    if not len(away):
-        return float("nan")
-    back = away[0] + np.flatnonzero(error[away[0] :] < tolerance)
+    back = away[0] + np.flatnonzero(error[away[0] :] < tolerance) if len(away) else away
     if not len(back):
         return float("nan")
-    # a return is a dip some steps wide: take its bottom
+    # a return is a dip some steps wide: take its minimum
     dip = back[: int(np.argmax(np.diff(back, append=back[-1] + 2) > 1)) + 1]
     return float(dip[np.argmin(error[dip])])
 
@@ -305,32 +229,13 @@ def spectral_failure(
     ratio: float = _DEFAULT.spectral_ratio,
     smoothing: int = _DEFAULT.smoothing,
 ) -> tuple[float, float]:
-    """``(lost, invented)``: shares of power where the other spectrum has next to none, in [0, 1].
+    """``(lost, invented)``: shares of power at frequencies that the other spectrum nearly lacks.
 
-    Lost is the truth's power at frequencies at which the forecast has less than ``ratio`` of it;
-    invented is the forecast's power at frequencies at which the truth has less than ``ratio`` of
-    that. Spectra are those of :func:`dynamix.metrics.power_spectrum`, shares a mean over channels.
-    The forecast's is in units of the truth's variance: what has died out has lost everything.
-
-    Parameters
-    ----------
-    forecast, truth
-        ``(T,)`` or ``(T, N)``, with the same channels and units; the longer one is cut.
-    ratio
-        Between 0 and 1.
-    smoothing
-        Standard deviation, in frequency bins, of the Gaussian that smooths the spectra; 0 for none.
-
-    Returns
-    -------
-    float and float
-        NaN where the forecast is not finite.
-
-    Raises
-    ------
-    InputError
-        If a series has another shape or fewer than 4 steps, if their channels differ, or if the
-        truth is not finite.
+    Lost is the truth's power where the forecast has less than ``ratio`` of it; invented is the
+    forecast's power where the truth has less than ``ratio`` of it. Spectra are those of
+    :func:`dynamix.metrics.power_spectrum` with its ``smoothing``, the forecast's in units of the
+    truth's variance; shares are a mean over channels. The longer series is cut. NaN where the
+    forecast is not finite.
 
     Examples
     --------
@@ -344,10 +249,10 @@ def spectral_failure(
     f, t = f[:n], t[:n]
     if not np.isfinite(f).all():
         return float("nan"), float("nan")
-    p = metrics.power_spectrum(t, smoothing=smoothing)
+    p = power_spectrum(t, smoothing=smoothing)
     variance = np.maximum(t.var(axis=0), 1e-300)
     with np.errstate(over="ignore"):
-        q = metrics.power_spectrum(f, smoothing=smoothing) * (f.var(axis=0) / variance)
+        q = power_spectrum(f, smoothing=smoothing) * (f.var(axis=0) / variance)
     total = q.sum(axis=0)
     lost = np.where(q < ratio * p, p, 0.0).sum(axis=0)
     invented = np.where(p < ratio * q, q, 0.0).sum(axis=0) / np.where(total > 0, total, 1.0)
@@ -357,27 +262,9 @@ def spectral_failure(
 def outside_share(
     *, forecast: Any, context: Any, truth: Any, margin: float = _DEFAULT.margin
 ) -> float:
-    """Share of forecast steps beyond where context and truth have been, by ``margin`` of the range.
+    """Share of forecast steps beyond the range of context and truth by ``margin`` of that range.
 
-    A step counts if any channel is out, or is no number.
-
-    Parameters
-    ----------
-    forecast, context, truth
-        ``(T,)`` or ``(T, N)``, with the same channels and units; their lengths may differ.
-    margin
-        Of the range of context and truth together, on either side; at least 0.
-
-    Returns
-    -------
-    float
-        From 0 to 1.
-
-    Raises
-    ------
-    InputError
-        If a series has another shape or fewer than 4 steps, if their channels differ, or if context
-        or truth is not finite.
+    A step counts if any channel is out, or is not finite.
 
     Examples
     --------
@@ -404,35 +291,24 @@ def examine(
     config: FailureConfig | None = None,
     known: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """Every measure of this page on one forecast, and the verdicts.
+    """Every measure of this module on one forecast, and the verdicts.
 
     Parameters
     ----------
     forecast, context, truth
-        ``(T,)`` or ``(T, N)``, with the same channels and units, each at least
-        ``config.stretch`` long.
+        Each at least ``config.stretch`` long.
     config
-        Thresholds and widths; None: the defaults of
-        :class:`dynamix.evaluation.failure_settings.FailureConfig`.
+        Thresholds and widths; None: the defaults.
     known
-        ``true_exponent`` and ``true_dimension``, where an earlier call has measured them.
+        ``true_exponent`` and ``true_dimension`` of an earlier call on the same truth.
 
     Returns
     -------
     dict
-        The measures ``parroting_index``, ``remaining``, ``fading_rate``, ``faded_from``,
-        ``exponent`` and ``true_exponent`` (per step, by
-        :func:`dynamix.dynamics.invariants.largest_exponent`), ``dimension`` and ``true_dimension``
-        (correlation), ``period`` (steps), ``lost``, ``invented``, ``outside``, ``fate``; then
-        ``"fails by MODE"`` for each of :data:`MODES`: True, False, or None where the question
-        does not arise (a cycle cannot lack chaos). A measure of something that a broken
-        forecast does not have is NaN.
-
-    Raises
-    ------
-    InputError
-        If a series has another shape or fewer steps than 4 or ``config.stretch``, if their channels
-        differ, or if context or truth is not finite.
+        The measures by name: exponents are per step, dimensions are correlation dimensions, the
+        period and ``faded_from`` are in steps. A measure that a broken forecast does not have is
+        NaN. ``"fails by MODE"`` for each of :data:`MODES` is True, False, or None where the
+        question does not apply (a cycle cannot lack chaos).
 
     Examples
     --------
@@ -446,69 +322,58 @@ def examine(
     """
     config = config or FailureConfig()
     f, c, t = _alike(forecast=forecast, context=context, truth=truth)
-    whole = bool(np.isfinite(f).all())
-    fate = str(fate_of(forecast=f, context=c))
-    bounded = whole and fate != "escape"
+    three, nan = {"forecast": f, "context": c, "truth": t}, float("nan")
+    end = str(fate(forecast=f, context=c))
+    bounded = end != "escape"  # and so finite
+    moves = bounded and end != "fixed point"
     fading = decay(forecast=f, context=c, amplitude=config.amplitude)
     lost, invented = spectral_failure(
         forecast=f, truth=t, ratio=config.spectral_ratio, smoothing=config.smoothing
     )
     own = known or {
-        "true_exponent": invariants.largest_exponent(t),
-        "true_dimension": invariants.correlation_dimension(t),
+        "true_exponent": largest_exponent(t),
+        "true_dimension": correlation_dimension(t),
     }
-    nothing = float("nan")
-    moves = bounded and fate != "fixed point"
+    at_rest = 0.0 if bounded else nan
     found: dict[str, Any] = {
-        "parroting_index": parroting_index(forecast=f, context=c, truth=t, stretch=config.stretch)
-        if bounded
-        else nothing,
+        "parroting_index": parroting_index(**three, stretch=config.stretch) if bounded else nan,
         "remaining": fading.remaining,
         "fading_rate": fading.rate,
         "faded_from": fading.onset,
-        "exponent": invariants.largest_exponent(f) if moves else nothing,
+        "exponent": largest_exponent(f) if moves else nan,
         "true_exponent": own["true_exponent"],
-        "dimension": invariants.correlation_dimension(f)
-        if moves
-        else (0.0 if bounded else nothing),
+        "dimension": correlation_dimension(f) if moves else at_rest,
         "true_dimension": own["true_dimension"],
-        "period": cycle_period(forecast=f) if moves else nothing,
+        "period": cycle_period(forecast=f) if moves else nan,
         "lost": lost,
         "invented": invented,
-        "outside": outside_share(forecast=f, context=c, truth=t, margin=config.margin),
-        "fate": fate,
+        "outside": outside_share(**three, margin=config.margin),
+        "fate": end,
     }
     chaotic = found["true_exponent"] > config.least_exponent
-    tame = not found["exponent"] > config.chaos * found["true_exponent"]  # NaN: none left
+    tame = not found["exponent"] > config.chaos * found["true_exponent"]  # NaN: no chaos is left
     verdicts: dict[str, bool | None] = {
         "parroting": found["parroting_index"] > config.parroting,
         "decay": bounded and fading.remaining < config.amplitude,
-        "no chaos": (fate == "cycle" or tame) if chaotic and bounded else None,
+        "no chaos": (end == "cycle" or tame) if chaotic and bounded else None,
         "lost": not lost <= config.spectral_mass,
         "invented": not invented <= config.spectral_mass,
-        "drift": fate == "escape" or found["outside"] > config.outside,
+        "drift": end == "escape" or found["outside"] > config.outside,
     }
     return found | {f"fails by {mode}": verdict for mode, verdict in verdicts.items()}
 
 
+def _scale(context: Points) -> Float[ndarray, " N"]:
+    deviation = context.std(axis=0)
+    return np.where(deviation > 0, deviation, 1.0)
+
+
 def _alike(**series: Any) -> tuple[Points, ...]:
-    """The series by name as ``(T, N)`` each, of the same channels."""
-    found = tuple(_points(x, what) for what, x in series.items())
-    if len({x.shape[1] for x in found}) > 1:
+    """The series by name as ``(T, N)`` each, with the same channels."""
+    found = [as_series(x, name=n, least=4, finite=n != "forecast") for n, x in series.items()]
+    if {x.shape[1] for x in found} != {1} or len({x.shape[2] for x in found}) > 1:
         raise InputError(
-            f"{', '.join(series)} must have the same channels, found "
-            f"{', '.join(str(x.shape[1]) for x in found)}."
+            f"{', '.join(series)} must be single series with the same channels, found "
+            f"{', '.join(str(x.shape[2]) for x in found)}."
         )
-    return found
-
-
-def _points(x: Any, what: str) -> Points:
-    values = np.asarray(x, dtype=np.float64)
-    values = values[:, None] if values.ndim == 1 else values
-    if values.ndim != 2 or len(values) < 4:
-        raise InputError(
-            f"{what} must have shape (T,) or (T, N) and at least 4 steps, found {values.shape}."
-        )
-    if what != "forecast" and not np.isfinite(values).all():
-        raise InputError(f"{what} must be finite, but holds NaN or infinity.")
-    return values
+    return tuple(x[:, 0] for x in found)

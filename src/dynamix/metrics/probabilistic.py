@@ -15,8 +15,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
-from ..io.arrays import samples_array
-from .inputs import Measured, Points, as_series, check_finite, check_moving
+from ..io.arrays import as_series, samples_array
+from .inputs import Measured, Points, check_moving
 
 Samples = Float[ndarray, "K T N"]
 
@@ -82,13 +82,12 @@ def crps(*, forecast: Any, truth: Any, steps: int | None = None) -> Measured:
 
 
 def _per_series(measure: Callable[[Samples, Points], float], forecast: Any, truth: Any) -> Measured:
-    samples, real = samples_array(forecast), as_series(truth, "truth")
+    samples, real = samples_array(forecast), as_series(truth, name="truth")
     if samples.shape[1:] != np.shape(truth) or not len(samples):
         raise InputError(
             "an ensemble must have the truth's shape after a first axis of samples, (K, T), "
             f"(K, T, N) or (K, T, S, N); found {samples.shape} for a truth of {np.shape(truth)}."
         )
-    check_finite(real, "truth")
     samples = samples.reshape(len(samples), *real.shape)
     values = [
         measure(samples[:, :, s], real[:, s])

@@ -18,8 +18,9 @@ from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
 from ..errors import InputError, whole_number
+from ..io.arrays import as_series
 from ..settings import BenchmarkConfig
-from .inputs import Measured, Points, as_series, check_finite, check_moving, per_series
+from .inputs import Measured, Points, check_moving, per_series
 
 _PROTOCOL = BenchmarkConfig()
 _PSEUDO_COUNT = 1e-5
@@ -141,13 +142,12 @@ def power_spectrum(
     >>> power.shape, int(power.argmax()), round(float(power.sum()), 6)
     ((51, 1), 10, 1.0)
     """
-    series = as_series(x, "x")
+    series = as_series(x, name="x")
     if series.shape[1] != 1:
         raise InputError(
             f"a spectrum needs one series, (T,) or (T, N), found {series.shape[1]} of them: take "
             "x[:, s]."
         )
-    check_finite(series, "x")
     if not smoothing >= 0:
         raise InputError(f"smoothing must be at least 0, found {smoothing!r}.")
     points = series[:, 0]

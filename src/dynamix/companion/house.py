@@ -1,0 +1,144 @@
+"""The rooms of the library: sizes, imports, and what pages say about them.
+
+``python -m dynamix.companion.house`` prints the rooms and writes the pages' parts that are made
+from the code: the tables of rooms, the drawing of the layers, and a reference page for each room.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Mapping
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import dynamix
+
+PACKAGE = Path(__file__).parents[1]
+PROJECT = PACKAGE.parents[1]
+REFERENCE = PROJECT / "book" / "api"
+
+
+def rooms() -> list[str]:
+    """Names of the rooms, which are the subpackages with a face."""
+    return sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+
+
+def exported(room: str) -> list[str]:
+    """Names that a room exports."""
+    return list(getattr(importlib.import_module(f"dynamix.{room}"), "__all__", []))
+
+
+def summary(room: str) -> str:
+    """First sentence of a room's docstring, without roles."""
+    text = inspect.getdoc(importlib.import_module(f"dynamix.{room}")) or ""
+    first = text.split("\n\n")[0].replace("\n", " ")
+    return re.sub(r":\w+:`([^`]*)`", r"`\1`", first)
+
+
+def arrows() -> dict[str, set[str]]:
+    """For each room, and for the modules beside them, which others it imports."""
+    places = [*rooms(), *(path.stem for path in PACKAGE.glob("[!_]*.py"))]
+    found: dict[str, set[str]] = {place: set() for place in places}
+    for path in sorted(PACKAGE.glob("*/**/*.py")) + sorted(PACKAGE.glob("[!_]*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for name in _imported(node, ("dynamix", *parts)):
+                place = name.split(".")[1] if "." in name else ""
+                if place in found and place != parts[0]:
+                    found[parts[0]].add(place)
+    return found
+
+
+def _imported(node: ast.AST, module: tuple[str, ...]) -> list[str]:
+    """Absolute names that a statement imports, in a module of this path."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names if alias.name.startswith("dynamix")]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    base = ".".join(module[: len(module) - node.level]) if node.level else ""
+    start = ".".join(filter(None, (base, node.module)))
+    names = [f"{start}.{alias.name}" for alias in node.names]
+    return [name for name in names if name.startswith("dynamix.")]
+
+
+def layers(imports: Mapping[str, set[str]]) -> list[list[str]]:
+    """Rooms in layers, bottom up: each imports only from layers below it.
+
+    Raises
+    ------
+    graphlib.CycleError
+        If rooms import each other in a circle.
+    """
+    order = TopologicalSorter(imports)
+    order.prepare()
+    found = []
+    while order.is_active():
+        ready = sorted(order.get_ready())
+        order.done(*ready)
+        found.append(ready)
+    return found
+
+
+def drawing() -> str:
+    """The layers as text, the highest first; what a room imports by way of another is left out."""
+    imports = arrows()
+    found = layers(imports)
+    reached: dict[str, set[str]] = {}
+    for room in (room for layer in found for room in layer):
+        reached[room] = imports[room].union(*(reached[name] for name in imports[room]))
+    lines = []
+    for i, layer in reversed(list(enumerate(found))):
+        for room in layer:
+            direct = imports[room].difference(*(reached[name] for name in imports[room]))
+            arrow = f"-> {', '.join(sorted(direct))}" if direct else ""
+            lines.append(f"{i if room == layer[0] else '':>2}  {room:<14}{arrow}".rstrip())
+    return "\n".join(["```text", *lines, "```"])
+
+
+def table(address: str) -> str:
+    """The rooms as a table; ``address`` leads from a room's name to its page."""
+    rows = [f"| [`{room}`]({address.format(room)}) | {summary(room)} |" for room in rooms()]
+    return "\n".join(["| Room | |", "|---|---|", *rows])
+
+
+def pages() -> dict[Path, str]:
+    """What the pages that are made from the code should hold, by path."""
+    found = {}
+    for name, address in (("README.md", "src/dynamix/{}"), ("book/api.md", "api/{}.md")):
+        found[PROJECT / name] = _between(PROJECT / name, "rooms", table(address))
+    contributing = PROJECT / "CONTRIBUTING.md"
+    found[contributing] = _between(contributing, "layers", drawing())
+    return found | {REFERENCE / f"{room}.md": reference(room) for room in rooms()}
+
+
+def reference(room: str) -> str:
+    """A room's page of the reference; what `dynamix` itself exports has its entry on that page."""
+    lines = [f".. automodule:: dynamix.{room}", "   :members:"]
+    here = importlib.import_module(f"dynamix.{room}")
+    known = [name for name in exported(room) if getattr(here, name) is getattr(dynamix, name, 0)]
+    if known:
+        lines.append(f"   :exclude-members: {', '.join(known)}")
+    return "\n".join([f"# {room}", "", "```{eval-rst}", *lines, "```", ""])
+
+
+def _between(path: Path, mark: str, text: str) -> str:
+    """The text of a page with the part between two marks replaced."""
+    begin, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
+    return f"{before}{begin}{text}\n{end}{rest.partition(end)[2]}"
+
+
+def main() -> None:
+    """Print the rooms, and write the pages."""
+    for room in rooms():
+        lines = sum(len(path.read_text().splitlines()) for path in (PACKAGE / room).rglob("*.py"))
+        print(f"{room:<14} {lines:>6} lines {len(exported(room)):>4} names")
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

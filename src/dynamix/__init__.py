@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import InputError
+    from .forecasting.frames import predict_df
     from .forecasting.zero_shot import forecast
     from .io.tables import read
     from .model.dynamix import DynaMix
@@ -36,6 +37,7 @@ _NAMES = {
     "RollingConfig": "settings",
     "TrainingConfig": "settings",
     "forecast": "forecasting.zero_shot",
+    "predict_df": "forecasting.frames",
     "read": "io.tables",
 }
 __all__ = [*_NAMES, *_ROOMS]

@@ -27,6 +27,7 @@ from .ensembles import (
     sample_seed,
     stack,
 )
+from .frames import predict_df
 from .pipeline import (
     Pipeline,
     Prepared,
@@ -61,6 +62,7 @@ __all__ = [
     "comparison",
     "draw",
     "forecast",
+    "predict_df",
     "sample_seed",
     "sharpened",
     "stack",

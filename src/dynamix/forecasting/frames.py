@@ -1,0 +1,114 @@
+"""Forecasts of a long table: many series below each other, of different lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError, one_of, whole_number
+from ..io.arrays import check_values
+from ..io.time_axis import continue_index, to_dates
+from .zero_shot import forecast
+
+if TYPE_CHECKING:
+    from ..model.dynamix import DynaMix
+
+
+def predict_df(
+    df: pd.DataFrame,
+    *,
+    horizon: int,
+    id_column: str = "item_id",
+    timestamp_column: str = "timestamp",
+    target: str = "target",
+    quantile_levels: Sequence[float] = (0.1, 0.5, 0.9),
+    model: DynaMix | str | Path | None = None,
+    n_samples: int = 100,
+    seed: int = 0,
+    **settings: Any,
+) -> pd.DataFrame:
+    """Forecast every series of a long table, with quantiles from the gate-noise ensemble.
+
+    Parameters
+    ----------
+    df
+        A row per series and time, in any order. Other columns are ignored.
+    horizon
+        Steps to forecast, at least 1.
+    id_column, timestamp_column, target
+        Names of the columns that hold the series' name, the time (dates, texts of dates, or
+        numbers) and the value.
+    quantile_levels
+        Levels between 0 and 1.
+    model, seed, **settings
+        As :func:`dynamix.forecast` takes them. The seed is the same for every series, so a
+        series' forecast does not depend on the others.
+    n_samples
+        Forecasts in the ensemble of each series.
+
+    Returns
+    -------
+    A row per series and future time, series in the order of their first rows. The columns are
+    the id, the timestamp, ``predictions`` (the median), and one per level, named by the level as a
+    string. The values are in the units of the target.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, a level is out of range, or a series cannot be forecast; then the
+        message names the series.
+
+    Examples
+    --------
+    >>> days = pd.date_range("2024-01-01", periods=60)
+    >>> wave = np.sin(2 * np.pi * np.arange(60) / 12)
+    >>> df = pd.DataFrame({"item_id": "a", "timestamp": days, "target": wave})
+    >>> table = predict_df(df, horizon=3, n_samples=5)
+    >>> table.columns.tolist(), str(table["timestamp"].iloc[0].date()), len(table)
+    (['item_id', 'timestamp', 'predictions', '0.1', '0.5', '0.9'], '2024-03-01', 3)
+    """
+    for name in (id_column, timestamp_column, target):
+        one_of("column", name, map(str, df.columns))
+    horizon = whole_number("horizon", horizon)
+    n_samples = whole_number("n_samples", n_samples)
+    levels = np.asarray(quantile_levels, dtype=np.float64)
+    if levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all():
+        raise InputError(f"quantile_levels must lie between 0 and 1, found {quantile_levels!r}.")
+    if df.empty or df[id_column].isna().any():
+        raise InputError(f"df is empty, or has rows without {id_column!r}. Drop those rows.")
+    table = df[[id_column, timestamp_column, target]]
+    times = table[timestamp_column]
+    if not (pd.api.types.is_numeric_dtype(times) or hasattr(times, "dt")):
+        table = table.assign(**{timestamp_column: to_dates(times)})
+    how = {"model": model, "n_samples": n_samples, "seed": seed, **settings}
+    parts = []
+    for item, rows in table.groupby(id_column, sort=False):
+        try:
+            later, samples = _continued(rows, timestamp_column, target, horizon, how)
+        except InputError as error:
+            raise InputError(f"series {item!r}: {error}") from error
+        quantiles = np.quantile(samples, levels, axis=0)
+        columns = {id_column: item, timestamp_column: later, "predictions": np.median(samples, 0)}
+        parts.append(
+            pd.DataFrame(columns | {str(q): v for q, v in zip(quantile_levels, quantiles)})
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _continued(
+    rows: pd.DataFrame, timestamp: str, target: str, horizon: int, how: dict[str, Any]
+) -> tuple[pd.Index, np.ndarray]:
+    """The future times of one series, and its samples ``(K, horizon)``."""
+    if rows[timestamp].isna().any():
+        raise InputError(f"column {timestamp!r} lacks times. Drop those rows.")
+    series = rows.sort_values(timestamp, kind="stable").set_index(timestamp)[target]
+    if not pd.api.types.is_numeric_dtype(series):
+        raise InputError(f"column {target!r} must hold numbers, found {series.dtype}.")
+    values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    check_values(values[:, None, None], name=f"column {target!r}")
+    later = continue_index(series.index, horizon)  # irregular times are an error before the work
+    return later, np.asarray(forecast(values, horizon=horizon, **how))

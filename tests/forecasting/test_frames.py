@@ -24,7 +24,9 @@ def test_every_series_is_forecast_as_if_alone_and_the_order_of_rows_does_not_mat
     assert both["item_id"].tolist() == ["a"] * 4 + ["b"] * 4
     alone = predict_df(B, horizon=4, n_samples=6, seed=3)
     pd.testing.assert_frame_equal(both.iloc[4:].reset_index(drop=True), alone)
-    mixed = predict_df(pd.concat([A, B]).sample(frac=1, random_state=0), horizon=4, n_samples=6, seed=3)
+    mixed = predict_df(
+        pd.concat([A, B]).sample(frac=1, random_state=0), horizon=4, n_samples=6, seed=3
+    )
     key = ["item_id", "timestamp"]
     pd.testing.assert_frame_equal(
         mixed.sort_values(key, ignore_index=True), both.sort_values(key, ignore_index=True)

@@ -45,6 +45,16 @@ LIBRARY = {
         'TABLE = {"parrot": "simple:parrot", "far": "metrics.errors:hidden", "no": "a:b"}\n'
         "def baseline(name):\n    return TABLE[name]\n"
     ),
+    "rivals/__init__": "from .registry import rival\nfrom . import linear\n",
+    "rivals/registry": (
+        "_entries = {}\n\ndef register(name):\n    def add(function):\n"
+        "        _entries[name] = function\n        return function\n    return add\n\n"
+        "def rival(name):\n    return _entries[name]\n\ndef count():\n    return 2\n"
+    ),
+    "rivals/linear": (
+        "from .registry import register\n\n"
+        "@register('linear')\ndef linear(x):\n    return 3 * x\n\ndef other(x):\n    return 4 * x\n"
+    ),
     "baselines/simple": "def parrot(x):\n    return x\n\nclass Rival:\n    size = 1\n",
 }
 
@@ -96,6 +106,8 @@ EDITS = {
     "side": ("forecasting/tools", "return x", "return 7 * x"),
     "parrot": ("baselines/simple", "return x", "return -x"),
     "annotated": ("baselines/simple", "size = 1", "size = 2"),
+    "registered": ("rivals/linear", "return 3 * x", "return 5 * x"),
+    "not registered": ("rivals/linear", "return 4 * x", "return 5 * x"),
     "module text": ("forecasting/zero_shot", '"""One."""', '"""Another text."""  # and a comment'),
     "docstring": ("metrics/errors", "def mae(forecast):\n", 'def mae(forecast):\n    "New."\n'),
 }
@@ -118,6 +130,8 @@ FORECAST = {"forecast", "helper", "method", "mae"}
             {"mase", "mae", "settings", "hidden"},
         ),
         ("from dynamix import baselines\nbaselines.baseline('parrot')", {"parrot", "hidden"}),
+        ("from dynamix import rivals\nrivals.rival('linear')", {"registered"}),
+        ("from dynamix.rivals import registry\nregistry.count()", set()),
         ("from dynamix import metrics\ndef f(metrics):\n    return metrics.mase", set()),
         ("from dynamix.forecasting import zero_shot\nzero_shot.unused()", {"unused", "idle"}),
         ("import dynamix\ndynamix.__version__", set()),
@@ -216,3 +230,13 @@ def test_whatever_runs_was_reached(tmp_path, monkeypatch):
     called -= {call for call in called if call[0] == "dynamix"}  # the lazy face
     assert len(called) > 20
     assert {c for c in called if not c[1].startswith("<")} <= graph.seen
+
+
+def test_a_baseline_leads_to_every_registered_function():
+    graph = stamps.Graph(ROOT / "src" / "dynamix")
+    graph.follow("from dynamix import baselines\nbaselines.baseline('parrot')")
+    from dynamix.baselines import registry
+
+    for entry in registry._entries.values():
+        call = getattr(entry.function, "func", entry.function)
+        assert (call.__module__, call.__name__) in graph.seen, entry.name

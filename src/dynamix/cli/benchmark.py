@@ -68,9 +68,9 @@ def run(options: argparse.Namespace) -> None:
     sys.stdout.write(f"{statistics.summary(table).round(3).to_string()}\n\nends in\n")
     sys.stdout.write(f"{statistics.shares(table).round(3).to_string()}\n")
     if options.plot:
-        from ..plotting.state_space import benchmark_boxes, save
+        from .. import plotting
 
-        save(benchmark_boxes({str(options.model): table}), options.plot)
+        plotting.save(plotting.benchmark_boxes({str(options.model): table}), options.plot)
 
 
 def _systems(options: argparse.Namespace) -> list[str] | None:

@@ -63,23 +63,16 @@ def run(options: argparse.Namespace) -> None:
             f"{len(frame)} steps of {names}, {len(result)} steps forecast: {options.output}\n"
         )
     if options.plot:
-        _draw(frame, result, options.plot, fan=config.n_samples is not None)
+        from .. import plotting
 
-
-def _draw(frame: Any, result: Any, path: str, *, fan: bool) -> None:
-    from ..plotting.state_space import fan as draw_fan
-    from ..plotting.state_space import save, time_series
-
-    times = frame.index.append(result.index)
-    given: dict[str, Any] = {
-        "context": frame.to_numpy(),
-        "names": [str(column) for column in frame.columns],
-        "shown": max(4 * len(result), 200),  # a long context would hide the forecast
-        "times": times.to_timestamp() if hasattr(times, "to_timestamp") else times,
-        "time_label": str(frame.index.name or "step"),
-    }
-    if fan:
-        save(draw_fan(samples=result, **given), path)
-    else:
-        save(time_series(forecast=result.to_numpy(), **given), path)
-    sys.stderr.write(f"figure: {path}\n")
+        times = frame.index.append(result.index)
+        figure = plotting.time_series(
+            context=frame.to_numpy(),
+            names=[str(column) for column in frame.columns],
+            shown=max(4 * len(result), 200),  # a long context would hide the forecast
+            times=times.to_timestamp() if hasattr(times, "to_timestamp") else times,
+            time_label=str(frame.index.name or "step"),
+            **{"forecast": result.to_numpy()} if config.n_samples is None else {"samples": result},
+        )
+        plotting.save(figure, options.plot)
+        sys.stderr.write(f"figure: {options.plot}\n")

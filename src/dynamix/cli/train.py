@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..settings import ModelConfig, TrainingConfig
+from ..settings import ForecastDefaults, ModelConfig, TrainingConfig
 from .flags import add_settings, command, given_settings, read_settings
+
+# sections of a file of settings, and arguments of dynamix.training.train
+SECTIONS = {"model": ModelConfig, "training": TrainingConfig, "defaults": ForecastDefaults}
 
 
 def add(commands: Any) -> None:
@@ -19,23 +22,22 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="settings (TOML or JSON) with the sections model and training; flags override them",
+        help=f"settings (TOML or JSON) in the sections {', '.join(SECTIONS)}; flags override them",
     )
-    add_settings(parser, ModelConfig, "model")
-    add_settings(parser, TrainingConfig, "training")
+    for section, kind in SECTIONS.items():
+        add_settings(parser, kind, section)
 
 
 def run(options: argparse.Namespace) -> None:
     """Train."""
     from ..training.forcing import train
 
-    file = read_settings(options.config, ("model", "training"))
-    train(
-        options.output,
-        model=given_settings(options, ModelConfig, **file["model"]),
-        training=given_settings(options, TrainingConfig, **file["training"]),
-        resume=options.resume,
-    )
+    file = read_settings(options.config, tuple(SECTIONS))
+    given = {
+        section: given_settings(options, kind, **file[section])
+        for section, kind in SECTIONS.items()
+    }
+    train(options.output, resume=options.resume, **given)
     sys.stderr.write(
         f"model, log and curves: {options.output}; measure it: "
         f"dynamix benchmark --model {Path(options.output) / 'model.safetensors'}\n"

@@ -167,6 +167,25 @@ class _Module:
                 return dict(ast.literal_eval(statement.value)).get(name)
         return None
 
+    def functions(self) -> list[tuple[str, ast.stmt]]:
+        """Top-level functions by name."""
+        nodes = ((name, found[0]) for name, found in self.definitions.items())
+        return [(name, node) for name, node in nodes if isinstance(node, ast.FunctionDef)]
+
+    def decorated(self, decorator: str) -> list[str]:
+        """Functions below a decorator of that dotted name; "" for loose statements that call it."""
+        module, _, name = decorator.rpartition(".")
+        local = {k for k, target in self.imports.items() if target == (module, name)}
+        local |= {name} if self.name == module else set()
+        calls = [
+            (function, getattr(call, "func", call))
+            for function, node in self.functions()
+            for call in node.decorator_list  # type: ignore[attr-defined]
+        ]
+        walked = (n for node in self.loose for n in ast.walk(node))
+        calls += [("", node.func) for node in walked if isinstance(node, ast.Call)]
+        return [function for function, call in calls if getattr(call, "id", None) in local]
+
     def nodes(self, name: str) -> list[ast.stmt]:
         return self.definitions[name] if name else self.loose
 
@@ -194,6 +213,17 @@ class Graph:
             if (module.name, key) not in self.seen:
                 self.seen.add((module.name, key))
                 self._visit_nodes(module, key)
+                self._visit_registered(module, key)
+
+    def _visit_registered(self, module: _Module, name: str) -> None:
+        """Follow the functions that decorators of a module put into its variable ``name``."""
+        if not name or isinstance(module.nodes(name)[0], ast.FunctionDef | ast.ClassDef):
+            return
+        for decorator, node in module.functions():
+            if any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node)):
+                for other in self.modules.values():
+                    for registered in other.decorated(f"{module.name}.{decorator}"):
+                        self._visit(other, registered)
 
     def _visit_nodes(self, module: _Module, name: str) -> None:
         for node in module.nodes(name):

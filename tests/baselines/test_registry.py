@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import ROOT, small_model, wave
 
@@ -12,7 +13,7 @@ import dynamix
 from dynamix import InputError
 from dynamix.baselines import Baseline, baseline, registry, table
 
-TRAINED = ("alrnn_stf", "alrnn_tf", "lstm_stf", "lstm_tf", "neural_ode")
+TRAINED = ("alrnn_stf", "lstm_stf", "neural_ode")
 NAMES = [
     name for name in registry._entries if name not in ("ceiling", "transformer-control-median")
 ]
@@ -95,9 +96,9 @@ def test_bounded_leaves_what_stays_near():
 @pytest.mark.parametrize(
     ("context", "message"),
     [
-        (np.zeros(10), "found an array of shape"),
+        (np.zeros((9, 1, 1, 1)), "found 4 dimensions"),
         (np.zeros((2, 3)), "at least 3 steps"),
-        (np.array([[1.0], [np.nan], [2.0]]), "not finite"),
+        (np.array([[1.0], [np.nan], [2.0]]), "must be finite"),
     ],
 )
 def test_contexts_that_cannot_be_used(context, message):
@@ -112,6 +113,13 @@ def test_an_unknown_name():
         baseline("parot")
     with pytest.raises(InputError, match="unknown model None"):
         baseline(None)
+
+
+def test_a_frame_gives_a_frame():
+    frame = pd.DataFrame(wave(30, n=2), columns=["a", "b"], index=np.arange(30) * 0.5)
+    y = baseline("naive")(frame, 3)
+    assert y.columns.tolist() == ["a", "b"]
+    assert y.index.tolist() == [15.0, 15.5, 16.0]
 
 
 def test_a_missing_package_is_named_with_its_remedy(monkeypatch):

@@ -24,7 +24,7 @@ SMALL = ContextTrainingConfig(
 SMALL_ODE = NeuralODEConfig(
     updates=100, batch_size=32, window=6, hidden_units=16, learning_rate=3e-2
 )
-RECURRENT = ["alrnn_stf", "alrnn_tf", "lstm_stf", "lstm_tf"]
+RECURRENT = ["alrnn_stf", "lstm_stf"]
 
 
 @pytest.fixture(params=[*RECURRENT, "neural_ode"])

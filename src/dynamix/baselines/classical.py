@@ -45,19 +45,16 @@ def _forecast(
     return np.stack([_channel(kind, series, horizon, shown) for series in context.T], axis=1)
 
 
-for _name, _kind, _what, _source in (
-    ("auto_arima", "AutoARIMA", "ARIMA of the order that AICc picks", "Hyndman & Khandakar (2008)"),
-    (
-        "auto_ets",
-        "AutoETS",
-        "exponential smoothing of the kind that AICc picks",
-        "Hyndman et al. (2002)",
-    ),
-    ("auto_theta", "AutoTheta", "the best of four Theta models", "Fiorucci et al. (2016)"),
-):
-    register(_name, _what, _source, fitted=True, packages=("statsforecast",))(
-        partial(_forecast, _kind)
-    )
+_classic = partial(register, fitted=True, packages=("statsforecast",))
+_classic("auto_arima", "ARIMA of the order that AICc picks", "Hyndman & Khandakar (2008)")(
+    partial(_forecast, "AutoARIMA")
+)
+_classic("auto_ets", "exponential smoothing of the kind that AICc picks", "Hyndman et al. (2002)")(
+    partial(_forecast, "AutoETS")
+)
+_classic("auto_theta", "the best of four Theta models", "Fiorucci et al. (2016)")(
+    partial(_forecast, "AutoTheta")
+)
 
 
 def shown_twice(seasons: Sequence[int], length: int) -> list[int]:

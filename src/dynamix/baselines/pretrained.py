@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -36,29 +36,17 @@ from .registry import Baseline, register_family
 WEIGHTS = "DYNAMIX_WEIGHTS"
 
 
-class Kind(NamedTuple):
-    """What holds for all models of a kind."""
-
-    what: str
-    source: str
-    package: str
-    joint: bool = False
-
-
-KINDS = {
-    "chronos-t5": Kind(
-        "language model on binned values, Chronos-T5", "Ansari et al. (2024)", "chronos"
+KINDS = {  # what it is, its source, the package that runs it
+    "chronos-t5": (
+        "T5 over binned values, Chronos-T5",
+        "Ansari et al. (2024)",
+        "chronos",
     ),
-    "chronos-bolt": Kind(
-        "patch transformer that predicts quantiles, Chronos-Bolt", "Ansari et al. (2024)", "chronos"
-    ),
-    "chronos-2": Kind(
-        "multivariate patch transformer, Chronos-2", "Ansari et al. (2025)", "chronos", joint=True
-    ),
-    "timesfm-2.5": Kind(
-        "decoder-only patch transformer, TimesFM 2.5", "Das et al. (2024)", "transformers"
-    ),
+    "chronos-bolt": ("quantile patch transformer, Chronos-Bolt", "Ansari et al. (2024)", "chronos"),
+    "chronos-2": ("multivariate patch transformer, Chronos-2", "Ansari et al. (2025)", "chronos"),
+    "timesfm-2.5": ("patch transformer, TimesFM 2.5", "Das et al. (2024)", "transformers"),
 }
+_JOINT = "chronos-2"  # the kind that sees all channels together
 _SIZES = {
     "chronos-t5": {"tiny": "8M", "mini": "20M", "small": "46M", "base": "200M", "large": "710M"},
     "chronos-bolt": {"tiny": "9M", "mini": "21M", "small": "48M", "base": "205M"},
@@ -84,15 +72,14 @@ def pretrained(name: Any) -> Baseline | None:
     folder = _folder(name) if isinstance(name, str) else None
     if folder is None and name not in MODELS:
         return None
-    kind, _, size = (kind_of(folder), "", "") if folder is not None else MODELS[name]
-    size = MODELS[name][2] if name in MODELS else size
-    what, source, package, joint = KINDS[str(kind)]
+    kind = kind_of(folder) if folder is not None else MODELS[name][0]
+    what, source, package = KINDS[str(kind)]
     return Baseline(
         name,
-        f"{what}, {size} parameters" if size else what,
+        f"{what}, {MODELS[name][2]} parameters" if name in MODELS else what,
         source,
         partial(_median, name),
-        joint=joint,
+        joint=kind == _JOINT,
         extra="foundation",
         packages=(package,),
         weights_here=partial(_here, name),
@@ -130,7 +117,7 @@ def _median(
     predict = _load(source)
     series = torch.tensor(context.T, dtype=torch.float32)  # (N, T_C)
     # a copy of each channel: its place in memory would show in the last digit
-    together = [series] if KINDS[str(kind)].joint else [one[None].clone() for one in series]
+    together = [series] if kind == _JOINT else [one[None].clone() for one in series]
     result = []
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         for channels in together:
@@ -172,7 +159,7 @@ def _load(source: str) -> Callable[[Any, int], Any]:
         with no_bar():
             if kind == "timesfm-2.5":
                 return _timesfm(hub or source)
-            return _chronos(hub or source, joint=kind == "chronos-2")
+            return _chronos(hub or source, joint=kind == _JOINT)
     except Exception as error:  # the packages raise whatever their own parts do
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         if not hub:

@@ -24,6 +24,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, one_of, whole_number
+from ..io.arrays import as_series, check_values, unpack
 from ..settings import from_dict
 
 if TYPE_CHECKING:
@@ -53,30 +54,29 @@ class Forecaster(Protocol):
 class Baseline:
     """An entry of the registry: a :class:`Forecaster` with what is known about it.
 
-    A call takes one context ``(T_C, N)`` or several, ``(T_C, S, N)``, and returns ``(horizon, N)``
-    or ``(horizon, S, N)`` in the units and the dtype of the context. From the step at which a
-    series diverges (beyond a million deviations from the context's mean, or not finite) all its
-    channels are NaN. DynaMix and the transformer return their forecast as it is.
+    A call takes one context ``(T_C, N)`` or several, ``(T_C, S, N)``, and returns an object of the
+    same kind, ``horizon`` steps long. From the step at which a series diverges (beyond a million
+    deviations from the context's mean, or not finite) all its channels are NaN.
 
     Attributes
     ----------
     name, what, source
         The name in the registry, a description, and the publication (author and year).
     function
-        What is called: ``f(context, horizon, *, seed)`` and the settings. With ``load``, the model
-        comes before the context.
+        ``f(context, horizon, *, seed)`` with its settings as further keywords. With ``load`` the
+        model comes first.
     fitted, joint
         Whether it is fitted to the context, and whether it sees all channels together.
     batched
-        Whether the function takes several series at once. It then checks its input itself.
+        Whether the function takes several series at once. Its forecast may diverge.
     rival
         Whether it is another method than DynaMix.
     needs_truth
-        Whether a call needs the true continuation: ``f(context, horizon, seed=0, truth=...)``.
+        Whether a call needs the true continuation, ``truth=``.
     config, settings
         The class of its settings, if it has one, and the settings that differ from the defaults.
     load
-        Returns the model with ``config`` and weights, where the library holds them.
+        Returns the model, with ``config`` and weights, where the library holds them.
     packages, extra
         The modules that it needs, and this package's extra that installs them.
     weights_here
@@ -85,18 +85,14 @@ class Baseline:
     Raises
     ------
     InputError
-        When called: if a package is missing, if the context is not finite or has fewer than 3
-        steps, or if the horizon or the seed is no whole number in its range.
+        When called: for a missing package, a context that is not finite or has fewer than 3 steps,
+        or a horizon or seed that is no whole number in its range.
 
     Examples
     --------
     >>> last = Baseline("last", "the last state", "", lambda x, T, seed: x[-1:].repeat(T, axis=0))
-    >>> last(np.array([[1.0], [2.0], [5.0]]), 2).ravel()
+    >>> last([1.0, 2.0, 5.0], 2)
     array([5., 5.])
-    >>> last(np.array([[1.0], [np.nan], [5.0]]), 2)  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: the context holds values that are not finite. Fill or cut them out...
     """
 
     name: str
@@ -115,13 +111,15 @@ class Baseline:
     extra: str = "baselines"
     weights_here: Callable[[], bool] | None = None
 
-    def __call__(
-        self, context: Any, horizon: int, *, seed: int = 0, truth: Any = None
-    ) -> Float[ndarray, "horizon *S N"]:
+    def __call__(self, context: Any, horizon: int, *, seed: int = 0, truth: Any = None) -> Any:
         """Continue the context, or several of them."""
         horizon = whole_number("horizon", horizon)
-        given = {"seed": whole_number("seed", seed, least=0), **self._settings()}
-        x = _checked(context)
+        settings = (
+            self.settings if self.config is None else {"config": self.config(**self.settings)}
+        )
+        given = {"seed": whole_number("seed", seed, least=0), **settings}
+        values, restore = unpack(context)
+        check_values(values, least=_SHORTEST, moving=False)
         if self.missing:
             raise InputError(
                 f"{self.name!r} needs {' and '.join(self.missing)}, which is not installed here. "
@@ -129,31 +127,19 @@ class Baseline:
             )
         if self.needs_truth:
             if truth is None:
-                raise InputError(
-                    f"{self.name!r} needs the true system, which the benchmark has. Run it with "
-                    "dynamix.evaluation.run, or give truth=."
-                )
-            given["truth"] = np.asarray(truth)
+                raise InputError(f"{self.name!r} needs the true system: give its series as truth=.")
+            given["truth"] = as_series(truth, name="truth")
         first = () if self.load is None else (self.model,)
         if self.batched:
             with np.errstate(all="ignore"):  # a forecast that diverges is a result
-                return np.asarray(self.function(*first, x, horizon, **given))
-        series = x[:, None] if x.ndim == 2 else x
-        forecasts = []
+                return restore(self.function(*first, values, horizon, **given))
+        series = [np.ascontiguousarray(values[:, s]) for s in range(values.shape[1])]
         with _quiet():
-            for one in np.swapaxes(series, 0, 1):
-                made = self.function(*first, one.astype(np.float64), horizon, **given)
-                forecasts.append(bounded(made, one).astype(x.dtype))
-        return forecasts[0] if x.ndim == 2 else np.stack(forecasts, axis=1)
+            made = [bounded(self.function(*first, x, horizon, **given), x) for x in series]
+        return restore(np.stack(made, axis=1))
 
     def having(self, **settings: Any) -> Baseline:
-        """The same forecaster with other settings.
-
-        Raises
-        ------
-        InputError
-            If it has no such setting, or the value is out of range.
-        """
+        """The same forecaster with other settings."""
         both = {**self.settings, **settings}
         if self.config is not None:
             from_dict(self.config, both, source=f"baseline({self.name!r})")
@@ -172,10 +158,7 @@ class Baseline:
 
     @property
     def identity(self) -> str:
-        """A digest of config and weights, where the library holds them; else the name.
-
-        The folder of a pretrained model counts by its own name, wherever it is.
-        """
+        """A digest of config and weights, where the library holds them; else the name."""
         return Path(self.name).name if self.load is None else digest(self.model)
 
     @property
@@ -190,13 +173,7 @@ class Baseline:
 
     @property
     def versions(self) -> dict[str, str]:
-        """The version of each needed package, for the record of a result.
-
-        Raises
-        ------
-        InputError
-            If such a package is not installed.
-        """
+        """The version of each needed package, for the record of a result."""
         known = metadata.packages_distributions() if self.packages else {}
         try:
             return {p: metadata.version(known.get(p, [p])[0]) for p in self.packages}
@@ -206,26 +183,16 @@ class Baseline:
                 f"Install them with: pip install '{self.needs}'"
             ) from error
 
-    def _settings(self) -> dict[str, Any]:
-        return (
-            dict(self.settings) if self.config is None else {"config": self.config(**self.settings)}
-        )
-
 
 def register(name: str, what: str, source: str = "", **more: Any) -> Callable[[Any], Any]:
-    """Register the decorated function as a baseline.
-
-    Parameters
-    ----------
-    name, what, source, **more
-        The attributes of :class:`Baseline`.
+    """Register the decorated function; the arguments are attributes of :class:`Baseline`.
 
     Examples
     --------
     >>> @register("first", "the first state")
     ... def first(context, horizon, *, seed=0):
     ...     return context[:1].repeat(horizon, axis=0)
-    >>> baseline("first")(np.array([[1.0], [2.0], [5.0]]), 2).ravel()
+    >>> baseline("first")([1.0, 2.0, 5.0], 2)
     array([1., 1.])
     >>> del _entries["first"]
     """
@@ -238,9 +205,9 @@ def register(name: str, what: str, source: str = "", **more: Any) -> Callable[[A
 
 
 def register_family(names: Callable[[], Iterable[str]]) -> Callable[[Any], Any]:
-    """Register the decorated function as the one that finds entries of a family, or None.
+    """Register the decorated function, which finds an entry by its name, or None.
 
-    For entries that no list holds, such as files. ``names`` lists those that have a name.
+    For entries that no list holds, such as files; ``names`` lists the others.
     """
 
     def add(find: Callable[[Any], Baseline | None]) -> Any:
@@ -361,29 +328,6 @@ def digest(model: Any) -> str:
         hashed.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         hashed.update(value.detach().cpu().contiguous().numpy().tobytes())
     return f"sha256:{hashed.hexdigest()[:32]}"
-
-
-def _checked(context: Any) -> ndarray:
-    try:
-        x = np.asarray(context)
-        if np.iscomplexobj(x):
-            raise ValueError("complex numbers have two values each")
-        if not np.issubdtype(x.dtype, np.floating):
-            x = x.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"a baseline needs a context of real numbers, (T_C, N): {error}."
-        ) from error
-    if x.ndim not in (2, 3) or x.shape[-1] < 1 or len(x) < _SHORTEST:
-        raise InputError(
-            "a baseline needs a context of at least 3 steps with a column per channel, (T_C, N) or "
-            f"(T_C, S, N), found an array of shape {x.shape}."
-        )
-    if not np.isfinite(x).all():
-        raise InputError(
-            "the context holds values that are not finite. Fill or cut them out before forecasting."
-        )
-    return x
 
 
 @contextmanager

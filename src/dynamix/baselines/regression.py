@@ -7,6 +7,7 @@ fewer than three channels gets delayed copies of its last channel.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import comb
 from typing import Any
 
@@ -24,6 +25,7 @@ _SHORTEST = 20  # steps: delayed copies and derivatives take some of them
 _LEAST_DIMS = 3  # chaos needs three, and a method without memory sees no more than the state
 _FAR = 1e7  # context deviations; beyond it an integration ends, and its rest is not a number
 _MOST_OFF_CENTRE = 10.0  # deviations that a mean may lie from zero before SINDy subtracts it
+_fitted = partial(register, fitted=True, joint=True)
 
 
 def _long_enough(name: str, context: ndarray) -> None:
@@ -40,12 +42,10 @@ def _one_thread() -> Any:
     return threadpool_limits(1)
 
 
-@register(
+@_fitted(
     "echo_state",
     "echo-state network: random reservoir, ridge-regression readout",
     "Jaeger & Haas (2004)",
-    fitted=True,
-    joint=True,
     config=EchoStateConfig,
     packages=("reservoirpy", "threadpoolctl"),
 )
@@ -82,12 +82,10 @@ def echo_state(
     return scaling.invert(forecast)
 
 
-@register(
+@_fitted(
     "dmd",
     "dynamic mode decomposition of delayed copies: one linear map",
     "Schmid (2010); Arbabi & Mezic (2017)",
-    fitted=True,
-    joint=True,
     config=DMDConfig,
     packages=("pydmd", "threadpoolctl"),
 )
@@ -117,12 +115,10 @@ def dmd_model(x: Float[ndarray, "T N"], *, config: DMDConfig) -> Any:
     return DMD(svd_rank=config.rank).fit(stacks)
 
 
-@register(
+@_fitted(
     "edmd",
     "Koopman operator on polynomials of the state (extended DMD)",
     "Williams, Kevrekidis & Rowley (2015)",
-    fitted=True,
-    joint=True,
     config=EDMDConfig,
     packages=("pydmd", "threadpoolctl"),
 )
@@ -156,12 +152,10 @@ def edmd_model(
     return operator.fit(before[chosen].T, after[chosen].T)
 
 
-@register(
+@_fitted(
     "sindy",
     "sparse polynomial differential equation, identified and integrated",
     "Brunton, Proctor & Kutz (2016)",
-    fitted=True,
-    joint=True,
     config=SINDyConfig,
     packages=("pysindy",),
 )

@@ -15,23 +15,13 @@ class EchoStateConfig:
     """Echo-state network: a random recurrent network of which the readout alone is fitted."""
 
     units: int = setting(500, "units of the reservoir", at_least=1)
-    spectral_radius: float = setting(
-        0.9, "largest modulus of an eigenvalue of the reservoir's weights", at_least=0
-    )
+    spectral_radius: float = setting(0.9, "of the reservoir's weights", at_least=0)
     input_scaling: float = setting(0.2, "size of the input weights", at_least=0)
-    bias: float = setting(
-        1.0, "largest bias of a unit; drawn evenly from -bias to bias", at_least=0
-    )
-    input_noise: float = setting(
-        1e-3,
-        "deviation of the noise on the inputs of the fit, in context deviations; keeps free runs "
-        "stable",
-        at_least=0,
-    )
+    bias: float = setting(1.0, "largest bias of a unit, either way", at_least=0)
+    # keeps free runs stable
+    input_noise: float = setting(1e-3, "noise of the fit's inputs, in deviations", at_least=0)
     ridge: float = setting(1e-6, "penalty of the readout's weights", at_least=0)
-    washout: int = setting(
-        50, "first steps left out of the fit, at most a quarter of the context", at_least=0
-    )
+    washout: int = setting(50, "first steps not fitted, at most a quarter", at_least=0)
 
 
 @settings
@@ -40,9 +30,7 @@ class DMDConfig:
 
     delays: int = setting(50, "steps in a stack, at most a third of the context", at_least=1)
     rank: int | float = setting(
-        0,
-        "pydmd's svd_rank: a number of modes; below 1 a share of the energy; 0 the optimal hard "
-        "threshold; -1 all modes",
+        0, "pydmd's svd_rank: modes; below 1 a share of the energy; 0 the optimum; -1 all modes"
     )
 
 
@@ -52,9 +40,7 @@ class EDMDConfig:
 
     degree: int = setting(5, "degree of the polynomials", at_least=1)
     rank: int = setting(50, "Koopman eigenfunctions kept", at_least=1)
-    pairs: int = setting(
-        500, "transitions used, spread evenly over the context; the cost is cubic", at_least=1
-    )
+    pairs: int = setting(500, "transitions used; the cost is cubic", at_least=1)
 
 
 @settings
@@ -62,18 +48,12 @@ class SINDyConfig:
     """Sparse identification of nonlinear dynamics with polynomials, channels in deviations."""
 
     degree: int = setting(3, "largest degree of the polynomials", at_least=1)
-    terms_per_step: float = setting(
-        0.25,
-        "the degree falls until the library has at most so many monomials per context step",
-        above=0,
-    )
+    terms_per_step: float = setting(0.25, "most monomials per context step", above=0)
     threshold: float = setting(0.02, "smaller coefficients are set to zero", at_least=0)
     ridge: float = setting(1e-3, "penalty of the coefficients in each fit", at_least=0)
     order: int = setting(4, "order of accuracy of the finite differences", at_least=1)
     tolerance: float = setting(1e-6, "relative and absolute, of the integration", above=0)
-    evaluations_per_step: int = setting(
-        30, "mean number of evaluations per step after which the integration stops", at_least=0
-    )
+    evaluations_per_step: int = setting(30, "the integration stops beyond them", at_least=0)
 
 
 @settings
@@ -84,9 +64,7 @@ class NeuralODEConfig:
     batch_size: int = setting(64, "windows of a step", at_least=1)
     window: int = setting(11, "points of a window, at most half of the context", at_least=3)
     hidden_units: int = setting(64, "width of each of the two hidden layers", at_least=1)
-    input_noise: float = setting(
-        0.01, "deviation of the noise on a window's inputs, in context deviations", at_least=0
-    )
+    input_noise: float = setting(0.01, "noise of a window's inputs, in deviations", at_least=0)
     learning_rate: float = setting(1e-2, "learning rate of the first step", above=0)
     final_learning_rate: float = setting(3e-4, "learning rate of the last step", above=0)
     gradient_clip: float = setting(1.0, "largest norm of the gradient", above=0)
@@ -100,15 +78,11 @@ class ContextTrainingConfig:
     batch_size: int = setting(64, "windows of a step", at_least=1)
     window: int = setting(31, "points of a window, at most half of the context", at_least=3)
     forcing_interval: int = setting(10, "steps between two forcings; 1 forces always", at_least=1)
-    input_noise: float = setting(
-        0.02, "deviation of the noise on a window's inputs, in context deviations", at_least=0
-    )
+    input_noise: float = setting(0.02, "noise of a window's inputs, in deviations", at_least=0)
     learning_rate: float = setting(1e-2, "learning rate of the first step", above=0)
     final_learning_rate: float = setting(3e-4, "learning rate of the last step", above=0)
     gradient_clip: float = setting(1.0, "largest norm of the gradient", above=0)
-    latent_dims: int = setting(
-        30, "latent dimensions M of the AL-RNN, at least twice the channels", at_least=1
-    )
+    latent_dims: int = setting(30, "latent dimensions M, at least twice the channels", at_least=1)
     relu_units: int = setting(15, "ReLU units P of the AL-RNN", at_least=0)
     hidden_units: int = setting(32, "hidden units of the LSTM", at_least=1)
-    warm_up: int = setting(100, "last steps of the context that set the latent state", at_least=2)
+    warm_up: int = setting(100, "last context steps that set the latent state", at_least=2)

@@ -31,10 +31,8 @@ def parrot(
     ----------
     context
         ``(T_C, N)``, at least 3 steps, in any units.
-    horizon
-        Steps to forecast.
-    seed
-        Has no effect; nothing is drawn.
+    horizon, seed
+        Steps to forecast; the seed has no effect.
     match_length
         Steps of the stretch, at least 1. At most half of the context less one step is used.
 
@@ -119,10 +117,8 @@ def seasonal_naive(
     ----------
     context
         ``(T_C, N)``, in any units.
-    horizon
-        Steps to forecast.
-    seed
-        Has no effect; nothing is drawn.
+    horizon, seed
+        Steps to forecast; the seed has no effect.
     season
         Period in steps; a longer one than the context counts as the context. None: for each channel
         its own :func:`dynamix.preprocessing.dominant_period`, which may be a multiple of the

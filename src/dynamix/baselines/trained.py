@@ -1,8 +1,8 @@
 """Rivals that are trained on the context by gradient descent: AL-RNN, LSTM, neural ODE.
 
-The recurrent networks are trained by sparse teacher forcing (the data overwrites the state every
-tenth step, Mikhaeil et al. 2022) or by plain teacher forcing (at every step). The budget is ten
-seconds on one core. Weights, training windows and noise depend on the seed alone.
+The recurrent networks are trained by sparse teacher forcing: the data overwrites the state every
+tenth step (Mikhaeil et al. 2022). With ``forcing_interval=1`` that is plain teacher forcing. The
+budget is ten seconds on one core. Weights, training windows and noise depend on the seed alone.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from .settings import ContextTrainingConfig, NeuralODEConfig
 _CHUNK = 500  # steps of the ODE integrated at once; then the state is checked
 _FAR = 1e7  # deviations: a free run that gets there is over
 _SHORTEST_WINDOW = 3
+_trained = partial(register, fitted=True, joint=True)
 
 
 class SingleALRNN(nn.Module):
@@ -82,7 +83,6 @@ class SingleLSTM(nn.Module):
 
 def _recurrent(
     kind: type[SingleALRNN] | type[SingleLSTM],
-    sparse: bool,
     context: Float[ndarray, "T_C N"],
     horizon: int,
     *,
@@ -90,19 +90,22 @@ def _recurrent(
     config: ContextTrainingConfig,
 ) -> Float[ndarray, "horizon N"]:
     """Train, read the context's end under forcing, and run freely from its last state."""
-    interval = config.forcing_interval if sparse else 1
-    scaling = Standardize.fit(context)
+    interval, scaling = config.forcing_interval, Standardize.fit(context)
     x = scaling.apply(context)
     N = x.shape[1]
     net = kind(N, config, torch.Generator().manual_seed(seed))
     with _one_thread():
         _train(
-            net, x, lambda inputs: run(net, inputs, interval=interval)[0], seed=seed, config=config
+            net,
+            x,
+            lambda inputs: run(net, inputs, interval=config.forcing_interval)[0],
+            seed=seed,
+            config=config,
         )
         forecast = np.full((horizon, N), np.nan)
         with torch.no_grad():
             recent = torch.tensor(x[-config.warm_up :, None], dtype=torch.float32)
-            _, z = run(net, recent[:-1], interval=interval)
+            _, z = run(net, recent[:-1], interval)
             z = torch.cat([recent[-1], z[:, N:]], dim=-1)
             for t in range(horizon):
                 z = net(z)
@@ -113,29 +116,18 @@ def _recurrent(
 
 
 for _name, _kind, _what, _source in (
-    ("alrnn", SingleALRNN, "almost-linear RNN", "Brenner et al. (2024)"),
-    ("lstm", SingleLSTM, "LSTM", "Hochreiter & Schmidhuber (1997)"),
+    ("alrnn_stf", SingleALRNN, "almost-linear RNN", "Brenner et al. (2024)"),
+    ("lstm_stf", SingleLSTM, "LSTM", "Hochreiter & Schmidhuber (1997)"),
 ):
-    for _suffix, _how, _also in (
-        ("stf", "by sparse teacher forcing", "; Mikhaeil et al. (2022)"),
-        ("tf", "by teacher forcing at every step", ""),
-    ):
-        register(
-            f"{_name}_{_suffix}",
-            f"{_what} trained on the context {_how}",
-            f"{_source}{_also}",
-            fitted=True,
-            joint=True,
-            config=ContextTrainingConfig,
-        )(partial(_recurrent, _kind, _suffix == "stf"))
+    _what = f"{_what} trained on the context by sparse teacher forcing"
+    _source = f"{_source}; Mikhaeil et al. (2022)"
+    _trained(_name, _what, _source, config=ContextTrainingConfig)(partial(_recurrent, _kind))
 
 
-@register(
+@_trained(
     "neural_ode",
     "differential equation with a neural right-hand side, trained on the context",
     "Chen et al. (2018)",
-    fitted=True,
-    joint=True,
     config=NeuralODEConfig,
     packages=("torchdiffeq",),
 )
@@ -175,7 +167,7 @@ def neural_ode(
 
 
 def run(
-    net: SingleALRNN | SingleLSTM, inputs: Float[Tensor, "T S N"], *, interval: int
+    net: SingleALRNN | SingleLSTM, inputs: Float[Tensor, "T S N"], interval: int
 ) -> tuple[Float[Tensor, "T S N"], Float[Tensor, "S M"]]:
     """Predictions ``x_1 .. x_T`` from ``x_0 .. x_{T-1}``, and the last state.
 

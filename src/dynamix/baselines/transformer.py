@@ -61,17 +61,13 @@ class TransformerControl:
                 network = T5ForConditionalGeneration.from_pretrained(
                     path, dtype=torch.float32, attn_implementation="sdpa", use_safetensors=True
                 )
+            return cls(network)
         except Exception as error:  # the package raises whatever its own parts do
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
                 f"no transformer at {str(folder)!r}: {first}. Expected a folder with config.json "
                 f"and model.safetensors. The bundled one is {BUNDLED!r}."
             ) from error
-        if not hasattr(network.config, "chronos_config"):
-            raise InputError(
-                f"{str(path / 'config.json')!r} is no config of a transformer control."
-            )
-        return cls(network)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The weights by name; the tied embedding counts once."""
@@ -163,21 +159,17 @@ class TransformerControl:
         return candidates.gather(1, place.clamp(max=count - 1))
 
 
-def _forecast(
-    model: TransformerControl, context: ndarray, horizon: int, *, seed: int = 0, samples: int = 1
-) -> ndarray:
-    return model.forecast(context, horizon, seed=seed, samples=samples)
-
-
-for _name, _settings in ((BUNDLED, {}), (f"{BUNDLED}-median", {"samples": 20})):
+for _name, _what, _samples in (
+    (BUNDLED, "one sampled path", 1),
+    (f"{BUNDLED}-median", "median of 20 paths, as in Chronos' pipeline", 20),
+):
     register(
         _name,
-        "transformer of Chronos' class on DynaMix's corpus, "
-        + ("median of 20 paths as in Chronos' pipeline" if _settings else "one sampled path"),
+        f"transformer of Chronos' class on DynaMix's corpus, {_what}",
         "architecture of Ansari et al. (2024)",
         batched=True,
         extra="foundation",
         packages=("chronos",),
-        settings=_settings,
+        settings={"samples": _samples},
         load=TransformerControl.from_pretrained,
-    )(_forecast)
+    )(TransformerControl.forecast)

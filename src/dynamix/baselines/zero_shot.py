@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy import ndarray
 
 from ..forecasting.zero_shot import forecast
@@ -41,7 +40,7 @@ def checkpoint(name: Any) -> Baseline | None:
 def _forecast(
     model: Any, context: ndarray, horizon: int, *, seed: int = 0, **settings: Any
 ) -> ndarray:
-    return np.asarray(forecast(context, horizon=horizon, model=model, seed=seed, **settings))
+    return forecast(context, horizon=horizon, model=model, seed=seed, **settings)
 
 
 def _same(model: Any) -> Any:

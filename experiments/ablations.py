@@ -27,7 +27,7 @@ from choose_sharpness import configured  # the script beside this one
 from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, DynaMix, ModelConfig, TrainingConfig
-from dynamix.evaluation import benchmark, results
+from dynamix.evaluation import benchmark, results, statistics
 from dynamix.systems import corpus as systems
 from dynamix.training import forcing as training
 from dynamix.training import trainer
@@ -170,7 +170,7 @@ def part_of(corpus: dict[str, list[np.ndarray]], count: int | None) -> list[np.n
 
 def measured(table: pd.DataFrame) -> dict[str, Any]:
     """Medians with their intervals, and failures, of a benchmark table."""
-    medians = benchmark.summary(table)["median"]
+    medians = statistics.summary(table)["median"]
     row: dict[str, Any] = {}
     for measure in MEASURES:
         found = (medians[measure], *interval(table, measure))

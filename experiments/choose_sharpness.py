@@ -18,7 +18,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, DynaMix
-from dynamix.evaluation import benchmark, results
+from dynamix.evaluation import benchmark, results, statistics
 from dynamix.systems import corpus as systems
 
 SHARPNESS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -50,7 +50,7 @@ def main() -> None:
     for sharpness in tqdm(SHARPNESS, desc="sharpness", disable=None):
         for quiet in QUIET:
             table = benchmark.run(configured(model, sharpness, quiet), config=config, names=names)
-            medians = benchmark.summary(table)["median"]
+            medians = statistics.summary(table)["median"]
             rows.append(
                 {
                     "attention_sharpness": sharpness,

@@ -19,7 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from dynamix import BenchmarkConfig
-from dynamix.evaluation import benchmark, results
+from dynamix.evaluation import benchmark, results, statistics
 from dynamix.local import LocalForecaster
 from dynamix.settings import ForecastDefaults, LocalConfig
 from dynamix.systems import corpus as systems
@@ -54,7 +54,7 @@ def main() -> None:
             for context in CONTEXTS:
                 config = BenchmarkConfig(context=context, starts=STARTS, lyapunov_steps=0)
                 table = benchmark.run(made(width, ridge), config=config, names=names)
-                medians = benchmark.summary(table)["median"]
+                medians = statistics.summary(table)["median"]
                 row |= {f"{key}_{context}": medians[key] for key in ("d_stsp", "d_h", "mase")}
                 bar.update()
             rows.append(row)

@@ -23,6 +23,7 @@ Forcing = Literal["sparse", "generalised"]
 Loss = Literal["squared", "logarithmic"]
 FirstWeights = Literal["random", "analogue"]
 Holes = Literal["refuse", "cut"]
+Source = Literal["dysts", "generated"]
 
 EMBEDDINGS: tuple[str, ...] = get_args(Embedding)
 ENGINES: tuple[str, ...] = get_args(Engine)
@@ -511,6 +512,9 @@ class TrainingConfig:
 class BenchmarkConfig:
     """The zero-shot protocol "dysts-3d": what is shown, and how far it is continued."""
 
+    source: Source = setting("dysts", "where systems come from: the catalogue, or generated flows")
+    first_flow: int = setting(100_000, "seed of the first generated flow", at_least=0)
+    flows: int = setting(40, "number of generated flows", at_least=1)
     context: int = setting(2000, "context steps shown", at_least=2)
     horizon: int = setting(10_000, "steps forecast", at_least=1)
     points_per_period: int = setting(50, "samples per dominant period", at_least=2)

@@ -18,13 +18,12 @@ import torch
 from helpers import small_model, wave
 from torch.func import jvp
 
-from dynamix import BenchmarkConfig, DynaMix, InputError, dynamics, metrics
+from dynamix import BenchmarkConfig, InputError, cli, dynamics, metrics
 from dynamix.baselines import baseline, registry
-from dynamix.cli import commands as cli
 from dynamix.engine import tangent as lyapunov
 from dynamix.evaluation import benchmark, statistics
-from dynamix.settings import ForecastDefaults
 from dynamix.systems import corpus as systems
+from dynamix.systems import generated
 
 SHORT = BenchmarkConfig(context=200, horizon=300, starts=2, lyapunov_steps=30)
 NAMES = ["Rossler", "Lorenz", "Duffing"]
@@ -139,7 +138,7 @@ def test_every_forecaster_is_a_rival_and_divergence_counts_as_a_failure(tmp_path
 
 def test_the_ceiling_is_near_perfect_and_the_mean_is_not():
     ceiling, mean = (
-        benchmark.summary(benchmark.run(rival, config=SHORT, names=["Rossler", "Lorenz"]))
+        statistics.summary(benchmark.run(rival, config=SHORT, names=["Rossler", "Lorenz"]))
         for rival in ("ceiling", "mean")
     )
     assert ceiling.loc["d_stsp", "median"] < mean.loc["d_stsp", "median"]
@@ -198,7 +197,7 @@ def test_models_with_unknown_parts_have_no_compiled_exponent(caplog):
     table = benchmark.run(model, config=SHORT, names=["Rossler"])
     assert table[["lyapunov", "quiet_lyapunov"]].isna().all(axis=None)
     assert "no Lyapunov exponents" in caplog.text
-    assert "lyapunov" not in benchmark.summary(table).index
+    assert "lyapunov" not in statistics.summary(table).index
 
 
 def test_a_diverging_model_has_an_infinite_exponent_and_counts_as_a_failure():
@@ -208,7 +207,7 @@ def test_a_diverging_model_has_an_infinite_exponent_and_counts_as_a_failure():
     table = benchmark.run(model, config=SHORT, names=["Rossler"])
     assert np.isinf(table[["lyapunov", "quiet_lyapunov"]]).all(axis=None)
     assert (table["fate"] == "escape").all()
-    assert (benchmark.summary(table).loc[["d_h", "lyapunov"], "failures"] == 2).all()
+    assert (statistics.summary(table).loc[["d_h", "lyapunov"], "failures"] == 2).all()
 
 
 # statistics
@@ -218,7 +217,7 @@ def test_a_failure_counts_as_worst_and_is_shown():
     config = dataclasses.replace(SHORT, starts=1)
     table = benchmark.run("parrot", config=config, names=NAMES)
     table.loc[0, "d_stsp"] = np.nan
-    summary = benchmark.summary(table)
+    summary = statistics.summary(table)
     assert summary.loc["d_stsp", "failures"] == 1
     assert summary.loc["d_stsp", "systems"] == 3
     assert summary.loc["d_stsp", "upper quartile"] == np.inf
@@ -235,8 +234,8 @@ def made_up(values: dict[str, list[float]], **others: object) -> pd.DataFrame:
 def test_starts_are_averaged_before_systems():
     nan = float("nan")
     table = made_up({"a": [1, 2, 9], "b": [5, nan, nan], "c": [4, nan, 3]})
-    assert list(benchmark.per_system(table)["d_stsp"]) == [2, np.inf, 4]
-    row = benchmark.summary(table).loc["d_stsp"]
+    assert list(statistics.per_system(table)["d_stsp"]) == [2, np.inf, 4]
+    row = statistics.summary(table).loc["d_stsp"]
     assert (row["median"], row["interval low"], row["interval high"]) == (4, 2, np.inf)
     assert (row["systems"], row["forecasts"], row["failures"]) == (3, 9, 3)
 
@@ -263,11 +262,11 @@ def test_shares_weigh_systems_alike():
     table = made_up({"a": [1, 1], "b": [1, 1]}).assign(
         fate=["cycle", "cycle", "cycle", "escape"], quiet_fate=None
     )
-    shares = benchmark.shares(table)
+    shares = statistics.shares(table)
     assert list(shares.columns.levels[0]) == ["fate"]
     assert list(shares["fate", "share"]) == [0.0, 0.75, 0.25, 0.0]
     assert shares.loc["cycle", ("fate", "interval low")] == 0.5
-    assert benchmark.shares(made_up({"a": [1]})).empty
+    assert statistics.shares(made_up({"a": [1]})).empty
 
 
 def test_win_rates_by_hand():
@@ -276,13 +275,13 @@ def test_win_rates_by_hand():
     theirs = made_up({"a": [2], "b": [2], "c": [1], "d": [5], "e": [nan]})
     ours["vpt"], theirs["vpt"] = [3.0, 0, 0, 0, nan], [2.0, 0, 0, 1, nan]  # e is not chaotic
     ours["lyapunov"], theirs["lyapunov"] = [0.9, 3, np.inf, -1, nan], [1.2, -2, 50, -1, nan]
-    rates = benchmark.win_rates({"ours": ours, "theirs": theirs}, "theirs").loc["ours"]
+    rates = statistics.win_rates({"ours": ours, "theirs": theirs}, "theirs").loc["ours"]
     assert list(rates.loc["d_stsp", ["wins", "ties", "losses"]]) == [1, 2, 2]
     assert rates.loc["d_stsp", "share"] == pytest.approx(2 / 5)
     assert rates.loc["d_stsp", "p"] == 1.0  # one of three
     assert list(rates.loc["vpt", ["wins", "ties", "losses"]]) == [1, 2, 1]
     assert list(rates.loc["lyapunov", ["wins", "ties", "losses"]]) == [2, 1, 1]
-    back = benchmark.win_rates({"ours": ours, "theirs": theirs}, "ours").loc["theirs"]
+    back = statistics.win_rates({"ours": ours, "theirs": theirs}, "ours").loc["theirs"]
     np.testing.assert_allclose(rates["share"] + back["share"], 1.0)
 
 
@@ -291,25 +290,25 @@ def test_win_rates_of_many_systems():
     errors = {f"s{i:02}": list(rng.lognormal(size=3)) for i in range(40)}
     table = made_up(errors)
     better = table.assign(d_stsp=table["d_stsp"] * 0.9)
-    rates = benchmark.win_rates({"x": better, "same": table.copy(), "y": table}, "y")
+    rates = statistics.win_rates({"x": better, "same": table.copy(), "y": table}, "y")
     assert (rates.loc["same", "share"] == 0.5).all()
     assert (rates.loc["same", "p"] == 1.0).all()
     certain = rates.loc["x", "d_stsp"]
     assert (certain["share"], certain["interval low"], certain["interval high"]) == (1, 1, 1)
     assert certain["p"] == pytest.approx(2 * 0.5**40)
     shuffled = better.sample(frac=1, random_state=0)
-    again = benchmark.win_rates({"x": shuffled, "same": table.copy(), "y": table}, "y")
+    again = statistics.win_rates({"x": shuffled, "same": table.copy(), "y": table}, "y")
     pd.testing.assert_frame_equal(again, rates)
 
 
 def test_win_rates_refuse_what_is_not_paired():
     a, b = made_up({"a": [1, 2], "b": [1, 2]}), made_up({"a": [1, 2], "b": [1]})
     with pytest.raises(InputError, match=r"1 only in 'x' \(b, start 1"):
-        benchmark.win_rates({"x": a, "y": b}, "y")
+        statistics.win_rates({"x": a, "y": b}, "y")
     with pytest.raises(InputError, match="no table named 'z'"):
-        benchmark.win_rates({"x": a, "y": b}, "z")
+        statistics.win_rates({"x": a, "y": b}, "z")
     with pytest.raises(InputError, match="'mase'"):
-        benchmark.win_rates({"x": a.drop(columns="mase"), "y": a}, "y")
+        statistics.win_rates({"x": a.drop(columns="mase"), "y": a}, "y")
 
 
 # runs that are interrupted
@@ -435,15 +434,6 @@ def test_what_cannot_be_gone_on_with(interrupted, monkeypatch, tmp_path):
     assert resumed(tmp_path / "new.csv", names[:1], monkeypatch)[1] == names[:1]
 
 
-def test_identity_is_of_weights_and_config():
-    model = small_model()
-    assert benchmark.identity(model) == benchmark.identity(small_model())
-    quiet = DynaMix(model.config, defaults=ForecastDefaults(quiet_steps=5))
-    quiet.load_state_dict(model.state_dict())
-    assert benchmark.identity(quiet) != benchmark.identity(model)
-    assert benchmark.identity(small_model(seed=1)) != benchmark.identity(model)
-
-
 # runs that are shared
 
 
@@ -557,3 +547,22 @@ def test_the_command_compares_stored_results(tmp_path, capsys):
         (tmp_path / "bad.csv").write_text(text)
         assert cli.main(["benchmark", "--compare", str(tmp_path / "bad.csv"), other]) == 2
         assert "benchmark table" in capsys.readouterr().err
+
+
+# generated flows
+
+
+def test_generated_flows_are_a_source_of_systems():
+    config = dataclasses.replace(SHORT, source="generated", flows=2, starts=1)
+    table = benchmark.run("naive", config=config)
+    assert list(table["system"]) == ["100000", "100001"]
+    assert table[["vpt", "lyapunov"]].isna().all(axis=None)
+    x = generated.flow(100_000, n=500)
+    truth = np.repeat(x[199:200], 300, axis=0)
+    expected = benchmark.measure(truth, x[200:], config=config)
+    assert table.loc[0, "d_h"] == expected["d_h"]
+    assert benchmark.command("naive", config).startswith(
+        "dynamix benchmark --model naive --source generated --flows 2"
+    )
+    with pytest.raises(InputError, match="named by its seed"):
+        benchmark.run("naive", config=config, names=["Lorenz"])

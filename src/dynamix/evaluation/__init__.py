@@ -1,84 +1,24 @@
-"""Benchmarks, failure rates, sensitivity, rolling evaluation, and their stored results."""
+"""Benchmarks, failure rates, sensitivity and rolling evaluation, with their stored results.
 
-from .benchmark import (
-    COLUMNS,
-    command,
-    identity,
-    measure,
-    read,
-    run,
-    stretches,
-)
-from .failures import (
-    MODES,
-    Decay,
-    FailureConfig,
-    Points,
-    copy_distance,
-    cycle_period,
-    decay,
-    examine,
-    outside_share,
-    parroting_index,
-    spectral_failure,
-)
-from .perturbations import (
-    sensitivity,
-    together,
-)
-from .results import (
-    Journal,
-    folder,
-    provenance,
-    write,
-)
-from .rolling import (
-    delayed,
-    delays_of,
-    evaluate,
-    origins,
-    phase_lags,
-)
-from .statistics import (
-    DRAWS,
-    ERRORS,
-    LABELS,
-    LEVEL,
-    MEASURES,
-    bootstrap,
-    per_system,
-    shares,
-    summary,
-    win_rates,
-)
+This room asks forecasters by name and measures them. It must not know figures or reports.
+"""
+
+from .benchmark import COLUMNS, measure, read, run, stretches
+from .failures import MODES, FailureConfig, examine
+from .perturbations import sensitivity
+from .results import Journal, provenance, write
+from .rolling import evaluate, phase_lags
+from .statistics import MEASURES, per_system, shares, summary, win_rates
 
 __all__ = [
     "COLUMNS",
-    "DRAWS",
-    "ERRORS",
-    "LABELS",
-    "LEVEL",
     "MEASURES",
     "MODES",
-    "Decay",
     "FailureConfig",
     "Journal",
-    "Points",
-    "bootstrap",
-    "command",
-    "copy_distance",
-    "cycle_period",
-    "decay",
-    "delayed",
-    "delays_of",
     "evaluate",
     "examine",
-    "folder",
-    "identity",
     "measure",
-    "origins",
-    "outside_share",
-    "parroting_index",
     "per_system",
     "phase_lags",
     "provenance",
@@ -86,10 +26,8 @@ __all__ = [
     "run",
     "sensitivity",
     "shares",
-    "spectral_failure",
     "stretches",
     "summary",
-    "together",
     "win_rates",
     "write",
 ]

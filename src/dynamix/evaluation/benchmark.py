@@ -1,19 +1,13 @@
-"""The zero-shot benchmark "dysts-3d": every held-out system, shown briefly and continued long.
+"""The zero-shot benchmark: each system is shown briefly and continued far.
 
-A row is one system from one start: its context goes in, ``horizon`` steps come out, and every
-measure compares them with the true continuation. Failures stay in the table as NaN and count as
-worst in :mod:`dynamix.evaluation.statistics`. Rivals of a model: whatever
-:func:`dynamix.baselines.baseline` finds, and ``"ceiling"``, the true system continued from
-elsewhere, which is as good as a reconstruction can look.
-
-A row depends on its system, its start, the model and the protocol, and on nothing else: not on the
-rows beside it, nor on how many processes share the work.
+A row of the table is one system from one start. Every measure compares the forecast with the true
+continuation. Failures are NaN and count as worst in :mod:`dynamix.evaluation.statistics`. A row
+depends only on its system, its start, the model and the protocol.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import time
@@ -29,7 +23,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
-from ..baselines.registry import baseline
+from ..baselines.registry import baseline, digest
 from ..engine import tangent as lyapunov
 from ..engine.runtime import EngineUnavailable
 from ..errors import InputError, whole_number
@@ -44,23 +38,10 @@ from ..preprocessing.embedding import embed
 from ..preprocessing.transforms import fit_transforms
 from ..settings import BUNDLED_MODEL, BenchmarkConfig, Engine, ForecastConfig
 from ..systems import corpus as systems
+from ..systems.generated import flow
 from . import results
 from .parallel import spread
-from .statistics import LABELS, MEASURES, per_system, shares, summary, win_rates
-
-__all__ = [
-    "COLUMNS",
-    "LABELS",
-    "MEASURES",
-    "command",
-    "measure",
-    "per_system",
-    "read",
-    "run",
-    "shares",
-    "summary",
-    "win_rates",
-]
+from .statistics import MEASURES
 
 logger = logging.getLogger(__name__)
 
@@ -93,43 +74,36 @@ def run(
     Parameters
     ----------
     model
-        A model, what :meth:`dynamix.DynaMix.from_pretrained` takes, or a rival's name: one of
-        :func:`dynamix.baselines.table`, or ``"ceiling"``.
+        A model, or a name of :func:`dynamix.baselines.baseline`. ``"ceiling"`` is the true system
+        continued from another start.
     config
-        The protocol; None: the defaults of :class:`dynamix.BenchmarkConfig`.
+        The protocol; None: the defaults. Its ``source`` says where systems come from.
     names
-        Systems, of any dimension; None: all that the split holds out.
+        Systems of any dimension, or seeds of generated flows; None: all of the source.
     engine
-        See :func:`dynamix.forecast`.
+        As of :func:`dynamix.forecast`.
     output
-        CSV file that gets the table, with its record beside it (:mod:`dynamix.evaluation.results`). Rows are
-        added as they come in, so that an interrupted run can go on. Its folder has to exist.
+        CSV file of the table; its record is written beside it. Rows are added while the run goes on.
     resume
-        Go on with the unfinished run in ``output``.
+        Continue the unfinished run in ``output``.
     workers
         Processes that share the work.
     dask
-        Address of a Dask scheduler whose workers do the work instead, ``"tcp://host:8786"``. Every
-        worker needs this library.
+        Address of a Dask scheduler whose workers do the work instead, ``"tcp://host:8786"``.
 
     Returns
     -------
-    Columns :data:`COLUMNS`: ``system``, ``start``; ``d_stsp`` in nats, ``d_h`` from 0 to 1 and
-    ``mase`` in the truth's mean one-step changes, NaN where the forecast failed; ``vpt`` in
-    Lyapunov times; ``lyapunov``, the model's largest exponent behind this context over that of the
-    system (1 is right), under the very noise of the forecast; ``fate`` of the forecast
-    (:func:`dynamix.metrics.fates`); ``quiet_lyapunov`` and ``quiet_fate``, the same with the gate's
-    noise left out; ``seconds`` of the forecast, its share of a batch. ``vpt`` and the exponents are
-    NaN for systems without chaos, the exponents and what is quiet also for rivals. An exponent is
-    infinite where the model diverges.
+    Columns :data:`COLUMNS`. ``d_stsp`` is in nats, ``vpt`` in Lyapunov times. ``lyapunov`` is the
+    model's largest exponent after this context over the system's (1 is right), with the noise of the
+    forecast; ``quiet_lyapunov`` and ``quiet_fate`` are without gate noise. ``seconds`` is a forecast's
+    share of its batch. ``vpt`` and exponents are NaN for systems without chaos, exponents and quiet
+    columns also for rivals. An exponent is infinite where the model diverges.
 
     Raises
     ------
     InputError
-        If a system, model or engine is unknown or there is no system; if ``workers`` is not a whole
-        number of at least 1; if ``output`` holds an unfinished run and ``resume`` is off, or
-        ``resume`` is on without an ``output`` or with one of other settings; if a rival's package,
-        the exponents' compiled kernel or Dask is not to be had.
+        If a name is unknown, ``output`` and ``resume`` do not fit, or the compiled kernel or a package
+        is not available.
 
     Examples
     --------
@@ -144,9 +118,8 @@ def run(
     began = time.perf_counter()
     config = config or BenchmarkConfig()
     workers = whole_number("workers", workers)
-    chosen = list(dict.fromkeys(systems.split()["test"] if names is None else names))
-    for name in chosen:
-        systems.system_facts(name)  # raises where there is none
+    chosen = list(dict.fromkeys(_names(config) if names is None else names))
+    dims = {name: _dims(name, config) for name in chosen}  # raises where there is no such system
     if not chosen:
         raise InputError("there is no system to run the benchmark on.")
     if resume and output is None:
@@ -172,7 +145,7 @@ def run(
         record = results.provenance(
             command(told, config, names), dataclasses.asdict(config), seconds=0.0
         )
-        record |= {"model": identity(model), "engine": engine, "systems": ", ".join(chosen)}
+        record |= {"model": Path(model).name if isinstance(model, str) else digest(model), "engine": engine, "systems": ", ".join(chosen)}
         record["versions"] |= baseline(model).versions
         same = ("model", "settings", "engine", "systems", "versions")
         journal = results.Journal(output, columns=COLUMNS, record=record, same=same, resume=resume)
@@ -182,7 +155,7 @@ def run(
     together = max(1, _BATCH // config.starts)
     alike: dict[int, list[str]] = {}
     for name in chosen:  # series side by side have equally many channels
-        alike.setdefault(len(systems.system_facts(name)["initial_conditions"]), []).append(name)
+        alike.setdefault(dims[name], []).append(name)
     batches = [
         batch
         for same_dims in alike.values()
@@ -253,7 +226,7 @@ def _rows(
     for s, (name, start, x) in enumerate(cases):
         truth = x[config.context : config.context + config.horizon]
         row = measure(y[:, s], truth, config=config, name=name, context=contexts[:, s])
-        steps = systems.lyapunov_time(name, points_per_period=config.points_per_period)
+        steps = _lyapunov_time(name, config)
         for key, values in exponents.items():  # per step; over the system's own
             row[key] = float(values[s] * steps) if np.isfinite(steps) else float("nan")
         rows.append(
@@ -315,27 +288,11 @@ def _exponents(
 
 
 def stretches(name: str, config: BenchmarkConfig) -> list[Float[ndarray, "n N"]]:
-    """Per start: the context, the truth behind it, and a horizon more for the ceiling.
+    """Per start ``(context + 2 horizon, N)``: context, truth, and a further horizon for the ceiling.
 
-    Views of one trajectory, a context and a horizon apart; a start's ceiling thus reaches into the
-    next one's stretch. Where the system comes to rest (PanXuZhou's chaos is transient) the starts
-    move closer together, so that none begins there: at rest there is nothing to reconstruct.
-
-    Parameters
-    ----------
-    name
-        A system that :func:`dynamix.systems.trajectory` knows.
-    config
-        The protocol: ``context``, ``horizon`` and ``points_per_period`` in steps, and ``starts``.
-
-    Returns
-    -------
-    ``(context + 2 * horizon, N)`` for each start, in the system's own units.
-
-    Raises
-    ------
-    InputError
-        If the system is unknown, or cannot be integrated.
+    The starts of the system ``name`` are views of one trajectory, a context and a horizon apart.
+    Where a system comes to rest (PanXuZhou's chaos is transient) they move closer together, so that
+    none begins there.
 
     Examples
     --------
@@ -348,9 +305,7 @@ def stretches(name: str, config: BenchmarkConfig) -> list[Float[ndarray, "n N"]]
     """
     length = config.context + config.horizon
     n = config.starts * length + config.horizon
-    values = systems.trajectory(name, n=_one_digit(n), points_per_period=config.points_per_period)[
-        :n
-    ]
+    values = _trajectory(name, n, config)
     away = np.abs(values - values[-1]) > _SETTLED * values.std(axis=0)
     moving = 1 + np.flatnonzero(away.any(axis=1)).max(initial=0)  # steps until it rests for good
     apart = min(length, max(int(moving - length) // max(config.starts - 1, 1), 1))
@@ -360,10 +315,35 @@ def stretches(name: str, config: BenchmarkConfig) -> list[Float[ndarray, "n N"]]
     ]
 
 
-def _one_digit(n: int) -> int:
-    """``n`` rounded up to one digit and zeros: protocols that differ little share a trajectory."""
+def _names(config: BenchmarkConfig) -> list[str]:
+    """All systems of the source: those held out, or the seeds of generated flows."""
+    if config.source == "generated":
+        return [str(config.first_flow + i) for i in range(config.flows)]
+    return systems.split()["test"]
+
+
+def _dims(name: str, config: BenchmarkConfig) -> int:
+    """Dimensions of a system; raise where there is none of that name."""
+    if config.source == "dysts":
+        return len(systems.system_facts(name)["initial_conditions"])
+    if not name.isdecimal():
+        raise InputError(f"a generated flow is named by its seed, such as 100000, found {name!r}.")
+    return 3
+
+
+def _trajectory(name: str, n: int, config: BenchmarkConfig) -> Float[ndarray, "n N"]:
+    if config.source == "generated":
+        return flow(int(name), n=n, points_per_period=config.points_per_period)
     unit = 10 ** (len(str(n)) - 1)
-    return -(-n // unit) * unit
+    rounded = -(-n // unit) * unit  # one digit and zeros: similar protocols share a cached file
+    return systems.trajectory(name, n=rounded, points_per_period=config.points_per_period)[:n]
+
+
+def _lyapunov_time(name: str | None, config: BenchmarkConfig) -> float:
+    """In steps; infinite without chaos, and where it is unknown, as for generated flows."""
+    if name is None or config.source == "generated":
+        return float("inf")
+    return systems.lyapunov_time(name, points_per_period=config.points_per_period)
 
 
 def measure(
@@ -374,31 +354,22 @@ def measure(
     name: str | None = None,
     context: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """All measures of one forecast.
+    """All measures of one forecast ``(T, N)`` against the truth ``(T, N)``.
 
     Parameters
     ----------
     forecast, truth
-        ``(T, N)``, in the same units.
+        In the same units.
     config
-        The protocol, which says how: its ``bins``, ``smoothing`` and ``mase_steps``, and the
-        ``points_per_period`` by which a Lyapunov time becomes steps.
+        The protocol: ``bins``, ``smoothing``, ``mase_steps`` and ``points_per_period``.
     name
-        The system, for its Lyapunov time; None, or one without chaos: ``vpt`` is NaN.
+        The system, for its Lyapunov time; without one, ``vpt`` is NaN.
     context
-        ``(T_C, N)``: gives the scale of a fate; None: ``fate`` is left out.
+        ``(T_C, N)``, the scale of a fate; None: ``fate`` is left out.
 
     Returns
     -------
-    ``d_stsp`` in nats, ``d_h`` from 0 to 1, ``mase`` in the truth's mean one-step changes, ``vpt``
-    in Lyapunov times, and the ``fate``, by the functions of :mod:`dynamix.metrics`. An error is NaN
-    where the forecast is not finite, ``d_stsp`` also where it never enters the truth's range.
-
-    Raises
-    ------
-    InputError
-        If the system is unknown, the shapes differ in their channels, the truth holds NaN or stands
-        still, or there are fewer steps than the measures need.
+    ``d_stsp``, ``d_h``, ``mase``, ``vpt`` in Lyapunov times, and the ``fate``, by :mod:`dynamix.metrics`.
 
     Examples
     --------
@@ -406,11 +377,7 @@ def measure(
     >>> measure(x, x, config=BenchmarkConfig(), context=x[:300])
     {'d_stsp': 0.0, 'd_h': 0.0, 'mase': 0.0, 'vpt': nan, 'fate': 'cycle'}
     """
-    lyapunov_time = (
-        float("inf")
-        if name is None
-        else systems.lyapunov_time(name, points_per_period=config.points_per_period)
-    )
+    lyapunov_time = _lyapunov_time(name, config)
     both: dict[str, Any] = {"forecast": forecast, "truth": truth}
     with np.errstate(all="ignore"):
         measured: dict[str, Any] = {
@@ -426,55 +393,13 @@ def measure(
     return measured
 
 
-def identity(model: DynaMix | str) -> str:
-    """What makes a model this one: a digest of its config and weights; a rival's name.
-
-    A ``model`` given as text is a rival. A folder of a pretrained rival counts by its own name,
-    whatever it lies in.
-
-    Returns
-    -------
-    A text that begins with ``sha256`` and holds 32 hexadecimal digits,
-    or the name.
-
-    Examples
-    --------
-    >>> identity(DynaMix(seed=0)) == identity(DynaMix(seed=0))
-    True
-    >>> identity(DynaMix(seed=0)) == identity(DynaMix(seed=1))
-    False
-    >>> identity("weights/chronos-2")
-    'chronos-2'
-    """
-    if isinstance(model, str):
-        return Path(model).name
-    digest = hashlib.sha256()
-    described = dataclasses.asdict(model.config) | dataclasses.asdict(model.defaults)
-    digest.update(json.dumps(described, sort_keys=True).encode())
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return f"sha256:{digest.hexdigest()[:32]}"
-
-
 def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | None = None) -> str:
-    """The command line that repeats a run.
-
-    Parameters
-    ----------
-    model
-        What :func:`run` was given; a file or folder is told by its own name.
-    config
-        The protocol; what is as by default is not told.
-    names
-        Systems; None: those held out, which need no flag.
+    """The command line that repeats a run of ``model`` with ``config``; settings at their defaults are left out.
 
     Examples
     --------
-    >>> command("dynamix-3d", BenchmarkConfig(context=512))
-    'dynamix benchmark --model dynamix-3d --context 512'
-    >>> command("models/mine.safetensors", BenchmarkConfig(), ["Lorenz", "Rossler"])
-    'dynamix benchmark --model mine.safetensors --systems Lorenz,Rossler'
+    >>> command("models/mine.safetensors", BenchmarkConfig(context=512), ["Lorenz", "Rossler"])
+    'dynamix benchmark --model mine.safetensors --context 512 --systems Lorenz,Rossler'
     """
     flags = [
         f"--{field.name.replace('_', '-')} {getattr(config, field.name)}"
@@ -488,22 +413,12 @@ def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | N
 
 
 def read(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """A table that :func:`run` wrote, and its record.
-
-    Parameters
-    ----------
-    path
-        The CSV file; its record lies beside it as ``.json``.
-
-    Returns
-    -------
-    The table, with the columns :data:`COLUMNS` (older ones may lack some), and the record, which is
-    empty where there is none.
+    """A table that :func:`run` wrote to ``path``, and its record, which is empty if there is none.
 
     Raises
     ------
     InputError
-        If the file is missing or no such table, or the run was interrupted.
+        If the file is missing or not a benchmark's, or the run was interrupted.
 
     Examples
     --------

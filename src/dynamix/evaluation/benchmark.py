@@ -145,7 +145,11 @@ def run(
         record = results.provenance(
             command(told, config, names), dataclasses.asdict(config), seconds=0.0
         )
-        record |= {"model": Path(model).name if isinstance(model, str) else digest(model), "engine": engine, "systems": ", ".join(chosen)}
+        record |= {
+            "model": Path(model).name if isinstance(model, str) else digest(model),
+            "engine": engine,
+            "systems": ", ".join(chosen),
+        }
         record["versions"] |= baseline(model).versions
         same = ("model", "settings", "engine", "systems", "versions")
         journal = results.Journal(output, columns=COLUMNS, record=record, same=same, resume=resume)

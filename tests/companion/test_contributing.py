@@ -93,20 +93,27 @@ def test_a_dataset_takes_one_file(tmp_path):
     folder.mkdir()
     content = b"when,level\n2020-01-01,1.0\n2020-01-02,2.5\n2020-01-03,2.0\n"
     (folder / "tide.csv").write_bytes(content)
-    start = "_ENTRIES = (\n"
-    entry = f"""    Dataset(
-        "tide", "high water at a quay", "tide.csv", unit="m", step="D",
-        columns={{"level": "height"}}, source="a harbour", licence="none", time=("when",),
-        url="https://example.org/tide.csv", sha256="{hashlib.sha256(content).hexdigest()}",
-    ),
+    start = "[nyc_taxi]\n"
+    entry = f"""[tide]
+description = "high water at a quay"
+file = "tide.csv"
+url = "https://example.org/tide.csv"
+sha256 = "{hashlib.sha256(content).hexdigest()}"
+unit = "m"
+step = "D"
+time = ["when"]
+columns = {{ "level" = "height" }}
+source = "a harbour"
+licence = "none"
+
 """
-    copy = Copy(tmp_path, "dataset_registry.py", {start: start + entry})
+    copy = Copy(tmp_path, "datasets/registry.toml", {start: entry + start})
     load = (
         "from dynamix import InputError, datasets\n"
         "frame = datasets.load('tide')\n"
         "print(frame['height'].tolist(), frame.attrs['unit'], frame.attrs['source'])\n"
         "print('tide' in datasets.catalogue().index)\n"
-        "(datasets.folder() / 'tide.csv').write_bytes(b'when,level\\n2020-01-01,9.0\\n')\n"
+        "(datasets.loading.folder() / 'tide.csv').write_bytes(b'when,level\\n2020-01-01,9.0\\n')\n"
         "try:\n    datasets.load('tide')\n"
         "except InputError as error:\n    print('SHA-256' in str(error))"
     )

@@ -1,37 +1,9 @@
-"""Real-world series: a registry of files with their sources, and how one is loaded."""
+"""Measured series of the book: a registry of files with their sources, and how one is loaded.
 
-from .loading import (
-    FOLDER_VARIABLE,
-    UnreachableError,
-    catalogue,
-    fetch,
-    find,
-    folder,
-    is_at_hand,
-    load,
-    raw,
-    reachable,
-    target,
-)
-from .registry import (
-    CARRIED,
-    REGISTRY,
-    Dataset,
-)
+This room must not know a model.
+"""
 
-__all__ = [
-    "CARRIED",
-    "FOLDER_VARIABLE",
-    "REGISTRY",
-    "Dataset",
-    "UnreachableError",
-    "catalogue",
-    "fetch",
-    "find",
-    "folder",
-    "is_at_hand",
-    "load",
-    "raw",
-    "reachable",
-    "target",
-]
+from .loading import catalogue, find, is_at_hand, load, raw, reachable, target
+from .registry import REGISTRY
+
+__all__ = ["REGISTRY", "catalogue", "find", "is_at_hand", "load", "raw", "reachable", "target"]

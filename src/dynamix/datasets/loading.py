@@ -1,14 +1,10 @@
-"""Measured series for the book: traffic, weather, electricity, cloud load, sun, heart and brain.
+"""Measured series: each file is fetched once from a fixed source, checked, kept, and read.
 
-Each entry of :mod:`dynamix.datasets.registry` names a file of a public source at a fixed commit and
-its SHA-256. :func:`load` fetches it on first use, checks it, keeps it, and returns a tidy frame on
-a regular time index. With the environment variable ``DYNAMIX_DATA`` naming a folder that holds the
-files, nothing is fetched; three series come with statsmodels and never need a network.
+The folder that the environment variable ``DYNAMIX_DATA`` names, or else the cache, holds the files.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import warnings
@@ -22,25 +18,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..errors import InputError, one_of
-from ..io.files import cache_directory
+from ..io.files import cache_directory, digest
+from ..io.tables import read_array
 from ..preprocessing.resampling import resample
 from .registry import CARRIED, REGISTRY, Dataset
-
-__all__ = [
-    "CARRIED",
-    "REGISTRY",
-    "Dataset",
-    "UnreachableError",
-    "catalogue",
-    "fetch",
-    "find",
-    "folder",
-    "is_at_hand",
-    "load",
-    "raw",
-    "reachable",
-    "target",
-]
 
 logger = logging.getLogger(__name__)
 
@@ -49,22 +30,7 @@ _TIMEOUT = 30  # seconds without an answer from the source
 
 
 class UnreachableError(InputError):
-    """A dataset's file is not here and could not be fetched.
-
-    An :class:`InputError`; :func:`reachable` catches it and names a series that can be had.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from unittest import mock
-    >>> no_network = mock.patch("pooch.retrieve", side_effect=ConnectionError)
-    >>> with tempfile.TemporaryDirectory() as empty, no_network:
-    ...     with mock.patch.dict(os.environ, DYNAMIX_DATA=empty):
-    ...         fetch("nyc_taxi")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    dynamix.datasets.UnreachableError: could not fetch 'nyc_taxi' (ConnectionError). Without ...
-    """
+    """A dataset's file is not here and could not be fetched."""
 
 
 def load(name: str) -> pd.DataFrame:
@@ -79,15 +45,14 @@ def load(name: str) -> pd.DataFrame:
     -------
     Columns of float64 over dates with a frequency, or over step numbers where the file has no
     times. ``attrs`` holds ``name``, ``description``, ``unit``, ``source``, ``licence``,
-    ``seasons`` (steps of the periods the subject suggests) and ``gaps``: a sentence on how many
-    steps were missing and what was done.
+    ``seasons`` (steps of the periods that the subject suggests) and ``gaps``: a sentence on how
+    many steps were missing and what was done.
 
     Raises
     ------
     InputError
-        If the name is unknown, the file can neither be found nor fetched (then
-        :class:`UnreachableError`), or is not what its SHA-256 says; nothing is left behind then.
-        Also where statsmodels carries the series and is not installed.
+        If the name is unknown, the file can neither be found nor fetched, or its SHA-256 differs;
+        also where statsmodels carries the series and is not installed.
 
     Examples
     --------
@@ -114,83 +79,23 @@ def load(name: str) -> pd.DataFrame:
 
 
 def raw(name: str) -> pd.DataFrame:
-    """The columns of :func:`load` as the source has them: at its times, with its gaps.
-
-    Parameters
-    ----------
-    name
-        One of :func:`catalogue`.
-
-    Returns
-    -------
-    Columns of float64 over the file's own times, or over row numbers where it has none; NaN where
-    the source has no value.
-
-    Raises
-    ------
-    InputError
-        As :func:`load`.
-
-    Examples
-    --------
-    >>> int(raw("co2")["co2"].isna().sum()), int(load("co2")["co2"].isna().sum())
-    (59, 0)
-    """
+    """The columns of :func:`load` as the source has them: at its times, with its gaps."""
     entry = find(name)
     table = _read(entry, fetch(name)) if entry.url else _from_statsmodels(entry)
     return table[list(entry.columns)].rename(columns=entry.columns).astype(np.float64)
 
 
 def find(name: str) -> Dataset:
-    """The registry's entry of that ``name``, a :class:`dynamix.datasets.registry.Dataset`.
-
-    Raises
-    ------
-    InputError
-        If there is none; the message lists them.
-
-    Examples
-    --------
-    >>> find("sunspots_yearly").step, find("sunspots_yearly").seasons
-    ('YS', (11,))
-    """
+    """The registry's entry of that ``name``; unknown names are an error that lists the known."""
     one_of("dataset", name, REGISTRY)
     return REGISTRY[name]
 
 
 def reachable(name: str) -> tuple[str, str]:
-    """The name itself where its series can be had, else one that statsmodels carries, and a note.
+    """The name itself where its series is available, else one that is always, and a note on it.
 
-    For pages that should run on any machine: the note, empty where all is well, says what is shown
-    instead and why.
-
-    Parameters
-    ----------
-    name
-        One of :func:`catalogue`. Its file is fetched if it is not at hand.
-
-    Returns
-    -------
-    The name of a series that :func:`load` can have, and the note.
-
-    Raises
-    ------
-    InputError
-        If the name is unknown, or what came is not the expected file: that must not pass in
-        silence.
-
-    Examples
-    --------
-    >>> reachable("el_nino")
-    ('el_nino', '')
-    >>> import tempfile
-    >>> from unittest import mock
-    >>> no_network = mock.patch("pooch.retrieve", side_effect=ConnectionError)
-    >>> with tempfile.TemporaryDirectory() as empty, no_network:
-    ...     with mock.patch.dict(os.environ, DYNAMIX_DATA=empty):
-    ...         name, note = reachable("nyc_taxi")
-    >>> name, note[:47]
-    ('co2', "'co2' stands in for 'nyc_taxi': could not fetch")
+    For pages that should run on any machine. The note is empty, or says what is shown instead and
+    why. A wrong file is an error, not a reason to show something else.
     """
     entry = find(name)
     try:
@@ -202,7 +107,7 @@ def reachable(name: str) -> tuple[str, str]:
 
 
 def target(name: str) -> pd.DataFrame:
-    """What the book forecasts of a dataset: its first column, or all that belong together.
+    """What the book forecasts of a dataset: its first column, or all that form one system.
 
     Parameters
     ----------
@@ -211,8 +116,7 @@ def target(name: str) -> pd.DataFrame:
 
     Returns
     -------
-    The frame of :func:`load` with one column, or with all where they are channels of one system
-    (``joint``).
+    The frame of :func:`load` with one column, or with all where the registry says ``joint``.
 
     Raises
     ------
@@ -223,15 +127,13 @@ def target(name: str) -> pd.DataFrame:
     --------
     >>> target("el_nino").columns.tolist(), target("el_nino").shape
     (['temperature'], (732, 1))
-    >>> [name for name, entry in REGISTRY.items() if entry.joint]
-    ['beijing_weather']
     """
     table = load(name)
     return table if find(name).joint else table.iloc[:, :1]
 
 
 def catalogue() -> pd.DataFrame:
-    """All datasets, a row each, and whether each is at hand without a network.
+    """All datasets, a row each, and whether each is available without a network.
 
     Returns
     -------
@@ -259,45 +161,13 @@ def catalogue() -> pd.DataFrame:
 
 
 def is_at_hand(name: str) -> bool:
-    """Whether :func:`load` can do without a network: the file is there, or in statsmodels.
-
-    Parameters
-    ----------
-    name
-        One of :func:`catalogue`. The file is looked for in :func:`folder`, and not checked.
-
-    Raises
-    ------
-    InputError
-        If the name is unknown.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from unittest import mock
-    >>> with tempfile.TemporaryDirectory() as empty:
-    ...     with mock.patch.dict(os.environ, DYNAMIX_DATA=empty):
-    ...         is_at_hand("co2"), is_at_hand("nyc_taxi")
-    (True, False)
-    """
+    """Whether :func:`load` needs no network: the file is there (not checked), or in statsmodels."""
     entry = find(name)
     return not entry.url or (folder() / entry.file).is_file()
 
 
 def folder() -> Path:
-    """Where the files are looked for and kept: ``$DYNAMIX_DATA``, else in the library's cache.
-
-    Returns
-    -------
-    The folder, which need not exist yet. A ``~`` in the variable stands for the home directory.
-
-    Examples
-    --------
-    >>> from unittest import mock
-    >>> with mock.patch.dict(os.environ, DYNAMIX_DATA="series"):
-    ...     folder().name
-    'series'
-    """
+    """Where the files are kept: ``$DYNAMIX_DATA``, else in the cache. It need not exist yet."""
     named = os.environ.get(FOLDER_VARIABLE)
     return Path(named).expanduser() if named else cache_directory() / "datasets"
 
@@ -305,37 +175,8 @@ def folder() -> Path:
 def fetch(name: str) -> Path:
     """The file of a dataset, downloaded if it is not there yet, its SHA-256 checked.
 
-    A damaged file in the library's own cache is fetched anew; one in the folder that
-    ``DYNAMIX_DATA`` names belongs to the user and is never overwritten.
-
-    Parameters
-    ----------
-    name
-        One of :func:`catalogue` that has a ``url``; what statsmodels carries has no file.
-
-    Returns
-    -------
-    The file's path in :func:`folder`.
-
-    Raises
-    ------
-    UnreachableError
-        If the file is not there and the source does not answer.
-    InputError
-        If the name is unknown, or the series comes with statsmodels and has no file; if the user's
-        own file is another one, or what the source sent is not
-        the file expected, or a web page.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from unittest import mock
-    >>> with tempfile.TemporaryDirectory() as mine, mock.patch.dict(os.environ, DYNAMIX_DATA=mine):
-    ...     _ = Path(mine, "nyc_taxi.csv").write_text("another file")
-    ...     fetch("nyc_taxi")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: the file 'nyc_taxi.csv' in the folder that DYNAMIX_DATA names is ...
+    A damaged file in the library's own cache is fetched again. A file in the folder that
+    ``DYNAMIX_DATA`` names belongs to the user and is never overwritten. Errors as :func:`load`.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its bars ask for widgets where a notebook has none
@@ -346,7 +187,7 @@ def fetch(name: str) -> Path:
         raise InputError(f"{name!r} comes with statsmodels; there is no file to fetch: load it.")
     path = folder() / entry.file
     if path.is_file():
-        if hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256:
+        if digest(path) == entry.sha256:
             return path
         if os.environ.get(FOLDER_VARIABLE):
             raise InputError(
@@ -402,7 +243,7 @@ def _download(url: str, output_file: str, pooch: Any, *, bar: Any) -> None:
 def _read(entry: Dataset, path: Path) -> pd.DataFrame:
     """The file as a frame; dates as its index where it has any."""
     if path.suffix == ".npy":
-        values = np.load(path, allow_pickle=False)
+        values = read_array(path)
         return pd.DataFrame(values, columns=[str(i) for i in range(values.shape[1])])
     table = pd.read_csv(path)
     parts = table[list(entry.time)]

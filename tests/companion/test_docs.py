@@ -15,7 +15,7 @@ from helpers import ROOT
 from PIL import Image
 
 import dynamix
-from dynamix.cli import commands as cli
+from dynamix.cli.parser import parser
 from dynamix.companion import notebooks
 from dynamix.model import DynaMix, count_parameters
 from dynamix.systems import corpus as systems
@@ -78,7 +78,7 @@ def test_commands_name_targets_parameters_and_options_that_exist(document):
             assert known is not None, path
             assert name in known, (path, name)
     for command in re.findall(r"^(dynamix (?:forecast|train|benchmark) .*)$", text, re.MULTILINE):
-        cli.build_parser().parse_args(command.split()[1:])
+        parser().parse_args(command.split()[1:])
     for path in re.findall(r"`((?:src|experiments|book|tests|binder)/[\w./-]*\w)/?`", text):
         if "NN_" not in path:
             assert (ROOT / path).exists(), path

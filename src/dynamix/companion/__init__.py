@@ -7,3 +7,5 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]  # the checkout of the book's repository
 BOOK, BUILD, RESULTS = ROOT / "book", ROOT / "_build", ROOT / "results"
+
+__all__ = ["BOOK", "BUILD", "RESULTS", "ROOT"]

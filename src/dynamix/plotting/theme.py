@@ -121,8 +121,8 @@ def legend(figure: Figure, axes: Any, where: str = "upper", **options: Any) -> l
     labels = list(dict.fromkeys(label for _, label in pairs))
     if len(labels) < 2:
         return []
-    options = {"loc": f"outside {where} center", "ncols": len(labels)} | options
-    return list(figure.legend([named[label] for label in labels], labels, **options).get_lines())
+    look: dict[str, Any] = {"loc": f"outside {where} center", "ncols": len(labels)} | options
+    return list(figure.legend([named[label] for label in labels], labels, **look).get_lines())
 
 
 def slant_dates(figure: Figure, x: Any) -> None:

@@ -56,10 +56,11 @@ test: $(READY) lint html ## lint, check types, build the pages, run the tests an
 bench: $(READY) ## measure the engine (a quarter of an hour; keep the machine quiet)
 	$(BIN)/python experiments/bench.py --output results/bench.json
 
-lint: $(READY) ## ruff and mypy
+lint: $(READY) ## ruff, mypy, and the layers of the rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(READY) ## put code in the house format
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,137 @@
+"""The size of the library in numbers, for a source tree of today or of an older state.
+
+    python experiments/figures.py [SOURCE ...]
+
+SOURCE is a folder ``src/dynamix`` (default: this project's). Several sources stand side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import io
+import os
+import statistics
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+HERE = Path(__file__).parents[1] / "src" / "dynamix"
+CORE = (
+    "settings",
+    "config",
+    "model",
+    "preprocessing",
+    "forecasting",
+    "training",
+    "systems",
+    "metrics",
+)
+KERNELS = ("engine", "kernels")
+FACE = "import dynamix; print(len(set(dynamix.__all__)))"
+DOCUMENTED = """
+import importlib, pkgutil, dynamix
+names = set()
+for info in pkgutil.iter_modules(dynamix.__path__, "dynamix."):
+    if not info.name.split(".")[1].startswith("_"):
+        module = importlib.import_module(info.name)
+        names |= {(info.name, name) for name in getattr(module, "__all__", ())}
+print(len(names))
+"""
+TRAINING = """
+import sys, dynamix.training
+print(len([name for name in sys.modules if name == "dynamix" or name.startswith("dynamix.")]))
+"""
+CALLS = """
+import sys, pathlib, numpy as np, dynamix
+x = np.sin(np.arange(600)[:, None] / np.array([5.0, 7.0, 9.0]))
+dynamix.forecast(x, horizon=1, engine="torch")
+home, count = str(pathlib.Path(dynamix.__file__).parent), 0
+def hear(frame, event, _):
+    global count
+    count += event == "call" and frame.f_code.co_filename.startswith(home)
+sys.setprofile(hear)
+dynamix.forecast(x, horizon=1, engine="torch")
+sys.setprofile(None)
+print(count)
+"""
+
+
+def lines_of(path: Path) -> tuple[int, int, int]:
+    """All lines of a file, its lines of code, and its lines of documentation."""
+    text = path.read_text(encoding="utf-8")
+    documented: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        body = getattr(node, "body", None)
+        holders = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, holders) and body and isinstance(body[0], ast.Expr):
+            value = body[0].value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                documented |= set(range(body[0].lineno, (body[0].end_lineno or 0) + 1))
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT and lines[token.start[0] - 1].lstrip().startswith("#"):
+            documented.add(token.start[0])
+    blank = {i for i, line in enumerate(lines, start=1) if not line.strip()} - documented
+    return len(lines), len(lines) - len(documented) - len(blank), len(documented)
+
+
+def most_parameters(paths: list[Path]) -> int:
+    """The largest number of parameters of a function in these files."""
+    functions = (
+        node.args
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    )
+    return max(len(a.posonlyargs) + len(a.args) + len(a.kwonlyargs) for a in functions)
+
+
+def in_a_process(code: str, source: Path) -> str:
+    """What a piece of code prints with this source tree."""
+    environment = os.environ | {"PYTHONPATH": str(source.parent), "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or f"failed: {done.stderr.strip().splitlines()[-1][:40]}"
+
+
+def figures(source: Path) -> dict[str, str]:
+    """All numbers of a source tree by name."""
+    paths = sorted(source.rglob("*.py"))
+    counted = {path.relative_to(source): lines_of(path) for path in paths}
+    sizes = [lines for lines, _, _ in counted.values()]
+    total, code, documentation = (sum(parts) for parts in zip(*counted.values(), strict=True))
+    core = sum(
+        lines
+        for path, (lines, _, _) in counted.items()
+        if path.parts[0].removesuffix(".py").split("_")[0] in CORE
+    )
+    kernels = [path for path in paths if path.relative_to(source).parts[0].startswith(KERNELS)]
+    return {
+        "modules": f"{len(paths)}",
+        "lines": f"{total:,}",
+        "lines of code": f"{code:,}",
+        "documentation lines per code line": f"{documentation / code:.2f}",
+        "median / longest file": f"{statistics.median(sizes):.0f} / {max(sizes)}",
+        "names on the face": in_a_process(FACE, source),
+        "names documented": in_a_process(DOCUMENTED, source),
+        "modules that import dynamix.training loads": in_a_process(TRAINING, source),
+        "lines of the core": f"{core:,}",
+        "most parameters of a kernel function": f"{most_parameters(kernels)}",
+        "calls of forecast(x, horizon=1, engine='torch')": in_a_process(CALLS, source),
+    }
+
+
+def main() -> None:
+    """Print a table, one column per source tree."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sources", nargs="*", type=Path, default=[HERE], help="folders src/dynamix")
+    columns = [figures(source.resolve()) for source in parser.parse_args().sources]
+    for name in columns[0]:
+        print(f"{name:50s}" + "".join(f"{column[name]:>20s}" for column in columns))
+
+
+if __name__ == "__main__":
+    main()

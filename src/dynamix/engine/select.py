@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import functools
 import logging
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from ..errors import InputError
+from ..local.choice import chosen_rollout
+from ..local.forecaster import LocalForecaster
+from ..model.dynamix import DynaMix
+from ..model.rollouts import Rollout, rollout
 from ..settings import Engine
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..local.forecaster import LocalForecaster
-    from ..model.dynamix import DynaMix
-    from ..model.rollouts import Rollout
+from . import local as compiled_local
+from . import rollout as compiled
+from .runtime import EngineUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -62,68 +65,43 @@ def run_engine(
     ...
     dynamix.errors.InputError: the compiled engine does not run a model in torch.float64. Use ...
     """
-    from ..local.choice import chosen_rollout
-    from ..local.forecaster import LocalForecaster
-
-    run = functools.partial(_run_single, engine)
     if isinstance(model, LocalForecaster):
+        run = functools.partial(_run, engine, compiled_local)
         return chosen_rollout(run, model, context, **options)
-    return run(model, context, **options)
+    return _run(engine, compiled, model, context, **options)
 
 
-def _run_single(engine: Engine, model: Any, context: Tensor, **options: Any) -> Rollout:
-    """As :func:`run_engine`; all candidates of a local forecaster take part."""
-    import torch
-
-    from ..model.dynamix import DynaMix
-    from ..model.rollouts import rollout
-
+def _run(
+    engine: Engine, kernels: ModuleType, model: Any, context: Tensor, **options: Any
+) -> Rollout:
+    """The rollout by ``kernels`` or by torch; of a local forecaster, with all candidates."""
     if engine == "torch":
         return rollout(model, context, **options)
-    from . import local as kernels_local
-    from . import rollout as kernels
-    from . import runtime as kernels_runtime
-
     weights = next(model.parameters())
-    reason = None
-    if isinstance(model, DynaMix) and not kernels.supports(model.config):
+    if kernels is compiled and not compiled.supports(model.config):
         reason = "probabilistic experts"
     elif weights.device.type != "cpu":
         reason = f"a model on the device {weights.device}"
     elif weights.dtype != torch.float32:
         reason = f"a model in {weights.dtype}"
-    if reason is None:
-        compiled = kernels if isinstance(model, DynaMix) else kernels_local
+    else:
         try:
-            return compiled.rollout(model, context, **options)
-        except kernels_runtime.EngineUnavailable as error:
+            return kernels.rollout(model, context, **options)
+        except EngineUnavailable as error:
             if engine == "compiled":
                 raise InputError(
                     f"the compiled engine is not available here ({error}). Use engine='torch'."
                 ) from error
             warn_once(f"compiling failed ({error}); torch does the work, some 100 times slower")
-    elif engine == "compiled":
+            return rollout(model, context, **options)
+    if engine == "compiled":
         raise InputError(
             f"the compiled engine does not run {reason}. Use engine='auto' or engine='torch'."
         )
     return rollout(model, context, **options)
 
 
-@lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=16)
 def warn_once(message: str) -> None:
-    """Log a warning the first time that its ``message`` is given.
-
-    The last 16 messages are remembered.
-
-    Examples
-    --------
-    >>> import logging
-    >>> heard = logging.Handler()
-    >>> heard.emit = lambda record: print(record.getMessage())
-    >>> logger.addHandler(heard)
-    >>> for _ in range(3):
-    ...     warn_once("an example of a warning")
-    an example of a warning
-    >>> logger.removeHandler(heard)
-    """
+    """Log a ``message`` as a warning, unless it is among the last 16 messages."""
     logger.warning(message)

@@ -1,4 +1,4 @@
-"""The compiled largest Lyapunov exponent of :class:`dynamix.DynaMix`: some 50 ms for 2,000 steps.
+"""The compiled largest Lyapunov exponent: some 50 ms for 2,000 steps.
 
 The same map and the same tangent as :func:`dynamix.dynamics.lyapunov_spectrum` follows with
 automatic differentiation, written out, in double precision, and equal to it by test. Plain loops:
@@ -8,18 +8,19 @@ the compiler makes vectors of them, and no sum is reordered, so that every machi
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from ..local.choice import choose
 from ..local.forecaster import LocalForecaster
 from ..model.dynamix import DynaMix, check_series
 from ..settings import ModelConfig
-from . import local as kernels_local
-from .runtime import available_cores, call, entry, pool
+from . import local
+from .runtime import VERSION, available_cores, call, entry, piece, pool
 
 _SIZES = (
     "observed_dims", "latent_dims", "experts", "relu_units", "hidden_units", "expert_kind",
@@ -27,124 +28,135 @@ _SIZES = (
 CUTOFF = 40.0  # context steps that weigh less than exp(-40) of the nearest are left out
 
 
-@entry  # which numba compiles anew when this file changes; it calls no helper of another one
-def grow(  # type: ignore[no-untyped-def]
-    points, encodings, D, tau_att, U, V, tau_gate, A, W, W2, h, h2, linear, kicks, z, v, transient,
-    logs,
-):  # fmt: skip
-    """Follow state ``z`` and unit tangent ``v``, both ``(M,)``; ``logs`` gets log-growths.
+class Weights(NamedTuple):
+    """The model in float64; matrices have their inputs first, and run along their outputs."""
 
-    ``points`` and ``encodings`` are ``(N, K)``; ``kicks (steps, N)`` are added to the query.
-    Matrices of the experts have their inputs first, so that the inner loops run along the outputs:
-    ``W (J, M, M)`` of an AL-RNN, or ``W2 (J, M, H)`` inward and ``W (J, H, M)`` outward of a
-    clipped shallow PLRNN. ``linear`` is ``M - P``, or -1 for the latter. Where the state diverges
-    it ends, and the rest of ``logs`` is infinite.
+    D: ndarray
+    U: ndarray
+    V: ndarray
+    tau_att: float
+    tau_gate: float
+    A: ndarray
+    W: ndarray  # W_j of an AL-RNN, W1_j of a clipped shallow PLRNN
+    W2: ndarray  # of a clipped shallow PLRNN
+    h: ndarray
+    h2: ndarray
+    linear: int  # M - P, or -1 for a clipped shallow PLRNN
+
+
+@piece
+def add(out, W, x):  # type: ignore[no-untyped-def]
+    """``out += W x``, value and derivative."""
+    for i in range(len(W)):
+        for m in range(W.shape[1]):
+            out[0, m] += W[i, m] * x[0, i]
+            out[1, m] += W[i, m] * x[1, i]
+
+
+@piece
+def divide(x, mass, dmass):  # type: ignore[no-untyped-def]
+    """``x / mass``, value and derivative."""
+    for i in range(x.shape[1]):
+        x[0, i] /= mass
+        x[1, i] = (x[1, i] - x[0, i] * dmass) / mass
+
+
+@entry
+def grow(points, encodings, weights, kicks, z, transient, logs, version):  # type: ignore[no-untyped-def]
+    """Follow the state ``z[0]`` and the unit tangent ``z[1]``; ``logs`` gets log-growths.
+
+    Arrays of two rows hold a value and its derivative along the tangent. ``points`` and
+    ``encodings`` are ``(N, K)``; ``kicks (steps, N)`` are added to the query. Where the state
+    diverges it ends, and the rest of ``logs`` is infinite.
     """
+    D, U, V, tau_att, tau_gate, A, W, W2, h, h2, linear = weights
     N, K = points.shape
     J, M = A.shape
     H = W2.shape[2]
-    distance, slope = np.empty(K), np.empty(K)
-    q, dq, s, ds = np.empty(N), np.empty(N), np.empty(N), np.empty(N)
-    hidden, dhidden, w, dw = np.empty(J), np.empty(J), np.empty(J), np.empty(J)
-    x, dx, new, dnew = np.empty(M), np.empty(M), np.empty(M), np.empty(M)
-    y, dy, inner, dinner = np.empty(M), np.empty(M), np.empty(H), np.empty(H)
+    distance, q, s = np.empty((2, K)), np.empty((2, N)), np.empty((2, N))
+    r, w, inner = np.empty((2, J)), np.empty((2, J)), np.empty((2, H))
+    x, y, new = np.empty((2, M)), np.empty((2, M)), np.empty((2, M))
     logs[:] = np.inf
     for t in range(transient + len(logs)):
-        # attention: d |c - q|_1 = -sign(c - q) dq
-        distance[:], slope[:] = 0.0, 0.0
+        # q = D z + kick
         for n in range(N):
-            q[n], dq[n] = kicks[t, n], 0.0
-            for m in range(M):
-                q[n] += D[n, m] * z[m]
-                dq[n] += D[n, m] * v[m]
+            q[0, n], q[1, n] = kicks[t, n], 0.0
+        add(q, D, z)
+        # d |c - q|_1 = -sign(c - q) dq
+        distance[:] = 0.0
+        for n in range(N):
             for k in range(K):
-                c = points[n, k] - q[n]
-                distance[k] += abs(c)
-                slope[k] -= np.sign(c) * dq[n]
+                c = points[n, k] - q[0, n]
+                distance[0, k] += abs(c)
+                distance[1, k] -= np.sign(c) * q[1, n]
         nearest = np.inf
         for k in range(K):
-            nearest = min(nearest, distance[k])
+            nearest = min(nearest, distance[0, k])
+        # s = sum_k a_k e_k / sum_k a_k
         mass, dmass = 0.0, 0.0
-        s[:], ds[:] = 0.0, 0.0
+        s[:] = 0.0
         for k in range(K):
-            if distance[k] < nearest + CUTOFF * tau_att:
-                a = math.exp((nearest - distance[k]) / tau_att)
-                da = -a * slope[k] / tau_att
+            if distance[0, k] < nearest + CUTOFF * tau_att:
+                a = math.exp((nearest - distance[0, k]) / tau_att)
+                da = -a * distance[1, k] / tau_att
                 mass += a
                 dmass += da
                 for n in range(N):
-                    s[n] += a * encodings[n, k]
-                    ds[n] += da * encodings[n, k]
-        for n in range(N):  # s = sum(a e) / sum(a)
-            s[n] /= mass
-            ds[n] = (ds[n] - s[n] * dmass) / mass
-        # gate: w = softmax(-V relu(U [s; z]) / tau)
+                    s[0, n] += a * encodings[n, k]
+                    s[1, n] += da * encodings[n, k]
+        divide(s, mass, dmass)
+        # r = relu(U [s; z])
+        r[:] = 0.0
+        add(r, U[:N], s)
+        add(r, U[N:], z)
         for j in range(J):
-            hidden[j], dhidden[j] = 0.0, 0.0
-            for n in range(N):
-                hidden[j] += U[j, n] * s[n]
-                dhidden[j] += U[j, n] * ds[n]
-            for m in range(M):
-                hidden[j] += U[j, N + m] * z[m]
-                dhidden[j] += U[j, N + m] * v[m]
-            if hidden[j] <= 0.0:
-                hidden[j], dhidden[j] = 0.0, 0.0
-        top = -np.inf
-        for j in range(J):
-            w[j], dw[j] = 0.0, 0.0
-            for i in range(J):
-                w[j] -= V[j, i] * hidden[i] / tau_gate
-                dw[j] -= V[j, i] * dhidden[i] / tau_gate
-            top = max(top, w[j])
+            if r[0, j] <= 0.0:
+                r[0, j], r[1, j] = 0.0, 0.0
+        # w = softmax(-V r / |tau_gate|)
+        w[:] = 0.0
+        for i in range(J):
+            for j in range(J):
+                w[0, j] -= V[i, j] * r[0, i] / tau_gate
+                w[1, j] -= V[i, j] * r[1, i] / tau_gate
+        top = w[0].max()
         mass, dmass = 0.0, 0.0
         for j in range(J):
-            w[j] = math.exp(w[j] - top)
-            dw[j] *= w[j]
-            mass += w[j]
-            dmass += dw[j]
-        for j in range(J):
-            w[j] /= mass
-            dw[j] = (dw[j] - w[j] * dmass) / mass
-        # experts
+            w[0, j] = math.exp(w[0, j] - top)
+            w[1, j] *= w[0, j]
+            mass += w[0, j]
+            dmass += w[1, j]
+        divide(w, mass, dmass)
+        # phi(z)
         for m in range(M):
-            off = linear >= 0 and m >= linear and z[m] <= 0.0
-            x[m], dx[m] = (0.0, 0.0) if off else (z[m], v[m])
-            new[m], dnew[m] = 0.0, 0.0
+            off = linear >= 0 and m >= linear and z[0, m] <= 0.0
+            x[0, m], x[1, m] = (0.0, 0.0) if off else (z[0, m], z[1, m])
+        # z' = sum_j w_j f_j(z)
+        new[:] = 0.0
         for j in range(J):
             for m in range(M):
-                y[m], dy[m] = A[j, m] * z[m] + h[j, m], A[j, m] * v[m]
+                y[0, m], y[1, m] = A[j, m] * z[0, m] + h[j, m], A[j, m] * z[1, m]
             if linear >= 0:
-                for i in range(M):
-                    for m in range(M):
-                        y[m] += W[j, i, m] * x[i]
-                        dy[m] += W[j, i, m] * dx[i]
-            else:
-                inner[:], dinner[:] = 0.0, 0.0
-                for m in range(M):
-                    for i in range(H):
-                        inner[i] += W2[j, m, i] * z[m]
-                        dinner[i] += W2[j, m, i] * v[m]
+                add(y, W[j], x)
+            else:  # relu(W2_j z + h2_j) - relu(W2_j z)
+                inner[:] = 0.0
+                add(inner, W2[j], z)
                 for i in range(H):
-                    u, du = inner[i], dinner[i]
-                    shifted = u + h2[j, i]
-                    on, above = shifted > 0.0, u > 0.0
-                    p = (shifted if on else 0.0) - (u if above else 0.0)
-                    dp = (du if on else 0.0) - (du if above else 0.0)
-                    for m in range(M):
-                        y[m] += W[j, i, m] * p
-                        dy[m] += W[j, i, m] * dp
+                    u, du = inner[0, i], inner[1, i]
+                    on, above = u + h2[j, i] > 0.0, u > 0.0
+                    inner[0, i] = (u + h2[j, i] if on else 0.0) - (u if above else 0.0)
+                    inner[1, i] = (du if on else 0.0) - (du if above else 0.0)
+                add(y, W[j], inner)
             for m in range(M):
-                new[m] += w[j] * y[m]
-                dnew[m] += dw[j] * y[m] + w[j] * dy[m]
+                new[0, m] += w[0, j] * y[0, m]
+                new[1, m] += w[1, j] * y[0, m] + w[0, j] * y[1, m]
         size = 0.0
         for m in range(M):
-            size += dnew[m] * dnew[m]
-            z[m] = new[m]
+            size += new[1, m] * new[1, m]
         size = math.sqrt(size)
         if not size < np.inf:  # NaN, too
             return
         for m in range(M):
-            v[m] = dnew[m] / max(size, 1e-300)
+            z[0, m], z[1, m] = new[0, m], new[1, m] / max(size, 1e-300)
         if t >= transient:
             logs[t - transient] = math.log(size + 1e-300)
 
@@ -176,15 +188,15 @@ def largest_exponents(
     transient: int,
     noise: Float[ndarray, "_ N"] | None = None,
 ) -> Float[ndarray, " S"]:
-    """Largest Lyapunov exponent behind each context; infinite where the model diverges.
+    """Largest Lyapunov exponent after each context; infinite where the model diverges.
 
     Benettin's method with one tangent vector, as :func:`dynamix.dynamics.lyapunov_spectrum`.
 
     Parameters
     ----------
     model
-        With AL-RNN or clipped shallow PLRNN experts, or a local forecaster; see :func:`supports`. Probabilistic
-        experts' own noise is left out.
+        A model of which :func:`supports` knows every part, or a local forecaster. The own noise of
+        probabilistic experts is left out.
     contexts
         ``(T_C, S, N)`` as the model sees them: standardised, embedded. A series' exponent depends
         on its own context alone.
@@ -219,27 +231,25 @@ def largest_exponents(
     >>> largest_exponents(model, contexts, steps=10, transient=0).round(3).tolist()
     [-0.693, -0.693]
     """
+    kicks = np.zeros((transient + steps, contexts.shape[2])) if noise is None else noise
     if isinstance(model, LocalForecaster):
-        return kernels_local.largest_exponents(
-            model, contexts, steps=steps, transient=transient, noise=noise
-        )
+        return _of_local(model, contexts, kicks, transient)
     check_series(contexts, model.config.observed_dims)
     c = model.config
     value: dict[str, Any] = {
         name: parameter.detach().cpu().double().numpy()
         for name, parameter in model.named_parameters()
     }
-    none = np.zeros((1, 1, 1))
-    kicks = np.zeros((transient + steps, c.observed_dims))
-    if noise is not None:
-        kicks += value["gate.sigma"] * noise
     if c.expert_kind == "alrnn":
-        linear = c.latent_dims - c.relu_units
-        W, W2, h, h2 = value["experts.W"], none, value["experts.h"], none[0]
+        linear, W, W2 = c.latent_dims - c.relu_units, value["experts.W"], np.zeros((1, 1, 1))
+        h, h2 = value["experts.h"], W2[0]
     else:
-        linear = -1
-        W, W2 = value["experts.W1"], value["experts.W2"]
+        linear, W, W2 = -1, value["experts.W1"], value["experts.W2"]
         h, h2 = value["experts.h1"], value["experts.h2"]
+    taus = (abs(float(value[f"gate.tau_{name}"][0])) for name in ("att", "gate"))
+    D, U, V, W, W2 = map(_inputs_first, (value["gate.D"], value["gate.U"], value["gate.V"], W, W2))
+    weights = Weights(D, U, V, *taus, value["experts.A"], W, W2, h, h2, linear)
+    kicks = value["gate.sigma"] * kicks
     series = contexts.detach().cpu().double().numpy()
     kernel, bias = value["gate.conv.weight"], value["gate.conv.bias"]
     # lyapunov_spectrum begins with the same direction
@@ -250,16 +260,33 @@ def largest_exponents(
         x = series[:, s]
         encodings = x[:-1] @ kernel[:, :, 0].T + x[1:] @ kernel[:, :, 1].T + bias
         logs = np.empty(steps)
-        call(
-            grow, _inputs_first(x[:-1]), _inputs_first(encodings), value["gate.D"],
-            abs(float(value["gate.tau_att"][0])), value["gate.U"], value["gate.V"],
-            abs(float(value["gate.tau_gate"][0])), value["experts.A"], _inputs_first(W),
-            _inputs_first(W2), h, h2, linear, kicks,
-            np.concatenate([x[-1], value["L"] @ x[-1]]), direction.copy(), transient, logs,
-        )  # fmt: skip
+        z = np.stack([np.concatenate([x[-1], value["L"] @ x[-1]]), direction])
+        points = _inputs_first(x[:-1]), _inputs_first(encodings)
+        call(grow, *points, weights, kicks, z, transient, logs, VERSION)
         return float(logs.mean())
 
     return np.array(list(pool(available_cores()).map(work, range(series.shape[1]))))
+
+
+def _of_local(
+    model: LocalForecaster,
+    contexts: Float[Tensor, "T_C S N"],
+    noise: Float[ndarray, "T N"],
+    transient: int,
+) -> Float[ndarray, " S"]:
+    """Exponents of the chosen candidates, from two states side by side.
+
+    By differences (Benettin et al., Meccanica 15, 9, 1980): the fits depend on the state as well,
+    through which steps are near.
+    """
+    check_series(contexts, model.config.observed_dims)
+    chosen = choose(local.rollout, model, contexts, quiet_steps=model.defaults.quiet_steps)
+    found = np.empty(len(chosen))
+    for e in np.unique(chosen):
+        members = np.flatnonzero(chosen == e)
+        growth = local.growth(model.candidate(e), contexts[:, members], noise)
+        found[members] = growth[transient:].mean(axis=0)
+    return np.where(np.isfinite(found), found, np.inf)
 
 
 def _inputs_first(matrix: ndarray) -> ndarray:

@@ -66,7 +66,7 @@ def test_kernels_use_code_of_the_engine_alone():
             for alias in node.names
         }
         for node in tree.body:
-            if isinstance(node, ast.FunctionDef) and {"piece", "entry"} & {
+            if isinstance(node, ast.FunctionDef) and {"piece", "inlined", "entry"} & {
                 getattr(decorator, "id", "") for decorator in node.decorator_list
             }:
                 names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from .runtime import FAR, padded, piece
+from .runtime import FAR, inlined, padded
 from .vectors import (
     exponential,
     fabs,
@@ -49,7 +49,7 @@ def context_rows(context: ndarray) -> tuple[ndarray, int, int, int]:
     return rows.ravel(), rows.shape[2], vectors, N
 
 
-@piece
+@inlined
 def attend(context, c0, q, q0, tau, cutoff, near, n0, out, o0):  # type: ignore[no-untyped-def]
     """``sum_k a_k c_k`` and ``sum_k a_k c_{k+1}`` to ``out[o0:]``, for the query ``q[q0:]``.
 
@@ -114,7 +114,7 @@ def attend(context, c0, q, q0, tau, cutoff, near, n0, out, o0):  # type: ignore[
     return count, share, least
 
 
-@piece
+@inlined
 def attend_back(context, c0, q, q0, g, near, n0, found, out):  # type: ignore[no-untyped-def]
     """Back through :func:`attend`, which returned ``found``.
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from .runtime import FAR, piece
+from .runtime import FAR, inlined, piece
 from .vectors import (
     LOG2_E,
     below,
@@ -225,7 +225,7 @@ def room_for(groups, bits):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@piece
+@inlined
 def look_up(index, q, q0, tau, cutoff, room, out, o0):  # type: ignore[no-untyped-def]
     """Attention by the index: ``sum_k a_k c_k``, ``sum_k a_k (c_{k+1} - c_k)`` to ``out[o0:]``.
 

@@ -16,7 +16,7 @@ from ..local.forecaster import LocalForecaster
 from ..model.dynamix import check_series
 from ..model.rollouts import Rollout, gate_noise_stream
 from .attention import Context, context_rows
-from .runtime import FAR, VERSION, as_array, available_cores, call, entry, piece, share_out
+from .runtime import FAR, VERSION, as_array, available_cores, call, entry, inlined, share_out
 from .vectors import fma, load, splat, store, within
 
 APART = 1e-7  # distance at which a neighbouring state follows, per deviation of the context
@@ -28,7 +28,7 @@ Fits = namedtuple("Fits", "counts pulls ridge floor tiny")
 Work = namedtuple("Work", "distance rough index query exact sums predictions")
 
 
-@piece
+@inlined
 def neighbours(context, c0, q, count, limit, distance, near, index):  # type: ignore[no-untyped-def]
     """The ``count`` context steps nearest to a query, nearest first.
 
@@ -62,7 +62,7 @@ def neighbours(context, c0, q, count, limit, distance, near, index):  # type: ig
     return found
 
 
-@piece
+@inlined
 def local_fit(context, c0, x, near, work, e, fits):  # type: ignore[no-untyped-def]
     """Candidate ``e``: ``x' = x + v - B^T u`` to the predictions; NaN where nothing can be fitted.
 
@@ -154,7 +154,7 @@ def local_fit(context, c0, x, near, work, e, fits):  # type: ignore[no-untyped-d
         predictions[e, n] = g
 
 
-@piece
+@inlined
 def local_step(context, c0, fits, kick, x, before, near, work):  # type: ignore[no-untyped-def]
     """``x`` gets its successor: the mean of what the candidates predict.
 

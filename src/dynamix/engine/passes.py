@@ -18,7 +18,7 @@ from numpy import ndarray
 
 from .attention import Context, Near, attend, attend_back
 from .products import Mixing, mix, product
-from .runtime import entry, piece
+from .runtime import entry, inlined
 from .vectors import fma, load, splat, store, total
 
 # N, M, J, P, steps, series; M and J in whole vectors; in whole blocks of `product`: a state, all
@@ -86,25 +86,26 @@ Kept = namedtuple(
 )
 
 
-@piece
+@inlined
 def place(o, t, T):  # type: ignore[no-untyped-def]
     """Where output ``o`` of step ``t`` is in ``(blocks, T, 32)``."""
     return (o >> 5) * T * 32 + t * 32 + (o & 31)
 
 
-@piece
-def force(state, z0, x, t, forcing):  # type: ignore[no-untyped-def]
+@inlined
+def force(state, z0, inputs, t, s, forcing):  # type: ignore[no-untyped-def]
     """Replace the observed part of a state by the data, where forcing says so."""
     interval, strength, _ = forcing
     if t > 0 and interval > 0 and t % interval == 0:
-        for n in range(len(x)):
-            state[z0 + n] = x[n]
+        for n in range(inputs.shape[2]):
+            state[z0 + n] = inputs[t, s, n]
     elif t > 0 and interval == 0:  # alpha x + (1 - alpha) z
-        for n in range(len(x)):
-            state[z0 + n] = strength * x[n] + (np.float32(1.0) - strength) * state[z0 + n]
+        for n in range(inputs.shape[2]):
+            x = strength * inputs[t, s, n]
+            state[z0 + n] = x + (np.float32(1.0) - strength) * state[z0 + n]
 
 
-@piece
+@inlined
 def forward(first, sizes, experts, gate, data, forcing, kept):  # type: ignore[no-untyped-def]
     """The loss of the series ``first`` and ``first + 1``; leaves ``dl/dx`` in ``kept.error``."""
     N, M, J, P, T, S, Mp, Jp, Z, O, _, R, Q = sizes  # noqa: E741
@@ -129,7 +130,7 @@ def forward(first, sizes, experts, gate, data, forcing, kept):  # type: ignore[n
             state[m * Z + N + i] = y
     for t in range(T):
         for m in range(2):
-            force(state, m * Z, inputs[t, min(first + m, S - 1)], t, forcing)
+            force(state, m * Z, inputs, t, min(first + m, S - 1), forcing)
             # phi(z): ReLU of the last P entries
             for i in range(M):
                 x = state[m * Z + i]
@@ -152,12 +153,12 @@ def forward(first, sizes, experts, gate, data, forcing, kept):  # type: ignore[n
         product(state, 0, Z, M, from_state, 0, mixed, 0, H, H // 32, 32)
         for m in range(2):
             i = m * T + t
-            eps, r = noise[t, min(first + m, S - 1)], m * Q + M
+            series, r = min(first + m, S - 1), m * Q + M
             # q = D z + sigma * eps, and the pair of attended values
             for n in range(N):
-                query[i * N + n] = mixed[m * H + n] + sigma[n] * eps[n]
+                query[i * N + n] = mixed[m * H + n] + sigma[n] * noise[t, series, n]
             counts[i], shares[i], nearest[i] = attend(
-                context, min(first + m, S - 1) * (N + 1) * row, query, i * N, tau_att, cutoff,
+                context, series * (N + 1) * row, query, i * N, tau_att, cutoff,
                 near, i * vectors, pair, i * D,
             )  # fmt: skip
             # s = sum_k a_k e_k: the convolution of the pair
@@ -174,7 +175,7 @@ def forward(first, sizes, experts, gate, data, forcing, kept):  # type: ignore[n
             for c in range(D):
                 gate_right[(r + N + J + c) * T + t] = pair[i * D + c]
             for n in range(N):
-                gate_right[(r + N + J + D + n) * T + t] = eps[n]
+                gate_right[(r + N + J + D + n) * T + t] = noise[t, series, n]
             gate_right[(r + N + J + D + N) * T + t] = np.float32(1.0)
             # z' = sum_j w_j f_j(z)
             for c in range(0, Mp, 8):
@@ -184,7 +185,7 @@ def forward(first, sizes, experts, gate, data, forcing, kept):  # type: ignore[n
                     x = fma(splat(weights[i * Jp + j]), y, x)
                 store(state, m * Z + c, x)
             for n in range(N):
-                x = state[m * Z + n] - targets[t, min(first + m, S - 1), n]
+                x = state[m * Z + n] - targets[t, series, n]
                 squares[m] += np.float64(x) * np.float64(x)
                 error[i * N + n] = x
     loss = 0.0
@@ -203,7 +204,7 @@ def forward(first, sizes, experts, gate, data, forcing, kept):  # type: ignore[n
     return loss
 
 
-@piece
+@inlined
 def backward(first, sizes, experts, gate, data, forcing, kept, gradients):  # type: ignore[no-untyped-def]
     """Back through :func:`forward`, from the last step to the first."""
     N, M, J, P, T, S, Mp, Jp, Z, O, F, R, Q = sizes  # noqa: E741

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from .runtime import WIDTH, padded, piece, rows_of
+from .runtime import WIDTH, inlined, padded, piece, rows_of
 from .vectors import exponential, fma, highest, larger, load, splat, store, total
 
 
@@ -99,7 +99,7 @@ def wide_affine(x, x0, x1, both, n, W, bias, y, y0, y1, blocks):  # type: ignore
         store(y, o, a0), store(y, o + 8, a1), store(y, p, b0), store(y, p + 8, b1)
 
 
-@piece
+@inlined
 def mix(u, u0, s, s0, n, mixing, hidden, h0, logits, weights, l0):  # type: ignore[no-untyped-def]
     """Expert weights from ``u = U_z z`` and the summary ``s`` of ``n`` entries.
 

@@ -48,9 +48,9 @@ from .runtime import (
     call,
     entry,
     followed,
+    inlined,
     packed,
     padded,
-    piece,
     pool,
     rows_of,
 )  # fmt: skip
@@ -102,7 +102,7 @@ State = namedtuple("State", "wide_z wide_phi phi experts observed wide_weight we
 NO_ROWS = context_rows(np.zeros((2, 0, 1), np.float32))
 
 
-@piece
+@inlined
 def step_shallow(m, sizes, experts, state):  # type: ignore[no-untyped-def]
     """Series ``m``: ``sum_j w_j (A_j * z + h1_j)`` to ``phi``; ``w_j`` times the hidden units."""
     _, M, J, _, _, Jp, Hp, Z, O = sizes  # noqa: E741
@@ -123,7 +123,7 @@ def step_shallow(m, sizes, experts, state):  # type: ignore[no-untyped-def]
         store(phi, m * Z + c, x)
 
 
-@piece
+@inlined
 def step_alrnn(m, sizes, weights, state):  # type: ignore[no-untyped-def]
     """Series ``m``: the next state, ``z' = sum_j w_j (B_j phi(z) + h_j + A_j * (z - phi(z)))``."""
     N, M, J, P, _, Jp, _, Z, O = sizes  # noqa: E741

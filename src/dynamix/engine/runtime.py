@@ -50,6 +50,11 @@ def piece(function: Callable[..., Any]) -> Any:
     return njit(nogil=True, error_model="numpy")(inspect.unwrap(function))
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """:func:`piece` as a part of its caller, where a group of arrays is unpacked at no cost."""
+    return njit(nogil=True, error_model="numpy", forceinline=True)(inspect.unwrap(function))
+
+
 def entry(function: Callable[..., Any]) -> Any:
     """Compile an entry point with numba on the first call and keep the result on disk.
 

@@ -1,9 +1,9 @@
-"""Dynamical systems: the catalogue and its split, generated and coupled flows, training windows."""
+"""Dynamical systems: the catalogue and its split, generated and coupled flows, training windows.
+
+This room provides trajectories; it knows no model and no forecast.
+"""
 
 from .corpus import (
-    DIMENSION,
-    MOST_DIMS,
-    TOLERANCE,
     catalogue,
     everyone,
     lyapunov_time,
@@ -11,65 +11,16 @@ from .corpus import (
     split_table,
     system_facts,
     trajectory,
-    variant,
 )
-from .coupled import (
-    pair,
-)
-from .families import (
-    FAMILIES,
-    NAMES,
-    candidate,
-)
-from .generated import (
-    BENT_SHARE,
-    CHAOS,
-    CHAOTIC_SHARE,
-    CYCLE,
-    LARGEST_STEP,
-    RICH_SHARE,
-    Kind,
-    describe,
-    dominant_period,
-    flow,
-    flows,
-)
-from .integrator import (
-    UNITS,
-    Escaped,
-    Tables,
-    Walk,
-)
-from .windows import (
-    WindowSampler,
-    load_trajectories,
-)
+from .coupled import pair
+from .generated import flow
+from .windows import WindowSampler, load_trajectories
 
 __all__ = [
-    "BENT_SHARE",
-    "CHAOS",
-    "CHAOTIC_SHARE",
-    "CYCLE",
-    "DIMENSION",
-    "FAMILIES",
-    "LARGEST_STEP",
-    "MOST_DIMS",
-    "NAMES",
-    "RICH_SHARE",
-    "TOLERANCE",
-    "UNITS",
-    "Escaped",
-    "Kind",
-    "Tables",
-    "Walk",
     "WindowSampler",
-    "candidate",
     "catalogue",
-    "describe",
-    "dominant_period",
     "everyone",
     "flow",
-    "flows",
     "load_trajectories",
     "lyapunov_time",
     "pair",
@@ -77,5 +28,4 @@ __all__ = [
     "split_table",
     "system_facts",
     "trajectory",
-    "variant",
 ]

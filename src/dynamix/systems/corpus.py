@@ -1,9 +1,8 @@
 """The data corpus: flows of dysts, the split of the three-dimensional ones, trajectories.
 
-Trajectories come from ``dysts`` (Gilpin, NeurIPS Datasets & Benchmarks 2021): its equations, its
-parameters, its initial conditions, which lie on the attractors. They are sampled at a number of
-points per *dominant period* of each system, so that a context of given length shows about equally
-many oscillations whatever the system's own time unit.
+The package ``dysts`` (Gilpin, NeurIPS Datasets & Benchmarks 2021) holds equations, parameters and
+an initial condition on each attractor. Trajectories have a given number of samples per *dominant
+period*, so a context shows about equally many oscillations of every system.
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ import csv
 import hashlib
 import json
 import logging
-import os
+import warnings
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from importlib import metadata, resources
 from pathlib import Path
@@ -27,16 +25,22 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, one_of, whole_number
-from ..io.files import cache_directory
+from ..io.files import cache_directory, write_whole
 
 logger = logging.getLogger(__name__)
 
-DIMENSION = 3  # of the corpus that the split divides
-MOST_DIMS = 6  # of a flow; larger ones in dysts are delay equations
+DIMENSION = 3  # of the systems that the split divides
+MOST_DIMS = 6  # of a flow; the larger systems of dysts are delay equations
 TOLERANCE = 1e-9  # relative and absolute, of the integrator
-_MAX_STEPS = 100_000  # integrator steps between two samples before it gives up
-_MOST_VARIANTS = 6  # draws of parameters before the unperturbed system is taken
-_SETTLING = 1000  # samples dropped before a variant counts as on its attractor
+SETTLING = 1000  # samples dropped before a changed system counts as on its attractor
+_MOST_STEPS = 100_000  # integrator steps between two samples
+_MOST_DRAWS = 6  # of a variant's parameters
+_ROLES = {
+    "train": ("train", "train-validation"),
+    "test": ("test",),
+    "validation": ("train-validation",),
+    "excluded": ("excluded",),
+}
 
 
 @lru_cache(maxsize=1)
@@ -51,52 +55,41 @@ def _catalogue_entries() -> dict[str, dict[str, Any]]:
 
 
 def catalogue(*, dims: Collection[int] = (DIMENSION,)) -> list[str]:
-    """Names of the flows of dysts with so many ``dims``, 3 to 6, in alphabetical order.
+    """Names of the flows of dysts with ``dims`` dimensions, in alphabetical order.
 
-    By default the 104 three-dimensional ones, which the split divides; nothing here is trained on
-    the 24 larger ones. A number outside 3 to 6 finds none.
+    The default is the 104 three-dimensional flows, which the split divides. The 24 flows with 4 to
+    6 dimensions are in no part of the split.
 
     Examples
     --------
-    >>> len(catalogue()), "Lorenz" in catalogue()
-    (104, True)
-    >>> len(catalogue(dims=(4, 5, 6)))
-    24
+    >>> len(catalogue()), "Lorenz" in catalogue(), len(catalogue(dims=(4, 5, 6)))
+    (104, True, 24)
     """
     entries = _catalogue_entries().items()
     return [name for name, entry in entries if len(entry["initial_conditions"]) in dims]
 
 
-def _known() -> list[str]:
-    return list(_catalogue_entries())
-
-
 @lru_cache(maxsize=1)
 def _split_rows() -> tuple[dict[str, str], ...]:
     path = resources.files("dynamix") / "data" / "split.csv"
-    with path.open("r", encoding="utf-8") as file:
-        return tuple(csv.DictReader(file))
+    return tuple(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
 def split_table() -> list[dict[str, str]]:
-    """The split as its file has it: one row per system with ``role``, ``family`` and ``reason``.
+    """The rows of the split's file, one for each of the 104 three-dimensional systems.
 
     Returns
     -------
-    A dict of strings for each of the 104 three-dimensional systems. ``system`` is its name;
-    ``role`` is ``"train"``, ``"train-validation"``, ``"test"`` or ``"excluded"``; ``family`` joins
-    variants of the same equations, empty for a system that stands alone; ``reason`` names its kin,
-    or says why the protocol held it out or excluded it.
+    A dict per system with the keys ``system``; ``role``: ``"train"``, ``"train-validation"``,
+    ``"test"`` or ``"excluded"``; ``family``: shared by variants of the same equations, empty for
+    a system without variants; ``reason``: why the system has its role.
 
     Examples
     --------
     >>> [row["system"] for row in split_table() if row["role"] == "excluded"]
     ['StickSlipOscillator']
-    >>> rows = {row["system"]: row for row in split_table()}
-    >>> rows["Lorenz"]["role"], rows["Lorenz"]["family"]
-    ('test', 'lorenz')
     """
-    return [dict(row) for row in _split_rows()]  # a caller may change its own
+    return [dict(row) for row in _split_rows()]  # copies, which a caller may change
 
 
 def split() -> dict[str, list[str]]:
@@ -105,38 +98,29 @@ def split() -> dict[str, list[str]]:
     Returns
     -------
     Lists of names. ``"train"`` and ``"test"`` share no system and no family. ``"validation"`` is
-    the part of ``"train"`` that model selection may look at; ``"excluded"`` are the systems of
-    neither, each with its reason in :func:`split_table`.
+    the part of ``"train"`` for model selection. ``"excluded"`` systems are in neither;
+    :func:`split_table` gives the reasons.
 
     Examples
     --------
-    >>> len(split()["train"]), "Lorenz" in split()["test"]
-    (34, True)
+    >>> len(split()["train"]), len(split()["test"]), "Lorenz" in split()["test"]
+    (34, 69, True)
     >>> set(split()["validation"]) <= set(split()["train"])
     True
     """
-    names: dict[str, list[str]] = {"train": [], "test": [], "validation": [], "excluded": []}
-    for row in split_table():
-        role = row["role"]
-        names["train" if role == "train-validation" else role].append(row["system"])
-        if role == "train-validation":
-            names["validation"].append(row["system"])
-    return names
+    return {
+        part: [row["system"] for row in _split_rows() if row["role"] in roles]
+        for part, roles in _ROLES.items()
+    }
 
 
 def everyone() -> list[str]:
-    """Training and held-out systems, in the order of the alphabet.
-
-    Examples
-    --------
-    >>> len(everyone())
-    103
-    """
+    """The 103 training and held-out systems, in alphabetical order."""
     return sorted([*split()["train"], *split()["test"]])
 
 
 def system_facts(name: str) -> dict[str, Any]:
-    """What dysts knows of a system: period, parameters, Lyapunov exponents, dimensions, citation.
+    """The entry of a system in the catalogue of dysts (Gilpin, 2021).
 
     Parameters
     ----------
@@ -145,11 +129,10 @@ def system_facts(name: str) -> dict[str, Any]:
 
     Returns
     -------
-    The entry of dysts' catalogue (Gilpin, 2021) under dysts' own keys. Among them: ``period``, the
-    dominant one, in the system's time unit; ``parameters``, by name; ``initial_conditions``, a
-    state on the attractor; ``maximum_lyapunov_estimated`` and ``lyapunov_spectrum_estimated``, per
-    time unit; ``kaplan_yorke_dimension`` and ``correlation_dimension``; ``citation``. Values inside
-    it are dysts' own: copy them before a change.
+    A copy under the keys of dysts. Among them: ``period`` (the dominant one, in the system's time
+    unit), ``parameters``, ``initial_conditions`` (a state on the attractor),
+    ``maximum_lyapunov_estimated`` and ``lyapunov_spectrum_estimated`` (per time unit),
+    ``kaplan_yorke_dimension``, ``correlation_dimension``, ``citation``.
 
     Raises
     ------
@@ -158,18 +141,15 @@ def system_facts(name: str) -> dict[str, Any]:
 
     Examples
     --------
-    >>> facts = system_facts("Lorenz")
-    >>> facts["parameters"]
+    >>> system_facts("Lorenz")["parameters"]
     {'beta': 2.667, 'rho': 28, 'sigma': 10}
-    >>> round(facts["period"], 2), round(facts["maximum_lyapunov_estimated"], 2)
-    (1.5, 0.89)
     """
-    one_of("system", name, _known())
+    one_of("system", name, _catalogue_entries())
     return copy.deepcopy(_catalogue_entries()[name])
 
 
 def lyapunov_time(name: str, *, points_per_period: int = 50) -> float:
-    """Samples in which two nearby states part by a factor e, from dysts' largest exponent.
+    """The time in which the distance of two nearby states grows by a factor e, in samples.
 
     Parameters
     ----------
@@ -180,8 +160,8 @@ def lyapunov_time(name: str, *, points_per_period: int = 50) -> float:
 
     Returns
     -------
-    ``points_per_period / (period * exponent)``, in samples; infinite for a system whose exponent is
-    not positive.
+    ``points_per_period / (period * exponent)`` with the largest Lyapunov exponent of dysts;
+    infinity where the exponent is not positive.
 
     Raises
     ------
@@ -192,15 +172,11 @@ def lyapunov_time(name: str, *, points_per_period: int = 50) -> float:
     --------
     >>> round(lyapunov_time("Lorenz"), 1)
     37.4
-    >>> round(lyapunov_time("Lorenz", points_per_period=100), 1)
-    74.7
     """
     points_per_period = whole_number("points_per_period", points_per_period, least=2)
     facts = system_facts(name)
     exponent = facts.get("maximum_lyapunov_estimated") or 0.0
-    if exponent <= 0:
-        return float("inf")
-    return float(points_per_period / (facts["period"] * exponent))
+    return float(points_per_period / (facts["period"] * exponent)) if exponent > 0 else np.inf
 
 
 def trajectory(
@@ -212,39 +188,35 @@ def trajectory(
     initial_condition: Sequence[float] | None = None,
     parameters: Mapping[str, float] | None = None,
 ) -> Float[ndarray, "n N"]:
-    """A trajectory ``(n, N)``, float32, in the system's own units, from the cache if it is there.
+    """A trajectory of a system, integrated with LSODA or read from the cache.
 
     Parameters
     ----------
     name
-        A name of :func:`catalogue`, of any dimension.
+        A name of :func:`catalogue`, of any dimension N.
     n
-        Samples, 1 or more.
+        Number of samples.
     points_per_period
-        Samples per dominant period, 2 or more; the time step is dysts' period divided by it.
+        Samples per dominant period, 2 or more. The time step is the period of dysts divided by it.
     transient
-        Samples dropped first.
+        Samples dropped at the beginning.
     initial_condition
-        Where to start, N numbers in the system's own units; None: the catalogue's, which lies on
-        the attractor.
+        First state, N numbers in the system's own units; None: the catalogue's, which lies on the
+        attractor.
     parameters
-        Values that replace the catalogue's, by dysts' names. The attractor may then be another one:
-        drop a ``transient``.
+        Values that replace the catalogue's. The attractor may then be another one: drop a
+        ``transient``.
 
     Returns
     -------
-    ``(n, N)``. Without a ``transient`` the first row is the initial condition.
+    ``(n, N)``, float32, in the system's own units. Angles that grow without bound are mapped by the
+    rule of dysts, for example to their cosine.
 
     Raises
     ------
     InputError
-        If the name or a parameter's is unknown, a number is out of range, ``initial_condition`` is
-        not N finite numbers, or the integrator fails.
-
-    Notes
-    -----
-    Integrated with LSODA at tolerance 1e-9. Angles that grow without bound are mapped by dysts' own
-    rule (to their cosine, say). A damaged or interrupted cache file is noticed and made anew.
+        If a name is unknown, a number is out of range, ``initial_condition`` is not N finite
+        numbers, or the integrator fails.
 
     Examples
     --------
@@ -253,29 +225,18 @@ def trajectory(
     >>> rest = {"rho": 0.5}  # below 1 every path of the Lorenz system ends in the origin
     >>> bool(np.abs(trajectory("Lorenz", n=50, transient=450, parameters=rest)).max() < 1e-3)
     True
-    >>> trajectory("Lorenz", n=100, initial_condition=(1.0, 2.0))
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: initial_condition must be 3 finite numbers, found (1.0, 2.0).
     """
-    one_of("system", name, _known())
-    n = whole_number("n", n)
+    facts, given = system_facts(name), dict(parameters or {})
+    n, transient = whole_number("n", n), whole_number("transient", transient, least=0)
     points_per_period = whole_number("points_per_period", points_per_period, least=2)
-    transient = whole_number("transient", transient, least=0)
-    start = np.asarray(
-        system_facts(name)["initial_conditions"]
-        if initial_condition is None
-        else initial_condition,
-        dtype=np.float64,
-    )
-    dims = len(system_facts(name)["initial_conditions"])
-    if start.shape != (dims,) or not np.isfinite(start).all():
+    usual = facts["initial_conditions"]
+    start = np.asarray(usual if initial_condition is None else initial_condition, dtype=np.float64)
+    if start.shape != (len(usual),) or not np.isfinite(start).all():
         raise InputError(
-            f"initial_condition must be {dims} finite numbers, found {initial_condition!r}."
+            f"initial_condition must be {len(usual)} finite numbers, found {initial_condition!r}."
         )
-    given = dict(parameters or {})
     for key in given:
-        one_of(f"parameter of {name}", key, sorted(system_facts(name)["parameters"]))
+        one_of(f"parameter of {name}", key, sorted(facts["parameters"]))
     recipe = {
         "system": name,
         "n": n + transient,
@@ -288,7 +249,7 @@ def trajectory(
     text = json.dumps(recipe, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = cache_directory() / "trajectories" / f"{name}-{digest}.npz"
-    values = _read_cache(path, text)
+    values = _read_cache(path, text, (n + transient, len(start)))
     if values is None:
         values = _integrate(name, start, n + transient, points_per_period, given)
         _write_cache(path, text, values)
@@ -296,131 +257,86 @@ def trajectory(
 
 
 def _integrate(
-    name: str,
-    start: Float[ndarray, " N"],
-    n: int,
-    points_per_period: int,
-    parameters: Mapping[str, float],
+    name: str, start: ndarray, n: int, points_per_period: int, parameters: Mapping[str, float]
 ) -> Float[ndarray, "n N"]:
-    import warnings
-
     import dysts.flows
-    from scipy.integrate import ODEintWarning, odeint
 
     system = getattr(dysts.flows, name)()
     # a system holds its parameters three times over: by name, as attributes, and in sorted order
     system.params |= parameters
     vars(system).update(parameters)
     system.param_list = [system.params[key] for key in sorted(system.params)]
+    slope: Callable[[ndarray, float], Any] = system.rhs
+    if type(system).rhs is dysts.flows.DynSys.rhs:
+        # straight to the compiled equations: the argument handling of dysts takes half the time
+        equations, constants = type(system)._rhs, [np.asarray(p)[()] for p in system.param_list]
+        slope = lambda state, t: equations(*state, t, *constants)  # noqa: E731
     times = np.arange(n) * (system.period / points_per_period)
-    if type(system).rhs is not dysts.flows.DynSys.rhs:  # the few that wrap compiled equations
-
-        def flow(state: ndarray, t: float) -> Any:
-            return system.rhs(state, t)
-    else:
-        # straight to the compiled equations: half the time goes into dysts' argument handling
-        equations, values_of = type(system)._rhs, [np.asarray(p)[()] for p in system.param_list]
-
-        def flow(state: ndarray, t: float) -> Any:
-            return equations(*state, t, *values_of)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ODEintWarning)  # told as an error below
-        values, report = odeint(
-            flow,
-            start,
-            times,
-            rtol=TOLERANCE,
-            atol=TOLERANCE,
-            mxstep=_MAX_STEPS,
-            full_output=True,
-        )
-    if report["message"] != "Integration successful." or not np.isfinite(values).all():
-        raise InputError(
-            f"the integrator could not follow {name} for {n} samples: {report['message']} "
-            "Use a shorter trajectory or another initial condition."
-        )
+    values = solve(slope, start, times, TOLERANCE, _MOST_STEPS, what=f"{name} for {n} samples")
     bounded = getattr(system, "_postprocessing", None)
     if bounded is not None:
         values = np.stack([np.asarray(channel) for channel in bounded(*values.T)], axis=1)
     return values.astype(np.float32)
 
 
-def _read_cache(path: Path, recipe: str) -> Float[ndarray, "n N"] | None:
+def solve(
+    slope: Callable[[ndarray, float], Any],
+    start: Float[ndarray, " N"],
+    times: Float[ndarray, " n"],
+    tolerance: float,
+    most_steps: int,
+    *,
+    what: str,
+) -> Float[ndarray, "n N"]:
+    """States at ``times``, by LSODA; an error where it takes ``most_steps`` between two samples."""
+    from scipy.integrate import ODEintWarning, odeint
+
+    limits: dict[str, Any] = {"rtol": tolerance, "atol": tolerance, "mxstep": most_steps}
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", ODEintWarning)  # an error follows
+        values, report = odeint(slope, start, times, full_output=True, **limits)
+    if report["message"] != "Integration successful." or not np.isfinite(values).all():
+        raise InputError(
+            f"the integrator could not follow {what}: {report['message']} "
+            "Use a shorter trajectory or another initial condition."
+        )
+    return np.asarray(values)
+
+
+def _read_cache(path: Path, recipe: str, shape: tuple[int, int]) -> Float[ndarray, "n N"] | None:
     """The cached values, or None where the file is absent, damaged or of another recipe."""
     if not path.is_file():
         return None
     try:
         with np.load(path, allow_pickle=False) as file:  # the zip's checksums guard the content
-            if str(file["recipe"]) != recipe:
-                raise ValueError("made by another recipe")
-            values = file["values"]
-        told = json.loads(recipe)
-        if values.shape != (told["n"], len(told["start"])) or not np.isfinite(values).all():
-            raise ValueError(f"holds {values.shape}, or values that are not finite")
+            values, found = file["values"], str(file["recipe"])
+        if found == recipe and values.shape == shape and np.isfinite(values).all():
+            return values
+        reason = "other content"
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        logger.warning("the cached trajectory %s is damaged (%s); making it anew", path.name, error)
-        return None
-    return values
+        reason = str(error)
+    logger.warning("the cached trajectory %s is damaged (%s); it is made again", path.name, reason)
+    return None
 
 
 def _write_cache(path: Path, recipe: str, values: Float[ndarray, "n N"]) -> None:
-    """Write whole or not at all; a cache that cannot be written costs time, not the result."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Without a cache that can be written, the trajectory is only made again next time."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            np.savez(file, values=values, recipe=np.array(recipe))
-        os.replace(temporary, path)
+        with write_whole(path) as temporary:
+            np.savez(temporary, values=values, recipe=np.array(recipe))
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
         logger.warning("could not cache the trajectory %s: %s", path.name, error)
 
 
 def variant(
     name: str, *, n: int, points_per_period: int, jitter: float, seed: int
 ) -> Float[ndarray, "n N"]:
-    """A trajectory of the system with its parameters perturbed, on the attractor that results.
+    """A trajectory of the system with perturbed parameters, after :data:`SETTLING` samples.
 
-    Every scalar parameter is multiplied by a number drawn evenly from ``1 - jitter`` to
-    ``1 + jitter``. Parameters whose dynamics die out, explode or stand still are drawn anew with
-    half the jitter, so that what comes back is always alive: after six such draws it is the
-    unperturbed system.
-
-    Parameters
-    ----------
-    name
-        A name of :func:`catalogue`.
-    n
-        Samples.
-    points_per_period
-        Samples per dominant period of the unperturbed system.
-    jitter
-        Largest relative change of a parameter, from 0 to below 1.
-    seed
-        Of the draws, 0 or more; the same seed draws differently for every name.
-
-    Returns
-    -------
-    ``(n, N)``, float32, in the system's own units, after 1000 samples that are dropped; of the
-    unperturbed system none is.
-
-    Raises
-    ------
-    InputError
-        If the name is unknown, a number out of range, or the integrator cannot follow the
-        unperturbed system.
-
-    Examples
-    --------
-    >>> settings = {"n": 100, "points_per_period": 50, "seed": 0}
-    >>> x = variant("Lorenz", jitter=0.1, **settings)
-    >>> x.shape, np.array_equal(x, variant("Lorenz", jitter=0.1, **settings))
-    ((100, 3), True)
-    >>> usual = trajectory("Lorenz", n=100, transient=1000)
-    >>> np.array_equal(usual, variant("Lorenz", jitter=0.0, **settings)), np.array_equal(usual, x)
-    (True, False)
+    Every scalar parameter is multiplied by a number from ``1 - jitter`` to ``1 + jitter``. Where
+    the system then comes to rest or explodes, ``jitter`` is halved; after six draws the unperturbed
+    system is taken.
     """
     usual = trajectory(name, n=2000, points_per_period=points_per_period).std(axis=0)
     values = {
@@ -428,22 +344,21 @@ def variant(
         for key, value in system_facts(name)["parameters"].items()
         if np.ndim(value) == 0 and isinstance(value, int | float)
     }
+    sampling: dict[str, Any] = {"n": n, "points_per_period": points_per_period}
     rng = np.random.default_rng([seed, *name.encode()])
-    for _ in range(_MOST_VARIANTS):
+    for _ in range(_MOST_DRAWS):
         perturbed = {key: v * (1 + jitter * rng.uniform(-1, 1)) for key, v in values.items()}
-        try:
-            x = trajectory(
-                name,
-                n=n,
-                points_per_period=points_per_period,
-                transient=_SETTLING,
-                parameters=perturbed,
-            )
-        except InputError:
-            jitter /= 2
-            continue
-        thirds = np.stack([part.std(axis=0) for part in np.array_split(x, 3)])
-        if (thirds > 0.1 * usual).all() and (thirds < 10 * usual).all():
-            return x
         jitter /= 2
-    return trajectory(name, n=n, points_per_period=points_per_period)
+        try:
+            x = trajectory(name, transient=SETTLING, parameters=perturbed, **sampling)
+        except InputError:
+            continue
+        if keeps_moving(x, usual):
+            return x
+    return trajectory(name, **sampling)
+
+
+def keeps_moving(x: Float[ndarray, "n N"], usual: Float[ndarray, " N"] | float) -> bool:
+    """Whether every channel moves about as much as usual (a deviation) in each third of ``x``."""
+    thirds = np.stack([part.std(axis=0) for part in np.array_split(x, 3)])
+    return bool((thirds > 0.1 * usual).all() and (thirds < 10 * usual).all())

@@ -1,35 +1,35 @@
-"""Pairs of catalogue systems, coupled: flows of twice the dimensions that no catalogue holds.
+"""Coupled pairs of catalogue systems: flows of twice the dimensions.
 
-Each half is written in deviations from its own mean, in units of its own standard deviation and
-dominant period, and then tied to the other, variable by variable:
+Each half is written in its own standard deviations ``u``, ``v`` and its own dominant period:
 
-    ``u' = P_1 f_1(u) + k (v - u)``,   ``v' = r P_2 f_2(v) + k (u - v)``,
+    ``u' = P_1 f_1(u) + k (v - u)``,   ``v' = r P_2 f_2(v) + k (u - v)``.
 
-diffusive coupling of unlike oscillators (Pikovsky, Rosenblum & Kurths, *Synchronization*, 2001,
-chapter 4), with ``k`` the coupling per period and ``r`` the ratio of the two rhythms.
+This is diffusive coupling of unlike oscillators (Pikovsky, Rosenblum & Kurths, *Synchronization*,
+2001, chapter 4), with the coupling ``k`` per period and the ratio ``r`` of the two rhythms.
 """
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
-from . import corpus as systems
+from .corpus import SETTLING, keeps_moving, solve, system_facts, trajectory
 
-_MOST_TRIES = 5  # halvings of the coupling before the halves run side by side
-_SETTLING = 1000  # samples dropped before the pair counts as on its attractor
-_RATIOS = (0.5, 2.0)  # of the halves' rhythms
+_MOST_TRIES = 5  # halvings of the coupling
+_RATIOS = (0.5, 2.0)
 _COUPLINGS = (0.05, 1.0)  # per period
+
+_Half = tuple[Callable[[ndarray], ndarray], ndarray]  # right-hand side, state on the attractor
 
 
 def pair(
     first: str, second: str, *, n: int, points_per_period: int = 50, seed: int = 0
 ) -> Float[ndarray, "n N"]:
-    """A trajectory ``(n, N)``, float32, of two coupled systems on the attractor that results.
+    """A trajectory of two coupled systems, on the attractor of the pair.
 
     Coupling and ratio of rhythms are drawn, evenly in their logarithms. Where the pair comes to
     rest or escapes, the coupling is halved.
@@ -37,48 +37,43 @@ def pair(
     Parameters
     ----------
     first, second
-        Names of :func:`dynamix.systems.catalogue`; not of systems driven by time itself.
+        Names of :func:`dynamix.systems.catalogue`; not of systems driven by time.
     n
-        Samples, some hundreds or more: whether the pair keeps moving is judged by them.
+        Number of samples, three periods or more.
     points_per_period
-        Samples per dominant period of the first one.
+        Samples per dominant period of the first system.
     seed
         Of the draws, 0 or more.
 
     Returns
     -------
-    ``(n, N)``: the first system's variables, then the second's, in deviations that each variable
-    has in the system on its own. A thousand samples are dropped before.
+    ``(n, N)``, float32: the first system's variables, then the second's. The unit is the deviation
+    of each variable in the system on its own.
 
     Raises
     ------
     InputError
-        If a name is unknown, a system is driven, ``n`` is no integer of at least three
-        periods, or nothing but rest or escape is found.
+        If a name is unknown, a system is driven, ``n`` is too small, or the pair comes to rest or
+        escapes with every coupling.
 
     Examples
     --------
     >>> pair("Lorenz", "Rossler", n=300).shape
     (300, 6)
-    >>> pair("Lorenz", "Duffing", n=300)  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: Duffing is driven by time, or has angles that grow; a pair needs ...
     """
     points_per_period = whole_number("points_per_period", points_per_period, least=2)
-    n = whole_number("n", n, least=3 * points_per_period)  # to judge by thirds, a period each
-    flows = [_normalised(name) for name in (first, second)]
+    n = whole_number("n", n, least=3 * points_per_period)  # a period in each third
+    halves = [_normalised(name) for name in (first, second)]
     rng = np.random.default_rng([seed, *first.encode(), *second.encode()])
-    ratio, coupling = (
-        float(np.exp(rng.uniform(*np.log(bounds)))) for bounds in (_RATIOS, _COUPLINGS)
-    )
-    starts = [flow[1] for flow in flows]
+    ratio, coupling = (float(np.exp(rng.uniform(*np.log(b)))) for b in (_RATIOS, _COUPLINGS))
+    start = np.concatenate([state for _, state in halves])
     for _ in range(_MOST_TRIES):
-        values = _integrate(
-            flows, np.concatenate(starts), n + _SETTLING, points_per_period, ratio, coupling
-        )
-        if values is not None and _alive(values[_SETTLING:]):
-            return values[_SETTLING:].astype(np.float32)
+        try:
+            x = _integrate(halves, start, n + SETTLING, points_per_period, ratio, coupling)
+        except InputError:
+            x = np.zeros((n + SETTLING, len(start)))
+        if keeps_moving(x[SETTLING:], 1.0):
+            return x[SETTLING:].astype(np.float32)
         coupling /= 2
     raise InputError(
         f"{first} and {second} come to rest or escape with every coupling that was tried. Take "
@@ -86,33 +81,31 @@ def pair(
     )
 
 
-def _normalised(name: str):  # type: ignore[no-untyped-def]
+def _normalised(name: str) -> _Half:
     """The right-hand side in units of deviation and period, and a state on the attractor."""
     import dysts.flows
 
-    facts = systems.system_facts(name)
+    facts = system_facts(name)
     system = getattr(dysts.flows, name)()
     if facts.get("nonautonomous") or getattr(system, "_postprocessing", None) is not None:
         raise InputError(
             f"{name} is driven by time, or has angles that grow; a pair needs autonomous systems "
             "with bounded states."
         )
-    x = systems.trajectory(name, n=2000).astype(np.float64)
+    x = trajectory(name, n=2000).astype(np.float64)
     centre, scale, period = x.mean(axis=0), x.std(axis=0), float(system.period)
 
-    def flow(u: ndarray) -> ndarray:
+    def slope(u: ndarray) -> ndarray:
         return np.asarray(system.rhs(centre + scale * u, 0.0)) * (period / scale)
 
-    return flow, (x[-1] - centre) / scale
+    return slope, (x[-1] - centre) / scale
 
 
-def _integrate(flows, start, n, points, ratio, coupling):  # type: ignore[no-untyped-def]
-    """Samples ``(n, N)``, or None where the integrator gives up."""
-    from scipy.integrate import ODEintWarning, odeint
-
-    (f, u), (g, _) = flows
-    size = len(u)
-    shared = min(size, len(start) - size)
+def _integrate(
+    halves: list[_Half], start: ndarray, n: int, points: int, ratio: float, coupling: float
+) -> Float[ndarray, "n N"]:
+    (f, u), (g, v) = halves
+    size, shared = len(u), min(len(u), len(v))
 
     def slope(state: ndarray, t: float) -> ndarray:
         u, v = state[:size], state[size:]
@@ -122,16 +115,4 @@ def _integrate(flows, start, n, points, ratio, coupling):  # type: ignore[no-unt
         dv[:shared] -= pull
         return np.concatenate([du, dv])
 
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", ODEintWarning)
-        values, report = odeint(
-            slope, start, np.arange(n) / points, rtol=1e-8, atol=1e-8, mxstep=5000, full_output=True
-        )
-    good = report["message"] == "Integration successful." and np.isfinite(values).all()
-    return values if good else None
-
-
-def _alive(x: Float[ndarray, "n N"]) -> bool:
-    """Whether every channel keeps moving, by about as much throughout; in deviations."""
-    spread = np.stack([part.std(axis=0) for part in np.array_split(x, 3)])
-    return bool((spread > 0.1).all() and (spread < 10).all())
+    return solve(slope, start, np.arange(n) / points, 1e-8, 5000, what="the pair")

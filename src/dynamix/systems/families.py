@@ -1,18 +1,17 @@
 """Families of generated flows: each drafts the equations of a candidate, with random coefficients.
 
-* ``quadratic``: a saddle focus and a few, or all, second-order terms, as in Sprott's searches
-  (Phys. Rev. E 50, R647, 1994; Elegant Chaos, 2010);
+* ``quadratic``: a saddle focus and second-order terms, as in Sprott's searches (Phys. Rev. E 50,
+  R647, 1994; Elegant Chaos, 2010);
 * ``convective``: the same with second-order terms that conserve energy, as in Lorenz's models;
 * ``jerk``: one variable's highest derivative as a bent function of the lower ones (Sprott 2010);
 * ``well``: an oscillator in a well that further variables bend and push;
-* ``network``: ``x' = -d x + W g(V x + b)`` with g a tanh, a sine, a smoothed absolute value;
+* ``network``: ``x' = -d x + W g(V x + b)``, ``g`` a tanh, a sine or a smoothed absolute value;
 * ``relaxation``: a fast variable on a folded curve, a slow one, slower ones: cycles and bursts;
-* ``skew``: a flow that drives another one. In three dimensions the drive is an oscillator of which
-  one coordinate is hidden, as the phase is in dysts' forced systems.
+* ``skew``: a flow that drives another one. In three dimensions one coordinate of the driving
+  oscillator is hidden, as is the phase of the forced systems of dysts.
 
-Every coefficient left open is drawn from a continuous distribution, so that a given system of a
-catalogue, whose coefficients are fixed numbers, has probability zero. Whether a candidate moves as
-it should is for :mod:`dynamix.systems.generated` to judge.
+Open coefficients are drawn from continuous distributions, so a given system of a catalogue has
+probability zero.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _TERM = re.compile(r"(\??)([^: ]+):?([^ ]*) ?(?:([a-z]{2,})\(([^: ]+):?([^ ]*) )
 
 @lru_cache(maxsize=4096)
 def _parsed(equation: str) -> tuple[int, list[Any]]:
-    """The variable of ``"y: -2:-1 x, ?0.5 tanh(1:4 x)"`` and the parts of its terms."""
+    """The variable of an equation of :meth:`_Draft.write` and the parts of its terms."""
     variable, terms = equation.split(": ", 1)
     parts = []
     for term in terms.split(", "):
@@ -50,7 +49,7 @@ def _parsed(equation: str) -> tuple[int, list[Any]]:
 
 @dataclass
 class _Draft:
-    """Equations in the making, for ``n`` variables from number ``first`` of ``total`` on."""
+    """Unfinished equations of ``n`` variables, which begin at number ``first`` of ``total``."""
 
     rng: np.random.Generator
     n: int
@@ -64,7 +63,7 @@ class _Draft:
         return NAMES[: self.n]
 
     def part(self, first: int, n: int) -> _Draft:
-        """The same draft for some of the variables, to be called x, y, ... there."""
+        """The same draft for some of the variables, which are then called x, y, ..."""
         return replace(self, first=self.first + first, n=n)
 
     def even(self, low: float, high: float) -> float:
@@ -95,8 +94,8 @@ class _Draft:
     def write(self, *equations: str, scale: float = 1.0) -> None:
         """Add terms: ``write("x: -2:-1 y, ?0.5 xx, 1:3 tanh(1:4 x)", ...)``.
 
-        A coefficient ``low:high`` is drawn evenly and multiplied by ``scale``; a term with a
-        question mark is there in two cases of five; a unit's argument has a random bias.
+        A coefficient ``low:high`` is drawn evenly and multiplied by ``scale``. A term with a
+        question mark occurs in two cases of five. A unit's argument has a random bias.
         """
         random = self.rng.random
         for i, terms in map(_parsed, equations):
@@ -123,9 +122,9 @@ class _Draft:
 
 
 def _saddle_focus(e: _Draft) -> None:
-    """A linear part that spirals, and across the spiral is of the other stability.
+    """A linear part: a spiral, and the opposite stability across it.
 
-    Around such a point chaos is common (Shilnikov, Sov. Math. Dokl. 6, 163, 1965).
+    Around this kind of point chaos is common (Shilnikov, Sov. Math. Dokl. 6, 163, 1965).
     """
     turn, weak, strong = e.log(0.5, 2.5), e.log(0.05, 0.7), e.log(0.3, 3.0)
     L = np.diag(-strong * (0.5 + e.rng.random(e.n)))

@@ -1,9 +1,7 @@
-"""Paths of generated flows: a Dormand-Prince integrator that adapts its steps, compiled by numba.
+"""Paths of generated flows: an adaptive Dormand-Prince integrator, compiled by numba.
 
-:class:`Tables` hold a right-hand side and a :class:`Walk` the state that moves along it. Steps are
-such that the local error stays below a tolerance, in deviations of each variable. A second state
-beside the first tells by how much near paths part. All that is compiled stays in this one file,
-and so do the constants in it: numba's cache on disk notices the changes of no other.
+:class:`Tables` hold a right-hand side; a :class:`Walk` is a state that moves along it. All compiled
+code and its constants stay in this file, because numba's cache on disk notices no other change.
 """
 
 from __future__ import annotations
@@ -38,8 +36,8 @@ _ERROR = np.array([71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 
 class Tables(NamedTuple):
     """The right-hand side of a flow of ``n`` variables: products of variables, and units.
 
-    ``x_i' = sum_t coefficient_t x_j x_k x_l + sum_u out_ui g_u(into_u . x + bias_u)`` over the
-    terms from ``ends_{i-1}`` up to ``ends_i``, with ``(j, k, l) = factors_t``, where ``n`` stands
+    ``x_i' = sum_t coefficient_t x_j x_k x_l + sum_u out_ui g_u(into_u . x + bias_u)``, with the
+    terms ``t`` from ``ends_{i-1}`` to ``ends_i`` and ``(j, k, l) = factors_t``; index ``n`` stands
     for the number 1. A row of ``units`` is ``into_u, bias_u, out_u``.
     """
 
@@ -67,24 +65,21 @@ def _slope(x, k, s, a, ends, factors, coefficient, kinds, units):  # type: ignor
         v = units[u, n]
         for j in range(n):
             v += units[u, j] * x[a, j]
-        g = (
-            np.tanh(v)
-            if kinds[u] == 0
-            else np.sin(v)
-            if kinds[u] == 1
-            else math.sqrt(v * v + _SOFT)
-        )
+        if kinds[u] == 0:
+            g = np.tanh(v)
+        else:
+            g = np.sin(v) if kinds[u] == 1 else math.sqrt(v * v + _SOFT)
         for i in range(n):
             k[s, a, i] += units[u, n + 1 + i] * g
 
 
 @piece
 def _advance(x, tables, dt, h, error, budget, k, trial):  # type: ignore[no-untyped-def]
-    """Take one state or two, ``x (c, n+1)``, ``dt`` on, in steps that suit the first.
+    """Move one or two states ``x (c, n+1)`` by ``dt``, in steps that suit the first.
 
-    Returns the step to try next, and what is left of the ``budget`` of steps; under 0: it failed.
+    Returns the next step to try and the rest of the ``budget`` of steps, negative after a failure.
     """
-    # handed on one by one: counting references to a tuple's arrays costs more than the sums
+    # passed one by one: counting references to a tuple's arrays costs more than the sums
     ends, factors, coefficient, kinds, units = tables
     c, m = x.shape
     t = 0.0
@@ -124,11 +119,11 @@ def _advance(x, tables, dt, h, error, budget, k, trial):  # type: ignore[no-unty
 
 @entry
 def _run(x, tables, dt, error, budget, samples, speed, growth):  # type: ignore[no-untyped-def]
-    """Fill ``samples (T, n)`` from ``x (n+1,)`` on, ``dt`` apart; ``x`` moves along.
+    """Fill ``samples (T, n)`` from ``x (n+1,)`` on, ``dt`` apart, and move ``x`` to the end.
 
-    ``speed (n,)`` takes the mean square of ``x'``; ``growth (T,)``, unless it is empty, the
-    logarithm of the factor by which two near states part in each ``dt`` (Benettin et al., Meccanica
-    15, 9, 1980). False: the path is unbounded, or takes more than ``budget`` steps.
+    ``speed (n,)`` becomes the mean square of ``x'``. ``growth (T,)``, unless empty, becomes the log
+    of the factor by which the distance of two near states grows in each ``dt`` (Benettin et al.,
+    Meccanica 15, 9, 1980). False: the path is unbounded or takes more than ``budget`` steps.
     """
     m, c = x.size, 2 if growth.size else 1
     k, trial, state = np.empty((7, c, m)), np.empty((c, m)), np.empty((c, m))
@@ -157,7 +152,7 @@ class Escaped(Exception):  # noqa: N818
 
 
 class Walk:
-    """A state of a flow, which moves along as it is asked for paths."""
+    """A state of a flow, which moves along with every path."""
 
     def __init__(self, tables: Tables, x: ndarray) -> None:
         self.tables, self.x, self.scale = tables, x.copy(), np.ones(x.size - 1)
@@ -165,9 +160,9 @@ class Walk:
     def path(
         self, dt: float, samples: int, *, tolerance: float, pair: bool = False, steps: int = 20
     ) -> tuple[Float[ndarray, "samples n"], Float[ndarray, " n"], Float[ndarray, " _"]]:
-        """Path, mean square slope and, for a ``pair``, growth: see :func:`_run`.
+        """Path, mean square slope and, for a ``pair``, growth, as of :func:`_run`.
 
-        ``steps``: the integrator's, a sample, on average, after which it gives up.
+        ``steps`` is the largest average number of integrator steps per sample.
         """
         n = self.scale.size
         path, speed, growth = np.empty((samples, n)), np.zeros(n), np.empty(samples * pair)

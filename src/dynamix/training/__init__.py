@@ -1,28 +1,16 @@
-"""Sparse teacher forcing: the loss, the guard, the trainer.
+"""Training by sparse teacher forcing: the loss, the guard, the trainer.
 
-Nothing here plots or evaluates on held-out systems.
+This room plots nothing and knows no baseline and no benchmark.
 """
 
-from .analogue_start import (
-    REACH,
-    start_as_analogue,
-)
-from .forcing import (
-    Guard,
-    draw_batch,
-    train,
-    training_loss,
-    training_systems,
-    validation_systems,
-)
-from .trainer import (
-    Trainer,
-    corpus,
-    read_log,
-)
+from .analogue_start import start_as_analogue
+from .data import corpus, training_systems, validation_systems
+from .forcing import draw_batch, training_loss
+from .guard import Guard
+from .run_folder import read_log
+from .trainer import Trainer, train
 
 __all__ = [
-    "REACH",
     "Guard",
     "Trainer",
     "corpus",

@@ -1,0 +1,194 @@
+"""What a run trains on and is validated on: systems of the split, or the caller's trajectories."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from tqdm import tqdm
+
+from ..errors import InputError, one_of
+from ..metrics.reconstruction import mase, spectral_hellinger, state_space_divergence
+from ..settings import TrainingConfig
+from ..systems.corpus import DIMENSION, catalogue, split, trajectory, variant
+from ..systems.windows import load_trajectories
+
+logger = logging.getLogger(__name__)
+
+
+def training_systems(config: TrainingConfig) -> list[str]:
+    """The systems that a run trains on: ``config.systems``, or else the split's.
+
+    With ``config.hold_out_validation`` the validation systems are left out of the split's.
+
+    Raises
+    ------
+    InputError
+        If a system is not a three-dimensional flow of dysts.
+
+    Examples
+    --------
+    >>> len(training_systems(TrainingConfig()))
+    28
+    >>> training_systems(TrainingConfig(systems=("Lorenz", "Rossler")))
+    ['Lorenz', 'Rossler']
+    """
+    if config.systems:
+        return _known(config.systems)
+    held_out = validation_systems(config) if config.hold_out_validation else []
+    return [name for name in split()["train"] if name not in held_out]
+
+
+def validation_systems(config: TrainingConfig) -> list[str]:
+    """The systems that a run is validated on: ``config.validation_systems``, or the split's six.
+
+    Raises
+    ------
+    InputError
+        If a system is not a three-dimensional flow of dysts.
+
+    Examples
+    --------
+    >>> validation_systems(TrainingConfig(validation_systems=("Lorenz",)))
+    ['Lorenz']
+    """
+    return _known(config.validation_systems) or split()["validation"]
+
+
+def _known(names: Sequence[str]) -> list[str]:
+    for name in names:
+        one_of("system", name, catalogue())
+    return list(names)
+
+
+def corpus(config: TrainingConfig) -> list[Float[ndarray, "_ 3"]]:
+    """The dysts trajectories that a run trains on: every rate, and the variants.
+
+    Parameters
+    ----------
+    config
+        The systems, the rates ``points_per_period``, ``trajectory_length``, and number, length and
+        jitter of the ``variants``, which ``seed`` draws.
+
+    Returns
+    -------
+    Arrays ``(T, 3)``, float32, in each system's own units. For each system first one trajectory
+    per rate, then the variants, each at a rate between the lowest and the highest.
+
+    Raises
+    ------
+    InputError
+        If a system is unknown or the integrator fails.
+
+    Examples
+    --------
+    >>> config = TrainingConfig(
+    ...     systems=("Lorenz",), points_per_period=(25, 50), trajectory_length=100,
+    ...     variants=1, variant_length=60,
+    ... )
+    >>> [x.shape for x in corpus(config)]
+    [(100, 3), (100, 3), (60, 3)]
+    """
+    found: list[ndarray] = []
+    low, high = min(config.points_per_period), max(config.points_per_period)
+    for name in tqdm(training_systems(config), desc="corpus", unit="system", disable=None):
+        found += [
+            trajectory(name, n=config.trajectory_length, points_per_period=rate)
+            for rate in config.points_per_period
+        ]
+        for i in range(config.variants):
+            rng = np.random.default_rng([config.seed, i, *name.encode()])
+            rate = round(low * (high / low) ** rng.uniform())  # evenly in its logarithm
+            sampling: dict[str, Any] = {"n": config.variant_length, "points_per_period": rate}
+            seed, jitter = config.seed + i, config.variant_jitter
+            found.append(variant(name, jitter=jitter, seed=seed, **sampling))
+    return found
+
+
+def training_trajectories(
+    config: TrainingConfig, given: Sequence[ndarray] | None, dims: int
+) -> list[Float[ndarray, "_ _"]]:
+    """The trajectories ``given``, else those of the files in ``config.data``, else the corpus."""
+    if given is None and config.data:
+        return load_trajectories(config.data, dims=dims)
+    if given is None:
+        if dims != DIMENSION:
+            raise InputError(
+                f"the dysts corpus has {DIMENSION} dimensions, the model {dims}. Set "
+                f"observed_dims={DIMENSION}, or give own trajectories as data."
+            )
+        return corpus(config)
+    own = [np.asarray(values, dtype=np.float32) for values in given]
+    for i, values in enumerate(own):
+        if values.ndim != 2 or values.shape[1] > dims or not np.isfinite(values).all():
+            raise InputError(
+                f"trajectory {i} must be finite and of shape (T, {dims}), or with fewer channels, "
+                f"found {values.shape}."
+            )
+        if config.validate_every and values.shape[1] < dims:
+            raise InputError(
+                f"trajectory {i} must be of shape (T, {dims}) to be validated on, found "
+                f"{values.shape}. To train on fewer channels set validate_every=0 and measure the "
+                "model afterwards."
+            )
+    return own
+
+
+def validation_set(
+    config: TrainingConfig, own: Sequence[ndarray] | None
+) -> tuple[list[str], Float[ndarray, "T S N"]]:
+    """Names and series, contexts with what follows: the ends of ``own``, or validation systems."""
+    length = config.validation_context + config.validation_horizon
+    if own is None:
+        rate, names = config.points_per_period[0], validation_systems(config)
+        return names, np.stack(
+            [trajectory(name, n=length, points_per_period=rate) for name in names], axis=1
+        )
+    long = {f"series {i}": x[-length:] for i, x in enumerate(own) if len(x) >= length}
+    if len(long) < len(own):
+        logger.warning(
+            "%d of %d series are shorter than validation_context + validation_horizon = %d and "
+            "are not validated on",
+            len(own) - len(long),
+            len(own),
+            length,
+        )
+    return list(long), np.stack([*long.values()], axis=1) if long else np.empty((length, 0, 0))
+
+
+def validation_scores(
+    names: Sequence[str],
+    *,
+    forecast: Float[ndarray, "T S N"],
+    truth: Float[ndarray, "T S N"],
+    steps: int,
+) -> dict[str, Any]:
+    """Medians over the named series for the log, and every series' ``D_stsp``.
+
+    A failed forecast counts as infinite. A median that is a failure itself is None.
+    """
+
+    def finite(value: float) -> float | None:
+        return value if np.isfinite(value) else None
+
+    divergence = np.asarray(state_space_divergence(forecast=forecast, truth=truth))
+    hellinger = spectral_hellinger(forecast=forecast, truth=truth)
+    errors = mase(forecast=forecast, truth=truth, steps=steps)
+    d_stsp, d_h, error = (
+        float(np.median(np.where(np.isnan(values), np.inf, values)))
+        for values in (divergence, hellinger, errors)
+    )
+    return {
+        "validation_d_stsp": finite(d_stsp),
+        "validation_d_h": finite(round(d_h, 6)),
+        "validation_mase": finite(round(error, 6)),
+        "validation_failures": int(np.isnan(divergence).sum()),
+        "validation_d_stsp_per_system": {
+            name: None if np.isnan(value) else round(float(value), 4)
+            for name, value in zip(names, divergence, strict=True)
+        },
+    }

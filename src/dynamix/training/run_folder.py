@@ -1,0 +1,146 @@
+"""The folder of a training run: its log, and the checkpoint from which a broken run continues."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..io.files import write_text
+from ..model.checkpoints import read_tensors, write_tensors
+
+logger = logging.getLogger(__name__)
+
+STATE, LOG, CONFIG = "state.safetensors", "log.jsonl", "config.json"
+
+
+def read_log(output: str | Path) -> Iterator[dict[str, Any]]:
+    r"""The records of a run's log; a line cut off by an interruption is left out.
+
+    Parameters
+    ----------
+    output
+        The run's folder; without a log in it there are no records.
+
+    Returns
+    -------
+    An iterator over dicts, one per epoch: ``epoch`` from 1; means of ``loss`` and
+    ``gradient_norm`` over the applied batches, None where all were skipped; ``learning_rate``;
+    ``skipped`` batches, ``rollbacks`` and ``seconds`` so far. Epochs with validation add the
+    medians ``validation_d_stsp`` (nats), ``validation_d_h`` and ``validation_mase``, None where
+    the median is a failure; ``validation_failures``; ``validation_d_stsp_per_system``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "log.jsonl").write_text('{"epoch": 1, "loss": 0.5}\n{"epoch": 2, "lo')
+    ...     list(read_log(folder))
+    [{'epoch': 1, 'loss': 0.5}]
+    """
+    path = Path(output) / LOG
+    if not path.is_file():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            logger.warning("left out an unreadable line of %s", path)
+
+
+def append_log(output: Path, record: Mapping[str, Any]) -> None:
+    """Add a record to the log."""
+    with (output / LOG).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def cut_log(output: Path, key: str, last: int) -> None:
+    """Leave out the records after the checkpoint, whose ``key`` exceeds ``last``."""
+    done = [record for record in read_log(output) if record[key] <= last]
+    write_text(output / LOG, "".join(json.dumps(record) + "\n" for record in done))
+
+
+def refuse_existing(output: Path) -> None:
+    """Raise where the folder holds a run, which a new one would overwrite."""
+    if any((output / name).exists() for name in (STATE, LOG)):
+        raise InputError(
+            f"{str(output)!r} already holds a training run. Continue it with resume (--resume), or "
+            "choose another output folder."
+        )
+
+
+def write_state(output: Path, tensors: dict[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Write the checkpoint, whole or not at all."""
+    write_tensors(output / STATE, tensors, metadata={"state": json.dumps(header)})
+
+
+def read_state(output: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Tensors and header of the checkpoint; None without one, and then the log is removed."""
+    path = output / STATE
+    if not path.is_file():
+        logger.warning("nothing to resume in %s; starting from the beginning", output)
+        (output / LOG).unlink(missing_ok=True)
+        return None
+    tensors, metadata = read_tensors(path)
+    try:
+        return tensors, dict(json.loads(metadata["state"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path.name!r} is not a training checkpoint: {error!r}.") from error
+
+
+def check_same(
+    output: Path,
+    made: Mapping[str, Any],
+    now: Mapping[str, Mapping[str, Any]],
+    free: tuple[str, ...],
+) -> None:
+    """Raise unless each group of settings is the same as when the run was ``made``.
+
+    The ``free`` settings may differ. A setting that the older library did not know is ignored.
+    """
+    differ = [
+        f"{name} (was {made[group][name]!r}, now {value!r})"
+        for group, settings in json.loads(json.dumps(now)).items()
+        for name, value in settings.items()
+        if name not in free and made[group].get(name, value) != value
+    ]
+    if differ:
+        raise InputError(
+            f"cannot resume {str(output)!r} with other settings: {', '.join(differ)}. "
+            "Repeat the settings of the first call, or choose another output folder."
+        )
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Copies of the tensors, their names after ``prefix``."""
+    return {f"{prefix}{key}": value.detach().clone() for key, value in tensors.items()}
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Copies of the optimiser's moments and counters, as ``"{parameter}.{name}"``."""
+    return {
+        f"{i}.{name}": torch.as_tensor(value).detach().clone()
+        for i, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Set moments and counters from :func:`optimizer_tensors`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        i, name = key.split(".")
+        state.setdefault(int(i), {})[name] = value.clone()
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

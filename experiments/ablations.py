@@ -26,11 +26,8 @@ import torch
 from choose_sharpness import configured  # the script beside this one
 from tqdm import tqdm
 
-from dynamix import BenchmarkConfig, DynaMix, ModelConfig, TrainingConfig
+from dynamix import BenchmarkConfig, DynaMix, ModelConfig, TrainingConfig, systems, training
 from dynamix.evaluation import benchmark, results, statistics
-from dynamix.systems import corpus as systems
-from dynamix.training import forcing as training
-from dynamix.training import trainer
 
 REFERENCE = TrainingConfig(
     epochs=200,
@@ -196,7 +193,7 @@ def row_of(model: DynaMix, folder: Path, sharpness: float, quiet: int) -> dict[s
         configured(model, sharpness, quiet), config=PROTOCOL, names=systems.split()["validation"]
     )
     table.to_csv(folder / f"benchmark_{sharpness:g}.csv", index=False)
-    log = list(trainer.read_log(folder))
+    log = list(training.read_log(folder))
     return {
         "sharpness": sharpness,
         **measured(table),

@@ -23,12 +23,10 @@ import pandas as pd
 from ablations import MEASURES, measured, part_of, whole_corpus  # the script beside this one
 from tqdm import tqdm
 
-from dynamix import BenchmarkConfig, DynaMix, ModelConfig, TrainingConfig
+from dynamix import BenchmarkConfig, DynaMix, ModelConfig, TrainingConfig, systems, training
 from dynamix.evaluation import benchmark, results
 from dynamix.settings import ForecastDefaults
-from dynamix.systems import corpus as systems
-from dynamix.training import forcing as training
-from dynamix.training.analogue_start import start_as_analogue
+from dynamix.training import start_as_analogue
 
 MODEL = ModelConfig()
 DEFAULTS = ForecastDefaults(quiet_steps=20, reference_spacing=0.07)

@@ -25,7 +25,7 @@ import torch
 from numba import njit
 from tqdm import tqdm
 
-from dynamix import DynaMix, TrainingConfig
+from dynamix import DynaMix, TrainingConfig, systems
 from dynamix.engine import products
 from dynamix.engine import rollout as kernels
 from dynamix.engine import training as kernels_training
@@ -33,10 +33,8 @@ from dynamix.engine.vectors import fma, splat, store
 from dynamix.evaluation import results
 from dynamix.forecasting import sharpened
 from dynamix.model import rollouts as rollout
-from dynamix.systems import corpus as systems
-from dynamix.systems.windows import WindowSampler
-from dynamix.training import draw_batch, train
-from dynamix.training.trainer import Trainer
+from dynamix.systems import WindowSampler
+from dynamix.training import Trainer, draw_batch, train
 
 TARGETS = {
     "rollout_ratio_512": ("one series, context 512, against torch", ">=", 40.0, "x"),
@@ -228,7 +226,7 @@ def peak_fraction(repeats: int) -> dict[str, float]:
 
 _MEMORY = """
 import resource, numpy as np, dynamix
-from dynamix.systems import corpus as systems
+from dynamix import systems
 x = systems.trajectory("Lorenz", n=12_000)
 starts = np.linspace(0, 10_000, 1000).astype(int)
 context = np.stack([x[s : s + 2000] for s in starts], axis=1)

@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from dynamix import BenchmarkConfig
+from dynamix import BenchmarkConfig, systems
 from dynamix.baselines import baseline
 from dynamix.evaluation import benchmark, results
-from dynamix.systems import generated as flows
 
 COUNT, FIRST = 40, 100_000  # seeds far from those that anything was trained on
 RATES = (25, 50, 100)
@@ -39,7 +38,7 @@ def main() -> None:
     began, rows = time.perf_counter(), []
     for seed in tqdm(range(FIRST, FIRST + options.flows), desc="flows", disable=None):
         for rate in RATES:
-            x = flows.flow(seed, n=CONTEXT + HORIZON, points_per_period=rate)
+            x = systems.flow(seed, n=CONTEXT + HORIZON, points_per_period=rate)
             shown, truth = x[:CONTEXT], x[CONTEXT:]
             for name, forecaster in forecasters.items():
                 y = forecaster(shown, HORIZON, seed=0)

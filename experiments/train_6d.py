@@ -19,13 +19,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from dynamix import ModelConfig, TrainingConfig
+from dynamix import ModelConfig, TrainingConfig, systems, train
 from dynamix.errors import InputError
 from dynamix.settings import ForecastDefaults
-from dynamix.systems import corpus as systems
-from dynamix.systems import coupled
-from dynamix.systems import generated as flows
-from dynamix.training import forcing as training
 
 MODEL = ModelConfig(observed_dims=6, latent_dims=36, experts=16)
 DEFAULTS = ForecastDefaults(
@@ -62,7 +58,7 @@ def corpus(*, count: int, pairs: int) -> list[np.ndarray]:
     for dims in (4, 5, 6):
         for seed in tqdm(range(count), desc=f"{dims}-dimensional flows", disable=None):
             rate = RATES[seed % len(RATES)]
-            found.append(flows.flow(seed, n=PAIR_LENGTH, dims=dims, points_per_period=rate))
+            found.append(systems.flow(seed, n=PAIR_LENGTH, dims=dims, points_per_period=rate))
     both = list(itertools.combinations(names, 2))
     order = np.random.default_rng(0).permutation(len(both))
     bar = tqdm(total=pairs, desc="pairs", disable=None)
@@ -70,7 +66,7 @@ def corpus(*, count: int, pairs: int) -> list[np.ndarray]:
     for i in order:
         try:
             rate = RATES[made % len(RATES)]
-            found.append(coupled.pair(*both[i], n=PAIR_LENGTH, points_per_period=rate))
+            found.append(systems.pair(*both[i], n=PAIR_LENGTH, points_per_period=rate))
         except InputError:  # one is driven by time, or the pair does not live
             continue
         made += 1
@@ -91,7 +87,7 @@ def main() -> None:
     parser.add_argument("--flows", type=int, default=FLOWS, help="of each number of dimensions")
     parser.add_argument("--pairs", type=int, default=PAIRS)
     options = parser.parse_args()
-    training.train(
+    train(
         options.output,
         model=MODEL,
         defaults=DEFAULTS,

@@ -25,8 +25,8 @@ from dynamix.baselines.transformer import TransformerControl
 from dynamix.evaluation import results
 from dynamix.model.checkpoints import write_text
 from dynamix.settings import TrainingConfig, from_dict
-from dynamix.systems.windows import WindowSampler
-from dynamix.training.forcing import draw_batch, training_loss
+from dynamix.systems import WindowSampler
+from dynamix.training import draw_batch, training_loss
 
 RECORD = Path("results/training_transformer")
 WEIGHTS = Path("src/dynamix/data/models/transformer-control")

@@ -21,15 +21,13 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from dynamix import InputError
+from dynamix import InputError, systems
 from dynamix.baselines.transformer import FIRST_VALUE, TransformerControl
 from dynamix.metrics import reconstruction as metrics
 from dynamix.model.checkpoints import read_tensors, write_tensors, write_text
 from dynamix.settings import TrainingConfig, setting, settings
-from dynamix.systems import corpus as systems
-from dynamix.systems.windows import WindowSampler
-from dynamix.training.forcing import validation_systems
-from dynamix.training.trainer import corpus, read_log
+from dynamix.systems import WindowSampler
+from dynamix.training import corpus, read_log, validation_systems
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import torch
 
-from dynamix import DynaMix, ModelConfig
+from dynamix import DynaMix, ModelConfig, TrainingConfig
 from dynamix.settings import ForecastDefaults, declared
 
 ROOT = Path(__file__).parents[1]
@@ -49,3 +50,30 @@ def wave(T: int, n: int = 3, seed: int = 0) -> np.ndarray:
     t = np.arange(T)[:, None]
     periods, phases = rng.uniform(15, 40, size=(2, n)), rng.uniform(0, 6, size=(2, n))
     return sum(np.sin(2 * np.pi * t / p + f) for p, f in zip(periods, phases, strict=True))
+
+
+SMALL = ModelConfig(latent_dims=6, experts=3)
+QUICK = TrainingConfig(
+    epochs=4,
+    batches_per_epoch=3,
+    batch_size=4,
+    context_length=30,
+    window=12,
+    overlap=6,
+    forcing_interval=4,
+    validate_every=2,
+    validation_context=40,
+    validation_horizon=60,
+    checkpoint_every=1,
+)
+WAVES = [wave(300, seed=s).astype(np.float32) for s in range(2)]
+
+
+def quick(**changes: object) -> TrainingConfig:
+    """A training of a second, with some settings changed."""
+    return dataclasses.replace(QUICK, **changes)
+
+
+def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Copies of a model's weights."""
+    return {name: value.clone() for name, value in model.state_dict().items()}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         RollingConfig,
         TrainingConfig,
     )
+    from .training.trainer import train
 
 __version__ = "0.1.0"
 
@@ -39,6 +40,7 @@ _NAMES = {
     "forecast": "forecasting.zero_shot",
     "predict_df": "forecasting.frames",
     "read": "io.tables",
+    "train": "training.trainer",
 }
 __all__ = [*_NAMES, *_ROOMS]
 

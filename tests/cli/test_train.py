@@ -42,7 +42,7 @@ def test_flags_override_a_file_of_settings(tmp_path, monkeypatch, capsys):
     )
     asked = {}
     monkeypatch.setattr(
-        "dynamix.training.forcing.train", lambda output, **given: asked.update(given)
+        "dynamix.training.trainer.train", lambda output, **given: asked.update(given)
     )
     arguments = ["train", "--output", "x", "--config", str(tmp_path / "mine.toml")]
     assert cli.main([*arguments, "--epochs", "9"]) == 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dynamix import DynaMix, InputError, forecast
 from dynamix.dynamics import expert_use as use
-from dynamix.training.analogue_start import start_as_analogue
+from dynamix.training import start_as_analogue
 
 X = wave(300)
 

@@ -11,8 +11,7 @@ from engine.cases import SIZES, make_context, make_model
 from dynamix.engine.training import loss_and_gradient, supports
 from dynamix.model.batch import Batch
 from dynamix.settings import ModelConfig, TrainingConfig
-from dynamix.training import train, training_loss
-from dynamix.training.trainer import read_log
+from dynamix.training import read_log, train, training_loss
 
 
 def make_batch(N, *, T=20, S=4, T_C=60, seed=0):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dynamix.errors import InputError
-from dynamix.systems import corpus as systems
+from dynamix import InputError, systems
 from dynamix.systems import coupled
 
 

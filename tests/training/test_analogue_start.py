@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dynamix import DynaMix, ModelConfig, TrainingConfig, forecast
 from dynamix.errors import InputError
-from dynamix.training.analogue_start import REACH, start_as_analogue
-from dynamix.training.trainer import Trainer
+from dynamix.training import Trainer, start_as_analogue
+from dynamix.training.analogue_start import REACH
 
 
 def by_hand(z, context, pull, temperature):

@@ -30,14 +30,21 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train."""
-    from ..training.forcing import train
+    from ..plotting import save, training_curves
+    from ..training.run_folder import read_log
+    from ..training.trainer import train
+
+    def draw(record: dict[str, Any]) -> None:
+        if "validation_d_stsp" in record:
+            curves = training_curves(list(read_log(options.output)))
+            save(curves, Path(options.output) / "training.png")
 
     file = read_settings(options.config, tuple(SECTIONS))
     given = {
         section: given_settings(options, kind, **file[section])
         for section, kind in SECTIONS.items()
     }
-    train(options.output, resume=options.resume, **given)
+    train(options.output, resume=options.resume, on_epoch=draw, **given)
     sys.stderr.write(
         f"model, log and curves: {options.output}; measure it: "
         f"dynamix benchmark --model {Path(options.output) / 'model.safetensors'}\n"

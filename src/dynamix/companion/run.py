@@ -82,9 +82,8 @@ def warm_up() -> None:
     import dynamix
     from dynamix.engine import tangent
     from dynamix.model import checkpoints
-    from dynamix.systems.windows import WindowSampler
-    from dynamix.training.forcing import draw_batch
-    from dynamix.training.trainer import Trainer
+    from dynamix.systems import WindowSampler
+    from dynamix.training import Trainer, draw_batch
 
     wave = np.sin(np.arange(700.0)[:, None] / np.array([5.0, 7.0, 9.0]))
     for model in checkpoints.bundled():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers import QUICK, SMALL, WAVES, quick
 
-from dynamix import TrainingConfig
+from dynamix import DynaMix, TrainingConfig
 from dynamix.model.batch import Batch
 from dynamix.systems import WindowSampler
 from dynamix.training import draw_batch, training_loss
@@ -40,8 +40,7 @@ def test_noise_is_added_to_inputs_and_not_to_targets():
 def test_gradient_agrees_with_finite_differences(forcing):
     """In float64; the state's path through the query is cut in the gradient, so it is in both."""
     config = quick(forcing=forcing)
-    trainer = Trainer("unused", model=SMALL, training=config)
-    model = trainer.model.double()
+    model = DynaMix(SMALL).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
@@ -64,10 +63,10 @@ def test_gradient_agrees_with_finite_differences(forcing):
 
 
 def test_the_penalty_keeps_the_noise_open():
-    trainer = Trainer("unused", model=SMALL, training=QUICK)
+    model = DynaMix(SMALL)
     batch = draw_batch(WindowSampler(WAVES, length=36), SMALL, QUICK, step=0)
     with torch.no_grad():
-        trainer.model.gate.sigma.zero_()
-    closed = training_loss(trainer.model, batch, QUICK)
-    without = training_loss(trainer.model, batch, quick(gate_noise_penalty=0.0))
+        model.gate.sigma.zero_()
+    closed = training_loss(model, batch, QUICK)
+    without = training_loss(model, batch, quick(gate_noise_penalty=0.0))
     assert (closed - without).item() == pytest.approx(0.1)

@@ -12,6 +12,7 @@ import torch
 from helpers import QUICK, SMALL, WAVES, quick, weights
 
 from dynamix import DynaMix, InputError, ModelConfig
+from dynamix.settings import ForecastDefaults
 from dynamix.systems import WindowSampler
 from dynamix.training import Trainer, read_log, train
 
@@ -178,7 +179,7 @@ def test_the_kept_weights_are_the_running_mean_of_the_trained_ones(tmp_path, mon
 
 
 def test_training_can_start_from_a_checkpoint(tmp_path):
-    model = DynaMix(dataclasses.replace(SMALL, attention_sharpness=4.0), seed=5)
+    model = DynaMix(SMALL, seed=5, defaults=ForecastDefaults(attention_sharpness=4.0))
     path = str(model.save_pretrained(tmp_path / "first.safetensors"))
     config = quick(start_from=path, start_sharpness=4.0)
     started = Trainer(tmp_path / "run", training=config, trajectories=WAVES).model
@@ -186,6 +187,7 @@ def test_training_can_start_from_a_checkpoint(tmp_path):
         expected = value / 4.0 if name == "gate.tau_att" else value
         torch.testing.assert_close(weights(started)[name], expected)
     assert started.config == SMALL
+    assert started.defaults == ForecastDefaults()
     with pytest.raises(InputError, match="Leave the model's settings out"):
         Trainer(
             tmp_path / "run",

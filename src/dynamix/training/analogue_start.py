@@ -1,17 +1,15 @@
-"""First weights for training that already forecast: the paper's network as an analogue forecaster.
+"""First weights that already forecast: the paper's network as an analogue forecaster.
 
-Lorenz (J. Atmos. Sci. 26, 636, 1969) continued a state as its nearest analogue in the past went on.
-Lguensat et al. (Mon. Weather Rev. 145, 4093, 2017) tell three ways apart: take over the analogue's
-successor (*locally constant*), its increment (*locally incremental*), or a regression (*locally
-linear*: the experts of :mod:`dynamix.local`). The second one is a point in DynaMix's weight space:
+Lorenz (J. Atmos. Sci. 26, 636, 1969) forecast a state from the past of its nearest analogue.
+Lguensat et al. (Mon. Weather Rev. 145, 4093, 2017) distinguish three ways: copy the analogue's
+successor, add its increment, or fit a regression. The second way is a point in DynaMix's weights:
 
     ``z' = z + sum_k a_k [(c_{k+1} - c_k) + pull (c_k - z)]``,   ``a`` the gate's attention,
 
-on the N observed entries. The convolution makes ``e_k = c_{k+1} - (1 - pull) c_k``; the gate's
-hidden layer takes ``v = s - pull z`` apart into ``relu(v)`` and ``relu(-v)``; and 2 N experts
-``z +- R e_i`` are mixed so that their mean is ``z + v``. The softmax makes that exact to third
-order in its logits ``v J / (2 R)``; ``R`` grows with ``J``. The other experts and latent entries
-start at random and unheard, free to be trained.
+on the N observed entries. The convolution makes ``e_k = c_{k+1} - (1 - pull) c_k``. The gate's
+hidden layer splits ``v = s - pull z`` into ``relu(v)`` and ``relu(-v)``. 2 N experts ``z +- R e_i``
+are mixed so that their mean is ``z + v``, exactly to third order in the logits ``v J / (2 R)``. The
+other experts and latent entries keep random values, have no effect at first, and can be trained.
 """
 
 from __future__ import annotations
@@ -21,29 +19,29 @@ import torch
 from ..errors import InputError
 from ..model.dynamix import ALRNNExperts, DynaMix
 
-REACH = 0.8  # R / J: far outside standardised data the mixture is linear in its logits
+REACH = 0.8  # R / J: the mixture is linear in its logits even outside standardised data
 
 
 def start_as_analogue(model: DynaMix, *, pull: float, temperature: float, noise: float) -> None:
-    """Set the weights, in place, to those of a locally incremental analogue forecaster.
+    """Set a model's weights to those of an analogue forecaster.
 
     Parameters
     ----------
     model
-        Freshly made: what is not set keeps its random values.
+        A new model; parameters that are not set keep their random values.
     pull
-        Share of the distance to the analogues that a step closes, in [0, 1]; 0 lets states drift
-        beside them.
+        Share of the distance to the analogues that a step closes, in [0, 1].
     temperature
-        ``tau_att``: how far analogues may lie, in deviations of the context; positive.
+        ``tau_att``: the scale of the distances to analogues, in deviations of the context;
+        positive.
     noise
         ``sigma``: width of the gate's noise, in deviations of the context; 0 or more.
 
     Raises
     ------
     InputError
-        If the model has fewer than 2 N experts, or other than AL-RNN ones, or ReLUs on the observed
-        entries, or a number is out of range.
+        If the model has fewer than 2 N experts, experts that are no AL-RNNs, or ReLUs on the
+        observed entries; or if a number is out of range.
 
     Examples
     --------

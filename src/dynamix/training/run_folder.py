@@ -95,20 +95,16 @@ def read_state(output: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
 
 def check_same(
-    output: Path,
-    made: Mapping[str, Any],
-    now: Mapping[str, Mapping[str, Any]],
-    free: tuple[str, ...],
+    output: Path, made: Mapping[str, Any], now: Mapping[str, Any], free: tuple[str, ...] = ()
 ) -> None:
-    """Raise unless each group of settings is the same as when the run was ``made``.
+    """Raise unless the settings are those that the run was ``made`` with; ``free`` ones may differ.
 
-    The ``free`` settings may differ. A setting that the older library did not know is ignored.
+    A setting that the older library did not know is ignored.
     """
     differ = [
-        f"{name} (was {made[group][name]!r}, now {value!r})"
-        for group, settings in json.loads(json.dumps(now)).items()
-        for name, value in settings.items()
-        if name not in free and made[group].get(name, value) != value
+        f"{name} (was {made[name]!r}, now {value!r})"
+        for name, value in json.loads(json.dumps(now)).items()
+        if name not in free and made.get(name, value) != value
     ]
     if differ:
         raise InputError(

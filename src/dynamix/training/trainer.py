@@ -27,7 +27,7 @@ from ..io.files import write_text
 from ..model import checkpoints
 from ..model.batch import Batch
 from ..model.dynamix import DynaMix
-from ..settings import BenchmarkConfig, ModelConfig, TrainingConfig
+from ..settings import BenchmarkConfig, ForecastDefaults, ModelConfig, TrainingConfig
 from ..systems.windows import WindowSampler
 from . import run_folder
 from .analogue_start import start_as_analogue
@@ -45,6 +45,7 @@ def train(
     *,
     model: ModelConfig | None = None,
     training: TrainingConfig | None = None,
+    defaults: ForecastDefaults | None = None,
     trajectories: Sequence[Float[ndarray, "_ _"]] | None = None,
     resume: bool = False,
     on_epoch: OnEpoch | None = None,
@@ -64,6 +65,9 @@ def train(
         Sizes and kinds; None: the paper's, or the checkpoint's with ``start_from``.
     training
         Corpus, forcing, loss and optimiser; None: the paper's.
+    defaults
+        Forecast settings that are stored with the model; None: the class's, or the checkpoint's
+        with ``start_from``.
     trajectories
         Own trajectories ``(T, N)`` to train on instead of the corpus, in any units. Channels that a
         trajectory lacks are filled with zeros.
@@ -98,7 +102,9 @@ def train(
     >>> torch.equal(model.gate.sigma, restored.gate.sigma)
     True
     """
-    trainer = Trainer(output, model=model, training=training, trajectories=trajectories)
+    trainer = Trainer(
+        output, model=model, training=training, defaults=defaults, trajectories=trajectories
+    )
     if resume:
         trainer.resume()
     else:
@@ -111,7 +117,7 @@ class Trainer:
 
     Parameters
     ----------
-    output, model, training, trajectories
+    output, model, training, defaults, trajectories
         As of :func:`dynamix.training.train`. :meth:`run` makes the folder.
 
     Attributes
@@ -147,11 +153,12 @@ class Trainer:
         *,
         model: ModelConfig | None = None,
         training: TrainingConfig | None = None,
+        defaults: ForecastDefaults | None = None,
         trajectories: Sequence[Float[ndarray, "_ _"]] | None = None,
     ) -> None:
         self.output = Path(output)
         self.config = config = training or TrainingConfig()
-        self.model = self._first_weights(model)
+        self.model = self._first_weights(model, defaults)
         for name in config.frozen:
             one_of("frozen parameter", name, dict(self.model.named_parameters()))
             self.model.get_parameter(name).requires_grad_(False)
@@ -176,24 +183,27 @@ class Trainer:
         self._good = self._tensors()
         self._best = math.inf
 
-    def _first_weights(self, description: ModelConfig | None) -> DynaMix:
+    def _first_weights(
+        self, description: ModelConfig | None, defaults: ForecastDefaults | None
+    ) -> DynaMix:
         config = self.config
         if config.start_from:
             model = DynaMix.from_pretrained(config.start_from)
+            if not isinstance(model, DynaMix):
+                raise InputError(
+                    f"start_from={config.start_from!r} has nothing to train: its maps are fitted "
+                    "to every context. Name a checkpoint with learned experts."
+                )
             if description not in (None, ModelConfig(), model.config):
                 raise InputError(
                     f"start_from={config.start_from!r} is a model with {model.config}, but one "
                     f"with {description} was asked for. Leave the model's settings out."
                 )
             model.gate.tau_att.data /= config.start_sharpness
-            model.config = dataclasses.replace(model.config, attention_sharpness=1.0)
+            stored = dataclasses.replace(model.defaults, attention_sharpness=1.0)
+            model.defaults = defaults or stored
             return model.train()
-        model = DynaMix(description, seed=config.seed)
-        if not model.config.experts:
-            raise InputError(
-                "a model without learned experts has nothing to train: local experts are fitted to "
-                "every context anew. Set experts to 1 or more."
-            )
+        model = DynaMix(description, seed=config.seed, defaults=defaults)
         model.gate.tau_att.data.fill_(config.attention_temperature)
         if config.first_weights == "analogue":
             start_as_analogue(
@@ -350,8 +360,9 @@ class Trainer:
         return record
 
     def _settings(self) -> dict[str, dict[str, Any]]:
-        both = {"model": self.model.config, "training": self.config}
-        return {name: dataclasses.asdict(settings) for name, settings in both.items()}
+        parts = {"model": self.model.config, "defaults": self.model.defaults}
+        parts |= {"training": self.config}
+        return {name: dataclasses.asdict(settings) for name, settings in parts.items()}
 
     def _tensors(self) -> dict[str, Tensor]:
         """Weights and optimiser state, copied."""
@@ -396,7 +407,12 @@ class Trainer:
         if stored is None:
             return
         tensors, header = stored
-        run_folder.check_same(self.output, header, self._settings(), free=("threads", "engine"))
+        now: dict[str, Any] = {}
+        made: dict[str, Any] = {}
+        for group, settings in self._settings().items():
+            now |= settings
+            made |= header.get(group, {})  # older runs have the defaults in the model's group
+        run_folder.check_same(self.output, made, now, free=("threads", "engine"))
         if self.kept is not self.model:
             self.kept.load_state_dict(run_folder.part(tensors, "kept."))
         self._restore(tensors)

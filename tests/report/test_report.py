@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dynamix
-from dynamix import InputError
+from dynamix import InputError, report
 from dynamix.companion import notebooks
 from dynamix.report import checks as report_checks
-from dynamix.report import report
+from dynamix.report.data import find_file
 from dynamix.report.checks import CHECKS, Finding
 
 T = 1200
@@ -42,13 +42,13 @@ def test_a_relative_path_is_the_callers(tmp_path, monkeypatch):
         (folder / "a.csv").write_text(folder.name)
     monkeypatch.chdir(book)
     monkeypatch.setenv("PWD", str(caller))
-    assert report.find_file("a.csv").read_text() == "caller"
+    assert find_file("a.csv").read_text() == "caller"
     (caller / "a.csv").unlink()
-    assert report.find_file("a.csv").read_text() == "book"
+    assert find_file("a.csv").read_text() == "book"
     (tmp_path / "b.csv").write_text("above")
-    assert report.find_file("b.csv").read_text() == "above"
+    assert find_file("b.csv").read_text() == "above"
     with pytest.raises(InputError, match=r"no file 'c\.csv' in .*caller, .*book"):
-        report.find_file("c.csv")
+        find_file("c.csv")
 
 
 # loading

@@ -1,8 +1,8 @@
 """What in a series speaks against trusting a forecast of it, check by check.
 
-Each check looks at one channel of a context on a regular grid and gives one :class:`Finding`, also
-where nothing was found, so that a reader sees what was looked for. The limits are rules of thumb,
-stand in :class:`dynamix.settings.ReportConfig`, and say "look here", not "this is proved".
+Each check looks at one channel ``(T,)`` of a context on a regular grid, in any unit, and returns
+one :class:`Finding`, also where nothing is wrong. The limits of the severities are rules of thumb
+from :class:`dynamix.settings.ReportConfig`; they tell where to look and prove nothing.
 """
 
 from __future__ import annotations
@@ -40,18 +40,16 @@ class Finding:
     severity
         ``"fine"``, ``"note"``, ``"warning"`` or ``"serious"``.
     number
-        What ``severity`` was decided by, in the unit that the check states; NaN where it could not
-        be measured.
+        The number that decided ``severity``, in the unit of the check; NaN where it could not be
+        measured.
     found, why, advice
         What was found, why it matters and what to do, in words.
 
     Examples
     --------
     >>> finding = check_length(np.sin(2 * np.pi * np.arange(1000) / 100))
-    >>> finding.severity, finding.bad, round(float(finding.number))
-    ('note', False, 10)
-    >>> finding.found
-    '1000 steps, about 10.0 oscillations of 100.0 steps'
+    >>> finding.severity, finding.bad, finding.found
+    ('note', False, '1000 steps, about 10.0 oscillations of 100.0 steps')
     """
 
     check: str
@@ -72,17 +70,7 @@ def graded(
 ) -> Severity:
     """The severity of a value by three limits, which rise, or fall where less is worse.
 
-    Parameters
-    ----------
-    value
-        In the unit of the limits. A value at a limit has reached it. NaN reaches none.
-    note, warning, serious
-        Where each severity begins; in rising or in falling order.
-
-    Examples
-    --------
-    >>> graded(0.3, 0.1, 0.2, 0.5), graded(4, 20, 10, 5), graded(30, 20, 10, 5)
-    ('warning', 'serious', 'fine')
+    A value at a limit has reached it; NaN reaches none.
     """
     sign = 1.0 if serious >= note else -1.0
     passed = [sign * value >= sign * limit for limit in (note, warning, serious)]
@@ -90,25 +78,7 @@ def graded(
 
 
 def check_length(x: Channel) -> Finding:
-    """Steps and oscillations shown.
-
-    ``x`` is one channel ``(T,)`` in any unit. The finding's number is the count of dominant
-    oscillations (:func:`dynamix.preprocessing.dominant_period`) in it; the severity is the worse of theirs and of
-    the steps' (``oscillations`` and ``steps`` of :class:`dynamix.settings.ReportConfig`).
-
-    Raises
-    ------
-    ValueError
-        If ``x`` is not finite or has fewer than two steps.
-
-    Examples
-    --------
-    >>> wave = np.sin(2 * np.pi * np.arange(1000) / 50)
-    >>> check_length(wave).severity, round(float(check_length(wave).number))
-    ('fine', 20)
-    >>> check_length(wave[:120]).severity
-    'serious'
-    """
+    """Steps and oscillations in the context; the number is the count of dominant oscillations."""
     period = dominant_period(x[:, None], by="spectrum")
     count = len(x) / period
     severity = max(
@@ -127,25 +97,7 @@ def check_length(x: Channel) -> Finding:
 
 
 def check_sampling(x: Channel) -> Finding:
-    """Points per oscillation, against what models were trained on.
-
-    ``x`` is one channel ``(T,)`` in any unit. The finding's number is its dominant period in steps
-    (:func:`dynamix.preprocessing.dominant_period`). Within ``trained_points`` of
-    :class:`dynamix.settings.ReportConfig` it is fine; both too few and too many are graded.
-
-    Raises
-    ------
-    ValueError
-        If ``x`` is not finite or has fewer than two steps.
-
-    Examples
-    --------
-    >>> t = np.arange(1000)
-    >>> [check_sampling(np.sin(2 * np.pi * t / period)).severity for period in (50, 20, 8, 4)]
-    ['fine', 'note', 'warning', 'serious']
-    >>> check_sampling(np.sin(2 * np.pi * t / 250)).advice
-    'average over 4 steps: a longer past fits in the context'
-    """
+    """Points per oscillation, compared with training; the number is the period in steps."""
     period = dominant_period(x[:, None], by="spectrum")
     low, high = _LIMITS.trained_points
     severity = max(
@@ -171,26 +123,11 @@ def check_sampling(x: Channel) -> Finding:
 
 
 def check_stationarity(x: Channel) -> Finding:
-    """Mean and spread of the first half against the second's, and KPSS where statsmodels is.
+    """Mean and spread of the first half against the second's, and a KPSS test with statsmodels.
 
-    ``x`` is one channel ``(T,)`` in any unit. The finding's number is the shift of the mean between
-    the halves, in standard deviations within a half; the severity is the worse of the shift's and
-    of the ratio's of the two deviations. A KPSS test of level stationarity (Kwiatkowski et al.
-    1992) that rejects at 5 % makes a note of what else would be fine.
-
-    Raises
-    ------
-    ValueError
-        Where statsmodels is: if ``x`` is constant or not finite (OverflowError below three steps).
-
-    Examples
-    --------
-    >>> noise = np.random.default_rng(0).normal(size=500)
-    >>> check_stationarity(noise).severity
-    'fine'
-    >>> moved = check_stationarity(np.concatenate([noise, noise + 2]))
-    >>> moved.severity, round(moved.number, 1)
-    ('serious', 2.0)
+    The number is the shift of the mean in standard deviations within a half. The severity is the
+    worse of the shift's and of the ratio's of the two deviations. A test that rejects level
+    stationarity at 5 % (Kwiatkowski et al. 1992) turns "fine" into a note.
     """
     halves = np.array_split(x, 2)
     spread = np.array([half.std() for half in halves])
@@ -217,7 +154,7 @@ def check_stationarity(x: Channel) -> Finding:
 
 
 def _kpss(x: Channel) -> float | None:
-    """p-value of level stationarity (Kwiatkowski et al. 1992), between 0.01 and 0.1."""
+    """p-value of level stationarity, between 0.01 and 0.1; None without statsmodels."""
     try:
         from statsmodels.tsa.stattools import kpss
     except ImportError:  # an optional extra
@@ -228,20 +165,7 @@ def _kpss(x: Channel) -> float | None:
 
 
 def check_constant(x: Channel) -> Finding:
-    """The longest stretch without any change.
-
-    ``x`` is one channel ``(T,)`` in any unit, of at least one step; only equal neighbours count.
-    The finding's number is the stretch's share of all steps. Stretches of up to ``still_steps`` of
-    :class:`dynamix.settings.ReportConfig` are fine.
-
-    Examples
-    --------
-    >>> x = np.sin(np.arange(500.0))
-    >>> x[200:300] = x[200]
-    >>> finding = check_constant(x)
-    >>> finding.severity, finding.number
-    ('serious', 0.2)
-    """
+    """The longest stretch of equal values; the number is its share of all steps."""
     still = np.concatenate([[False], np.diff(x) == 0, [False]]).astype(np.int8)
     edges = np.flatnonzero(np.diff(still))
     longest = int((edges[1::2] - edges[::2]).max()) + 1 if len(edges) else 1
@@ -258,20 +182,10 @@ def check_constant(x: Channel) -> Finding:
 
 
 def check_repeats(x: Channel) -> Finding:
-    """Stretches that occur twice to the last digit.
+    """Stretches that occur twice to the last digit; the number is the share of such windows.
 
-    ``x`` is one channel ``(T,)`` in any unit. It is standardised and rounded to nine digits, and
-    every window of ``repeat_steps`` steps (:class:`dynamix.settings.ReportConfig`) is compared with
-    every other; windows that mostly stand still are left to :func:`check_constant`. The finding's
-    number is the share of windows that occur more than once; 0 for at most twice those steps.
-
-    Examples
-    --------
-    >>> noise = np.random.default_rng(0).normal(size=300)
-    >>> check_repeats(noise).number
-    0.0
-    >>> check_repeats(np.concatenate([noise, noise])).severity
-    'serious'
+    The channel is standardised and rounded to nine digits. Windows that mostly stand still are left
+    to :func:`check_constant`.
     """
     length = _LIMITS.repeat_steps
     if len(x) <= 2 * length:
@@ -294,19 +208,7 @@ def check_repeats(x: Channel) -> Finding:
 
 
 def check_resolution(x: Channel) -> Finding:
-    """The step between neighbouring values, in deviations.
-
-    ``x`` is one channel ``(T,)`` in any unit. The finding's number is the median distance between
-    its distinct values in order, over its standard deviation; infinite for a constant channel.
-
-    Examples
-    --------
-    >>> noise = np.random.default_rng(0).normal(size=500)
-    >>> check_resolution(noise).severity, check_resolution(np.round(noise)).severity
-    ('fine', 'serious')
-    >>> round(float(check_resolution(np.tile([0.0, 1.0], 50)).number), 6)
-    2.0
-    """
+    """The step between neighbouring distinct values; the number is its median in deviations."""
     values = np.unique(x)
     step = float(np.median(np.diff(values))) / (x.std() + _TINY) if len(values) > 1 else np.inf
     return Finding(
@@ -320,20 +222,10 @@ def check_resolution(x: Channel) -> Finding:
 
 
 def check_outliers(x: Channel) -> Finding:
-    """Single values that jump off their neighbours' running median.
+    """Single values far from their neighbours' running median; the number is their share.
 
-    ``x`` is one channel ``(T,)`` in any unit. An outlier lies further from the median of five steps
-    than ``outlier`` (:class:`dynamix.settings.ReportConfig`) robust deviations of all such distances
-    (1.4826 times their median absolute deviation), and further than one standard deviation of the
-    channel. The finding's number is the share of outliers.
-
-    Examples
-    --------
-    >>> x = np.sin(2 * np.pi * np.arange(500) / 50)
-    >>> x[[100, 400]] = 9.0
-    >>> finding = check_outliers(x)
-    >>> finding.severity, finding.number, finding.found[:8]
-    ('note', 0.004, '2 of 500')
+    An outlier lies further from the median of five steps than ``outlier`` robust deviations of all
+    such distances, and further than one standard deviation of the channel.
     """
     residual = x - ndimage.median_filter(x, size=5, mode="nearest")
     usual = 1.4826 * float(np.median(np.abs(residual - np.median(residual))))
@@ -352,27 +244,10 @@ def check_outliers(x: Channel) -> Finding:
 def unpredictable_share(x: Channel) -> float:
     """One-step error of nearest neighbours over the series' deviation, between 0 and about 1.
 
-    The next value of each state in a delay embedding of three dims is guessed as the mean over
-    its four nearest states that are further off in time than the decorrelation time (Farmer &
-    Sidorowich 1987). 0: the past determines the next step; 1: it says nothing about it.
-    NaN where there are too few states. ``x`` is one channel ``(T,)`` in any unit.
-
-    Raises
-    ------
-    ValueError
-        If ``x`` is not finite or has fewer than three steps.
-
-    Examples
-    --------
-    Chaos and noise can have the same values and the same flat spectrum; neighbours tell them apart:
-
-    >>> x = [0.3]
-    >>> for _ in range(599):
-    ...     x.append(3.99 * x[-1] * (1 - x[-1]))
-    >>> chaos = np.array(x)
-    >>> shuffled = np.random.default_rng(0).permutation(chaos)
-    >>> round(unpredictable_share(chaos), 1), round(unpredictable_share(shuffled), 1)
-    (0.0, 1.0)
+    The next value of each state in a delay embedding of three dims is predicted as the mean over
+    its four nearest states that are further away in time than the decorrelation time (Farmer &
+    Sidorowich 1987). 0: the past determines the next step; 1: it says nothing about it. NaN where
+    there are too few states.
     """
     near = decorrelation_time(x[:, None])
     delay = max(1, min(near, len(x) // 8))
@@ -391,23 +266,10 @@ def unpredictable_share(x: Channel) -> float:
 
 
 def check_noise(x: Channel) -> Finding:
-    """What nearest neighbours cannot foresee, and the floor of the spectrum.
+    """The error of nearest neighbours, and the floor of the spectrum.
 
-    ``x`` is one channel ``(T,)`` in any unit. The finding's number is :func:`unpredictable_share`;
-    where that is NaN the severity is a note. The floor, the share of the variance that white noise
-    at the height of the spectrum's upper half would hold, is only told.
-
-    Raises
-    ------
-    ValueError
-        If ``x`` is not finite or has fewer than three steps.
-
-    Examples
-    --------
-    >>> wave = np.sin(2 * np.pi * np.arange(600) / 50)
-    >>> noise = np.random.default_rng(0).normal(size=600)
-    >>> [check_noise(wave + a * noise).severity for a in (0.0, 0.2, 0.5, 5.0)]
-    ['fine', 'note', 'warning', 'serious']
+    The number is :func:`unpredictable_share`. The floor is only reported: the share of the variance
+    that white noise at the height of the spectrum's upper half would hold.
     """
     share = unpredictable_share(x)
     power = np.abs(np.fft.rfft(signal.detrend(x) * np.hanning(len(x)))) ** 2

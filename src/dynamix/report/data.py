@@ -1,4 +1,4 @@
-"""A CSV file as a context on a regular grid, for the report on a reader's own data."""
+"""From a file to a context on a regular grid, for the report on a reader's own data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, whole_number
+from ..io.files import write_text
 from ..io.tables import read
 from ..preprocessing.resampling import ResampleReport, resample
 from ..settings import ReportConfig
@@ -32,17 +33,7 @@ class Loaded:
     notes
         What was read, chosen and mended, a sentence each.
     findings
-        What of that speaks against a forecast; see :mod:`dynamix.report.checks`.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     loaded = load(write_example(Path(folder) / "load.csv"))
-    >>> loaded.frame.shape, loaded.notes[0]
-    ((1536, 1), '1525 rows with columns load')
-    >>> loaded.findings[0].severity, loaded.findings[0].found
-    ('note', '11 of 1536 steps interpolated, at most 7 in a row')
+        What of that speaks against a forecast; see :class:`Finding`.
     """
 
     frame: pd.DataFrame
@@ -52,28 +43,10 @@ class Loaded:
 
 
 def find_file(name: str | Path) -> Path:
-    """The file that a caller means by a relative path.
+    """The file that a relative path means to the caller; ``~`` stands for the home folder.
 
     Papermill may run a notebook in another folder than the one it was called from. The caller's own
     folder, which the shell keeps in ``PWD``, counts first, then the current one, then its parent.
-    ``name`` may be absolute too, and ``~`` stands for the home folder.
-
-    Raises
-    ------
-    InputError
-        If there is none; the message says where it was looked for.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = write_example(Path(folder) / "load.csv")
-    ...     find_file(path) == path
-    True
-    >>> find_file("/nowhere/a.csv")
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: no file '/nowhere/a.csv'. Give a CSV file with a row per time step.
     """
     given = Path(name).expanduser()
     here = Path.cwd()
@@ -88,30 +61,18 @@ def find_file(name: str | Path) -> Path:
 
 
 def write_example(path: str | Path, *, seed: int = 0) -> Path:
-    """An invented half-hourly load as a CSV with a few of the usual defects; 1500 rows or so.
-
-    A daily cycle whose height follows the week and a slowly wandering weather, with measurement
-    noise; two gaps and an outlier. Separated by semicolons, with decimal commas.
+    """Write an invented half-hourly load with usual defects: two gaps, an outlier, text decimals.
 
     Parameters
     ----------
     path
-        Where to write; its folder has to exist, and a file of that name is replaced.
+        Where to write; its folder must exist, and a file of that name is replaced.
     seed
-        Of the weather and the noise.
+        Seed of the weather and the measurement noise.
 
     Returns
     -------
-    The path.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = write_example(Path(folder) / "load.csv")
-    ...     lines = path.read_text().splitlines()
-    >>> lines[0], lines[1][:20], len(lines) - 1
-    ('time;load', '2024-01-08 00:00:00;', 1525)
+    The path. The file has semicolons and decimal commas.
     """
     rng = np.random.default_rng(seed)
     times = pd.date_range("2024-01-08", periods=1536, freq="30min", name="time")
@@ -125,19 +86,19 @@ def write_example(path: str | Path, *, seed: int = 0) -> Path:
     load[700] = 140.0
     frame = pd.DataFrame({"load": load.round(2)}, index=times)
     frame = frame.drop(times[[*range(200, 204), *range(911, 918)]])
-    frame.to_csv(path, sep=";", decimal=",")
+    write_text(path, frame.to_csv(sep=";", decimal=","))
     return Path(path)
 
 
 def load(
-    csv: str | Path, *, column: str = "", time_column: str = "", context_length: int = 0
+    path: str | Path, *, column: str = "", time_column: str = "", context_length: int = 0
 ) -> Loaded:
     """Read a file and put one to three of its columns on a regular grid.
 
     Parameters
     ----------
-    csv
-        The file, see :func:`find_file` and :func:`dynamix.read`.
+    path
+        The file, of any kind that :func:`dynamix.read` takes; a relative path is the caller's.
     column
         The channel, or several separated by commas; empty: the first column of numbers that is
         neither constant nor a counter.
@@ -154,25 +115,21 @@ def load(
     Raises
     ------
     InputError
-        If there is no such file or column, the column holds text or is constant, or too little or
-        too gappy data remain; and as :func:`dynamix.read` and
-        :func:`dynamix.preprocessing.resample`.
+        If there is no such file or column, the column holds text or is constant, or too little data
+        or too many gaps remain.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "a.csv"
-    ...     frame = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=40), "y": range(40)})
-    ...     frame.assign(x=np.sin(np.arange(40))).to_csv(path, index=False)
-    ...     loaded = load(path, context_length=30)
-    >>> loaded.frame.columns.tolist(), len(loaded.frame)
-    (['x'], 30)
-    >>> loaded.notes[1]
-    'column x was chosen; passed over: y (a counter)'
+    ...     loaded = load(write_example(Path(folder) / "load.csv"))
+    >>> loaded.frame.shape, loaded.notes[0]
+    ((1536, 1), '1525 rows with columns load')
+    >>> loaded.findings[0].severity, loaded.findings[0].found
+    ('note', '11 of 1536 steps interpolated, at most 7 in a row')
     """
     whole_number("context_length", context_length, least=0)
-    path = find_file(csv)
+    path = find_file(path)
     frame = read(path, time=time_column or None)
     notes = [f"{len(frame)} rows with columns {', '.join(map(str, frame.columns))}"]
     findings: list[Finding] = []
@@ -210,7 +167,7 @@ def load(
 
 
 def _times(what: ResampleReport, *, behind: int) -> list[Finding]:
-    """What the mending of the times says about them; ``behind`` rows come after the context."""
+    """Findings on the times; ``behind`` rows come after the context."""
     filled = what.filled / what.steps
     moved = (what.moved + what.repeated) / what.observations
     gaps, grid = graded(filled, *_LIMITS.missing), graded(moved, *_LIMITS.off_grid)
@@ -245,7 +202,7 @@ def _times(what: ResampleReport, *, behind: int) -> list[Finding]:
 
 
 def _as_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[Any, tuple[int, str]]]:
-    """Every column that is mostly numbers as numbers, and what entries were none."""
+    """Every column that is mostly numbers as numbers, and the entries that are none."""
     columns, unreadable = {}, {}
     for name in frame.columns:
         made = pd.to_numeric(frame[name], errors="coerce")

@@ -1,9 +1,4 @@
-"""From a CSV file to a forecast, and to what speaks against trusting it.
-
-:func:`load` reads a file and mends its times, :func:`make` forecasts it, tries the same forecast on
-the data's own end against forecasters that have learned nothing, collects the findings of
-:mod:`dynamix.report.checks`, and draws one sentence from all of it.
-"""
+"""From a context to a forecast, and to what speaks against trusting it."""
 
 from __future__ import annotations
 
@@ -23,10 +18,7 @@ from ..metrics.reconstruction import spectral_hellinger
 from ..preprocessing.periods import dominant_period
 from ..settings import BUNDLED_MODEL, Embedding, ReportConfig
 from .checks import CHECKS, SEVERITIES, Finding, graded
-from .data import Loaded as Loaded
-from .data import find_file as find_file
-from .data import load as load
-from .data import write_example as write_example
+from .data import Loaded
 
 if TYPE_CHECKING:
     from ..model.dynamix import DynaMix
@@ -45,33 +37,20 @@ class Report:
     loaded
         The context and what had to be done to get it.
     samples
-        The ensemble, as :func:`dynamix.forecast` gives it: ``horizon`` rows, a first column level
-        ``sample``, in the data's units.
+        The ensemble, as :func:`dynamix.forecast` returns it, in the units of the data.
     free_run
         One forecast, at least as long as the context.
     gates
         Its expert weights ``(T, J)``, or ``(T, S, J)`` where each of S channels was forecast alone.
     findings
-        Of the file, of every channel, and of the free run's ending.
+        On the file, on every channel, and on the end of the free run.
     backtest, coverage
         The table and the share of :func:`backtest`.
     expected
-        What an ensemble of that size covers when it is as uncertain as it should be,
-        ``0.9 (K - 1) / (K + 1)`` for K samples.
+        The coverage of an ensemble of K samples that is as uncertain as it should be,
+        ``0.9 (K - 1) / (K + 1)``.
     verdict
         The sentence of :func:`verdict`.
-
-    Examples
-    --------
-    >>> x = np.sin(2 * np.pi * np.arange(300) / 30)
-    >>> loaded = Loaded(pd.DataFrame({"x": x}), "no file", (), ())
-    >>> report = make(loaded, horizon=20, n_samples=2)
-    >>> report.samples.shape, report.free_run.shape
-    ((20, 2), (300, 1))
-    >>> report.table().columns.tolist()
-    ['check', 'severity', 'found', 'why it matters', 'what to do']
-    >>> round(report.expected, 2)
-    0.3
     """
 
     loaded: Loaded
@@ -85,11 +64,7 @@ class Report:
     verdict: str
 
     def table(self) -> pd.DataFrame:
-        """The findings as a frame, the worst first, and of equal ones in the order of checking.
-
-        A row per finding with the columns ``check``, ``severity``, ``found``, ``why it matters``
-        and ``what to do``; the last two are empty where all is fine.
-        """
+        """The findings as a frame, the worst first; reasons and advice only where not all is fine."""
         ranked = sorted(self.findings, key=lambda f: -SEVERITIES.index(f.severity))
         rows = [
             {
@@ -113,12 +88,12 @@ def make(
     n_samples: int = 20,
     seed: int = 0,
 ) -> Report:
-    """Forecast, try the forecast on the data's own end, and judge.
+    """Forecast, repeat the forecast on the data's own end, and judge.
 
     Parameters
     ----------
     loaded
-        The context, of :func:`load`, with at most as many channels as the model has dims.
+        The context, from :func:`load`, with at most as many channels as the model has dims.
     horizon
         Steps to forecast.
     model, embedding, seed
@@ -133,12 +108,12 @@ def make(
     Raises
     ------
     InputError
-        As :func:`dynamix.forecast` and :meth:`dynamix.DynaMix.from_pretrained`, for more channels
-        than the model has dims, and for fewer than 2 samples.
+        As :func:`dynamix.forecast`; for more channels than the model has dims; for fewer than 2
+        samples.
 
     Examples
     --------
-    A clean sine fails: nothing measured repeats to the last digit.
+    A clean sine fails: measured values never repeat to the last digit.
 
     >>> x = np.sin(2 * np.pi * np.arange(300) / 30)
     >>> report = make(Loaded(pd.DataFrame({"x": x}), "no file", (), ()), horizon=20, n_samples=2)
@@ -211,44 +186,33 @@ def backtest(
 ) -> tuple[pd.DataFrame, float]:
     """The forecast and its rivals from origins near the context's end, a row each.
 
-    Nothing after an origin is shown to anybody. DynaMix's line is the median of its fan, its
-    ``D_H`` that of one sample. ``seasonal naive`` repeats the last dominant oscillation, and
-    ``context parroting`` is :func:`dynamix.baselines.parrot`.
+    No forecaster sees values after an origin. DynaMix's row is the median of its ensemble, its
+    ``D_H`` that of one sample. ``seasonal naive`` repeats the last dominant oscillation.
 
     Parameters
     ----------
     frame
-        The context ``(T, n)`` on a regular grid, in the data's units; T a few tens at least.
+        The context ``(T, n)`` on a regular grid; T at least a few tens.
     horizon
-        Steps of a trial, of which at most a fifth of the context is used (``held_out`` of
-        :class:`dynamix.settings.ReportConfig`, as is ``origins``, the number of trials).
+        Steps of a trial; at most a fifth of the context is used.
     n_samples
         Forecasts in each ensemble.
     **how
-        What else :func:`dynamix.forecast` takes: ``model``, ``embedding``, ``seed``...
+        Other arguments of :func:`dynamix.forecast`.
 
     Returns
     -------
-    The table, and the share of true values inside the fan's 90 % band. A row per forecaster with
+    The table, and the share of true values inside the ensemble's 90 % band. The columns are
     ``error, first 10`` and ``error, all``, mean absolute errors in standard deviations of what was
-    shown, and ``D_H``, the Hellinger distance of the spectra, where a trial has 32 steps or more;
-    all averaged over origins. NaN where the forecast was not finite.
-
-    Raises
-    ------
-    InputError
-        As :func:`dynamix.forecast` for what stands before an origin.
+    shown, and ``D_H``, the Hellinger distance of the spectra, for trials of 32 steps or more; all
+    averaged over origins. NaN where the forecast was not finite.
 
     Examples
     --------
-    On a clean sine the rivals that copy are exact, and the last value is worse than the mean:
-
     >>> frame = pd.DataFrame({"x": np.sin(2 * np.pi * np.arange(300) / 30)})
     >>> table, coverage = backtest(frame, horizon=20, n_samples=2)
     >>> bool(table.loc["seasonal naive", "error, all"] < 1e-6), table["error, all"].idxmax()
     (True, 'last value')
-    >>> table.index.name
-    '4 origins, 20 steps each'
     """
     T = len(frame)
     steps = int(np.clip(horizon, 2, max(2, int(_LIMITS.held_out * T))))
@@ -294,29 +258,10 @@ def verdict(
 ) -> str:
     """One sentence: how far to trust the forecast, and for which reasons.
 
-    A serious finding, or a forecast that is both beaten and too narrow on the data's own end, gives
-    *Do not rely on this forecast*; one of the two or a warning gives *Use this forecast with care*.
-
-    Parameters
-    ----------
-    findings
-        Of the checks.
-    backtest
-        The table of :func:`backtest`: a row per forecaster, one of them ``DynaMix``, and the column
-        ``error, all``. It is beaten where another row's error is smaller, or its own is NaN.
-    coverage
-        Share in [0, 1] of true values found inside the fan. Below 0.6 of the expected the fan is
-        too narrow.
-    expected
-        The share that an ensemble of that size should hold.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"error, all": {"DynaMix": 0.2, "mean": 1.0}})
-    >>> verdict((), table, coverage=0.8, expected=0.81).split(":")[0]
-    'Nothing was found that speaks against this forecast'
-    >>> print(verdict((), table, coverage=0.4, expected=0.81).split("; ")[1])
-    the fan held 40% of the true values there instead of 81%.
+    DynaMix is beaten where another row of ``backtest`` has a smaller ``error, all``. The ensemble
+    is too narrow where ``coverage`` is below 0.6 of ``expected``. A serious finding, or both of
+    these, gives *Do not rely on this forecast*; one of the two or a warning gives *Use this
+    forecast with care*.
     """
     error = backtest["error, all"]
     rival = error.drop("DynaMix").idxmin()

@@ -14,8 +14,8 @@ import dynamix
 from dynamix import InputError, report
 from dynamix.companion import notebooks
 from dynamix.report import checks as report_checks
-from dynamix.report.data import find_file
 from dynamix.report.checks import CHECKS, Finding
+from dynamix.report.data import find_file
 
 T = 1200
 

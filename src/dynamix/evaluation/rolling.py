@@ -41,20 +41,12 @@ _LEAST_FOR_SHAPE = 50  # steps; geometry and spectrum of a shorter stretch say n
 
 
 def origins(length: int, config: RollingConfig) -> Int[ndarray, " K"]:
-    """First steps of the continuations, spread evenly; the same for every context and horizon.
-
-    ``length`` is that of the series in steps; ``config`` holds the contexts and horizons, the
-    longest of which must fit before and behind each origin, and the number of origins.
+    """First steps of the continuations, spread evenly over ``length`` steps; equal for all contexts and horizons of ``config``.
 
     Raises
     ------
     InputError
-        If the series leaves no room for that many different origins.
-
-    Examples
-    --------
-    >>> origins(100, RollingConfig(contexts=(20, 40), horizons=(10,), origins=6))
-    array([40, 50, 60, 70, 80, 90])
+        If the series leaves no room for so many origins.
     """
     first, last = max(config.contexts), length - max(config.horizons)
     room = last - first + 1
@@ -207,32 +199,11 @@ def measure(
     delays: Sequence[int],
     config: RollingConfig,
 ) -> dict[str, float]:
-    """The errors of one forecast; see :func:`evaluate`.
+    """The errors of one ``forecast`` ``(T, N)`` against the ``truth``; see :func:`evaluate`.
 
-    Parameters
-    ----------
-    forecast, truth
-        ``(T, N)``, finite, in the same units.
-    scale
-        ``(N,)``: what the absolute errors of each channel are divided by in ``mase``, positive.
-    delays
-        Of the embedding in which ``d_stsp`` is measured, in steps; see :func:`delays_of`.
-    config
-        Bins per dimension of ``d_stsp`` and smoothing of ``d_h``.
-
-    Returns
-    -------
-    ``mase`` (no unit), ``mae`` (the data's), ``d_stsp`` (nats) and ``d_h`` (0 to 1). A forecast
-    that never enters the truth's range has an infinite ``d_stsp``. NaN of the last two means that
-    the stretch is shorter than 50 steps, or that a channel of the truth stands still in it.
-
-    Examples
-    --------
-    An error of 1 at each of 10 steps, in units of a scale of 2:
-
-    >>> truth = np.arange(10.0)[:, None]
-    >>> measure(truth + 1, truth, scale=np.array([2.0]), delays=[], config=RollingConfig())
-    {'mase': 0.5, 'mae': 1.0, 'd_stsp': nan, 'd_h': nan}
+    Absolute errors are divided by ``scale`` ``(N,)`` in ``mase``. ``d_stsp`` is measured in the
+    embedding with ``delays``, and infinite if the forecast never enters the truth's range.
+    ``config`` gives bins and smoothing. Geometry and spectrum are NaN below 50 steps.
     """
     error = np.abs(forecast - truth).mean(axis=0)
     found = {"mase": float((error / scale).mean()), "mae": float(error.mean())}
@@ -249,19 +220,10 @@ def measure(
 
 
 def delays_of(x: Float[ndarray, "T N"], horizon: int, config: RollingConfig) -> list[int]:
-    """Delays of the embedding that geometry is measured in; none for several channels.
+    """Delays, in steps, of the embedding of the series ``x`` in which geometry is measured; none for several channels.
 
-    Multiples of the series' decorrelation time, shortened so that the horizon keeps three quarters
-    of its points.
-
-    ``x`` is the whole series ``(T, N)``, ``horizon`` the steps of the stretch that is measured;
-    ``config.dims`` dimensions need one delay fewer. The delays are in steps, at least 1.
-
-    Examples
-    --------
-    >>> wave = np.sin(2 * np.pi * np.arange(200) / 20)[:, None]
-    >>> delays_of(wave, 200, RollingConfig(dims=3)), delays_of(wave, 10, RollingConfig(dims=3))
-    ([4, 8], [1, 2])
+    Multiples of the decorrelation time for ``config.dims`` dimensions, shortened so that the
+    ``horizon`` keeps three quarters of its points.
     """
     if x.shape[1] > 1:
         return []
@@ -271,18 +233,7 @@ def delays_of(x: Float[ndarray, "T N"], horizon: int, config: RollingConfig) -> 
 
 
 def delayed(x: Float[ndarray, "T N"], delays: Sequence[int]) -> Float[ndarray, "_ _"]:
-    """A series beside itself, delayed; the first rows, which lack a past, are dropped.
-
-    ``x`` is ``(T, N)``; ``delays`` are in steps and shorter than T. For each delay N columns are
-    added, in the given order, and the longest delay is the number of rows lost.
-
-    Examples
-    --------
-    >>> delayed(np.arange(5.0)[:, None], [1, 2])
-    array([[2., 1., 0.],
-           [3., 2., 1.],
-           [4., 3., 2.]])
-    """
+    """A series ``x`` beside itself at each of the ``delays``; the first rows, which lack a past, are dropped."""
     longest = max(delays, default=0)
     return np.concatenate([x[longest - d : len(x) - d] for d in (0, *delays)], axis=1)
 

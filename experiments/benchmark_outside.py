@@ -2,8 +2,8 @@
 
     python experiments/benchmark_outside.py --output results/benchmark_outside.csv MODEL [MODEL ...]
 
-Every flow of :mod:`dynamix.systems.generated` with seeds from FIRST on is shown for CONTEXT steps and continued
-for HORIZON, at each number of points per dominant period. A row is one flow, rate and model; the
+Every flow of :mod:`dynamix.systems.generated` with seeds from FIRST on is shown for CONTEXT steps
+and continued for HORIZON, at each number of points per dominant period. A row is one flow, rate and model; the
 rivals' names of ``dynamix benchmark`` can be given, too.
 """
 

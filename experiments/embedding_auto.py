@@ -159,7 +159,8 @@ def main() -> None:
             raise InputError(f"the folder of the real data lacks {', '.join(missing)}.")
     began = time.perf_counter()
     record = results.provenance(
-        f"python experiments/embedding_auto.py --data FOLDER --output results/{options.output.name}",
+        "python experiments/embedding_auto.py --data FOLDER "
+        f"--output results/{options.output.name}",
         {
             "model": "dynamix-3d",
             "every": EVERY,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from tqdm import tqdm
 
@@ -105,6 +106,17 @@ def journal(
     changed |= set(flags.again)
     made.rows = [row for row in made.rows if row["model"] not in changed]
     return made
+
+
+def headline(table: pd.DataFrame, level: float = 0.02) -> dict[str, float]:
+    """Of the forecasts from contexts with noise: median geometry, and how many escaped."""
+    noisy = table[(table["varied"] == "noise") & (table["value"] == level)]
+    # what failed to be a number is the worst
+    medians = noisy["d_stsp"].fillna(np.inf).groupby(noisy["model"], sort=False).median()
+    found = {f"d_stsp {key}, noise {level}": float(v) for key, v in medians.items()}
+    for key, fates in noisy.groupby("model", sort=False)["fate"]:
+        found[f"escaped {key}, noise {level}"] = float((fates == "escape").sum())
+    return found | {"systems": float(noisy["system"].nunique())}
 
 
 def main() -> None:
@@ -214,9 +226,10 @@ def finish(
     made: results.Journal, rows: list[dict[str, Any]], columns: list[str], by: list[str]
 ) -> None:
     """The whole table, in an order that does not depend on the runs that made it."""
-    import pandas as pd
-
-    made.finish(pd.DataFrame(rows, columns=columns).sort_values(by, kind="stable"))
+    table = pd.DataFrame(rows, columns=columns).sort_values(by, kind="stable")
+    if "varied" in columns:
+        made.record["headline"] = headline(table)
+    made.finish(table)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,10 @@ names = set()
 for info in pkgutil.iter_modules(dynamix.__path__, "dynamix."):
     if not info.name.split(".")[1].startswith("_"):
         module = importlib.import_module(info.name)
-        names |= {(info.name, name) for name in getattr(module, "__all__", ())}
+        names |= {(info.name, name) for name in getattr(module, "__all__", ())} or {
+            (info.name, name) for name, found in vars(module).items()
+            if name[0] != "_" and getattr(found, "__module__", "") == info.name and found.__doc__
+        }
 print(len(names))
 """
 TRAINING = """

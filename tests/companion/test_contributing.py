@@ -7,7 +7,6 @@ tests/test_cli.py and tests/test_systems.py train on and forecast such files.)
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import subprocess
@@ -20,7 +19,7 @@ import pandas as pd
 import pytest
 import test_book
 import yaml
-from helpers import ROOT, script
+from helpers import ROOT
 
 from dynamix import systems
 from dynamix.companion import notebooks
@@ -165,7 +164,8 @@ END = "## What this does not show\n\n* The moon."
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """An empty book, and the project's runner that believes it to be its own."""
-    runner = script("run_notebooks")
+    from dynamix.companion import run as runner
+
     (tmp_path / "book").mkdir()
     monkeypatch.setattr(runner, "BOOK", tmp_path / "book")
     monkeypatch.setattr(runner, "BUILD", tmp_path / "_build")
@@ -178,7 +178,9 @@ def chapter(path: Path, *texts: str, code: str = "") -> Path:
     cells = [
         new.new_markdown_cell(texts[0]),
         new.new_code_cell("moon = 1", metadata={"tags": ["parameters"]}),
-        new.new_code_cell(code or "from dynamix import notebooks\nnotebooks.record('moon', moon)"),
+        new.new_code_cell(
+            code or "from dynamix.companion import notebooks\nnotebooks.record('moon', moon)"
+        ),
         *(new.new_markdown_cell(text) for text in texts[1:]),
     ]
     nbformat.write(new.new_notebook(cells=cells, metadata=metadata), path)
@@ -194,10 +196,9 @@ def test_a_chapter_takes_one_file(shelf, tmp_path):
         if "glob" in entry
     ]
     assert any(fnmatch(path.stem, pattern) for pattern in patterns)
-    options = argparse.Namespace(names=["10"], stale=False, profile=None, jobs=1)
-    assert shelf.chosen(options) == [path]
+    assert shelf.chapters(["10"]) == [path]
     assert notebooks.problems(path) != []  # not yet run
-    assert shelf.run([path], options) == ([path], False)
+    assert shelf.run([path], profile=None, jobs=1, say=print) == []
     assert notebooks.recorded(path) == {"moon": 1}
     test_book.test_committed_notebooks_are_clean(path)
     test_book.test_every_chapter_records_its_main_numbers(path)

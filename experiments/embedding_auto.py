@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from dynamix import BenchmarkConfig, ForecastConfig, InputError
+from dynamix import BenchmarkConfig, DynaMix, InputError
 from dynamix.evaluation import benchmark, results
 from dynamix.forecasting.embedding_choice import Candidate, choose
 from dynamix.forecasting.pipeline import Pipeline
@@ -29,16 +29,7 @@ from dynamix.preprocessing import decorrelation_time, embed
 from dynamix.settings import EMBEDDINGS
 from dynamix.systems import corpus as systems
 
-PIPELINE = Pipeline.of(
-    None,
-    attention_sharpness=None,
-    quiet_steps=None,
-    reference_spacing=None,
-    **{
-        name: getattr(ForecastConfig(), name)
-        for name in ("standardize", "detrend", "box_cox", "gate_noise", "engine")
-    },
-)
+PIPELINE = Pipeline(DynaMix.from_pretrained())
 CONTEXTS = (512, 2000)
 EVERY = 4  # of the held-out systems
 HORIZON = 5000
@@ -122,7 +113,7 @@ def measured(context: np.ndarray, truth: np.ndarray, bins: int) -> Iterator[dict
             (choice,) = choose([context], PIPELINE)
             found = choice.chosen
         item = PIPELINE.prepare(context, found.embedding, delays=found.delays)
-        (y,), _ = PIPELINE.run([item], horizon=len(truth), seed=0)
+        y = PIPELINE.run([item], horizon=len(truth), seed=0)[0][:, 0]
         row: dict[str, Any] = {"embedding": name, "chosen": str(found) if name == "auto" else None}
         row["seconds"] = round(time.perf_counter() - began, 3)
         with np.errstate(over="ignore"):

@@ -1,34 +1,31 @@
-"""DynaMix: zero-shot reconstruction of dynamical systems, small enough to read.
+"""DynaMix: zero-shot reconstruction of dynamical systems.
 
 ``dynamix.forecast(context, horizon=1000)`` continues a short stretch of a system that the model has
-never seen. The rooms of the library are subpackages; each is imported when it is first used.
+not seen in training. The rooms of the library are subpackages; each is imported at its first use.
 """
 
+import os
+import sys
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .errors import InputError
-    from .forecasting.frames import predict_df
-    from .forecasting.zero_shot import forecast
-    from .io.tables import read
-    from .model.dynamix import DynaMix
-    from .settings import (
-        BenchmarkConfig,
-        ForecastConfig,
-        ModelConfig,
-        RollingConfig,
-        TrainingConfig,
-    )
-    from .training.trainer import train
+    from .errors import InputError as InputError
+    from .forecasting.frames import predict_df as predict_df
+    from .forecasting.zero_shot import forecast as forecast
+    from .io.tables import read as read
+    from .model.dynamix import DynaMix as DynaMix
+    from .settings import BenchmarkConfig as BenchmarkConfig
+    from .settings import ForecastConfig as ForecastConfig
+    from .settings import ModelConfig as ModelConfig
+    from .settings import RollingConfig as RollingConfig
+    from .settings import TrainingConfig as TrainingConfig
+    from .training.trainer import train as train
 
 __version__ = "0.1.0"
 
-_ROOMS = (
-    "io", "preprocessing", "model", "local", "engine", "forecasting", "systems", "training",
-    "datasets", "metrics", "dynamics", "baselines", "evaluation", "report", "plotting",
-    "companion", "cli",
-)  # fmt: skip
+# a public name and the module that defines it
 _NAMES = {
     "BenchmarkConfig": "settings",
     "DynaMix": "model.dynamix",
@@ -42,17 +39,46 @@ _NAMES = {
     "read": "io.tables",
     "train": "training.trainer",
 }
-__all__ = [*_NAMES, *_ROOMS]
+_ROOMS = (
+    "io", "preprocessing", "model", "local", "forecasting", "systems", "training", "datasets",
+    "metrics", "dynamics", "baselines", "evaluation", "report", "plotting",
+)  # fmt: skip
+__all__ = [*_NAMES, *_ROOMS]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
-    """Import a room or a public name on first use (PEP 562), so ``import dynamix`` is light."""
-    if name in _ROOMS:
-        return import_module(f".{name}", __name__)
+    """Import a room or a public name at its first use (PEP 562), so ``import dynamix`` is fast."""
     if name in _NAMES:
         return getattr(import_module(f".{_NAMES[name]}", __name__), name)
+    if name in _ROOMS:
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _look_for_the_authors_package() -> None:
+    """Report the authors' distribution ``DynaMix-python``, which installs a ``dynamix`` too.
+
+    In our folder its files overwrite or mix with ours, which is an error. Elsewhere on the path the
+    first of the two packages hides the other.
+    """
+    ours = os.path.dirname(os.path.dirname(__file__))
+    for folder in dict.fromkeys([ours, *sys.path]):
+        try:  # listing a folder is much cheaper than importlib.metadata
+            names = [name.lower() for name in os.listdir(folder or ".")]
+        except OSError:
+            continue
+        if any(n.startswith("dynamix_python-") and n.endswith(".dist-info") for n in names):
+            message = f"the authors' package DynaMix-python in {folder!r} is called 'dynamix' too"
+            if folder == ours:
+                raise ImportError(
+                    f"{message} and has mixed its files with ours, so uninstall both and install "
+                    "them in two environments."
+                )
+            warnings.warn(f"{message}, and this one hides it.", stacklevel=3)
+
+
+_look_for_the_authors_package()

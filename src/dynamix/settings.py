@@ -7,8 +7,11 @@ object is made, the flag and its ``--help`` on the command line, and the referen
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import textwrap
 import types
 import typing
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, dataclass_transform, get_args
 
@@ -32,6 +35,7 @@ BUNDLED_MODEL = "dynamix-3d"
 CHECKPOINT_KINDS = {"local": "dynamix.local.forecaster"}
 
 SettingsT = TypeVar("SettingsT")
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 def setting(
@@ -78,21 +82,59 @@ def settings(kind: type[SettingsT]) -> type[SettingsT]:
     """
 
     def __post_init__(self: Any) -> None:  # noqa: N807
+        if not known:
+            known.update({k: choices_of(f.type) for k, f in declared(kind).items()})
         for name, field in declared(kind).items():
-            check(name, getattr(self, name), hint=field.type, bounds=field.metadata["bounds"])
-        if hasattr(self, "check"):
-            self.check()
+            value = getattr(self, name)
+            # neither a default nor a known name needs a check; this keeps forecasts cheap
+            if value is not field.default and not (type(value) is str and value in known[name]):
+                check(name, value, hint=field.type, bounds=field.metadata["bounds"])
+        if own_check is not None:
+            own_check(self)
 
+    known: dict[str, tuple[str, ...]] = {}
+    own_check = getattr(kind, "check", None)
     kind.__post_init__ = __post_init__  # type: ignore[attr-defined]
     kind = dataclasses.dataclass(frozen=True)(kind)
-    lines = [
-        f"{field.name}\n    {field.metadata['help']}; default ``{field.default!r}``"
-        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
-    ]
     kind.__doc__ = "\n".join(
-        [(kind.__doc__ or "").rstrip(), "", "Parameters", "----------", *lines, ""]
+        [(kind.__doc__ or "").rstrip(), "", "Parameters", "----------", *_described(kind), ""]
     )
     return kind
+
+
+def takes(kind: type[Any], *, without: tuple[str, ...] = ()) -> Callable[[FunctionT], FunctionT]:
+    """Decorate a function whose ``**settings`` are the fields of ``kind``.
+
+    Its signature gets each setting as a keyword, and its docstring their list in the place of the
+    line ``**settings``. So a new field of ``kind`` is a new parameter of the function.
+    """
+
+    def decorate(function: FunctionT) -> FunctionT:
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        more = [
+            inspect.Parameter(
+                field.name, own[-1].KEYWORD_ONLY, default=field.default, annotation=field.type
+            )
+            for field in declared(kind).values()
+            if field.name not in without
+        ]
+        function.__signature__ = signature.replace(parameters=own + more)  # type: ignore[attr-defined]
+        described = "\n".join(f"    {line}" for line in _described(kind, without))
+        function.__doc__ = (function.__doc__ or "").replace("    **settings", described)
+        return function
+
+    return decorate
+
+
+def _described(kind: type[Any], without: tuple[str, ...] = ()) -> list[str]:
+    """The settings of a class as lines of a NumPy docstring."""
+    lines = []
+    for field in dataclasses.fields(kind):
+        if field.name not in without:
+            text = f"{field.metadata['help']}; default ``{field.default!r}``"
+            lines += [field.name, *textwrap.wrap(text, 92, initial_indent="    ", subsequent_indent="    ")]
+    return lines
 
 
 @lru_cache
@@ -339,7 +381,25 @@ class ForecastConfig:
     seed: int = setting(0, "seed of every random draw", at_least=0)
     engine: Engine = setting("auto", "what computes the rollout")
     n_samples: int | None = setting(
-        None, "forecasts with different draws of the gate's noise, as an ensemble", at_least=1
+        None,
+        "number of forecasts with different draws of the gate's noise, as an ensemble; sample i "
+        "has the seed dynamix.forecasting.sample_seed(seed, i)",
+        at_least=1,
+    )
+    attention_sharpness: float | None = setting(
+        None, "divides the attention's temperature; by default as the checkpoint says", above=0
+    )
+    quiet_steps: int | None = setting(
+        None,
+        "first steps without gate noise; by default as the checkpoint says, and 0 in an ensemble",
+        at_least=0,
+    )
+    reference_spacing: float | None = setting(
+        None,
+        "scales the gate's widths by the context's spacing over this spacing, 0 for never; by "
+        "default as the checkpoint says",
+        at_least=0,
+        below=float("inf"),
     )
 
 

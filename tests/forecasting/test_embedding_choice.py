@@ -22,6 +22,7 @@ from dynamix.forecasting.embedding_choice import (
 )
 from dynamix.forecasting.ensembles import sample_seed
 from dynamix.forecasting.pipeline import Pipeline
+from dynamix.settings import ForecastConfig
 
 MODEL = small_model()
 
@@ -36,19 +37,9 @@ def test_the_forecast_is_that_of_the_chosen_embedding(n):
     (choice,) = choose_embedding(x, model=MODEL)
     y = run(x)
     scaled = preprocessing.Standardize.fit(x).apply(x)
-    pipeline = Pipeline.of(
-        MODEL,
-        attention_sharpness=None,
-        quiet_steps=None,
-        reference_spacing=None,
-        standardize=False,
-        detrend=False,
-        box_cox=False,
-        gate_noise=True,
-        engine="auto",
-    )
+    pipeline = Pipeline(MODEL, ForecastConfig(standardize=False))
     item = pipeline.prepare(scaled, choice.chosen.embedding, delays=choice.chosen.delays)
-    (by_hand,), _ = pipeline.run([item], horizon=12, seed=0)
+    by_hand = pipeline.run([item], horizon=12, seed=0)[0][:, 0]
     np.testing.assert_allclose(
         y, preprocessing.Standardize.fit(x).invert(by_hand), rtol=1e-6, atol=1e-6
     )
@@ -98,7 +89,7 @@ def test_no_candidate_sees_what_it_has_to_forecast(monkeypatch):
     monkeypatch.setattr(embedding_choice, "candidates", lambda x, dims: fixed)
     for series in (x, changed):
         choose_embedding(series, model=MODEL)
-    trial, other = seen[0][0], seen[2][0]  # between them the free runs
+    trial, other = (seen[i][0].swapaxes(0, 1) for i in (0, 2))  # between them the free runs
     for c in range(3):
         first = c * len(origins)
         np.testing.assert_array_equal(trial[first], other[first])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dynamix import DynaMix, forecast
 from dynamix.errors import InputError
-from dynamix.forecasting.spacing import spacing, widened, widening
+from dynamix.forecasting.spacing import spacing, widening
 from dynamix.preprocessing import decorrelation_time
 from dynamix.settings import ForecastDefaults
 
@@ -59,7 +59,7 @@ def test_a_forecast_with_a_reference_is_one_of_the_widened_model():
     model, x = small_model(), wave(300)
     factor = widening((x - x.mean(0)) / x.std(0, ddof=1), reference=0.05)
     assert factor != 1
-    plain = forecast(x, horizon=20, model=widened(model, factor))
+    plain = forecast(x, horizon=20, model=adapted(model, sharpness=1.0, factor=factor))
     np.testing.assert_array_equal(
         forecast(x, horizon=20, model=model, reference_spacing=0.05), plain
     )
@@ -80,12 +80,12 @@ def test_series_beside_it_do_not_matter():
 def test_none_of_it_for_published_weights():
     assert DynaMix().defaults.reference_spacing == 0.0
     model = DynaMix()
-    assert widened(model, 1.0) is model
+    assert adapted(model, sharpness=1.0, factor=1.0) is model
 
 
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf"), True])
 def test_a_wrong_reference_is_refused(wrong):
-    with pytest.raises(InputError, match="reference_spacing must be 0 or more"):
+    with pytest.raises(InputError, match="reference_spacing must be"):
         forecast(wave(100), horizon=5, model=small_model(), reference_spacing=wrong)
 
 

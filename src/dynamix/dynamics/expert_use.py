@@ -19,9 +19,9 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
+from ..forecasting.models import find_model
 from ..forecasting.pipeline import Pipeline
-from ..forecasting.spacing import widened, widening
-from ..io.arrays import check_values, unpack
+from ..io.arrays import unpack
 from ..model.dynamix import DynaMix
 from ..model.rollouts import gate_noise_stream
 from ..settings import ForecastConfig
@@ -94,19 +94,8 @@ def watch(
     (20, 10)
     """
     steps = whole_number("steps", steps)
-    values, _ = unpack(context)
-    check_values(values)
-    pipeline = Pipeline.of(
-        model,
-        attention_sharpness=None,
-        quiet_steps=None,
-        reference_spacing=None,
-        standardize=_DEFAULTS.standardize,
-        detrend=_DEFAULTS.detrend,
-        box_cox=_DEFAULTS.box_cox,
-        gate_noise=gate_noise,
-        engine="torch",
-    )
+    values, _ = unpack(context, check=True)
+    pipeline = Pipeline(find_model(model))
     config = pipeline.model.config
     if not isinstance(pipeline.model, DynaMix) or config.probabilistic:
         raise InputError(
@@ -118,12 +107,12 @@ def watch(
             f"watch expects one series of {config.observed_dims} channels, as the model has "
             f"dimensions, found {values.shape[1]} series of {values.shape[2]}."
         )
-    seen = pipeline.prepare(np.ascontiguousarray(values[:, 0]), "pos").context
-    factor = widening(seen, reference=pipeline.reference_spacing)
-    used = copy.deepcopy(widened(pipeline.model, factor)).double()
+    prepared = pipeline.prepare(np.ascontiguousarray(values[:, 0]))
+    ((_, series, _, adapted),) = pipeline.batches([prepared])
+    used = copy.deepcopy(adapted).double()
     # in the precision in which forecasts hand the context over
-    series = torch.from_numpy(seen).to(pipeline.model.gate.D.dtype).double()[:, None]
-    quiet = pipeline.quiet_steps if gate_noise else steps
+    series = series.to(pipeline.model.gate.D.dtype).double()
+    quiet = pipeline.model.defaults.quiet_steps if gate_noise else steps
     eps = gate_noise_stream(steps, config.observed_dims, seed=seed, quiet_steps=quiet)
     noise = torch.from_numpy(eps).double()
     read = used.gate.read(series)

@@ -68,6 +68,8 @@ def run_engine(
     if isinstance(model, LocalForecaster):
         run = functools.partial(_run, engine, compiled_local)
         return chosen_rollout(run, model, context, **options)
+    if engine == "torch":
+        return rollout(model, context, **options)
     return _run(engine, compiled, model, context, **options)
 
 

@@ -27,15 +27,13 @@ from ..baselines.registry import baseline, digest
 from ..engine import tangent as lyapunov
 from ..engine.runtime import EngineUnavailable
 from ..errors import InputError, whole_number
-from ..forecasting.spacing import widened, widening
-from ..forecasting.zero_shot import forecast, sharpened
+from ..forecasting.pipeline import Pipeline
+from ..forecasting.zero_shot import forecast
 from ..local.forecaster import LocalForecaster
 from ..metrics import reconstruction as metrics
 from ..metrics.fates import fate as fate_of
 from ..model.dynamix import DynaMix
 from ..model.rollouts import gate_noise_stream
-from ..preprocessing.embedding import embed
-from ..preprocessing.transforms import fit_transforms
 from ..settings import BUNDLED_MODEL, BenchmarkConfig, Engine, ForecastConfig
 from ..systems import corpus as systems
 from ..systems.generated import flow
@@ -254,31 +252,24 @@ def _exponents(
     by_channel = contexts.shape[2] > N  # several systems, then, not one
     if config.lyapunov_steps == 0 or by_channel or not lyapunov.supports(model):
         return dict.fromkeys(keys, np.full(S, np.nan))
-    seen = []
-    for s in range(S):
-        scaled, _ = fit_transforms(
-            np.ascontiguousarray(contexts[:, s], dtype=np.float64),
-            standardize=True,
-            detrend=False,
-            box_cox=False,
-        )
-        kind = model.defaults.embedding_of(scaled.shape[1])
-        seen.append(embed(scaled, dims=N, embedding=kind, seed=config.seed))
+    pipeline = Pipeline(model)
+    prepared = [
+        pipeline.prepare(np.ascontiguousarray(contexts[:, s], dtype=np.float64), seed=config.seed)
+        for s in range(S)
+    ]
     eps = gate_noise_stream(
         _TRANSIENT + config.lyapunov_steps,
         N,
         seed=config.seed,
         quiet_steps=model.defaults.quiet_steps,
     )
-    factors = np.array([widening(x, reference=model.defaults.reference_spacing) for x in seen])
     found = {key: np.empty(S) for key in keys}
     try:
-        for factor in np.unique(factors):
-            members = np.flatnonzero(factors == factor)
+        for members, seen, _, adapted in pipeline.batches(prepared):
             for key, noise in zip(keys, (eps, None), strict=True):
                 found[key][members] = lyapunov.largest_exponents(
-                    widened(sharpened(model), float(factor)),
-                    torch.from_numpy(np.stack([seen[s] for s in members], axis=1)),
+                    adapted,
+                    seen,
                     steps=config.lyapunov_steps,
                     transient=_TRANSIENT,
                     noise=noise,

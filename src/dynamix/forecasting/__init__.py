@@ -1,72 +1,23 @@
 """From a context to its continuation: the pipeline, ensembles, and the choice of an embedding.
 
-Nothing here is trained or evaluated.
+This room applies a model that exists. It knows nothing of training or evaluation.
 """
 
-from .embedding_choice import (
-    FREE_RUN,
-    HELD_OUT,
-    LONGEST_RUN,
-    ORIGINS,
-    SPACINGS,
-    STEPS,
-    WORST,
-    Candidate,
-    EmbeddingChoice,
-    Score,
-    bounded_error,
-    candidates,
-    choose,
-    choose_embedding,
-    comparison,
-    trials,
-)
-from .ensembles import (
-    Drawn,
-    draw,
-    sample_seed,
-    stack,
-)
+from .embedding_choice import EmbeddingChoice, choose_embedding
+from .ensembles import draw, sample_seed, stack
 from .frames import predict_df
-from .pipeline import (
-    Pipeline,
-    Prepared,
-    sharpened,
-)
-from .spacing import (
-    widened,
-    widening,
-)
-from .zero_shot import (
-    forecast,
-)
+from .models import sharpened
+from .pipeline import Pipeline
+from .zero_shot import forecast
 
 __all__ = [
-    "FREE_RUN",
-    "HELD_OUT",
-    "LONGEST_RUN",
-    "ORIGINS",
-    "SPACINGS",
-    "STEPS",
-    "WORST",
-    "Candidate",
-    "Drawn",
     "EmbeddingChoice",
     "Pipeline",
-    "Prepared",
-    "Score",
-    "bounded_error",
-    "candidates",
-    "choose",
     "choose_embedding",
-    "comparison",
     "draw",
     "forecast",
     "predict_df",
     "sample_seed",
     "sharpened",
     "stack",
-    "trials",
-    "widened",
-    "widening",
 ]

@@ -36,21 +36,21 @@ from numpy import ndarray
 from tqdm import tqdm
 
 from ..errors import InputError
-from ..io.arrays import check_values, unpack
+from ..io.arrays import unpack
+from ..local.choice import unlikeness
 from ..preprocessing.embedding import embed, find_delays
 from ..preprocessing.periods import decorrelation_time
-from ..preprocessing.transforms import Series
-from ..settings import Embedding, Engine, ForecastConfig
+from ..preprocessing.transforms import Series, fit_transforms
+from ..settings import Embedding, ForecastConfig, takes
+from .models import Model, find_model
 from .pipeline import Pipeline, Prepared
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..model.dynamix import DynaMix
 
 logger = logging.getLogger(__name__)
 
-_DEFAULTS = ForecastConfig()
 _PATIENCE = 2.0  # seconds without a progress bar
 
 SPACINGS = (0.25, 0.5, 1.0, 1.5, 2.0)  # delays tried, in units of the decorrelation time
@@ -143,43 +143,32 @@ class EmbeddingChoice:
         )
 
 
+@takes(ForecastConfig, without=("embedding", "n_samples", "seed"))
 def choose_embedding(
-    context: Any,
-    *,
-    model: DynaMix | str | Path | None = None,
-    standardize: bool = _DEFAULTS.standardize,
-    detrend: bool = _DEFAULTS.detrend,
-    box_cox: bool = _DEFAULTS.box_cox,
-    gate_noise: bool = _DEFAULTS.gate_noise,
-    engine: Engine = _DEFAULTS.engine,
-    attention_sharpness: float | None = None,
-    quiet_steps: int | None = None,
-    reference_spacing: float | None = None,
+    context: Any, *, model: Model | str | Path | None = None, **settings: Any
 ) -> list[EmbeddingChoice]:
     """What ``embedding="auto"`` chooses for each series of a context, with every score.
 
-    How the choice is made stands at the head of this module. It takes about a second for a series
-    of 2000 steps with the compiled engine, much longer with torch.
+    The head of this module describes the rules. The choice takes about a second for a series of
+    2000 steps with the compiled engine, and much longer with torch.
 
     Parameters
     ----------
     context, model
         As for :func:`dynamix.forecast`. With more channels than the model's N there is a choice for
-        each.
-    standardize, detrend, box_cox, gate_noise, engine
-        Settings of the trials, which should be those of the forecast.
-    attention_sharpness, quiet_steps, reference_spacing
-        Likewise; None: as the checkpoint's config says.
+        each channel. The settings should be those of the forecast.
+    **settings
 
     Returns
     -------
-    An :class:`EmbeddingChoice` for each series, or for each channel of each, in their order.
+    list of EmbeddingChoice
+        One for each series, or for each channel of each series, in their order.
 
     Raises
     ------
     InputError
-        As :func:`dynamix.forecast`; where the context has as many channels as the model, so that
-        there is nothing to embed; and where it is too short to try anything on its end.
+        As :func:`dynamix.forecast`; if the context has as many channels as the model; and if it is
+        too short for a trial on its end.
 
     Examples
     --------
@@ -192,19 +181,8 @@ def choose_embedding(
     ...
     dynamix.errors.InputError: a context of 3 channels fills the model: there is nothing to embed.
     """
-    values, _ = unpack(context)
-    check_values(values)
-    pipeline = Pipeline.of(
-        model,
-        attention_sharpness=attention_sharpness,
-        quiet_steps=quiet_steps,
-        reference_spacing=reference_spacing,
-        standardize=standardize,
-        detrend=detrend,
-        box_cox=box_cox,
-        gate_noise=gate_noise,
-        engine=engine,
-    )
+    values, _ = unpack(context, check=True)
+    pipeline = Pipeline(find_model(model), ForecastConfig(**settings))
     n = values.shape[2]
     if n == pipeline.dims:
         raise InputError(f"a context of {n} channels fills the model: there is nothing to embed.")
@@ -235,10 +213,7 @@ def choose(series: Sequence[Series], pipeline: Pipeline) -> list[EmbeddingChoice
 
     Examples
     --------
-    >>> pipeline = Pipeline.of(
-    ...     None, attention_sharpness=None, quiet_steps=None, reference_spacing=None,
-    ...     standardize=True, detrend=False, box_cox=False, gate_noise=True, engine="torch",
-    ... )
+    >>> pipeline = Pipeline(find_model(None), ForecastConfig(engine="torch"))
     >>> choose([np.array([[1.0], [2.0]])], pipeline)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
@@ -257,7 +232,8 @@ def _choose_one(x: Series, pipeline: Pipeline) -> EmbeddingChoice:
             f"the context of {len(x)} steps is too short to try embeddings on its own end. Give a "
             "longer one, or name an embedding; 'zero' needs least."
         )
-    scaled, _ = pipeline.transform(x)
+    s = pipeline.settings
+    scaled, _ = fit_transforms(x, standardize=s.standardize, detrend=s.detrend, box_cox=s.box_cox)
     trial: dict[tuple[Candidate, int], Prepared] = {}
     free: dict[Candidate, Prepared] = {}
     for candidate in candidates(scaled, dims=pipeline.dims):
@@ -272,14 +248,14 @@ def _choose_one(x: Series, pipeline: Pipeline) -> EmbeddingChoice:
     made, _ = pipeline.run(list(trial.values()), horizon=steps, seed=0)
     unit = np.abs(x - np.median(x, axis=0)).mean(axis=0)
     errors: dict[Candidate, list[float]] = {candidate: [] for candidate in free}
-    for (candidate, origin), forecast in zip(trial, made, strict=True):
+    for (candidate, origin), forecast in zip(trial, made.swapaxes(0, 1), strict=True):
         errors[candidate].append(bounded_error(forecast, x[origin : origin + steps], unit))
     length = max(len(x), min(FREE_RUN * len(x), LONGEST_RUN))
     runs, _ = pipeline.run(list(free.values()), horizon=length, seed=0, back=False)
     looks = comparison(scaled, dims=pipeline.dims)
     scores = {
         candidate: Score(float(np.mean(errors[candidate])), looks(run))
-        for candidate, run in zip(free, runs, strict=True)
+        for candidate, run in zip(free, runs.swapaxes(0, 1), strict=True)
     }
     scores = dict(sorted(scores.items(), key=lambda item: item[1].total))
     chosen = next(iter(scores))
@@ -378,8 +354,6 @@ def comparison(x: Series, *, dims: int) -> Callable[[Series], float]:
     >>> abs(unlike(wave)) < 1e-6, unlike(np.zeros((400, 1)))
     (True, 4.0)
     """
-    from ..local.choice import unlikeness
-
     k = dims - x.shape[1]
     spacing = min(decorrelation_time(x), max(1, len(x) // (2 * k + 2)))
     delays = [spacing * (i + 1) for i in range(k)]

@@ -1,4 +1,4 @@
-"""How densely a context covers its attractor, and a model whose attention and noise follow it.
+"""How densely a context covers its attractor, and by how much the gate's widths follow it.
 
 A context four times as long has its neighbouring strands about half as far apart on a surface. An
 attention that is as wide as it should be for the one is too wide or too narrow for the other, and
@@ -9,14 +9,10 @@ from its states to the nearest ones that other passages left.
 
 from __future__ import annotations
 
-import copy
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from ..model.dynamix import DynaMix
 from ..preprocessing.periods import decorrelation_time
 
 _ASKED = 128  # states, evenly spaced in time, whose nearest neighbours are looked for
@@ -90,26 +86,3 @@ def widening(context: Float[ndarray, "T_C N"], *, reference: float) -> float:
     if not found > 0:
         return 1.0
     return float(2.0 ** (np.clip(np.round(2 * np.log2(found / reference)), *_HALF_OCTAVES) / 2))
-
-
-def widened(model: Any, factor: float) -> Any:
-    """The model with its attention's temperature and its gate's noise multiplied by ``factor``.
-
-    A copy of ``model``, or itself where the factor is 1.
-
-    Examples
-    --------
-    >>> from dynamix import DynaMix
-    >>> wide = widened(DynaMix(), 2.0).gate
-    >>> round(wide.tau_att.item(), 6), [round(sigma, 6) for sigma in wide.sigma.tolist()]
-    (0.2, [0.1, 0.1, 0.1])
-    """
-    if factor == 1:
-        return model
-    copied = copy.deepcopy(model)
-    if isinstance(model, DynaMix):
-        copied.gate.tau_att.data *= factor
-        copied.gate.sigma.data *= factor
-    else:
-        copied.sigma.data *= factor
-    return copied

@@ -19,7 +19,9 @@ from ..errors import InputError
 from .time_axis import continue_index
 
 
-def unpack(context: Any) -> tuple[Float[ndarray, "T_C S n"], Callable[[ndarray], Any]]:
+def unpack(
+    context: Any, *, check: bool = False
+) -> tuple[Float[ndarray, "T_C S n"], Callable[[ndarray], Any]]:
     """The context as ``(T_C, S, n)`` in float64, and a function that restores its kind.
 
     Parameters
@@ -27,18 +29,20 @@ def unpack(context: Any) -> tuple[Float[ndarray, "T_C S n"], Callable[[ndarray],
     context
         An array, a tensor or nested lists of shape ``(T_C,)``, ``(T_C, n)`` or ``(T_C, S, n)``; or
         a pandas Series or DataFrame with a regular index.
+    check
+        Apply :func:`check_values`.
 
     Returns
     -------
-    The values, not yet checked (see :func:`check_values`), and a function from a forecast
+    The values, and a function from a forecast
     ``(T, S, n)`` to an object of the context's kind: its dtype, device, columns, and its index
     continued.
 
     Raises
     ------
     InputError
-        If the context is empty, holds anything but real numbers or has another shape, or its index
-        cannot be continued.
+        If the context is empty, holds anything but real numbers or has another shape, its index
+        cannot be continued, or a check fails.
 
     Examples
     --------
@@ -47,14 +51,19 @@ def unpack(context: Any) -> tuple[Float[ndarray, "T_C S n"], Callable[[ndarray],
     ((3, 1, 1), [1.5])
     """
     if isinstance(context, pd.DataFrame | pd.Series):
-        return _unpack_pandas(context)
-    array = to_numpy(context)
-    dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+        values, restore = _unpack_pandas(context)
+    else:
+        array = to_numpy(context)
+        dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.dtype(np.float64)
 
-    def restore(out: ndarray) -> Any:
-        return like(context, out.reshape(len(out), *array.shape[1:]).astype(dtype, copy=False))
+        def restore(out: ndarray) -> Any:
+            out = out.reshape(len(out), *array.shape[1:]).astype(dtype, copy=False)
+            return out if array is context else like(context, out)
 
-    return _three_axes(array, "context").astype(np.float64), restore
+        values = _three_axes(array, "context").astype(np.float64)
+    if check:
+        check_values(values)
+    return values, restore
 
 
 def as_series(
@@ -151,7 +160,7 @@ def check_initial(initial_x: Any, *, S: int, n: int) -> Float[ndarray, "S n"]:
 
 def to_numpy(x: Any, name: str = "context") -> ndarray:
     """Any array, frame or tensor as a NumPy array of real numbers."""
-    if _is_tensor(x):
+    if not isinstance(x, np.ndarray) and _is_tensor(x):
         x = x.detach().cpu()
         x = (x.float() if x.dtype.itemsize < 4 else x).numpy()  # NumPy has no bfloat16
     if isinstance(x, pd.DataFrame | pd.Series):

@@ -121,7 +121,7 @@ class DynaMix(nn.Module):
             If the context is not ``(T_C >= 2, S, N)``.
         """
         check_series(context, self.config.observed_dims)
-        return self.read(context), self.initial_state(
+        return self.gate.read(context), self.initial_state(
             context[-1] if initial_x is None else initial_x
         )
 

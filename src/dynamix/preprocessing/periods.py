@@ -67,11 +67,12 @@ def decorrelation_time(x: Float[ndarray, "T n"]) -> int:
     1
     """
 
-    def of_channel(column: ndarray) -> int:
-        below = np.flatnonzero(autocorrelation(column)[: len(column) // 2] < _DECORRELATED)
-        return int(below[0]) if len(below) else 1
-
-    return max(of_channel(column) for column in x.T)
+    longest = 1
+    for column in x.T:
+        below = autocorrelation(column)[: len(column) // 2] < _DECORRELATED
+        if below.any():
+            longest = max(longest, int(below.argmax()))
+    return longest
 
 
 def dominant_period(

@@ -1,0 +1,65 @@
+"""The model of a forecast: found by its name, and adapted to the settings and to a context."""
+
+from __future__ import annotations
+
+import copy
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..local.forecaster import LocalForecaster
+from ..model.checkpoints import bundled, load
+from ..model.dynamix import DynaMix
+from ..settings import BUNDLED_MODEL
+
+Model = DynaMix | LocalForecaster
+_cached = lru_cache(maxsize=4)(load)
+
+
+def find_model(model: Model | str | Path | None) -> Model:
+    """The model itself, or the checkpoint of that name; bundled ones are read once."""
+    if isinstance(model, Model):
+        return model
+    if model is None:
+        return _cached(BUNDLED_MODEL)
+    if not isinstance(model, str | Path):
+        raise InputError(
+            f"model must be a DynaMix, a checkpoint's name or path, or None, found "
+            f"{type(model).__name__}."
+        )
+    return _cached(str(model)) if str(model) in bundled() else load(model)
+
+
+def adapted(model: Model, *, sharpness: float, factor: float) -> Any:
+    """The model with its attention sharpened and its gate's widths scaled; itself if both are 1.
+
+    The attention's temperature is divided by ``sharpness`` and multiplied by ``factor``; the width
+    of the noise is multiplied by ``factor``.
+    """
+    local = isinstance(model, LocalForecaster)
+    if factor == 1 and (sharpness == 1 or local):
+        return model
+    copied: Any = copy.deepcopy(model)
+    if not local:
+        copied.gate.tau_att.data /= sharpness
+        copied.gate.tau_att.data *= factor
+    (copied if local else copied.gate).sigma.data *= factor
+    return copied
+
+
+def sharpened(model: Model, sharpness: float | None = None) -> Any:
+    """The model as forecasts use it: the attention's temperature divided by ``sharpness``.
+
+    None takes the model's own, from its defaults. With 1 the ``model`` itself is returned,
+    otherwise a copy.
+
+    Examples
+    --------
+    >>> model = DynaMix()
+    >>> sharp = sharpened(model, 4)
+    >>> round(model.gate.tau_att.item(), 6), round(sharp.gate.tau_att.item(), 6)
+    (0.1, 0.025)
+    """
+    own = model.defaults.attention_sharpness
+    return adapted(model, sharpness=own if sharpness is None else sharpness, factor=1.0)

@@ -1,0 +1,53 @@
+"""The front page: its names, its speed, and the authors' package of the same name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dynamix
+
+PACKAGE = Path(dynamix.__file__).parent
+
+
+def python(code: str, *path: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path))}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_the_front_page_is_short_and_every_name_is_there():
+    assert len(dynamix.__all__) <= 25
+    for name in dynamix.__all__:
+        assert getattr(dynamix, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'forcast'"):
+        _ = dynamix.forcast
+
+
+def test_import_is_light():
+    heavy = ("torch", "numba", "matplotlib", "pandas", "scipy", "dysts", "numpy")
+    code = f"import sys, dynamix; print([m for m in {heavy} if m in sys.modules])"
+    done = python(code, PACKAGE.parent)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_the_authors_package_beside_ours_is_an_error(tmp_path):
+    (tmp_path / "dynamix").symlink_to(PACKAGE)
+    (tmp_path / "DynaMix_python-1.0.0.dist-info").mkdir()
+    done = python("import dynamix", tmp_path)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: the authors' package DynaMix-python")
+    assert last.endswith("install them in two environments.")
+
+
+def test_the_authors_package_elsewhere_is_a_warning(tmp_path):
+    (tmp_path / "dynamix_python-1.0.0.dist-info").mkdir()
+    done = python("import dynamix; print(dynamix.__version__)", PACKAGE.parent, tmp_path)
+    assert done.stdout.strip() == dynamix.__version__
+    assert "DynaMix-python" in done.stderr
+    assert "this one hides it" in done.stderr

@@ -43,7 +43,7 @@ _ROOMS = (
     "io", "preprocessing", "model", "local", "forecasting", "systems", "training", "datasets",
     "metrics", "dynamics", "baselines", "evaluation", "report", "plotting",
 )  # fmt: skip
-__all__ = [*_NAMES, *_ROOMS]  # noqa: PLE0604
+__all__ = [*_NAMES, *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:

@@ -133,7 +133,10 @@ def _described(kind: type[Any], without: tuple[str, ...] = ()) -> list[str]:
     for field in dataclasses.fields(kind):
         if field.name not in without:
             text = f"{field.metadata['help']}; default ``{field.default!r}``"
-            lines += [field.name, *textwrap.wrap(text, 92, initial_indent="    ", subsequent_indent="    ")]
+            lines += [
+                field.name,
+                *textwrap.wrap(text, 92, initial_indent="    ", subsequent_indent="    "),
+            ]
     return lines
 
 
@@ -303,7 +306,7 @@ class ModelConfig:
 
 @settings
 class LocalConfig:
-    """Settings of a :class:`dynamix.local.LocalForecaster`: the candidates that a context chooses from.
+    """The candidates of a :class:`dynamix.local.LocalForecaster`; a context chooses one of them.
 
     Candidate i fits its affine maps to ``neighbours[i]`` context steps and pulls by ``pulls[i]``.
     """

@@ -10,7 +10,7 @@ import pytest
 from helpers import small_model, wave
 
 from dynamix import InputError, forecast, preprocessing
-from dynamix.cli import commands as cli
+from dynamix import cli
 from dynamix.forecasting import embedding_choice
 from dynamix.forecasting.embedding_choice import (
     Candidate,

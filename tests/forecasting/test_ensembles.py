@@ -9,7 +9,7 @@ import torch
 from helpers import small_model, wave
 
 from dynamix import InputError, forecast
-from dynamix.cli import commands as cli
+from dynamix import cli
 from dynamix.engine import select as engines
 from dynamix.forecasting.ensembles import sample_seed
 from dynamix.local import LocalForecaster

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dynamix import DynaMix, forecast
 from dynamix.errors import InputError
+from dynamix.forecasting.models import adapted
 from dynamix.forecasting.spacing import spacing, widening
 from dynamix.preprocessing import decorrelation_time
 from dynamix.settings import ForecastDefaults

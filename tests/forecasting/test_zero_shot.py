@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import copy
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -252,7 +259,7 @@ BAD = {
     "float32 constant": (np.full((60, 1), 0.1, dtype=np.float32), {}, "constant"),
     "too short for pos": (wave(6, 1), {}, "'pos'.*at least 10 steps, found 6"),
     "too short for random delays": (wave(4, 1), {"embedding": "delay_random"}, "found 4"),
-    "too short for a trend": (wave(3), {"detrend": True}, "at least 4 steps, found 3"),
+    "too short for a trend": (wave(3), {"detrend": True}, "at least 4 steps.*found 3"),
     "scalar": (np.float64(3.0), {}, r"found 0 dimensions: \(\)"),
     "rank 4": (np.zeros((5, 1, 1, 3)), {}, "found 4 dimensions"),
     "ragged": ([[1.0, 2.0], [3.0]], {}, "rectangular"),
@@ -303,16 +310,62 @@ def test_bad_input_gets_one_clear_error(case):
     assert isinstance(caught.value, ValueError)
 
 
-def test_import_is_light():
-    import subprocess
-    import sys
+def test_the_way_to_the_kernel_is_short():
+    """Each module is entered at most twice, and the library makes at most 40 calls in all."""
+    library = str(Path(dynamix.__file__).parent)
+    x, calls, entries = wave(500), [], Counter()
+    plain = inspect.unwrap(forecast)
 
-    code = (
-        "import sys, dynamix; "
-        "print([m for m in ('torch', 'numba', 'matplotlib', 'pandas', 'scipy', 'dysts') "
-        "if m in sys.modules]); dynamix.forecast; dynamix.metrics"
+    def watch(frame, event, _):
+        code = frame.f_code
+        if event != "call" or not code.co_filename.startswith(library):
+            return
+        caller = frame.f_back
+        while caller is not None and not caller.f_code.co_filename.startswith(library):
+            caller = caller.f_back
+        calls.append(f"{code.co_filename}:{code.co_name}")
+        if caller is None or caller.f_code.co_filename != code.co_filename:
+            entries[code.co_filename] += 1
+
+    plain(x, horizon=1, engine="torch")  # imports, the checkpoint and caches
+    sys.setprofile(watch)
+    try:
+        plain(x, horizon=1, engine="torch")
+    finally:
+        sys.setprofile(None)
+    assert len(calls) <= 40, "\n".join(calls)
+    assert max(entries.values()) <= 2, entries
+
+
+def test_a_new_setting_is_declared_in_one_place(tmp_path):
+    """One line in settings.py: a parameter of forecast, a flag of the command line, a check."""
+    shutil.copytree(Path(dynamix.__file__).parent, tmp_path / "dynamix")
+    path = tmp_path / "dynamix" / "settings.py"
+    first = '    detrend: bool = setting(False, "'
+    line = '    patience: int = setting(7, "an example of a new setting", at_least=3)\n'
+    text = path.read_text()
+    assert text.count(first) == 1
+    path.write_text(text.replace(first, line + first))
+    code = """
+import inspect, dynamix
+from dynamix.cli import main
+print(inspect.signature(dynamix.forecast).parameters["patience"])
+print("an example of a new setting" in dynamix.forecast.__doc__)
+try:
+    dynamix.forecast([1.0, 2.0, 3.0], horizon=1, patience=2)
+except dynamix.InputError as error:
+    print(error)
+main(["forecast", "--help"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-    with pytest.raises(AttributeError, match="no attribute 'forcast'"):
-        _ = dynamix.forcast
+    signature, described, error, *helped = done.stdout.splitlines()
+    assert signature == "patience: int = 7"
+    assert described == "True"
+    assert error == "patience must be a whole number of at least 3, found 2."
+    assert "--patience INT" in "\n".join(helped)

@@ -177,7 +177,7 @@ class Pipeline:
         return_gates: bool = False,
         back: bool = True,
     ) -> tuple[ndarray, ndarray | None]:
-        """Forecasts ``(horizon, S, n)`` of all series, and expert weights ``(horizon, S, J)`` or None.
+        """Forecasts ``(horizon, S, n)`` of all series, and weights ``(horizon, S, J)`` or None.
 
         The forecasts are in the data's units, or with ``back=False`` in those of the transformed
         series. Either all series have a starting point, or none has.

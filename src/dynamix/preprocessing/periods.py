@@ -66,7 +66,6 @@ def decorrelation_time(x: Float[ndarray, "T n"]) -> int:
     >>> decorrelation_time(np.random.default_rng(0).normal(size=(2000, 1)))
     1
     """
-
     longest = 1
     for column in x.T:
         below = autocorrelation(column)[: len(column) // 2] < _DECORRELATED

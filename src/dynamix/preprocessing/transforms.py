@@ -28,7 +28,8 @@ _SHORTEST_FOR_TREND = 4
 
 
 def _check(x: Series, what: str, *, least: int = 2) -> None:
-    check_values(x[:, None], name=f"a context for {what}", least=least, moving=False)
+    if len(x) < least or not np.isfinite(x).all():
+        check_values(x[:, None], name=f"a context for {what}", least=least, moving=False)
 
 
 @dataclass(frozen=True)
@@ -218,9 +219,10 @@ def fit_transforms(
         (standardize and (box_cox or detrend), Standardize),
     ]
     x, fitted = context, list[Transform]()
-    for kind in (kind for wanted, kind in steps if wanted):
-        fitted.append(kind.fit(x))
-        x = fitted[-1].apply(x)
+    for wanted, kind in steps:
+        if wanted:
+            fitted.append(kind.fit(x))
+            x = fitted[-1].apply(x)
     return x, fitted
 
 

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 from helpers import small_model, wave
 
-from dynamix import InputError, forecast, preprocessing
-from dynamix import cli
+from dynamix import InputError, cli, forecast, preprocessing
 from dynamix.forecasting import embedding_choice
 from dynamix.forecasting.embedding_choice import (
     Candidate,

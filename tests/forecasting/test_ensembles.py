@@ -8,8 +8,7 @@ import pytest
 import torch
 from helpers import small_model, wave
 
-from dynamix import InputError, forecast
-from dynamix import cli
+from dynamix import InputError, cli, forecast
 from dynamix.engine import select as engines
 from dynamix.forecasting.ensembles import sample_seed
 from dynamix.local import LocalForecaster

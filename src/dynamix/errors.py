@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
-import types
-import typing
 from collections.abc import Iterable
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -101,59 +96,3 @@ def whole_number(what: str, value: object, *, least: int = 1) -> int:
     if value < least:
         raise InputError(f"{what} must be an integer of at least {least}, found {int(value)}.")
     return int(value)
-
-
-def of_their_types(settings: Any) -> None:
-    """Raise unless every field of the dataclass ``settings`` holds what its annotation says.
-
-    Looks at ``int`` (no bool), ``float`` (an int will do), ``bool``, ``str`` and tuples of them;
-    other annotations are let through.
-
-    Raises
-    ------
-    InputError
-        Naming the first field that does not.
-
-    Examples
-    --------
-    >>> @dataclasses.dataclass
-    ... class Settings:
-    ...     epochs: int = 10
-    >>> of_their_types(Settings())
-    >>> of_their_types(Settings(epochs=1.5))
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: epochs of Settings must be of type int, found 1.5 (float).
-    """
-    kind = type(settings)
-    for name, hint in _hints(kind).items():  # type: ignore[arg-type]
-        value = getattr(settings, name)
-        if not _fits(value, hint):
-            said = hint.__name__ if isinstance(hint, type) else str(hint)
-            raise InputError(
-                f"{name} of {kind.__name__} must be of type {said}, found {value!r} "
-                f"({type(value).__name__})."
-            )
-
-
-@lru_cache
-def _hints(kind: type) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
-
-
-def _fits(value: object, hint: Any) -> bool:
-    if hint in (int, float):
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        return whole or (hint is float and isinstance(value, float | np.floating))
-    if hint in (bool, str):
-        return isinstance(value, hint)
-    inner = typing.get_args(hint)
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, tuple):
-            return False
-        each = inner[:1] * len(value) if inner[-1] is ... else inner
-        return len(each) == len(value) and all(map(_fits, value, each))
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return any(value is None if part is type(None) else _fits(value, part) for part in inner)
-    return True

@@ -51,21 +51,19 @@ def test_unknown_parameters_and_wrong_types_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("default", "annotation", "good", "bad"),
+    ("default", "good", "bad"),
     [
-        (1, None, [2, -3], [1.5, True, "1"]),
-        (0.5, None, [1, 2.5], [True, "0.5"]),
-        (True, None, [False], [0, "true"]),
-        ("a", None, ["b", ""], [1, None]),
-        (("a", "b"), None, [["c"], ("d",), []], ["c", [1], ("a", 2)]),
-        ((), None, [["c"], [1]], ["c"]),
-        (None, None, [1, "a", None], []),
-        (None, "str | None", ["a", None], [1, ["a"]]),
-        (3, "int | list[int]", [4, [1, 2]], ["4", 1.5]),
+        (1, [2, -3], [1.5, True, "1"]),
+        (0.5, [1, 2.5], [True, "0.5"]),
+        (True, [False], [0, "true"]),
+        ("a", ["b", ""], [1, None]),
+        (("a", "b"), [["c"], ("d",), []], ["c", [1], ("a", 2)]),
+        ((), [["c"], [1]], ["c"]),
+        (None, [1, "a", None], []),
     ],
 )
-def test_types_follow_the_default_or_its_annotation(default, annotation, good, bad):
-    parameter = Parameter("p", default, annotation)
+def test_types_follow_the_default(default, good, bad):
+    parameter = Parameter("p", default)
     assert all(parameter.accepts(value) for value in good)
     assert not any(parameter.accepts(value) for value in bad)
 
@@ -104,19 +102,17 @@ def test_a_failure_points_at_chapter_section_and_cell_and_keeps_what_ran(tmp_pat
     assert "ZeroDivisionError" in text
 
 
-def test_records_come_back_and_progress_is_told(tmp_path):
+def test_records_come_back(tmp_path):
     code = (
         "import numpy as np\nfrom dynamix.companion.notebooks import record\n"
         'record("a", x)\nrecord("b", np.float32(0.5))\nrecord("c", float("nan"))\n'
         'record("a", x + 1)'
     )
     path = make_notebook(tmp_path / "a.ipynb", "x = 1", code)
-    heard = []
-    notebooks.run(path, tmp_path / "o.ipynb", progress=lambda *told: heard.append(told))
+    notebooks.run(path, tmp_path / "o.ipynb")
     kept = notebooks.recorded(tmp_path / "o.ipynb")
     assert np.isnan(kept.pop("c"))
     assert kept == {"a": 2, "b": 0.5}
-    assert [told[:2] for told in heard] == [(1, 2), (2, 2)]
     with pytest.raises(InputError, match="one number"):
         notebooks.record("a", np.zeros(3))
 

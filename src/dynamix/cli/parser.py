@@ -41,25 +41,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Run the command line on ``arguments``; None: on the words that were typed.
 
-    Parameters
-    ----------
-    arguments
-        The words after ``dynamix``; None: those that were typed.
+    The exit code is 0 for success, 1 for a failed check, 2 for unusable input (with one line on
+    standard error) and 130 for an interruption. Unknown flags raise ``SystemExit``.
 
-    Returns
-    -------
-    The exit code: 0 for success, 1 for a failed check, 2 for unusable input (with one line on
-    standard error), 130 for an interruption.
-
-    Raises
-    ------
-    SystemExit
-        For an unknown command or flag (code 2), and for ``--help`` and ``--version`` (code 0).
-
-    Examples
-    --------
     >>> main(["benchmark", "--compare", "one.csv"])  # the message goes to standard error
     2
     """

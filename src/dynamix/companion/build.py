@@ -27,9 +27,6 @@ NAME = "dynamix-book"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER_FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")
 BROWSER_FLAGS += ("--disable-background-networking", "--disable-component-update")
-# Sphinx' stages, as it prints them, with the share of the time that each usually takes
-STAGES = {"reading sources": 50, "writing output": 35, "highlighting module code": 10}
-PERCENT = re.compile(r"^(?P<stage>[a-z ]+)\.\.\. *\[ *(?P<percent>\d+)%\]")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -113,20 +110,15 @@ def _sphinx(builder: str, address: str | None) -> list[str]:
     command += ["--path-output", str(ROOT), "--config", str(settings)]
     command += ["--toc", str(ROOT / "_toc.yml"), "--all", "-W", "-n", "--keep-going"]
     command += ["--builder", builder]
-    done = dict.fromkeys(STAGES, 0)
     complaints: list[str] = []
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert process.stdout is not None
-    with tqdm(total=100, desc="building pages", unit="%", disable=None) as bar:
-        for line in (COLOUR.sub("", text).rstrip() for text in process.stdout):
-            if (found := PERCENT.match(line)) and found["stage"] in STAGES:
-                done[found["stage"]] = int(found["percent"])
-                bar.n = sum(STAGES[stage] * share // 100 for stage, share in done.items())
-                bar.refresh()
-            elif re.search(r"WARNING|ERROR|Error|Traceback", line) or complaints:
-                complaints.append(line)
+    for text in tqdm(process.stdout, desc="building pages", unit="line", disable=None):
+        line = COLOUR.sub("", text).rstrip()
+        if re.search(r"WARNING|ERROR|Error|Traceback", line) or complaints:
+            complaints.append(line)
     return ["the book was not built:", *complaints[-40:]] if process.wait() else []
 
 

@@ -23,10 +23,10 @@ LARGEST_POINTS = MEGABYTE // 10  # of one figure that turns
 DRAWING = "plotly-gl3d.min.js"  # too large to load before a reader turns a figure
 
 # attributes from which a page loads a file by itself; a plain link does not
-LOADING = {"audio": ("src",), "embed": ("src",), "iframe": ("src",), "input": ("src",)}
-LOADING |= {"image": ("href", "xlink:href"), "img": ("src", "srcset"), "link": ("href",)}
-LOADING |= {"object": ("data",), "script": ("src",), "source": ("src", "srcset")}
-LOADING |= {"track": ("src",), "use": ("href", "xlink:href"), "video": ("src", "poster")}
+LOADING = {tag: ["src"] for tag in ("audio", "embed", "iframe", "input", "script", "track")}
+LOADING |= {"image": ["href", "xlink:href"], "img": ["src", "srcset"], "link": ["href"]}
+LOADING |= {"object": ["data"], "source": ["src", "srcset"], "use": ["href", "xlink:href"]}
+LOADING |= {"video": ["src", "poster"]}
 # relations of <link> that only name another page
 NAMING = {"alternate", "author", "canonical", "help", "index", "license", "next", "prev", "search"}
 CSS_URL = re.compile(r"url\(\s*['\"]?([^'\")]+)['\"]?\s*\)|@import\s+['\"]([^'\"]+)['\"]")

@@ -1,10 +1,9 @@
-"""Papermill's engine with two additions: it reports every cell, and the files that were opened."""
+"""Papermill's engine with one addition: it lists the files that the notebook opened."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,39 +49,9 @@ class Engine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(
-        cls,
-        nb_man: Any,
-        kernel_name: str,
-        *,
-        step: Callable[[int, int, str], None],
-        root: str | None,
-        opened: list[str],
-        start_timeout: int = 60,
-        **_: Any,
+        cls, nb_man: Any, kernel_name: str, *, root: str | None, opened: list[str], **_: Any
     ) -> None:
-        """Execute the notebook; ``step`` gets every cell, ``opened`` is filled at the end."""
-        cells = nb_man.nb.cells
-        headings = _headings(cells)
-        start = nb_man.cell_start
-
-        def cell_start(cell: Any, cell_index: int | None = None, **given: Any) -> None:
-            step((cell_index or 0) + 1, len(cells), headings[cell_index or 0])
-            start(cell, cell_index, **given)
-
-        nb_man.cell_start = cell_start
-        client = _Client(
-            nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=start_timeout
-        )
+        """Execute the notebook; ``opened`` is filled at the end."""
+        client = _Client(nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=60)
         client.root, client.opened = root, opened
         client.execute()
-
-
-def _headings(cells: Any) -> list[str]:
-    """The heading above each cell."""
-    found, current = [], ""
-    for cell in cells:
-        if cell.cell_type == "markdown":
-            lines = [line for line in cell.source.splitlines() if line.startswith("#")]
-            current = lines[-1].lstrip("# ").strip() if lines else current
-        found.append(current)
-    return found

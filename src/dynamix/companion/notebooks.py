@@ -12,7 +12,7 @@ import math
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,7 @@ _PATHS = re.compile(r"/home/|/Users/|[A-Z]:\\\\")
 _ENCODED = re.compile(r"(?<=;base64,)[A-Za-z0-9+/=]+")
 _PICTURES = re.compile(r"<img\b[^>]*>")
 _NAMED = re.compile(r"""\balt=(?:"\s*[^\s"]|'\s*[^\s'])""")
-_KINDS: dict[str, Any] = {"str": str, "bool": bool, "list": list | tuple, "tuple": list | tuple}
-_KINDS |= {"int": int, "float": int | float, "dict": dict, "None": type(None)}
 _MIME = "application/papermill.record/"  # the book's pages leave this type out, or glue it
-
-Progress = Callable[[int, int, str], None]
 
 
 class NotebookError(RuntimeError):
@@ -42,23 +38,10 @@ class Parameter:
 
     name: str
     default: Any
-    annotation: str | None = None
 
     def accepts(self, value: Any) -> bool:
-        """Whether ``value`` has the default's type, or one that the annotation names.
-
-        An integer is a float, a list is a tuple. A default of None without an annotation accepts
-        everything.
-        """
-        if self.annotation is not None:
-            names = [name.split("[")[0].strip() for name in self.annotation.split("|")]
-            if set(names) <= set(_KINDS):
-                return any(_is(value, name) for name in names)
+        """Whether ``value`` has the default's type; an integer is a float, a list is a tuple."""
         return self.default is None or _alike(value, self.default)
-
-    def describe(self) -> str:
-        """The type and an example, for messages."""
-        return f"{self.annotation or type(self.default).__name__}, such as {self.default!r}"
 
     def parse(self, text: str) -> Any:
         """A value from the command line; text that is no value stays text.
@@ -79,17 +62,14 @@ class Parameter:
             return text
 
 
-def _is(value: Any, name: str) -> bool:
-    truth_value = isinstance(value, bool) and name in ("int", "float")
-    return isinstance(value, _KINDS[name]) and not truth_value
-
-
 def _alike(value: Any, default: Any) -> bool:
     if isinstance(default, list | tuple):
         return isinstance(value, list | tuple) and all(
             not default or any(_alike(item, example) for example in default) for item in value
         )
-    return _is(value, type(default).__name__)
+    if isinstance(value, bool) and not isinstance(default, bool):
+        return False
+    return isinstance(value, int | float if isinstance(default, float) else type(default))
 
 
 def parameters(path: str | Path) -> dict[str, Parameter]:
@@ -103,12 +83,9 @@ def parameters(path: str | Path) -> dict[str, Parameter]:
         except SyntaxError as error:
             raise InputError(f"{name}: its parameters cell is no plain Python: {error}.") from error
         for statement in statements:
-            if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+            if not isinstance(statement, ast.Assign):
                 continue
-            annotated = isinstance(statement, ast.AnnAssign)
-            target = statement.target if annotated else statement.targets[0]
-            annotation = ast.unparse(statement.annotation) if annotated else None
-            if isinstance(target, ast.Name):
+            if isinstance(target := statement.targets[0], ast.Name):
                 try:
                     default = ast.literal_eval(statement.value)
                 except ValueError as error:
@@ -116,7 +93,7 @@ def parameters(path: str | Path) -> dict[str, Parameter]:
                         f"{name}: the default of {target.id!r} must be a plain value, found "
                         f"{ast.unparse(statement.value)}."
                     ) from error
-                found[target.id] = Parameter(target.id, default, annotation)
+                found[target.id] = Parameter(target.id, default)
     return found
 
 
@@ -130,7 +107,8 @@ def check(path: str | Path, values: Mapping[str, Any]) -> None:
         one_of(f"parameter of {Path(path).name}", name, known)
         if not known[name].accepts(value):
             raise InputError(
-                f"parameter {name!r} of {Path(path).name} must be {known[name].describe()}; found "
+                f"parameter {name!r} of {Path(path).name} must be "
+                f"{type(known[name].default).__name__}, such as {known[name].default!r}; found "
                 f"{value!r} ({type(value).__name__})."
             )
 
@@ -140,15 +118,13 @@ def run(
     output: str | Path,
     *,
     values: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
     cwd: str | Path | None = None,
 ) -> Path:
     """Execute a notebook with papermill and write the cleaned result to ``output``.
 
-    It runs in its own folder, or in ``cwd``. ``progress`` is called before each cell with the
-    cell's number, the number of cells and the section's heading. A result within the project on
-    all defaults gets a stamp. Raises :class:`NotebookError` if a cell fails or the kernel dies;
-    then ``output`` holds what ran, with the error in place.
+    It runs in its own folder, or in ``cwd``. A result within the project on all defaults gets a
+    stamp. Raises :class:`NotebookError` if a cell fails or the kernel dies; then ``output`` holds
+    what ran, with the error in place.
     """
     import papermill as pm
     from nbclient.exceptions import DeadKernelError
@@ -158,13 +134,6 @@ def run(
     path, output, values = Path(path), Path(output), dict(values or {})
     check(path, values)
     root = stamps.project(path)
-    place: dict[str, Any] = {"cell": 0, "section": ""}
-
-    def step(cell: int, total: int, section: str) -> None:
-        place.update(cell=cell, section=section)
-        if progress is not None:
-            progress(cell, total, section)
-
     output.parent.mkdir(parents=True, exist_ok=True)
     opened: list[str] = []
     try:
@@ -179,16 +148,16 @@ def run(
             cwd=str(path.parent if cwd is None else cwd),
             progress_bar=False,
             log_output=False,
-            step=step,
             root=None if root is None else str(root),
             opened=opened,
         )
     except (pm.PapermillExecutionError, DeadKernelError) as error:
         dead = isinstance(error, DeadKernelError)
         why = "the kernel died" if dead else f"{error.ename}: {error.evalue}"
+        cell, section = _last_begun(output)
         raise NotebookError(
-            f"chapter {_title(path)!r} ({path.name}) failed in cell {place['cell']} of the "
-            f"notebook, section {place['section']!r}: {why}\nThe outputs until then are in {output}"
+            f"chapter {_title(path)!r} ({path.name}) failed in cell {cell} of the notebook, "
+            f"section {section!r}: {why}\nThe outputs until then are in {output}"
         ) from error
     notebook = clean(read(output))
     if root is not None and not values:
@@ -196,6 +165,17 @@ def run(
         notebook.metadata[stamps.PACKAGE] = {"stamp": stamp}
     write(notebook, output)
     return output
+
+
+def _last_begun(output: Path) -> tuple[int, str]:
+    """Number and section of the last cell that papermill began, without the cells it inserted."""
+    marked = "papermill-error-cell-tag"
+    cells = [c for c in read(output).cells if marked not in c.metadata.get("tags", [])]
+    begun = [c.metadata.get("papermill", {}).get("status") != "pending" for c in cells]
+    number = max((i for i, true in enumerate(begun, start=1) if true), default=0)
+    text = "\n".join(c.source for c in cells[:number] if c.cell_type == "markdown")
+    headings = [line.lstrip("# ") for line in text.splitlines() if line.startswith("#")]
+    return number, headings[-1].strip() if headings else ""
 
 
 def clean(notebook: Any) -> Any:
@@ -217,20 +197,9 @@ def record(name: str, value: Any) -> None:
     The cell's output holds it, invisibly. ``dynamix sweep`` collects the records into a table, and
     a page can show one by ``{glue:text}``. Outside of a notebook the call has no effect.
 
-    Parameters
-    ----------
-    name
-        Its name; a later value of the same name replaces an earlier one.
-    value
-        A number (also of NumPy, pandas, torch), a text, a truth value or None.
+    A later value replaces an earlier one of the same name. The value is a number (also of NumPy,
+    pandas, torch), a text, a truth value or None; anything else raises :class:`InputError`.
 
-    Raises
-    ------
-    InputError
-        If the value is anything else.
-
-    Examples
-    --------
     >>> record("d_stsp", 1.5)
     >>> record("errors", [1.5, 2.5])  # doctest: +ELLIPSIS
     Traceback (most recent call last):

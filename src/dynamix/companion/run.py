@@ -75,22 +75,12 @@ def check(paths: Sequence[Path]) -> list[str]:
 
 
 def warm_up() -> None:
-    """Compile the kernels once, so that no notebook waits and logs that it does."""
+    """Compile the kernels of forecasts once, so that not every notebook waits for them."""
     import numpy as np
-    import torch
 
     import dynamix
-    from dynamix.engine import tangent
     from dynamix.model import checkpoints
-    from dynamix.systems import WindowSampler
-    from dynamix.training import Trainer, draw_batch
 
     wave = np.sin(np.arange(700.0)[:, None] / np.array([5.0, 7.0, 9.0]))
     for model in checkpoints.bundled():
         dynamix.forecast(wave, horizon=3, model=model)
-    contexts = torch.from_numpy(np.stack([wave, wave], axis=1))
-    small = dynamix.DynaMix.from_pretrained()
-    tangent.largest_exponents(small, contexts, steps=2, transient=1, noise=None)
-    trainer = Trainer("unused", trajectories=[wave])
-    sampler = WindowSampler([wave], length=trainer.config.sequence_length)
-    trainer.gradient(draw_batch(sampler, trainer.model.config, trainer.config, step=0))

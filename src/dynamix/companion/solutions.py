@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ..errors import InputError
 from . import BUILD, notebooks
 from . import run as book
@@ -132,7 +134,9 @@ def with_solutions(notebook: Any) -> Any:
 def outcome(ran: Path, solution: Solution, *, seconds: float | None) -> Ran:
     """What a solution printed and drew in a copy that was run; figures are saved beside it."""
     cells = [c for c in notebooks.read(ran).cells if c.metadata.get(KEY) == solution.label]
-    printed, errors, figures = [], [], []
+    printed: list[str] = []
+    errors: list[str] = []
+    figures: list[Path] = []
     for output in (output for cell in cells for output in cell.outputs):
         if output.output_type == "stream":
             printed.append(output.text)
@@ -189,15 +193,9 @@ def shown(ran: Ran) -> str:
 
 def table(rows: list[Ran]) -> str:
     """All outcomes, one line each."""
-    cells = [("chapter", "exercise", "outcome", "seconds")]
-    for ran in rows:
-        took = "" if ran.seconds is None else f"{ran.seconds:.1f}"
-        cells.append((ran.chapter, ran.solution.label or ran.solution.title, ran.status, took))
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    )
+    cells = [(r.chapter, r.solution.label or r.solution.title, r.status, r.seconds) for r in rows]
+    frame = pd.DataFrame(cells, columns=["chapter", "exercise", "outcome", "seconds"])
+    return frame.to_string(index=False, na_rep="", float_format="{:.1f}".format)
 
 
 def run_book(names: Sequence[str], *, profile: str | None, say: Callable[[str], None]) -> list[str]:

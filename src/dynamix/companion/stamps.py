@@ -233,8 +233,8 @@ class Graph:
         for name in ["", *module.definitions]:
             self._visit(module, name)
         if module.is_package:  # a room as a whole leads to all that its face imports
-            for target, name in module.imports.values():
-                self._resolve(target, [name] if name else [])
+            for target, inner in module.imports.values():
+                self._resolve(target, [inner] if inner else [])
 
     def _walk(self, module: _Module, node: ast.AST, local: frozenset[str]) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
-import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,60 +61,31 @@ def run_all(
     # a fresh process each: kernels and their threads do not survive a fork of a threaded parent
     spawn = multiprocessing.get_context("spawn")
     outcomes: dict[int, Outcome] = {}
-    cells = {i: (0, len(notebooks.read(job.path).cells)) for i, job in enumerate(jobs)}
-    with (
-        spawn.Manager() as manager,
-        tqdm(total=len(jobs), desc="notebooks", unit="notebook", disable=None) as bar,
-        tqdm(desc="cells", unit="cell", position=1, leave=False, disable=None) as steps,
-        ProcessPoolExecutor(min(workers, len(jobs)), mp_context=spawn) as pool,
-    ):
-        told = manager.Queue()
-        running: dict[Future[tuple[float, str | None]], int] = {
-            pool.submit(_run, job, i, told): i for i, job in enumerate(jobs)
-        }
-        pending = set(running)
-        while pending:
-            finished, pending = wait(pending, timeout=0.2)
-            for i, cell, total, section in _drain(told):
-                cells[i] = (cell, total)
-                steps.n, steps.total = (sum(parts) for parts in zip(*cells.values(), strict=True))
-                steps.set_description(f"{jobs[i].path.stem}: {section[:40]}", refresh=True)
-            for future in finished:
-                i = running[future]
-                outcomes[i] = Outcome(jobs[i], *future.result())
-                bar.update()
-                if done is not None:
-                    done(outcomes[i])
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=spawn) as pool:
+        running = {pool.submit(_run, job): i for i, job in enumerate(jobs)}
+        finished = as_completed(running)
+        for future in tqdm(finished, "notebooks", len(jobs), unit="notebook", disable=None):
+            outcomes[running[future]] = outcome = future.result()
+            if done is not None:
+                done(outcome)
     return [outcomes[i] for i in range(len(jobs))]
 
 
-def _drain(told: Any) -> list[tuple[int, int, int, str]]:
-    found = []
-    while True:
-        try:
-            found.append(told.get_nowait())
-        except queue.Empty:
-            return found
-
-
-def _run(job: Job, number: int, told: Any) -> tuple[float, str | None]:
-    """Run one job in a process of its own; its duration and error."""
+def _run(job: Job) -> Outcome:
+    """Run one job in a process of its own."""
     began = time.perf_counter()
+    error: str | None = None
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")
     job.output.parent.mkdir(parents=True, exist_ok=True)
     # kernels inherit this process's standard error and write messages of their own to it
     with job.output.with_suffix(".log").open("w") as log:
         os.dup2(log.fileno(), 2)
-
-    def progress(cell: int, total: int, section: str) -> None:
-        told.put((number, cell, total, section))
-
     try:
-        notebooks.run(job.path, job.output, values=job.values, progress=progress, cwd=job.cwd)
-    except (notebooks.NotebookError, InputError) as error:
-        return time.perf_counter() - began, str(error)
-    job.output.with_suffix(".log").unlink()
-    return time.perf_counter() - began, None
+        notebooks.run(job.path, job.output, values=job.values, cwd=job.cwd)
+        job.output.with_suffix(".log").unlink()
+    except (notebooks.NotebookError, InputError) as failure:
+        error = str(failure)
+    return Outcome(job, time.perf_counter() - began, error)
 
 
 def sweep(

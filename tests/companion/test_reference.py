@@ -59,7 +59,7 @@ def test_an_exported_function_names_its_parameters_and_errors(path):
     function: Any = inspect.unwrap(ONCE[path])
     text, source = inspect.getdoc(function) or "", inspect.getsource(function)
     # the text alone: that an example passes a parameter says nothing about it
-    prose = text.split("Examples\n---")[0]
+    prose = re.split(r"Examples\n---|>>> ", text)[0]
     missing = [
         name
         for name in inspect.signature(function).parameters

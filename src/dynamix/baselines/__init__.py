@@ -3,7 +3,7 @@
 This room does not know how forecasts are evaluated.
 """
 
-from .registry import Baseline, Forecaster, baseline, register, register_family, table
+from .registry import Baseline, baseline, table
 from .simple import mean, naive, parrot, seasonal_naive
 
 # isort: split
@@ -12,13 +12,10 @@ from . import classical, pretrained, regression, trained, transformer, zero_shot
 
 __all__ = [
     "Baseline",
-    "Forecaster",
     "baseline",
     "mean",
     "naive",
     "parrot",
-    "register",
-    "register_family",
     "seasonal_naive",
     "table",
 ]

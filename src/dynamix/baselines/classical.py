@@ -1,9 +1,7 @@
 """Statistical forecasters of statsforecast, which choose their orders by information criteria.
 
-Each channel is forecast alone. ETS takes seasons of at most 24 steps, and a seasonal ARIMA takes
-minutes beyond a few dozen. Several seasons, or a longer one, are therefore removed first by MSTL
-(Bandara, Hyndman & Bergmeir 2021) and repeated, and the model forecasts the rest (Hyndman &
-Athanasopoulos 2021, section 12.1).
+Each channel is forecast alone. Several seasons, or a season too long for the model, are removed
+first by MSTL (Bandara, Hyndman & Bergmeir 2021) and repeated; the model forecasts the rest.
 """
 
 from __future__ import annotations
@@ -58,11 +56,7 @@ _classic("auto_theta", "the best of four Theta models", "Fiorucci et al. (2016)"
 
 
 def shown_twice(seasons: Sequence[int], length: int) -> list[int]:
-    """Those seasons that a context of this length shows at least twice, shortest first.
-
-    >>> shown_twice([336, 48, 1], 500)
-    [48]
-    """
+    """Those seasons that a context of this length shows at least twice, shortest first."""
     return sorted({season for season in seasons if 1 < season <= length // 2})
 
 

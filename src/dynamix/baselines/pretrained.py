@@ -1,18 +1,9 @@
 """Pretrained time-series models as forecasters, each run by its own package.
 
-Chronos-T5, Chronos-Bolt and Chronos-2 (Ansari et al. 2024, 2025) come with ``chronos-forecasting``,
-TimesFM 2.5 (Das et al. 2024) with ``transformers``. These adapters decide the following:
-
-* Chronos-T5, Chronos-Bolt and TimesFM forecast each channel alone. Chronos-2 gets all channels.
-* The forecast is the median: of the sample paths (Chronos-T5), or the 0.5 quantile.
-* Beyond its prediction length a Chronos package feeds its forecast back by its own scheme. TimesFM
-  has none in ``transformers``, so its median is appended.
-* A context longer than the model takes loses its beginning. TimesFM takes whole patches, so it
-  loses up to 31 steps more. Padding would enter its mean.
-* TimesFM may forecast negative values.
-
-Weights come from the folder ``NAME`` inside the folder that the environment variable
-``DYNAMIX_WEIGHTS`` names, from a path, or from the Hugging Face hub.
+All but Chronos-2 forecast each channel alone. The forecast is the median. Beyond its prediction
+length a Chronos package feeds its forecast back by its own scheme; TimesFM's median is appended
+here. A context longer than the model takes loses its beginning. TimesFM takes whole patches, so it
+loses up to 31 steps more: padding would enter its mean. TimesFM may forecast negative values.
 """
 
 from __future__ import annotations

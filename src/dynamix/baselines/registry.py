@@ -1,4 +1,4 @@
-"""One registry of forecasters: :func:`baseline` makes a name a function of context, horizon, seed.
+"""One registry of forecasters: :func:`baseline` makes a name a function of context and horizon.
 
 The entries stand beside the functions that they name, in the other modules of this room.
 """
@@ -40,11 +40,7 @@ _families: dict[Callable[[Any], Baseline | None], Callable[[], Iterable[str]]] =
 
 @runtime_checkable
 class Forecaster(Protocol):
-    """What every forecaster is: ``f(context, horizon, *, seed) -> forecast``.
-
-    The context is ``(T_C, N)`` in any units, the horizon a number of steps. The forecast is
-    ``(horizon, N)`` in the units of the context.
-    """
+    """Any ``f(context, horizon, *, seed)``: from ``(T_C, N)`` to ``(horizon, N)``."""
 
     def __call__(self, context: Any, horizon: int, *, seed: int = 0) -> ndarray:
         """Continue the context."""
@@ -52,7 +48,7 @@ class Forecaster(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """An entry of the registry: a :class:`Forecaster` with what is known about it.
+    """An entry of the registry: a forecaster and its properties.
 
     A call takes one context ``(T_C, N)`` or several, ``(T_C, S, N)``, and returns an object of the
     same kind, ``horizon`` steps long. From the step at which a series diverges (beyond a million
@@ -67,12 +63,9 @@ class Baseline:
         model comes first.
     fitted, joint
         Whether it is fitted to the context, and whether it sees all channels together.
-    batched
-        Whether the function takes several series at once. Its forecast may diverge.
-    rival
-        Whether it is another method than DynaMix.
-    needs_truth
-        Whether a call needs the true continuation, ``truth=``.
+    batched, rival, needs_truth
+        Whether the function takes several series at once, is another method than DynaMix, and needs
+        the true continuation, ``truth=``.
     config, settings
         The class of its settings, if it has one, and the settings that differ from the defaults.
     load
@@ -185,17 +178,7 @@ class Baseline:
 
 
 def register(name: str, what: str, source: str = "", **more: Any) -> Callable[[Any], Any]:
-    """Register the decorated function; the arguments are attributes of :class:`Baseline`.
-
-    Examples
-    --------
-    >>> @register("first", "the first state")
-    ... def first(context, horizon, *, seed=0):
-    ...     return context[:1].repeat(horizon, axis=0)
-    >>> baseline("first")([1.0, 2.0, 5.0], 2)
-    array([1., 1.])
-    >>> del _entries["first"]
-    """
+    """Register the decorated function; the arguments are attributes of :class:`Baseline`."""
 
     def add(function: Any) -> Any:
         _entries[name] = Baseline(name, what, source, function, **more)
@@ -205,9 +188,9 @@ def register(name: str, what: str, source: str = "", **more: Any) -> Callable[[A
 
 
 def register_family(names: Callable[[], Iterable[str]]) -> Callable[[Any], Any]:
-    """Register the decorated function, which finds an entry by its name, or None.
+    """Register the decorated function, which finds the entry of a name that no list holds, or None.
 
-    For entries that no list holds, such as files; ``names`` lists the others.
+    ``names`` lists those of its names that are known.
     """
 
     def add(find: Callable[[Any], Baseline | None]) -> Any:
@@ -223,12 +206,11 @@ def baseline(name: Any, **settings: Any) -> Baseline:
     Parameters
     ----------
     name
-        A name of :func:`table`; the folder of a pretrained model; or what
-        :meth:`dynamix.DynaMix.from_pretrained` takes. A name with a slash or a suffix counts as a
-        DynaMix checkpoint, which is read at the first call. A model counts, too.
+        A name of :func:`table`; the folder of a pretrained model; a DynaMix model, or a checkpoint
+        as :meth:`dynamix.DynaMix.from_pretrained` takes it. A checkpoint is read at the first call.
     **settings
-        Settings other than the default ones: those of :func:`dynamix.forecast` for DynaMix, of
-        :mod:`dynamix.baselines.settings` for fitted rivals, the function's own for the others.
+        Those of :func:`dynamix.forecast` for DynaMix, of :mod:`dynamix.baselines.settings` for
+        fitted rivals, the function's own for the others.
 
     Returns
     -------
@@ -237,15 +219,11 @@ def baseline(name: Any, **settings: Any) -> Baseline:
     Raises
     ------
     InputError
-        If the name or a setting is unknown, or a setting is out of range. The message lists the
-        known names.
+        If the name or a setting is unknown, or a setting is out of range.
 
     Examples
     --------
-    >>> parroting = baseline("parrot", match_length=3)
-    >>> parroting.source, parroting.fitted
-    ('Zhang & Gilpin (2025)', False)
-    >>> parroting(np.tile([0.0, 1.0, 3.0], 10)[:, None], 4).ravel()
+    >>> baseline("parrot", match_length=3)(np.tile([0.0, 1.0, 3.0], 10)[:, None], 4).ravel()
     array([0., 1., 3., 0.])
     >>> baseline("dynamix-3d", embedding="delay")(np.sin(np.arange(90.0) / 5)[:, None], 7).shape
     (7, 1)
@@ -277,11 +255,8 @@ def table() -> pd.DataFrame:
 
     Examples
     --------
-    >>> rivals = table()
-    >>> rivals.loc["dmd", ["fitted", "channels", "needs"]].tolist()
+    >>> table().loc["dmd", ["fitted", "channels", "needs"]].tolist()
     ['yes', 'together', 'dynamix-companion[baselines]']
-    >>> rivals.loc["naive", ["fitted", "channels", "needs"]].tolist()
-    ['no', 'each alone', '']
     """
     import pandas as pd
 
@@ -304,11 +279,7 @@ def table() -> pd.DataFrame:
 def bounded(
     forecast: Float[ndarray, "T N"], context: Float[ndarray, "T_C N"]
 ) -> Float[ndarray, "T N"]:
-    """The forecast, all channels NaN from the step at which one diverges.
-
-    >>> bounded(np.array([[1.0], [1e9], [1.0]]), np.array([[0.0], [2.0]])).ravel()
-    array([ 1., nan, nan])
-    """
+    """The forecast, all channels NaN from the step at which one diverges."""
     middle, deviation = context.mean(axis=0), context.std(axis=0)
     # a constant channel has no scale but its value
     scale = np.where(deviation > 0, deviation, np.maximum(np.abs(middle), 1.0))

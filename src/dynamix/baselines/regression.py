@@ -1,7 +1,6 @@
 """Rivals that are fitted to the context by linear algebra: echo state, DMD, EDMD, SINDy.
 
-Channels are scaled by the context's deviation. EDMD and SINDy have no memory, so a context of
-fewer than three channels gets delayed copies of its last channel.
+EDMD and SINDy have no memory, so they get delayed copies of the last of fewer than three channels.
 """
 
 from __future__ import annotations
@@ -54,8 +53,7 @@ def echo_state(
 ) -> Float[ndarray, "horizon N"]:
     """``s' = tanh(W s + V x + b)``, ``x' = R s' + r``; only ``R, r`` are fitted, to one step.
 
-    The forecast feeds each prediction back (Pathak et al. 2018). The readout sees the bounded
-    reservoir alone, so a forecast cannot diverge.
+    The readout sees the bounded reservoir alone, so a forecast cannot diverge (Pathak et al. 2018).
     """
     from reservoirpy.nodes import Reservoir, Ridge
 
@@ -92,11 +90,7 @@ def echo_state(
 def dmd(
     context: Float[ndarray, "T_C N"], horizon: int, *, seed: int, config: DMDConfig
 ) -> Float[ndarray, "horizon N"]:
-    """The best linear map from each stack of ``delays`` steps to the next, from the last stack on.
-
-    ``x_h = Re sum_i phi_i lambda_i^h b_i``. The model is linear: it decays, grows, or oscillates
-    with fixed frequencies.
-    """
+    """The best linear map from each stack of ``delays`` steps to the next."""
     scaling = Standardize.fit(context)
     with _one_thread():
         fitted = dmd_model(scaling.apply(context), config=config)
@@ -127,8 +121,8 @@ def edmd(
 ) -> Float[ndarray, "horizon N"]:
     """The Koopman operator on polynomials: ``x_h = Re sum_i v_i lambda_i^h phi_i(x_0)``.
 
-    The forecast is not lifted again at each step. That would make it a nonlinear regression instead
-    of a Koopman model. Kernel: Williams, Rowley & Kevrekidis (2015).
+    The forecast is not lifted again at each step: that would be a nonlinear regression. Kernel:
+    Williams, Rowley & Kevrekidis (2015).
     """
     _long_enough("EDMD", context)
     scaling = Standardize.fit(context)
@@ -164,9 +158,8 @@ def sindy(
 ) -> Float[ndarray, "horizon N"]:
     """Derivatives by finite differences, coefficients by sequentially thresholded least squares.
 
-    Channels are divided by their deviation. They are not centred unless a mean is ten deviations
-    from zero: centring would add monomials to the system. A unit of time is what the state needs to
-    move by one deviation, so that the threshold means the same at every sampling rate.
+    A unit of time is what the state needs to move by one deviation, so that the threshold means the
+    same at every sampling rate.
     """
     _long_enough("SINDy", context)
     deviation = np.maximum(context.std(axis=0), 1e-12)
@@ -205,12 +198,7 @@ def sindy_model(x: Float[ndarray, "T N"], *, dt: float, config: SINDyConfig) -> 
 def polynomial(
     powers: ndarray, coefficients: Float[ndarray, "N terms"]
 ) -> Callable[[float, ndarray], ndarray]:
-    """``f(t, x)`` with those exponents ``(terms, N)``, as an integrator wants it.
-
-    >>> f = polynomial(np.array([[1, 0], [1, 2]]), np.array([[0.0, 1.0], [2.0, 0.0]]))
-    >>> f(0.0, np.array([2.0, 3.0]))  # x y^2 and 2 x
-    array([18.,  4.])
-    """
+    """``f(t, x)`` with those exponents ``(terms, N)``, as an integrator wants it."""
     kept = np.any(coefficients != 0.0, axis=0)
     powers, coefficients = np.asarray(powers)[kept], coefficients[:, kept]
     degree = int(powers.sum(axis=1).max(initial=0))

@@ -1,8 +1,7 @@
-"""The settings of the fitted rivals, declared once.
+"""The settings of the fitted rivals, the same for all data sets.
 
-They were chosen at contexts of 512 and 2000 steps on systems of the training split, and are the
-same for all data sets. First prototypes of DMD and EDMD were also scored on four held-out systems:
-Lorenz, Rossler, Chua and SprottM.
+They were chosen at contexts of 512 and 2000 steps on systems of the training split. First
+prototypes of DMD and EDMD were also scored on held-out Lorenz, Rossler, Chua and SprottM.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Rivals that are trained on the context by gradient descent: AL-RNN, LSTM, neural ODE.
 
-The recurrent networks are trained by sparse teacher forcing: the data overwrites the state every
-tenth step (Mikhaeil et al. 2022). With ``forcing_interval=1`` that is plain teacher forcing. The
-budget is ten seconds on one core. Weights, training windows and noise depend on the seed alone.
+The recurrent networks are trained by sparse teacher forcing (Mikhaeil et al. 2022); with
+``forcing_interval=1`` that is plain teacher forcing. Weights, windows and noise depend on the seed.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class SingleALRNN(nn.Module):
         self.L = nn.Parameter(torch.randn(M - N, N, generator=generator) * N**-0.5)
 
     def first(self, x: Float[Tensor, "S N"]) -> Float[Tensor, "S M"]:
-        """The state that an observation starts from."""
+        """The state after one observation."""
         return torch.cat([x, x @ self.L.T], dim=-1)
 
     def forward(self, z: Float[Tensor, "S M"]) -> Float[Tensor, "S M"]:

@@ -1,12 +1,8 @@
 """A control: a small transformer of Chronos' class, trained on the corpus of ``dynamix-3d``.
 
-Foundation models for time series differ from DynaMix in architecture and in corpus. This one
-differs in its architecture alone. Tokeniser (mean scaling, uniform bins) and network (T5, encoder
-and decoder) are those of Chronos (Ansari et al., TMLR 2024), from their packages.
-``chronos.ChronosPipeline.from_pretrained`` reads its folder, too.
-
-Each channel is forecast alone. The network sees the last 512 steps and continues them by 64 steps,
-which become context.
+It differs from DynaMix in its architecture alone. Tokeniser and network (T5) are those of Chronos
+(Ansari et al., TMLR 2024), from their packages; ``chronos.ChronosPipeline`` reads its folder, too.
+Each channel is forecast alone, from the last 512 steps, by 64 steps at a time.
 """
 
 from __future__ import annotations

@@ -21,13 +21,11 @@ _LONG_SCALE = 30.0  # largest value over the median from which on a scale is log
 
 @theme.in_style
 def benchmark_boxes(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw box plots of the benchmark's errors over systems: a box per model, a point per system.
+    """Draw the benchmark's errors over systems: a box per model, a point per system.
 
-    ``tables`` holds results of :func:`dynamix.evaluation.benchmark.run` by model's name. A
-    system's value is the median over its starts. Failures are counted below the box.
+    ``tables`` holds results of :func:`dynamix.evaluation.benchmark.run` by model's name. A system's
+    value is the median over its starts. Failures are counted below the box.
 
-    Examples
-    --------
     >>> table = pd.DataFrame({"system": ["Lorenz", "Chua"], "start": 0, "d_stsp": [0.8, np.nan]})
     >>> figure = benchmark_boxes({"mine": table.assign(d_h=0.1, mase=0.5)})
     >>> len(figure.axes), [text.get_text() for text in figure.axes[0].texts]
@@ -68,12 +66,10 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame]) -> Figure:
 def errors_by_forecaster(table: pd.DataFrame, *, groups: Mapping[str, str] | None = None) -> Figure:
     """Draw medians over origins with their intervals: a row per forecaster, a panel per measure.
 
-    ``table`` is :func:`dynamix.evaluation.rolling.summary` at one context and horizon; infinite
-    errors are drawn a tenth beyond the largest finite one. ``groups`` names the kind of each
-    forecaster, which decides its colour.
+    ``table`` is :func:`dynamix.evaluation.rolling.summary` at one context and horizon. Infinite
+    errors are drawn a tenth beyond the largest finite one. Forecasters of the same kind in
+    ``groups`` (``{forecaster: kind}``) share a colour.
 
-    Examples
-    --------
     >>> table = pd.DataFrame({"forecaster": ["naive"], "mase": 1.0, "mase_low": 0.9})
     >>> table = table.assign(mase_high=1.1, d_stsp=np.nan, d_h=np.nan)
     >>> [ax.get_xlabel() for ax in errors_by_forecaster(table).axes]  # those with a value
@@ -105,11 +101,9 @@ def errors_by_forecaster(table: pd.DataFrame, *, groups: Mapping[str, str] | Non
 def relative_errors(table: pd.DataFrame, *, label: str) -> Figure:
     """Draw errors relative to a reference on a logarithmic axis; left of 1 is better.
 
-    ``table`` holds ratios above 0: datasets as rows, forecasters as columns; NaN leaves a mark
-    out. ``label`` names the axis: which error, relative to which forecaster's.
+    ``table`` holds positive ratios, datasets as rows and forecasters as columns; NaN is not drawn.
+    ``label`` names the axis.
 
-    Examples
-    --------
     >>> table = pd.DataFrame({"DynaMix": [0.5, 2.0]}, index=["load", "traffic"])
     >>> [t.get_text() for t in relative_errors(table, label="MASE").axes[0].get_yticklabels()]
     ['load', 'traffic']
@@ -138,8 +132,6 @@ def rate_grid(rates: pd.DataFrame, *, counts: Mapping[str, int] | None = None) -
     ``rates`` has models as rows and failures as columns; NaN is drawn as a dash. ``counts`` holds
     the number of systems of each row, written after its name.
 
-    Examples
-    --------
     >>> rates = pd.DataFrame({"escapes": [0.0, 0.25], "freezes": [np.nan, 1.0]}, index=["A", "B"])
     >>> [text.get_text() for text in rate_grid(rates).axes[0].texts]
     ['0%', '–', '25%', '100%']
@@ -166,18 +158,15 @@ def sensitivities(
 ) -> Figure:
     """Draw medians over systems: a column per condition varied, a row per measure.
 
-    ``table`` has the columns ``model``, ``varied``, ``value`` and the measures, as
-    :func:`dynamix.evaluation.perturbations.sensitivity` returns them with the model added. A
-    failure (NaN) counts as an infinite error. ``measures`` holds the label of each column drawn,
-    ``names`` the models; None: all.
+    ``table`` joins the tables of :func:`dynamix.evaluation.perturbations.sensitivity`, with a
+    column ``model`` added. NaN, a failure, counts as infinite. ``measures`` holds the label of each
+    measure drawn, ``names`` the models (None: all).
 
     Raises
     ------
     InputError
         If the table is empty or has no column ``model``, or a name is no model of it.
 
-    Examples
-    --------
     >>> table = pd.DataFrame({"varied": "noise", "value": [0.0, 0.1], "mase": [0.3, 0.9]})
     >>> ax = sensitivities(table.assign(model="parrot"), measures={"mase": "MASE"}).axes[0]
     >>> ax.get_xlabel(), ax.get_ylabel(), ax.lines[0].get_ydata().tolist()

@@ -23,14 +23,11 @@ def expert_use(
 ) -> Figure:
     """Draw mean expert weights by system, minus their mean over systems, a panel per model.
 
-    ``uses`` holds by model ``(S, J)``: the mean weight of each expert on each of the S systems in
-    ``names``. A line is drawn above each row in ``mark``, such as between families.
+    ``uses`` holds ``(S, J)`` by model, for the S systems in ``names``. A line is drawn above each
+    row in ``mark``, such as between families.
 
-    Examples
-    --------
     >>> use = {"dynamix-3d": np.array([[0.7, 0.3], [0.3, 0.7]])}
-    >>> image = expert_use(use, names=["Lorenz", "Chua"]).axes[0].images[0]
-    >>> image.get_array().round(1).tolist()
+    >>> expert_use(use, names=["Lorenz", "Chua"]).axes[0].images[0].get_array().round(1).tolist()
     [[0.2, -0.2], [-0.2, 0.2]]
     """
     for use in uses.values():
@@ -57,12 +54,9 @@ def similarity_map(
 ) -> Figure:
     """Draw systems as points, a panel per map; lines join the members of a family.
 
-    ``maps`` holds by title ``(S, 2)``, such as :func:`dynamix.dynamics.kin.flat_map` returns; only
-    distances have a meaning. ``names`` and ``families`` are those of the S systems, the family
-    empty if there is none. Families of one member are drawn as none.
+    ``maps`` holds ``(S, 2)`` by title, as :func:`dynamix.dynamics.kin.flat_map` returns; only
+    distances have a meaning. ``names`` and ``families`` (empty: none) are those of the S systems.
 
-    Examples
-    --------
     >>> names, families = ["Lorenz", "LorenzBounded", "Chua"], ["Lorenz", "Lorenz", ""]
     >>> figure = similarity_map({"use": np.eye(3)[:, :2]}, names=names, families=families)
     >>> [text.get_text() for text in figure.legends[0].get_texts()]
@@ -91,12 +85,9 @@ def similarity_map(
 def kinship(results: Mapping[str, Any]) -> Figure:
     """Draw the nearness of kin against permuted labels, a row per result.
 
-    ``results`` holds results of :func:`dynamix.dynamics.kin.kinship` by name. Nearness is the
-    share of pairs of systems that are further apart than kin; chance gives 1/2. Grey covers 95 %
-    of the permuted labels.
+    ``results`` holds results of :func:`dynamix.dynamics.kin.kinship` by name. Nearness is the share
+    of pairs of systems that are further apart than kin; chance gives 1/2.
 
-    Examples
-    --------
     >>> from types import SimpleNamespace
     >>> found = SimpleNamespace(nearness=0.7, p_value=0.01, null=np.linspace(0.4, 0.6))
     >>> [label.get_text() for label in kinship({"use": found}).axes[0].get_yticklabels()]
@@ -119,14 +110,11 @@ def kinship(results: Mapping[str, Any]) -> Figure:
 
 @theme.in_style
 def symbolic_code(*, observation: Any, codes: Mapping[str, Any], shown: int) -> Figure:
-    """Draw a channel over time, and strips of symbols below it.
+    """Draw the first channel over time, and strips of symbols below it.
 
-    ``observation`` is ``(T,)`` or ``(T, n)``; its first channel is drawn. ``codes`` holds by label
-    ``(T,)`` integers, such as :func:`dynamix.dynamics.expert_use.regions` returns; each integer has
-    its colour, of twenty. At most ``shown`` steps are drawn.
+    ``observation`` is ``(T,)`` or ``(T, n)``. ``codes`` holds ``(T,)`` integers by label, as
+    :func:`dynamix.dynamics.expert_use.regions` returns. At most ``shown`` steps are drawn.
 
-    Examples
-    --------
     >>> x = np.sin(np.arange(500) / 5)
     >>> figure = symbolic_code(observation=x, codes={"sign": x > 0}, shown=200)
     >>> figure.axes[1].images[0].get_array().shape
@@ -151,13 +139,10 @@ def symbolic_code(*, observation: Any, codes: Mapping[str, Any], shown: int) -> 
 def transition_graphs(graphs: Mapping[str, tuple[Sequence[str], Any, Any]]) -> Figure:
     """Draw symbols and the transitions between them, a graph per panel.
 
-    ``graphs`` holds by title ``(labels, shares, probabilities)`` of A symbols: names, ``(A,)``
-    shares of time, and ``(A, A)`` probabilities of each symbol (column) after each (row), as
-    :func:`dynamix.dynamics.expert_use.transitions` returns them. A node's area is its share of
-    time, an arrow's width its probability among the steps that leave; below 2 % there is none.
+    ``graphs`` holds ``(labels, shares, probabilities)`` of A symbols by title: names, ``(A,)``
+    shares of time, and ``(A, A)`` probabilities from row to column. A node's area is its share of
+    time, an arrow's width its probability among the steps that leave; none is drawn below 2 %.
 
-    Examples
-    --------
     >>> graph = (["up", "down"], [0.3, 0.7], [[0.9, 0.1], [0.0, 1.0]])
     >>> len(transition_graphs({"falls and stays": graph}).axes[0].patches)  # from up to down
     1
@@ -188,11 +173,9 @@ def transition_graphs(graphs: Mapping[str, tuple[Sequence[str], Any, Any]]) -> F
 def lyapunov_spectra(spectra: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Draw Lyapunov spectra of systems and models, a panel per system.
 
-    ``spectra`` is ``{system: {name: exponents}}``, the exponents ``(n,)`` in falling order and per
-    unit of time. The axis is linear up to 0.5, logarithmic beyond.
+    ``spectra`` is ``{system: {name: exponents}}``, the exponents in falling order and per unit of
+    time. The axis is linear up to 0.5, logarithmic beyond.
 
-    Examples
-    --------
     >>> spectra = {"Lorenz": {"system": [0.9, 0.0, -14.6], "model": [0.8, 0.0, -9.0]}}
     >>> [text.get_text() for text in lyapunov_spectra(spectra).legends[0].get_texts()]
     ['system', 'model']
@@ -216,12 +199,9 @@ def lyapunov_spectra(spectra: Mapping[str, Mapping[str, Any]]) -> Figure:
 def exponents(*, truth: Any, found: Mapping[str, Any]) -> Figure:
     """Draw largest exponents of models against those of the systems, a panel per model.
 
-    ``truth`` is ``(S,)``: the largest Lyapunov exponent of each system, per dominant period.
-    ``found`` holds by model ``(S,)``: the model's exponent after the system's context, per period
-    too; NaN is not drawn. On the line both are equal.
+    ``truth`` holds the largest Lyapunov exponent of each system per dominant period, ``found``
+    those of the models, ``(S,)`` by name; NaN is not drawn. On the line both are equal.
 
-    Examples
-    --------
     >>> ax = exponents(truth=[0.4, 1.0], found={"dynamix-3d": [0.3, 1.1]}).axes[0]
     >>> ax.lines[0].get_xydata().tolist()
     [[0.4, 0.3], [1.0, 1.1]]

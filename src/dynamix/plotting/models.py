@@ -21,12 +21,10 @@ def gate_use(
 ) -> Figure:
     """Draw expert weights over time as a map, with the first observed channel above it.
 
-    ``gates`` is ``(T, J)`` from :func:`dynamix.forecast` with ``return_gates=True``, the
+    ``gates`` is ``(T, J)`` from :func:`dynamix.forecast` with ``return_gates=True``,
     ``observation`` ``(T,)`` or ``(T, n)``. At most ``shown`` steps are drawn. ``label`` names the
     colour bar.
 
-    Examples
-    --------
     >>> gate_use(np.full((500, 4), 0.25), shown=100).axes[0].images[0].get_array().shape
     (4, 100)
     """
@@ -49,14 +47,12 @@ def gate_use(
 
 @theme.in_style
 def attention(context: Any, weights: Any, *, state: Any = None) -> Figure:
-    """Show where in a context the gate looks: its points coloured by attention, and over time.
+    """Show which context steps the gate attends to: points coloured by attention, and over time.
 
-    The first and the third channel of ``context``, ``(T_C,)`` or ``(T_C, n)``, are drawn.
-    ``weights`` is ``(T_C - 1,)``: the attention ``a_k`` on each step that has a successor. A
-    cross marks the ``state``, ``(n,)``, of the query.
+    ``context`` is ``(T_C,)`` or ``(T_C, n)``; channels 1 and 3 are drawn. ``weights`` is ``(T_C -
+    1,)``: the attention ``a_k`` on each step that has a successor. A cross marks ``state``, the
+    ``(n,)`` state of the query.
 
-    Examples
-    --------
     >>> figure = attention(np.random.default_rng(0).normal(size=(100, 2)), np.full(99, 1 / 99))
     >>> figure.axes[0].collections[0].get_offsets().shape
     (99, 2)
@@ -82,12 +78,9 @@ def attention(context: Any, weights: Any, *, state: Any = None) -> Figure:
 def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw loss, gradient norm and free-running validation of a training run.
 
-    ``records`` holds one mapping per epoch, as in ``log.jsonl``: ``epoch``, and of ``loss``,
-    ``gradient_norm``, ``validation_d_stsp``, ``validation_d_h`` and ``validation_mase`` what was
-    measured. None is not drawn.
+    ``records`` holds a mapping per epoch, as in ``log.jsonl``: ``epoch`` and, as far as measured,
+    ``loss``, ``gradient_norm``, ``validation_d_stsp``, ``validation_d_h``, ``validation_mase``.
 
-    Examples
-    --------
     >>> log = [{"epoch": i, "loss": 1 / i, "validation_d_h": None} for i in (1, 2, 3)]
     >>> [len(line.get_xdata()) for ax in training_curves(log).axes for line in ax.lines]
     [3]
@@ -117,16 +110,14 @@ def inference_times(table: pd.DataFrame) -> Figure:
     """Draw seconds of a forecast against horizon, context, series and parameters, one varied each.
 
     ``table`` has a row per measurement: ``model``, ``engine`` (``"compiled"`` or ``"torch"``),
-    ``parameters``, ``context`` and ``horizon`` in steps, ``series``, ``seconds``. Models other
-    than ``DynaMix`` are single marks in the last panel.
+    ``parameters``, ``context``, ``horizon``, ``series``, ``seconds``. Models other than ``DynaMix``
+    are single marks in the last panel.
 
     Raises
     ------
     InputError
         If there is no row of ``DynaMix``.
 
-    Examples
-    --------
     >>> table = pd.DataFrame({"horizon": [10, 100, 1000], "seconds": [0.1, 0.2, 1.1]})
     >>> rest = {"engine": "torch", "parameters": 10_000, "context": 512, "series": 1}
     >>> [ax.get_xlabel() for ax in inference_times(table.assign(model="DynaMix", **rest)).axes]

@@ -37,8 +37,6 @@ def lines(
     ``x`` holds T numbers or dates, ``curves`` T numbers by name; NaN leaves a gap. ``x_label`` and
     ``y_label`` name the axes with their units; ``log_x`` and ``log_y`` make them logarithmic.
 
-    Examples
-    --------
     >>> figure = lines([1, 2], {"a": [5, 4], "b": [4, 2]}, x_label="step", y_label="error")
     >>> [text.get_text() for text in figure.legends[0].get_texts()]
     ['a', 'b']
@@ -69,37 +67,29 @@ def time_series(
     times: Any = None,
     time_label: str = "step",
 ) -> Figure:
-    """Draw a context and what follows it over time, a panel per channel.
-
-    An ensemble is drawn as its median and two bands with 50 % and 90 % of the samples at each step.
+    """Draw a context and its continuation over time, a panel per channel.
 
     Parameters
     ----------
     context, forecast, truth
         ``(T,)`` or ``(T, n)`` each, with the same channels, in the data's units.
     samples
-        ``(K, horizon)`` or ``(K, horizon, n)`` from ``dynamix.forecast(..., n_samples=K)``, in
-        place of a forecast. Values that are not finite are left out.
+        ``(K, horizon)`` or ``(K, horizon, n)``, in place of a forecast. Drawn are their median and
+        bands with 50 % and 90 % of the samples at each step. Non-finite values are left out.
     names
         Of the channels; None: ``x_1``, ``x_2``, ....
     shown
         Most steps drawn on either side of the context's end; None: all.
-    times
-        Labels of all context and forecast steps, such as dates; None: steps counted from 0.
-    time_label
-        Below the last panel.
+    times, time_label
+        Labels of all context and forecast steps, such as dates (None: steps), and their name.
 
     Raises
     ------
     InputError
         If ``samples`` hold no sample, or other channels than the context.
 
-    Examples
-    --------
     >>> x = np.sin(np.arange(300) / 5)
     >>> figure = time_series(context=x[:200], forecast=x[200:250], truth=x[200:], names=["load"])
-    >>> [text.get_text() for text in figure.legends[0].get_texts()]
-    ['context', 'truth', 'forecast']
     >>> figure.axes[0].get_ylabel(), [len(line.get_xdata()) for line in figure.axes[0].lines[:3]]
     ('load', [200, 50, 50])
     """
@@ -164,12 +154,9 @@ def _quantile(samples: Float[ndarray, "K T n"], q: float) -> Float[ndarray, "T n
 def continuations(*, context: Any, truth: Any, forecasts: Mapping[str, Any]) -> Figure:
     """Draw the first channel of several forecasts: the first and the last 400 steps, a row each.
 
-    ``context``, ``truth`` and each of ``forecasts``, by model's name, are ``(T,)`` or ``(T, n)``;
-    a forecast is at least as long as the truth. The axis covers the truth, so a forecast may leave
-    the panel.
+    ``context``, ``truth`` and each of ``forecasts``, by model's name, are ``(T,)`` or ``(T, n)``.
+    The axis covers the truth, so a forecast may leave the panel.
 
-    Examples
-    --------
     >>> x = np.sin(np.arange(1000) / 5)
     >>> figure = continuations(context=x[:100], truth=x[100:], forecasts={"flat": np.zeros(900)})
     >>> figure.axes[1].lines[0].get_xdata()[[0, -1]].tolist()
@@ -209,19 +196,10 @@ def spectra(
 ) -> Figure:
     """Draw smoothed power spectra of truth and forecast, a panel per channel, with their D_H.
 
-    Parameters
-    ----------
-    forecast, truth
-        ``(T,)`` or ``(T, n)``, of one length and with the same channels.
-    smoothing
-        Width of the Gaussian in frequency bins, as in :func:`dynamix.metrics.spectral_hellinger`.
-    names, label
-        Of the channels, and of the truth.
-    highest
-        Last frequency drawn, per step, at most 0.5.
+    ``forecast`` and ``truth`` are ``(T,)`` or ``(T, n)``, of one length. ``smoothing`` is as in
+    :func:`dynamix.metrics.spectral_hellinger`, ``highest`` the last frequency drawn, per step.
+    ``names`` are those of the channels, ``label`` that of the truth.
 
-    Examples
-    --------
     >>> slow = np.sin(2 * np.pi * np.arange(500) / 250)
     >>> spectra(forecast=3 * slow + 5, truth=slow).axes[0].get_title()
     '$x_1$: $D_H$ = 0.00'
@@ -252,8 +230,6 @@ def mended(*, raw: pd.Series, grid: pd.Series, unit: str = "") -> Figure:
     ``raw`` and ``grid`` are what :func:`dynamix.preprocessing.resample` takes and returns: one
     channel over dates. ``unit`` is written after the series' name.
 
-    Examples
-    --------
     >>> grid = pd.Series([0.0, 1, 2, 3], index=pd.date_range("2024-01-01", periods=4), name="load")
     >>> mended(raw=grid.drop(grid.index[2]), grid=grid).axes[0].lines[2].get_ydata().tolist()
     [2.0]
@@ -278,8 +254,6 @@ def mended(*, raw: pd.Series, grid: pd.Series, unit: str = "") -> Figure:
 def series_panels(measured: Mapping[str, Any]) -> Figure:
     """Draw ``measured`` series, pandas Series by title over dates or numbers, in small panels.
 
-    Examples
-    --------
     >>> figure = series_panels({"count": pd.Series([3, 4]), "load": pd.Series([0.5, 0.7])})
     >>> [ax.get_title(loc="left") for ax in figure.axes]
     ['count', 'load']

@@ -19,20 +19,12 @@ _BINS = 30  # per channel, as in D_stsp
 def attractors(
     parts: Mapping[str, Mapping[str, Any]], *, dims: Sequence[int] = (0, 1, 2), columns: int = 3
 ) -> Figure:
-    """Draw trajectories in state space, a panel per title.
+    """Draw trajectories in state space, a panel per title, ``columns`` in a row.
 
-    Parameters
-    ----------
-    parts
-        ``{title: {"context" | "truth" | "forecast": (T, n)}}`` in the data's units. The first 6000
-        steps are drawn. The axes cover context and truth, so a forecast may leave the panel.
-    dims
-        Two channels for a plane, three for a perspective, counted from 0.
-    columns
-        Panels in a row.
+    ``parts`` is ``{title: {"context" | "truth" | "forecast": (T, n)}}``. The first 6000 steps are
+    drawn. The axes cover context and truth, so a forecast may leave the panel. ``dims`` are two
+    channels for a plane, three for a perspective, counted from 0.
 
-    Examples
-    --------
     >>> x = np.random.default_rng(0).uniform(size=(100, 2))
     >>> figure = attractors({"a square": {"truth": x, "forecast": 9 * x}}, dims=(0, 1))
     >>> round(float(figure.axes[0].get_xlim()[1]))
@@ -79,13 +71,11 @@ def plane(channels: int) -> tuple[int, int]:
 
 @theme.in_style
 def occupancy(*, forecast: Any, truth: Any) -> Figure:
-    """Show where truth and forecast spend their time: histograms as in D_stsp, on two channels.
+    """Draw histograms of truth and forecast in state space, as in D_stsp, on channels 1 and 3.
 
-    Both are ``(T, n)`` in the data's units; the first and the third channel are used. Points of
-    ``forecast`` outside the range of ``truth`` are in no bin.
+    ``forecast`` and ``truth`` are ``(T, n)`` in the data's units. Points outside the range of the
+    truth are in no bin.
 
-    Examples
-    --------
     >>> x = np.random.default_rng(0).uniform(size=(1000, 2))
     >>> [ax.get_title() for ax in occupancy(forecast=x[:100], truth=x).axes[:2]]
     ['truth', 'forecast']
@@ -109,13 +99,11 @@ def occupancy(*, forecast: Any, truth: Any) -> Figure:
 
 @theme.in_style
 def recurrences(matrices: Mapping[str, Any]) -> Figure:
-    """Draw recurrence matrices, three in a row: black where a state comes back.
+    """Draw recurrence matrices, three in a row: black where a state returns.
 
-    ``matrices`` holds by title ``(T, T)``, as
-    :func:`dynamix.dynamics.invariants.recurrence_matrix` returns them.
+    ``matrices`` holds ``(T, T)`` by title, as :func:`dynamix.dynamics.invariants.recurrence_matrix`
+    returns them.
 
-    Examples
-    --------
     >>> [ax.get_title() for ax in recurrences({"never": np.eye(20)}).axes]
     ['never']
     """

@@ -62,11 +62,8 @@ def save(figure: Figure, path: str | Path) -> Path:
     InputError
         If the format is unknown.
 
-    Examples
-    --------
     >>> save(plt.figure(), "loss.doc")
     Traceback (most recent call last):
-    ...
     dynamix.errors.InputError: cannot draw to 'loss.doc': expected a name ending in one of eps, ...
     """
     path = Path(path)

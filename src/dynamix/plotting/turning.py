@@ -1,7 +1,7 @@
 """A trajectory in three dimensions that readers of the book can turn.
 
-In a notebook it is a picture. In the book's pages the picture carries its points, rounded and
-thinned, and ``book/_assets/turn/turn.js`` can replace it by a drawing that turns.
+The picture carries its points, rounded and thinned; ``book/_assets/turn/turn.js`` replaces it by a
+drawing that turns.
 """
 
 from __future__ import annotations
@@ -86,19 +86,13 @@ def turnable(
     Parameters
     ----------
     trajectories
-        ``(T, 3)`` each, in any units, by label. ``context``, ``truth`` and ``forecast`` have their
-        usual colours. The frame covers all but the forecast.
-    alt
-        What the figure shows, for readers who cannot see it.
-    title
-        Drawn above.
+        ``(T, 3)`` by label. ``context``, ``truth`` and ``forecast`` have their usual colours. The
+        frame covers all but the forecast. Points are thinned evenly to 6000 and rounded to 1/5000
+        of the frame; points more than three frames outside are moved to that distance.
+    alt, title
+        What the figure shows, for readers who cannot see it; and what is written above it.
     lines
         ``False`` draws dots instead of lines, for sets of states.
-
-    Returns
-    -------
-    A figure that a notebook displays. Its points are thinned evenly to 6000 and rounded to 1/5000
-    of the frame; points more than three frames outside are moved to that distance.
 
     Raises
     ------
@@ -106,11 +100,8 @@ def turnable(
         If there is nothing to draw, a trajectory is not ``(T, 3)`` with at least two finite points
         (one, for dots), or the alternative text is empty.
 
-    Examples
-    --------
     >>> t = np.linspace(0, 20, 10_000)
-    >>> helix = np.stack([np.cos(t), np.sin(t), t], axis=1)
-    >>> turnable({"truth": helix}, alt="A helix that winds upwards.")
+    >>> turnable({"truth": np.stack([np.cos(t), np.sin(t), t], axis=1)}, alt="A rising helix.")
     <Turnable: truth 5001 points>
     """
     if not alt.strip():

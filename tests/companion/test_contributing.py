@@ -2,7 +2,7 @@
 
 The library is copied, one file of the copy is changed, and the copy is used from the command line
 or in a fresh interpreter. (A flow that dysts lacks comes as a data file and takes no change:
-tests/test_cli.py and tests/test_systems.py train on and forecast such files.)
+tests/cli and tests/systems train on and forecast such files.)
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
-import test_book
 import yaml
+from companion import test_book
 from helpers import ROOT
 
 from dynamix import systems

@@ -7,6 +7,7 @@ import dataclasses
 import sys
 from typing import Any
 
+from ..io.files import write_whole
 from ..settings import ForecastConfig
 from .flags import add_model, add_settings, check_folders, command, given_settings, split
 
@@ -56,8 +57,11 @@ def run(options: argparse.Namespace) -> None:
     table = result
     if config.n_samples is not None:  # a CSV has one row of names: x[0], y[0], x[1], y[1], ...
         table = result.set_axis([f"{name}[{i}]" for i, name in result.columns], axis=1)
-    table.to_csv(sys.stdout if options.output is None else options.output)
-    if options.output is not None:
+    if options.output is None:
+        table.to_csv(sys.stdout)
+    else:
+        with write_whole(options.output) as temporary:
+            table.to_csv(temporary)
         names = ", ".join(map(str, frame.columns))
         sys.stderr.write(
             f"{len(frame)} steps of {names}, {len(result)} steps forecast: {options.output}\n"

@@ -20,6 +20,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..errors import InputError
+from ..io.files import write_text
 from . import BOOK, BUILD, ROOT
 from . import check as checks
 
@@ -105,7 +106,7 @@ def _sphinx(builder: str, address: str | None) -> list[str]:
     # Sphinx does not renew pages of source code that look new enough, even with wrong links
     shutil.rmtree(BUILD / builder, ignore_errors=True)
     settings = BUILD / "_config.yml"
-    settings.write_text(yaml.safe_dump(configuration(address)), encoding="utf-8")
+    write_text(settings, yaml.safe_dump(configuration(address)))
     command = [str(Path(sysconfig.get_path("scripts")) / "jb"), "build", str(BOOK)]
     command += ["--path-output", str(ROOT), "--config", str(settings)]
     command += ["--toc", str(ROOT / "_toc.yml"), "--all", "-W", "-n", "--keep-going"]

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import dynamix
 
+from ..io.files import write_text
+
 PACKAGE = Path(__file__).parents[1]
 PROJECT = PACKAGE.parents[1]
 REFERENCE = PROJECT / "book" / "api"
@@ -137,7 +139,7 @@ def main() -> None:
         lines = sum(len(path.read_text().splitlines()) for path in (PACKAGE / room).rglob("*.py"))
         print(f"{room:<14} {lines:>6} lines {len(exported(room)):>4} names")
     for path, text in pages().items():
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
 
 
 if __name__ == "__main__":

@@ -104,10 +104,12 @@ def tell(root: str, output: str) -> None:
     Python's audit hook does not see safetensors open a file. So the weights beside an opened
     configuration count as opened.
     """
+    from ..io.files import write_text  # pandas must not load before the kernel is watched
+
     paths = {Path(name) for name in _opened}
     paths |= {path.with_suffix(".safetensors") for path in paths if path.suffix == ".json"}
     names = sorted(path.relative_to(root).as_posix() for path in paths if path.is_file())
-    Path(output).write_text(json.dumps(names), encoding="utf-8")
+    write_text(output, json.dumps(names))
 
 
 # --- which definitions of the library some code can reach -------------------------------------

@@ -22,6 +22,7 @@ import pandas as pd
 
 from .. import __version__
 from ..errors import InputError
+from ..io.files import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -120,14 +121,8 @@ def write(table: pd.DataFrame, path: str | Path, record: dict[str, Any]) -> None
     {'mine.csv': ['x', '1', '2'], 'mine.json': ['{', '"seconds":', '0.5', '}']}
     """
     path = Path(path)
-    _replace(path, table.to_csv(index=False, lineterminator="\n"))
-    _replace(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8", newline="")
-    os.replace(temporary, path)
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
 
 
 class Journal:
@@ -208,7 +203,7 @@ class Journal:
         """
         if not self._begun:
             # the rows first: an older table's rows must never lie beside this record
-            _replace(self.path, self._text([*self.rows, *rows], header=True))
+            write_text(self.path, self._text([*self.rows, *rows], header=True))
             self._begun = True
         else:
             with self.path.open("a", encoding="utf-8", newline="") as file:
@@ -228,7 +223,7 @@ class Journal:
         return frame.to_csv(index=False, header=header, lineterminator="\n")
 
     def _keep_record(self) -> None:
-        _replace(self.path.with_suffix(".json"), json.dumps(self.record, indent=2) + "\n")
+        write_text(self.path.with_suffix(".json"), json.dumps(self.record, indent=2) + "\n")
 
     def _record_before(self, resume: bool) -> dict[str, Any] | None:
         """The record that lies there; None where this is a new table or may replace the old one."""

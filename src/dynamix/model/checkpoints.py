@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, one_of
+from ..io.files import write_text, write_whole
 from ..settings import (
     BUNDLED_MODEL,
     CHECKPOINT_KINDS,
@@ -175,24 +176,16 @@ def write(
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(config | {"forecast": dataclasses.asdict(defaults)})
     write_tensors(path, tensors, metadata={"config": text})
-    write_text(path.with_name(path.name.removesuffix(_SUFFIX) + ".json"), text)
+    write_text(path.with_name(path.name.removesuffix(_SUFFIX) + ".json"), text + "\n")
     return path
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file atomically: a reader sees the old file or the new, never a part."""
+    """Write a safetensors file, whole or not at all."""
     from safetensors.torch import save_file
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
-    os.replace(temporary, path)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with write_whole(path) as temporary:
+        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

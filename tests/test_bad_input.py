@@ -42,7 +42,7 @@ CASES = {
     "samples of several shapes": (lambda: ensembles.stack([ONE, TWO]), r"\(60, 1\), \(60, 2\)"),
     "one step to standardise by": (
         lambda: preprocessing.Standardize.fit(ONE[:1]),
-        "at least 2 steps, found 1",
+        r"at least 2 steps \(time comes first\), found 1",
     ),
     "Box-Cox of a gap": (
         lambda: preprocessing.BoxCox.fit(GAP),
@@ -156,7 +156,7 @@ CASES = {
     ),
     "a constant's autocorrelation": (
         lambda: preprocessing.autocorrelation(np.ones(9)),
-        "does not change",
+        "constant series has no autocorrelation",
     ),
     "an embedding without delays": (
         lambda: preprocessing.find_delays(ONE, count=2, embedding="pos"),
@@ -233,20 +233,20 @@ CASES = {
     ),
     "epochs and a half": (
         lambda: TrainingConfig(epochs=1.5),
-        r"epochs of TrainingConfig must be of type int, found 1.5 \(float\)",
+        r"epochs must be a whole number of at least 1, found 1.5 \(float\)",
     ),
-    "epochs of letters": (lambda: TrainingConfig(epochs="x"), "must be of type int, found 'x'"),
+    "epochs of letters": (lambda: TrainingConfig(epochs="x"), "must be a whole number .*'x'"),
     "a list of lengths": (
         lambda: TrainingConfig(longer_contexts=[700]),
-        r"longer_contexts of TrainingConfig must be of type tuple\[int, ...\], found \[700\]",
+        r"longer_contexts must be a tuple of whole numbers, found \[700\]",
     ),
     "negative noise": (
         lambda: TrainingConfig(input_noise=-0.1),
-        "input_noise must be at least 0, found -0.1",
+        "input_noise must be a number of at least 0, found -0.1",
     ),
     "no trajectory": (
         lambda: TrainingConfig(trajectory_length=0),
-        "trajectory_length must be positive, found 0",
+        "trajectory_length must be a whole number of at least 1, found 0",
     ),
     "one pull for many": (
         lambda: LocalConfig(pulls=5),
@@ -315,7 +315,7 @@ def test_a_refused_format_makes_no_folder(tmp_path):
 
 def test_an_empty_table_of_trajectories_is_refused_and_a_loud_suffix_is_not(tmp_path):
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(InputError, match=r"not a readable \.csv table"):
+    with pytest.raises(InputError, match="not a readable CSV file"):
         windows.load_trajectories([tmp_path / "empty.csv"], dims=1)
     (tmp_path / "LOUD.CSV").write_text("x\n1\n2\n3\n")
     (series,) = windows.load_trajectories([tmp_path / "LOUD.CSV"], dims=1)

@@ -49,7 +49,7 @@ def test_every_kind_becomes_the_same_series(x):
         (pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}), "truth must have numeric columns"),
         (X[:2], "truth must have at least 3 steps .* found 2"),
         (np.where(X == 7, np.nan, X), r"truth must be finite, found nan at step 3, channel 1 \(1"),
-        (np.full((6, 2), np.inf), "truth holds no finite value at all"),
+        (np.full((6, 2), np.inf), "truth has no finite value"),
     ],
 )
 def test_one_message_for_each_thing_that_is_wrong(x, message):

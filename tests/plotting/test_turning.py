@@ -141,7 +141,7 @@ def test_a_constant_channel_can_be_drawn():
         ({"truth": HELIX[:, 0]}, "a", r"shape \(3000,\)"),
         ({"truth": HELIX[:1]}, "a", "at least 2"),
         ({"truth": HELIX, "b": np.where(T[:, None] > 29, np.nan, HELIX)}, "a", "'b' .* row 2900"),
-        ({"truth": [["a", "b", "c"]] * 3}, "a", "no number"),
+        ({"truth": [["a", "b", "c"]] * 3}, "a", "real numbers"),
     ],
 )
 def test_bad_input_is_refused_in_a_sentence(trajectories, alt, message):

@@ -168,8 +168,8 @@ def test_other_units_and_time_zones(zone):
 @pytest.mark.parametrize(
     ("frame", "options", "told"),
     [
-        (pd.DataFrame({"x": ["a", "b"]}), {}, "columns of numbers, found 'x'"),
-        (pd.DataFrame(index=[1, 2]), {}, "no column at all"),
+        (pd.DataFrame({"x": ["a", "b"]}), {}, "numeric columns only, found 'x'"),
+        (pd.DataFrame(index=[1, 2]), {}, "is empty"),
         (pd.DataFrame({"x": [1.0, np.inf]}), {}, "infinite at 1"),
         (pd.DataFrame({"x": [1.0, np.nan]}), {}, "at least 2 observations, found 1"),
         (pd.DataFrame({"x": [1.0, 2.0]}, index=["u", "v"]), {}, "index of dates or numbers"),

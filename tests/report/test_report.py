@@ -16,6 +16,7 @@ from dynamix.companion import notebooks
 from dynamix.report import checks as report_checks
 from dynamix.report.checks import CHECKS, Finding
 from dynamix.report.data import find_file
+from dynamix.report.report import verdict
 
 T = 1200
 
@@ -78,7 +79,7 @@ def test_an_ugly_file_is_mended_and_everything_told(tmp_path):
     assert len(loaded.frame) == T
     kept = np.delete(np.arange(T), [100, 101, 102, 300, 301, 302, 303])
     np.testing.assert_allclose(loaded.frame["load"].to_numpy()[kept], wave()[kept], atol=1e-6)
-    found = {finding.check: finding for finding in loaded.findings}
+    found = {finding.label: finding for finding in loaded.findings}
     assert found["gaps"].severity == "note"
     assert found["gaps"].number == pytest.approx(7 / T)
     assert "defekt" in found["unreadable entries of load"].found
@@ -252,11 +253,11 @@ def test_the_verdict_follows_from_its_parts():
         return pd.DataFrame({"error, all": rows})
 
     def finding(severity: str) -> Finding:
-        return Finding("noise", severity, 1.0, "", "", "")
+        return Finding("noise", severity, 1.0, "")
 
     def head(*severities: str, own: float = 0.2, parrot: float = 0.4, coverage: float = 0.8) -> str:
         findings = tuple(finding(severity) for severity in severities)
-        return report.verdict(findings, table(own, parrot), coverage=coverage, expected=0.81)
+        return verdict(findings, table(own, parrot), coverage=coverage, expected=0.81)
 
     assert head("fine", "note").startswith("Nothing was found")
     assert head("warning").startswith("Use this forecast with care")

@@ -3,7 +3,6 @@
 This room must not know a model.
 """
 
-from .loading import catalogue, find, is_at_hand, load, raw, reachable, target
-from .registry import REGISTRY
+from .loading import catalogue, load, reachable, target
 
-__all__ = ["REGISTRY", "catalogue", "find", "is_at_hand", "load", "raw", "reachable", "target"]
+__all__ = ["catalogue", "load", "reachable", "target"]

@@ -1,7 +1,4 @@
-"""Measured series: each file is fetched once from a fixed source, checked, kept, and read.
-
-The folder that the environment variable ``DYNAMIX_DATA`` names, or else the cache, holds the files.
-"""
+"""Measured series: each file is fetched once from a fixed source, checked, kept, and read."""
 
 from __future__ import annotations
 
@@ -34,25 +31,24 @@ class UnreachableError(InputError):
 
 
 def load(name: str) -> pd.DataFrame:
-    """The series of that ``name`` as a frame on a regular index.
+    """A measured series as a frame on a regular index.
 
     Parameters
     ----------
     name
-        One of :func:`catalogue`.
+        A name of :func:`catalogue`.
 
     Returns
     -------
-    Columns of float64 over dates with a frequency, or over step numbers where the file has no
-    times. ``attrs`` holds ``name``, ``description``, ``unit``, ``source``, ``licence``,
-    ``seasons`` (steps of the periods that the subject suggests) and ``gaps``: a sentence on how
-    many steps were missing and what was done.
+    Columns of float64 over dates with a frequency, or over step numbers if the file has no times.
+    ``attrs`` holds ``name``, ``description``, ``unit``, ``source``, ``licence``, ``seasons``
+    (periods in steps), and ``gaps``: a sentence on missing steps.
 
     Raises
     ------
     InputError
-        If the name is unknown, the file can neither be found nor fetched, or its SHA-256 differs;
-        also where statsmodels carries the series and is not installed.
+        If the name is unknown, the file can neither be found nor fetched, its SHA-256 differs, or
+        the series comes with statsmodels and that is not installed.
 
     Examples
     --------
@@ -62,40 +58,32 @@ def load(name: str) -> pd.DataFrame:
     """
     entry, table = find(name), raw(name)
     if entry.step is None:
-        gaps = f"{len(table)} steps; the file has no times, so gaps cannot be told"
+        gaps = f"{len(table)} steps; the file has no times, so gaps are unknown"
     else:
         table, report = resample(table, step=entry.step, **entry.grid)
         gaps = str(report)
-    table.attrs = {
-        "name": name,
-        "description": entry.description,
-        "unit": entry.unit,
-        "source": entry.source,
-        "licence": entry.licence,
-        "seasons": list(entry.seasons),
-        "gaps": gaps,
-    }
+    facts = {k: getattr(entry, k) for k in ("name", "description", "unit", "source", "licence")}
+    table.attrs = facts | {"seasons": list(entry.seasons), "gaps": gaps}
     return table
 
 
 def raw(name: str) -> pd.DataFrame:
-    """The columns of :func:`load` as the source has them: at its times, with its gaps."""
+    """The columns of :func:`load` before resampling, with their own times and gaps."""
     entry = find(name)
     table = _read(entry, fetch(name)) if entry.url else _from_statsmodels(entry)
     return table[list(entry.columns)].rename(columns=entry.columns).astype(np.float64)
 
 
 def find(name: str) -> Dataset:
-    """The registry's entry of that ``name``; unknown names are an error that lists the known."""
+    """The registry's entry of a dataset."""
     one_of("dataset", name, REGISTRY)
     return REGISTRY[name]
 
 
 def reachable(name: str) -> tuple[str, str]:
-    """The name itself where its series is available, else one that is always, and a note on it.
+    """The name itself, or another dataset's if its file cannot be fetched, and a note on why.
 
-    For pages that should run on any machine. The note is empty, or says what is shown instead and
-    why. A wrong file is an error, not a reason to show something else.
+    The other dataset comes with statsmodels. So a page runs without a network.
     """
     entry = find(name)
     try:
@@ -107,21 +95,7 @@ def reachable(name: str) -> tuple[str, str]:
 
 
 def target(name: str) -> pd.DataFrame:
-    """What the book forecasts of a dataset: its first column, or all that form one system.
-
-    Parameters
-    ----------
-    name
-        One of :func:`catalogue`.
-
-    Returns
-    -------
-    The frame of :func:`load` with one column, or with all where the registry says ``joint``.
-
-    Raises
-    ------
-    InputError
-        As :func:`load`.
+    """The first column of :func:`load`, or all columns if they form one system.
 
     Examples
     --------
@@ -133,12 +107,7 @@ def target(name: str) -> pd.DataFrame:
 
 
 def catalogue() -> pd.DataFrame:
-    """All datasets, a row each, and whether each is available without a network.
-
-    Returns
-    -------
-    A frame indexed by ``name``, with ``description``, the number of ``columns``, ``unit``, ``step``
-    (a pandas offset), ``source``, ``licence`` and ``at hand`` (:func:`is_at_hand`).
+    """All datasets, a row each; ``at hand`` tells whether :func:`load` works without a network.
 
     Examples
     --------
@@ -161,22 +130,21 @@ def catalogue() -> pd.DataFrame:
 
 
 def is_at_hand(name: str) -> bool:
-    """Whether :func:`load` needs no network: the file is there (not checked), or in statsmodels."""
+    """Whether :func:`load` works without a network; the file is not checked."""
     entry = find(name)
     return not entry.url or (folder() / entry.file).is_file()
 
 
 def folder() -> Path:
-    """Where the files are kept: ``$DYNAMIX_DATA``, else in the cache. It need not exist yet."""
+    """Where the files are kept: ``$DYNAMIX_DATA``, else in the cache."""
     named = os.environ.get(FOLDER_VARIABLE)
     return Path(named).expanduser() if named else cache_directory() / "datasets"
 
 
 def fetch(name: str) -> Path:
-    """The file of a dataset, downloaded if it is not there yet, its SHA-256 checked.
+    """The file of a dataset, with its SHA-256 checked; downloaded if it is missing.
 
-    A damaged file in the library's own cache is fetched again. A file in the folder that
-    ``DYNAMIX_DATA`` names belongs to the user and is never overwritten. Errors as :func:`load`.
+    A damaged file in the cache is fetched again. A file in ``$DYNAMIX_DATA`` is never overwritten.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its bars ask for widgets where a notebook has none
@@ -219,15 +187,15 @@ def fetch(name: str) -> Path:
         ) from error
     except ValueError as error:
         raise InputError(
-            f"what {entry.url} sent is not the file expected: its SHA-256 differs, so it was "
-            "truncated on the way or changed at the source. Nothing was kept. Try again later, or "
-            f"put the file into a folder and name that in {FOLDER_VARIABLE}."
+            f"{entry.url} sent another file than expected: its SHA-256 differs, so the file was "
+            "truncated or has changed at the source. Nothing was kept. Try again later, or put the "
+            f"file into a folder and name that in {FOLDER_VARIABLE}."
         ) from error
     return path
 
 
 def _download(url: str, output_file: str, pooch: Any, *, bar: Any) -> None:
-    """Pooch's download, which also says when a web page came in the place of the file."""
+    """Pooch's download; a web page in place of the file is an error."""
     from pooch import HTTPDownloader
 
     HTTPDownloader(timeout=_TIMEOUT, progressbar=bar)(url, output_file, pooch)
@@ -241,7 +209,7 @@ def _download(url: str, output_file: str, pooch: Any, *, bar: Any) -> None:
 
 
 def _read(entry: Dataset, path: Path) -> pd.DataFrame:
-    """The file as a frame; dates as its index where it has any."""
+    """The file as a frame; its dates, if any, become the index."""
     if path.suffix == ".npy":
         values = read_array(path)
         return pd.DataFrame(values, columns=[str(i) for i in range(values.shape[1])])

@@ -1,4 +1,4 @@
-"""What is known about each dataset, read from ``registry.toml``: one table, one dataset."""
+"""The facts of each dataset, read from ``registry.toml``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Dataset:
-    """Where a series comes from, what it holds, and how it is read.
-
-    ``registry.toml`` explains the fields. Without a ``url``, statsmodels carries the series under
-    the name in ``file``.
-    """
+    """A table of ``registry.toml``; without a ``url``, ``file`` is a name of statsmodels."""
 
     name: str
     description: str

@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from ..errors import InputError, whole_number
+from ..io.arrays import as_series
 
 Points = Float[ndarray, "_ N"]
 
@@ -297,12 +298,10 @@ def recurrence_matrix(x: Any, *, rate: float = 0.05, longest: int = 1000) -> Boo
 
 def _standardised(x: Any) -> Points:
     """``(T, N)``, each channel of deviation 1, or 0 where it is constant up to rounding."""
-    y = np.asarray(x, dtype=np.float64)
-    y = y[:, None] if y.ndim == 1 else y
-    if y.ndim != 2 or len(y) < 4:
-        raise InputError(f"expected at least 4 steps of shape (T,) or (T, N), found {y.shape}.")
-    if not np.isfinite(y).all():
-        raise InputError("the series holds NaN or infinity; it has no invariants.")
+    series = as_series(x, name="the series", least=4)
+    if series.shape[1] != 1:
+        raise InputError(f"expected one series, (T,) or (T, N), found {series.shape[1]} of them.")
+    y = series[:, 0]
     size = np.abs(y).max(axis=0)
     y = y - y.mean(axis=0)
     deviation = y.std(axis=0)

@@ -1,8 +1,4 @@
-"""The one gate for arrays, frames and tensors: inside the library a series is ``(T, S, N)``.
-
-:func:`unpack` takes the user's data and gives a forecast its kind back; :func:`as_series` is for
-data that need no way back; :func:`check_values` is the one check.
-"""
+"""Arrays, frames and tensors of the user, as the series ``(T, S, N)`` of the library."""
 
 from __future__ import annotations
 
@@ -27,26 +23,25 @@ def unpack(
     Parameters
     ----------
     context
-        An array, a tensor or nested lists of shape ``(T_C,)``, ``(T_C, n)`` or ``(T_C, S, n)``; or
-        a pandas Series or DataFrame with a regular index.
+        An array, tensor or list of shape ``(T_C,)``, ``(T_C, n)`` or ``(T_C, S, n)``; or a pandas
+        Series or DataFrame with a regular index.
     check
         Apply :func:`check_values`.
 
     Returns
     -------
-    The values, and a function from a forecast
-    ``(T, S, n)`` to an object of the context's kind: its dtype, device, columns, and its index
-    continued.
+    The values, and a function that turns a forecast ``(T, S, n)`` into an object of the context's
+    kind, with its dtype, device, columns and continued index.
 
     Raises
     ------
     InputError
-        If the context is empty, holds anything but real numbers or has another shape, its index
-        cannot be continued, or a check fails.
+        If the context is empty, is not an array of real numbers, has another shape or an index
+        that cannot be continued, or fails the check.
 
     Examples
     --------
-    >>> values, restore = unpack(pd.Series([1.0, 2.0, 4.0], index=[0.0, 0.5, 1.0], name="x"))
+    >>> values, restore = unpack(pd.Series([1.0, 2.0, 4.0], index=[0.0, 0.5, 1.0]))
     >>> values.shape, restore(values[:1]).index.tolist()
     ((3, 1, 1), [1.5])
     """
@@ -71,21 +66,9 @@ def as_series(
 ) -> Float[ndarray, "T S N"]:
     """Any array, frame or tensor as ``(T, S, N)`` in float64.
 
-    Parameters
-    ----------
-    x
-        Of shape ``(T,)``, ``(T, N)`` or ``(T, S, N)``.
-    name
-        The name of ``x`` in error messages.
-    least
-        Fewest steps T.
-    finite
-        Refuse NaN and infinity.
-
-    Raises
-    ------
-    InputError
-        If ``x`` holds anything but real numbers, has another shape, is too short, or is not finite.
+    ``x`` has shape ``(T,)``, ``(T, N)`` or ``(T, S, N)``. An InputError, which calls it ``name``,
+    says if it does not hold real numbers, has fewer than ``least`` steps or, unless ``finite`` is
+    False, holds NaN or infinity.
 
     Examples
     --------
@@ -110,19 +93,14 @@ def check_values(
     finite: bool = True,
     moving: bool = True,
 ) -> None:
-    """Raise unless every series has ``least`` steps, is finite, and varies in every channel.
-
-    ``name`` stands in the message; ``finite`` and ``moving`` switch a check off.
-    """
+    """Raise unless every series has ``least`` steps, is finite, and varies in every channel."""
     T, S, _ = values.shape
     if least > T:
         raise InputError(f"{name} must have at least {least} steps (time comes first), found {T}.")
     good = np.isfinite(values)
     if finite and not good.all():
         if not good.any():
-            raise InputError(
-                f"{name} holds no finite value at all: every entry is NaN or infinite."
-            )
+            raise InputError(f"{name} has no finite value: every entry is NaN or infinite.")
         t, s, i = (int(v) for v in np.argwhere(~good)[0])
         series = f", series {s}" if S > 1 else ""
         raise InputError(
@@ -164,7 +142,7 @@ def to_numpy(x: Any, name: str = "context") -> ndarray:
         x = x.detach().cpu()
         x = (x.float() if x.dtype.itemsize < 4 else x).numpy()  # NumPy has no bfloat16
     if isinstance(x, pd.DataFrame | pd.Series):
-        return _columns(x.to_frame() if isinstance(x, pd.Series) else x, name).reshape(x.shape)
+        return columns_of(x.to_frame() if isinstance(x, pd.Series) else x, name).reshape(x.shape)
     try:
         array = np.asarray(x)
     except ValueError as error:
@@ -191,10 +169,8 @@ def samples_array(samples: Any) -> Float[ndarray, "K T *rest"]:
     if _is_tensor(samples):
         samples = samples.detach().cpu().numpy()
     if isinstance(samples, pd.DataFrame):
-        if samples.columns.nlevels == 1:
-            samples = samples.to_numpy().T
-        else:
-            samples = [samples[i].to_numpy() for i in samples.columns.unique(level=0)]
+        single, names = samples.columns.nlevels == 1, samples.columns.unique(level=0)
+        samples = samples.to_numpy().T if single else [samples[i].to_numpy() for i in names]
     return np.asarray(samples, dtype=np.float64)
 
 
@@ -213,7 +189,8 @@ def _three_axes(array: ndarray, name: str) -> Float[ndarray, "T S N"]:
     return array.reshape({1: (-1, 1, 1), 2: (len(array), 1, -1), 3: array.shape}[array.ndim])
 
 
-def _columns(frame: pd.DataFrame, name: str) -> Float[ndarray, "T n"]:
+def columns_of(frame: pd.DataFrame, name: str) -> Float[ndarray, "T n"]:
+    """The values of a frame, all of whose columns must be numbers."""
     if frame.empty:
         raise InputError(f"{name} is empty: its shape is {frame.shape}. Give at least 2 rows.")
     bad = [
@@ -233,7 +210,7 @@ def _columns(frame: pd.DataFrame, name: str) -> Float[ndarray, "T n"]:
 
 def _unpack_pandas(context: Any) -> tuple[Float[ndarray, "T_C S n"], Callable[[ndarray], Any]]:
     frame = context.to_frame() if isinstance(context, pd.Series) else context
-    values = _columns(frame, "context")
+    values = columns_of(frame, "context")
     float32 = all(dtype == np.float32 for dtype in frame.dtypes)
 
     @cache  # an ensemble asks for each sample
@@ -241,15 +218,11 @@ def _unpack_pandas(context: Any) -> tuple[Float[ndarray, "T_C S n"], Callable[[n
         return continue_index(frame.index, steps)
 
     def restore(out: ndarray) -> Any:
-        result = pd.DataFrame(
-            out[:, 0].astype(np.float32 if float32 else np.float64),
-            index=later(len(out)),
-            columns=frame.columns,
-        )
-        if isinstance(context, pd.Series):
-            return result.iloc[:, 0].rename(context.name)
-        return result
+        values = out[:, 0].astype(np.float32 if float32 else np.float64)
+        result = pd.DataFrame(values, index=later(len(out)), columns=frame.columns)
+        is_series = isinstance(context, pd.Series)
+        return result.iloc[:, 0].rename(context.name) if is_series else result
 
     if len(frame) > 1:
-        later(1)  # an index that cannot go on is an error before the work
+        later(1)  # an index that cannot be continued is an error before the forecast
     return values[:, None, :], restore

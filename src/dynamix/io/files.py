@@ -1,4 +1,4 @@
-"""Where files are kept, and the one way to write them: whole or not at all."""
+"""Files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,21 +15,9 @@ from pathlib import Path
 def write_whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path to write to; it replaces ``path`` when the block ends.
 
-    The temporary file lies in the folder of ``path`` and has the same suffix. Its name is unique
-    among threads and processes. The file is flushed to the disk before it replaces ``path``, so a
-    reader finds the old file or the new one, never a part. An error in the block leaves ``path``
-    as it was and removes the temporary file.
-
-    Parameters
-    ----------
-    path
-        The file to write. Its folder must exist. A link stays a link: its target is replaced.
-        A device or a pipe, such as ``/dev/stdout``, is written to directly.
-
-    Raises
-    ------
-    OSError
-        If the folder does not exist or the file cannot be written.
+    The temporary file has the same folder and suffix. A reader finds the old file or the new one,
+    never a part. After an error in the block, ``path`` is unchanged. The target of a link is
+    replaced; a device or a pipe is written to directly.
 
     Examples
     --------
@@ -77,14 +65,7 @@ def digest(path: str | Path) -> str:
 def cache_directory() -> Path:
     """The folder for trajectories and downloads: ``$DYNAMIX_CACHE``, else the user's cache folder.
 
-    The folder need not exist yet. A ``~`` in the variable stands for the home directory.
-
-    Examples
-    --------
-    >>> from unittest import mock
-    >>> with mock.patch.dict(os.environ, DYNAMIX_CACHE="elsewhere"):
-    ...     cache_directory().name
-    'elsewhere'
+    The folder need not exist yet.
     """
     import platformdirs
 

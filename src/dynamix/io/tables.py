@@ -1,8 +1,4 @@
-"""The one reader: other people's tables, with separators, decimal signs and dates as they come.
-
-The content decides, not the name: compression, format, separator, decimal sign and the column of
-times are found in the file. Nothing is dropped silently, and nothing is unpickled.
-"""
+"""Reads tables in any usual format; the content of a file decides on the format, not the name."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 _SEPARATORS = (";", "\t", ",")  # a comma may be the decimal sign where another one stands
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d{1,3}(\.?\d{3})*,\d+([eE][+-]?\d+)?\s*")
-_ENCODINGS = ("utf-8-sig", "cp1252")  # a byte order mark is no part of the first name
 _UNREADABLE = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
@@ -42,15 +38,13 @@ def read(
 ) -> pd.DataFrame:
     r"""Read a table: a row per time step, a column per channel, its time as the index.
 
-    The formats are CSV, TSV, Parquet, ``.npy`` and ``.npz``, each also compressed by gzip. In a
-    text, commas, semicolons or tabs separate the fields; numbers may have decimal commas where the
-    separator is another sign. A first line of numbers only is data: the columns are then x1, x2,
-    ...
+    The formats are CSV, TSV, Parquet, ``.npy`` and ``.npz``, also compressed by gzip. The separator
+    and decimal commas are found in the file. Without a line of names, the columns are x1, x2, ...
 
     Parameters
     ----------
     path
-        The file; ``"-"`` reads standard input. Text is UTF-8, or else Windows' Latin (cp1252).
+        The file; ``"-"`` reads standard input. Text is UTF-8 or cp1252.
     columns
         Channels to keep; empty: all but time.
     time
@@ -63,14 +57,14 @@ def read(
 
     Returns
     -------
-    The channels as they are, a row per row of the file. Empty fields are NaN; a column with an
-    entry that is no number stays text. Dates written with full stops have the day first.
+    A row per row of the file. Empty fields are NaN; a column with an entry that is not a number
+    stays text. Dates with full stops have the day first.
 
     Raises
     ------
     InputError
-        If the file is missing, empty or unreadable, or a named column is not in it; if the column
-        of times holds neither numbers nor dates; if ``last`` is not an integer of at least 2.
+        If the file or a named column is missing, the file is empty or unreadable, or the column of
+        times holds neither numbers nor dates.
 
     Examples
     --------
@@ -102,15 +96,9 @@ def read(
 
 
 def read_array(path: str | Path) -> ndarray:
-    """The numbers of a file, ``(T, n)``, or ``(T, S, n)`` from an array file.
-
-    A table is read by :func:`read`, so its time is not among the numbers. Columns of text are left
-    out with a warning.
-    """
-    if str(path) != "-":
-        values = _load(path)
-        if isinstance(values, ndarray):
-            return values
+    """The numbers of a file, ``(T, n)``, or ``(T, S, n)`` from an array file; text is left out."""
+    if str(path) != "-" and isinstance(values := _load(path), ndarray):
+        return values
     table = read(path)
     numeric = table.select_dtypes("number")
     dropped = [str(column) for column in table.columns if column not in numeric.columns]
@@ -169,21 +157,21 @@ def _joined(arrays: dict[str, ndarray]) -> pd.DataFrame | ndarray:
         len(shape) not in (1, 2) for shape in shapes.values()
     ):
         raise ValueError(f"expected one array, or several of equal length (T,), found {shapes}.")
-    columns: dict[str, ndarray] = {}
-    for name, array in arrays.items():
-        if array.ndim == 1:
-            columns[name] = array
-        else:
-            columns |= {f"{name}{i + 1}": column for i, column in enumerate(array.T)}
-    return pd.DataFrame(columns)
+    frames = [
+        pd.DataFrame(array.reshape(len(array), -1)).set_axis(
+            [name] if array.ndim == 1 else [f"{name}{i + 1}" for i in range(array.shape[1])], axis=1
+        )
+        for name, array in arrays.items()
+    ]
+    return pd.concat(frames, axis=1)
 
 
 def _parse(content: bytes, shown: str) -> pd.DataFrame:
     """A text as pandas reads it, with its own separator, decimal sign and encoding."""
     try:
-        text = content.decode(_ENCODINGS[0])
+        text = content.decode("utf-8-sig")  # a byte order mark is no part of the first name
     except UnicodeDecodeError:
-        text = content.decode(_ENCODINGS[1])
+        text = content.decode("cp1252")
     head = next((line for line in text.splitlines() if line.strip()), "")
     separator = next((sign for sign in _SEPARATORS if sign in head), ",")
     given: dict[str, Any] = {"sep": separator}
@@ -201,11 +189,9 @@ def _parse(content: bytes, shown: str) -> pd.DataFrame:
         fits = seen.str.fullmatch(_DECIMAL_COMMA)
         if len(seen) and fits.mean() > 0.5:
             dots = seen.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-            frame[name] = dots.where(fits, seen)  # what is no number stays, for the caller to see
-            try:
+            frame[name] = dots.where(fits, seen)  # an entry that is not a number stays visible
+            with suppress(ValueError, TypeError):
                 frame[name] = pd.to_numeric(frame[name])
-            except (ValueError, TypeError):
-                continue
     return frame
 
 

@@ -1,9 +1,10 @@
-"""One notion of time: what is time in a table, whether its steps are regular, how it goes on."""
+"""Time: which column of a table holds it, whether its steps are regular, how it continues."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Collection
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,10 @@ _WHOLE_MONTH = pd.Timedelta(days=27.5)  # a median spacing beyond this, all on t
 def take_time(
     table: pd.DataFrame, *, time: str | None = None, channels: Collection[str] = ()
 ) -> tuple[pd.DataFrame, pd.Index | None]:
-    """Part a table into its channels and its time; None where no column holds time.
+    """Split a table into its channels and its time; None if no column holds time.
 
-    ``time`` names the column. Without it, the first column is the time if it holds dates or text
-    or is named like time, and columns ``year``, ``month``, ``day`` are the time together. No
-    column of ``channels`` is taken.
+    Without a column ``time``, it is the first if that holds dates or text or is named like time, or
+    else ``year``, ``month`` and ``day`` together. No column of ``channels`` is taken.
     """
     if time is None and table.shape[1]:
         first = table.columns[0]
@@ -46,7 +46,7 @@ def take_time(
 
 
 def to_dates(column: pd.Series) -> pd.Series:
-    """Texts as dates; with full stops, or where nothing else fits, the day precedes the month."""
+    """Texts as dates; with full stops, or if nothing else fits, the day precedes the month."""
     dotted = column.dropna().astype(str).str.match(r"\s*\d{1,2}\.\d{1,2}\.\d{2,4}").any()
     for day_first in (True,) if dotted else (False, True):
         try:
@@ -96,10 +96,7 @@ def check_index(index: pd.Index) -> pd.Index:
 
 
 def step_of(index: pd.Index, step: Any = None) -> Any:
-    """The usual step of ascending times without repetition, as a pandas offset or a number.
-
-    A given ``step`` is checked. Otherwise it is the frequency of the index, or its median spacing.
-    """
+    """``step``, checked, or the frequency or median spacing of ascending times."""
     if not isinstance(index, pd.DatetimeIndex):
         spacing = np.diff(index.to_numpy())
         found = _middle(spacing) if step is None and len(spacing) else step
@@ -115,9 +112,8 @@ def step_of(index: pd.Index, step: Any = None) -> Any:
         offset = pd.tseries.frequencies.to_offset(step)
         forwards = index[0] + offset > index[0]
     except (ValueError, TypeError) as error:
-        raise InputError(
-            f"step must be a pandas offset such as '15min' or 'MS', found {step!r} ({error})."
-        ) from error
+        expected = "step must be a pandas offset such as '15min' or 'MS'"
+        raise InputError(f"{expected}, found {step!r} ({error}).") from error
     if not forwards:
         raise InputError(f"step must be positive, found {step!r}.")
     return offset
@@ -159,29 +155,11 @@ def grid_positions(index: pd.Index, step: Any) -> tuple[pd.Index, Float[ndarray,
 def continue_index(index: Any, steps: int) -> Any:
     """The next labels of a pandas index with regular steps: dates, periods or numbers.
 
-    Parameters
-    ----------
-    index
-        The index of a context. Two labels show the step. Periods, and dates that carry their
-        frequency, need one label.
-    steps
-        Number of labels, at least 1.
-
-    Returns
-    -------
-    A pandas index of the kind and name of ``index``.
-
-    Raises
-    ------
-    InputError
-        If ``steps`` is not an integer of at least 1; if the labels are not regular, run backwards,
-        are too few, or are neither dates nor numbers.
+    The step needs two labels; periods, and dates with a frequency, need one. An InputError says if
+    the labels are not regular, run backwards, or are neither dates nor numbers.
 
     Examples
     --------
-    >>> months = pd.DatetimeIndex(["2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01"])
-    >>> [str(date.date()) for date in continue_index(months, 2)]
-    ['2024-05-01', '2024-06-01']
     >>> continue_index(pd.Index([0.0, 0.5, 1.0]), 3).tolist()
     [1.5, 2.0, 2.5]
     >>> continue_index(pd.Index([0, 1, 3]), 3)  # doctest: +ELLIPSIS
@@ -203,10 +181,8 @@ def continue_index(index: Any, steps: int) -> Any:
                 "df.resample('h').mean()), or drop the dates with df.reset_index(drop=True) (on "
                 "the command line: --no-time)."
             )
-        labels = [index[-1] + step]
-        for _ in range(steps - 1):
-            labels.append(labels[-1] + step)
-        return type(index)(labels, name=name)
+        labels = accumulate(range(steps), lambda label, _: label + step, initial=index[-1])
+        return type(index)(list(labels)[1:], name=name)
     if pd.api.types.is_numeric_dtype(index.dtype) and len(index) >= 2:
         gaps = np.diff(index.to_numpy())
         if gaps[0] != 0 and np.allclose(gaps, gaps[0], rtol=1e-6, atol=0.0):

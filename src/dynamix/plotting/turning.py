@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 
 from ..errors import InputError
+from ..io.arrays import to_numpy
 from . import theme
 from .state_space import MARGIN, frame
 
@@ -140,13 +141,8 @@ def turnable(
 
 
 def _checked(x: Any, label: str, least: int) -> Float[ndarray, "T 3"]:
-    """Return a trajectory as numbers, or say why it is none."""
-    try:
-        points = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"trajectory {label!r} holds something that is no number: expected an array (T, 3)."
-        ) from error
+    """A trajectory as numbers."""
+    points = to_numpy(x, f"trajectory {label!r}").astype(np.float64)
     if points.ndim != 2 or points.shape[1] != 3 or len(points) < least:
         raise InputError(
             f"trajectory {label!r} has the shape {points.shape}: expected (T, 3), T at least "

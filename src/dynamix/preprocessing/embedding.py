@@ -1,4 +1,4 @@
-"""Embeddings: the dimensions that a series lacks, made from the series itself (Takens 1981)."""
+"""Embeddings: a series gets further dimensions from its own values (Takens 1981)."""
 
 from __future__ import annotations
 
@@ -33,29 +33,27 @@ def embed(
     Parameters
     ----------
     x
-        ``(T, n)``, n at most ``dims``; returned as it is where ``n == dims``.
+        ``(T, n)``, n at most ``dims``; returned unchanged if ``n == dims``.
     dims
         The model's N.
     embedding
-        ``"pos"``: sines of the dominant period. ``"delay"``: the last channel, delayed by
-        multiples of its decorrelation time. ``"delay_random"``: the first channel at random delays
-        of 3 to 10 steps. ``"pecuzal"``: the last channel at the delays of
-        :mod:`dynamix.preprocessing.pecuzal`, or those of ``"delay"`` where it finds none.
-        ``"zero"``: zeros.
+        ``"pos"``: sines of the dominant period; ``"zero"``: zeros; ``"delay"`` and ``"pecuzal"``:
+        the last channel at the delays of :func:`find_delays`; ``"delay_random"``: the first channel
+        at random delays of 3 to 10 steps.
     seed
         Seed of the random delays.
     delays
-        A delay in steps for each missing dimension, instead of the rule of a delay embedding.
+        A delay in steps for each missing dimension, instead of :func:`find_delays`.
 
     Returns
     -------
-    ``(T, dims)``, or fewer rows: a delay embedding drops as many first rows as the longest delay.
+    ``(T, dims)``. A delay embedding has fewer rows: it drops the first ``max(delays)``.
 
     Raises
     ------
     InputError
-        If the embedding is unknown or ``"auto"``, the series is too short for it or has more than
-        ``dims`` channels, or ``delays`` does not hold one for each missing dimension.
+        If the embedding is unknown or ``"auto"``, the series is too short or has more than ``dims``
+        channels, or the number of ``delays`` is wrong.
 
     Examples
     --------
@@ -101,32 +99,14 @@ def embed(
 def find_delays(
     x: Float[ndarray, "T n"], *, count: int, embedding: Embedding, seed: int = 0
 ) -> tuple[int, ...]:
-    """The delays of a delay embedding, by its own rule; see :func:`embed`.
+    """The ``count`` delays in steps that a delay embedding of ``x (T, n)`` takes.
 
-    Parameters
-    ----------
-    x
-        ``(T, n)``.
-    count
-        Delays to find, at least 1: the model's N less n.
-    embedding
-        ``"delay"``, ``"delay_random"`` or ``"pecuzal"``.
-    seed
-        Seed of the random delays.
-
-    Returns
-    -------
-    ``count`` delays in steps, ascending unless they are random.
-
-    Raises
-    ------
-    InputError
-        If the embedding has no delays, or the series is too short for PECUZAL.
+    ``"delay"``: multiples of the decorrelation time, or of less if the series is short;
+    ``"delay_random"``: random; ``"pecuzal"``: :func:`dynamix.preprocessing.pecuzal.past_delays`,
+    or those of ``"delay"`` if no delay helps. Other embeddings raise an InputError.
 
     Examples
     --------
-    Multiples of the decorrelation time, here 19 steps; fewer steps where the series is short:
-
     >>> wave = np.cos(2 * np.pi * np.arange(2000) / 100)[:, None]
     >>> find_delays(wave, count=2, embedding="delay")
     (19, 38)

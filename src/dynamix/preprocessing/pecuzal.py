@@ -1,10 +1,8 @@
 """PECUZAL: delays of a non-uniform embedding, found without a parameter to set.
 
-Sources: Kraemer et al., New J. Phys. 23, 033017 (2021); the continuity statistic of Pecora et al.,
-Chaos 17, 013110 (2007); the cost of Uzal et al., Phys. Rev. E 84, 016223 (2011). An embedding
-``v(t)`` starts as ``x(t)``. Each cycle finds the lags at which ``x(t + lag)`` is least a function
-of ``v(t)`` (:func:`continuity`) and adds the one that decreases the cost ``L`` most
-(:func:`cost_change`); it stops where none does.
+An embedding ``v(t)`` starts as ``x(t)`` (Kraemer et al., New J. Phys. 23, 033017, 2021). Each cycle
+finds the lags at which ``x(t + lag)`` is least a function of ``v(t)`` (:func:`continuity`). It adds
+the lag that decreases the cost ``L`` most (:func:`cost_change`), and stops if none does.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.signal import find_peaks
 from scipy.spatial import cKDTree
 from scipy.stats import binom
 
@@ -34,31 +33,23 @@ _BINS = 16
 
 @dataclass(frozen=True)
 class Embedding:
-    """What PECUZAL found.
+    """The result of :func:`pecuzal`; lags and ``theiler`` in steps."""
 
-    ``lags`` into the future, in steps, in the order in which they were added, 0 first;
-    ``decreases``, ``Delta L`` of every cycle, also of the last, which did not help;
-    ``continuity (cycles, longest + 1)``, in deviations of the series; ``theiler``, in steps.
-    """
-
-    lags: tuple[int, ...]
-    decreases: tuple[float, ...]
-    continuity: Float[ndarray, "cycles lags"]
+    lags: tuple[int, ...]  # into the future, in the order in which they were added, 0 first
+    decreases: tuple[float, ...]  # Delta L of every cycle; that of the last did not help
+    continuity: Float[ndarray, "cycles lags"]  # at lags 0 .. longest, in deviations of the series
     theiler: int
 
 
 def pecuzal(
     x: Float[ndarray, " T"], *, longest: int | None = None, theiler: int | None = None
 ) -> Embedding:
-    """The embedding of one series, finite and in any unit.
+    """The embedding of one series, finite and in any unit, with lags up to ``longest``.
 
-    ``longest`` is the longest lag; None: four Theiler windows, at least 50 and at most a tenth of
-    the series. Neighbours must be more than ``theiler`` steps apart in time; None: the first
-    minimum of the mutual information.
+    Neighbours are more than ``theiler`` steps apart in time; None: :func:`information_minimum`.
 
-    >>> found = pecuzal(np.sin(0.16 * np.arange(600)))  # a period of 39 steps
-    >>> found.lags, np.round(found.decreases, 1)  # a quarter of it helps, no third lag does
-    ((0, 10), array([-0.7,  0.1]))
+    >>> pecuzal(np.sin(0.16 * np.arange(600))).lags  # a quarter of the period of 39 steps
+    (0, 10)
     """
     check_values(x[:, None, None], name="a series to embed")
     y = (x - x.mean()) / x.std()
@@ -92,13 +83,11 @@ def pecuzal(
 def past_delays(x: Float[ndarray, " T"], count: int) -> tuple[int, ...]:
     """``count`` delays into the past, ascending, from the first lags that PECUZAL picks.
 
-    ``(x(t), x(t + l_1), ...)`` and ``(x(t), x(t - d_1), ...)`` are the same points where the delays
-    are the distances to the longest lag. Of too many lags the first count, which decrease the cost
-    most; too few are continued in steps of the longest. Empty where no lag helps, as for noise.
+    The delays are distances to the longest lag: so the embedded points stay the same. Missing
+    delays continue in steps of the longest lag. The result is empty if no lag helps.
 
-    >>> x = np.sin(0.16 * np.arange(600))  # a circle: one delay, of a quarter of its 39 steps
-    >>> past_delays(x, 1), past_delays(x, 3)
-    ((10,), (10, 20, 30))
+    >>> past_delays(np.sin(0.16 * np.arange(600)), 3)  # 10 steps are a quarter of the period
+    (10, 20, 30)
     """
     lags = pecuzal(x).lags[: count + 1]
     if len(lags) == 1:
@@ -112,8 +101,8 @@ def past_delays(x: Float[ndarray, " T"], count: int) -> tuple[int, ...]:
 def information_minimum(x: Float[ndarray, " T"]) -> int:
     """First local minimum of the mutual information of ``x(t)`` and ``x(t + lag)``, in steps.
 
-    From a histogram of 16 by 16 bins with equally many points on each side (Fraser & Swinney, Phys.
-    Rev. A 33, 1134, 1986). Without a minimum, the last lag looked at: a tenth of the series.
+    Bins hold equally many points (Fraser & Swinney, Phys. Rev. A 33, 1134, 1986). Without a
+    minimum, the result is a tenth of the series.
     """
     if len(x) < 2:
         raise InputError(f"mutual information needs at least 2 steps, found {len(x)}.")
@@ -138,10 +127,9 @@ def continuity(
 ) -> Float[ndarray, " lags"]:
     """``<eps*>`` at lags ``0 .. longest``: how far ``x(t + lag)`` is from a function of ``v(t)``.
 
-    The k nearest neighbours of ``v(t)`` are mapped to ``x(t + lag)``. ``eps`` is the smallest
-    interval around the image of ``v(t)`` with so many of their images that a fair coin for each
-    would place as many there in less than 5 % of cases; ``eps*`` is the smallest over k = 8 to 13,
-    averaged over points (Pecora et al. 2007). The result ``(longest + 1,)`` has the unit of ``x``.
+    ``eps`` is the smallest interval around ``x(t + lag)`` with more images of the k nearest
+    neighbours of ``v(t)`` than chance puts there in 5 % of cases. ``<eps*>`` averages the smallest
+    over k = 8 to 13, in units of ``x`` (Pecora et al., Chaos 17, 013110, 2007).
     """
     points = len(x) - max(lags) - longest
     v = np.stack([x[lag : lag + points] for lag in lags], axis=1)
@@ -151,12 +139,9 @@ def continuity(
     found = np.empty(longest + 1)
     for lag in range(longest + 1):
         distance = np.abs(x[near + lag] - x[t + lag, None])
-        smallest = np.full(len(t), np.inf)
-        for k in sizes:
-            held = images_needed(k) - 1
-            part = np.partition(distance[:, :k], held, axis=1)[:, held]
-            np.minimum(smallest, part, out=smallest)
-        found[lag] = smallest.mean()
+        held = ((k, images_needed(k) - 1) for k in sizes)
+        eps = [np.partition(distance[:, :k], m, axis=1)[:, m] for k, m in held]
+        found[lag] = np.min(eps, axis=0).mean()
     return found
 
 
@@ -168,19 +153,13 @@ def images_needed(k: int) -> int:
 
 def local_maxima(values: Float[ndarray, " n"]) -> Int[ndarray, " k"]:
     """Indices of the strict local maxima inside ``values``; of a plateau its first."""
-    rises = np.diff(values)
-    steps = np.flatnonzero(rises)
-    top = (rises[steps[:-1]] > 0) & (rises[steps[1:]] < 0)
-    return steps[:-1][top] + 1
+    return find_peaks(values, plateau_size=1)[1]["left_edges"]
 
 
 def cost_change(
     x: Float[ndarray, " T"], *, lags: list[int], lag: int, horizon: int, theiler: int
 ) -> float:
-    """``Delta L``: the cost with one more lag less the cost without, where it falls furthest.
-
-    Both costs are of the same points. A negative value means that the lag helps.
-    """
+    """``Delta L``: the change of the cost by one more lag of the same points; negative is good."""
     points = len(x) - max(*lags, lag) - horizon
     with_it = costs(x, lags=[*lags, lag], points=points, horizon=horizon, theiler=theiler)
     without = costs(x, lags=lags, points=points, horizon=horizon, theiler=theiler)
@@ -190,14 +169,11 @@ def cost_change(
 def costs(
     x: Float[ndarray, " T"], *, lags: list[int], points: int, horizon: int, theiler: int
 ) -> Float[ndarray, " horizons"]:
-    """``L = log10(sigma alpha)`` for horizons ``2 .. horizon`` (Uzal et al., eqs. 13 to 21).
+    """``L = log10(sigma alpha)`` for horizons ``2 .. horizon``; lower is better.
 
-    With ``U`` a point and its 3 nearest neighbours, ``eps^2`` their mean squared distance from each
-    other and ``E^2(T)`` their mean squared distance from their centre T steps later,
-
-        ``sigma^2 = < mean_{2 <= T <= horizon} E^2(T) / eps^2 >``,  ``1 / alpha^2 = sum 1 / eps^2``.
-
-    The result is ``(horizon - 1,)``; lower is better.
+    A point and its 3 nearest neighbours have a mean squared distance ``eps^2`` from each other, and
+    ``E^2(T)`` from their centre T steps later (Uzal et al., Phys. Rev. E 84, 016223, 2011):
+    ``sigma^2 = < mean_{2 <= T <= horizon} E^2(T) / eps^2 >``,  ``1 / alpha^2 = sum 1 / eps^2``.
     """
     horizon = whole_number("horizon", horizon, least=2)
     v = np.stack([x[lag : lag + points] for lag in lags], axis=1)
@@ -230,10 +206,8 @@ def neighbours(
             f"{count} neighbours beyond a Theiler window of {theiler} need up to "
             f"{count + 2 * theiler + 1} points, found {len(v)}."
         )
-    tree = cKDTree(v)
-    found = np.empty((len(t), count), dtype=np.int64)
-    missing = np.arange(len(t))
-    asked = min(count + 1 + theiler, len(v))
+    tree, found = cKDTree(v), np.empty((len(t), count), dtype=np.int64)
+    missing, asked = np.arange(len(t)), min(count + 1 + theiler, len(v))
     while len(missing):
         times = t[missing]
         _, near = tree.query(v[times], k=asked)

@@ -1,4 +1,4 @@
-"""Periods and correlation times of a series, in steps; the one place that computes them."""
+"""Periods and correlation times of a series, in steps."""
 
 from __future__ import annotations
 
@@ -19,19 +19,7 @@ _TINY = 1e-12
 def autocorrelation(x: Float[ndarray, " T"]) -> Float[ndarray, " T"]:
     """Biased autocorrelation of one channel at lags 0 to T - 1: every sum is divided by T.
 
-    Parameters
-    ----------
-    x
-        One channel ``(T,)``, in any unit.
-
-    Returns
-    -------
-    ``(T,)``; the first value is 1.
-
-    Raises
-    ------
-    InputError
-        If the channel is constant.
+    The first value is 1. A constant channel raises an InputError.
 
     Examples
     --------
@@ -46,16 +34,9 @@ def autocorrelation(x: Float[ndarray, " T"]) -> Float[ndarray, " T"]:
 
 
 def decorrelation_time(x: Float[ndarray, "T n"]) -> int:
-    """First lag whose autocorrelation is below 1/e, the longest over channels.
+    """First lag in steps whose autocorrelation is below 1/e, the longest over channels.
 
-    Parameters
-    ----------
-    x
-        ``(T, n)``, no channel constant.
-
-    Returns
-    -------
-    Steps; 1 for a channel where no lag of the first half is below 1/e.
+    The result is 1 if no lag of the first half is below 1/e. No channel may be constant.
 
     Examples
     --------
@@ -84,20 +65,17 @@ def dominant_period(
     x
         ``(T, n)``, finite, in any units.
     by
-        ``"autocorrelation"``: the lag of its highest strict local maximum beyond ``T // 10``;
-        without one, the lag of its largest value there. A period below ``T // 10`` is found as one
-        of its multiples, which suits an embedding (paper, appendix). ``"spectrum"``: the highest
-        peak of the detrended, tapered power spectrum, interpolated by a parabola. A series without
-        oscillation gives a period of the order of its length.
+        ``"autocorrelation"``: the lag of its highest local maximum beyond ``T // 10``, or else of
+        its largest value there. A shorter period is found as one of its multiples, which suits an
+        embedding (Hemmer & Durstewitz 2025, appendix). ``"spectrum"``: the highest peak of the
+        detrended, tapered power spectrum, interpolated by a parabola.
 
     Returns
     -------
-    Steps, a whole number by the autocorrelation.
+    Steps, a whole number by the autocorrelation; of the order of T without an oscillation.
 
     Examples
     --------
-    The channels have periods of 40 and 25 steps:
-
     >>> t = np.arange(200)
     >>> x = np.stack([np.sin(2 * np.pi * t / 40), np.sin(2 * np.pi * t / 25)], axis=1)
     >>> dominant_period(x), round(dominant_period(x, by="spectrum"), 1)

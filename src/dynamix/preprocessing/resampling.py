@@ -1,10 +1,4 @@
-"""Irregular and gappy series onto a regular grid, with a report of what was done.
-
-A model of dynamics takes one step at a time, so its context must have equal steps. Real sensors
-drop out, drift off the minute, report twice, or change their phase. :func:`resample` mends what can
-be mended by averaging and linear interpolation, says what it did, and refuses where so much is
-missing that the result would be interpolation rather than data.
-"""
+"""Irregular series with gaps are put on a regular grid, with a report of the changes."""
 
 from __future__ import annotations
 
@@ -16,18 +10,15 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from ..errors import InputError, one_of
+from ..errors import InputError
+from ..io.arrays import columns_of
 from ..io.time_axis import ROUNDING, check_index, grid_positions, step_of
-from ..settings import ResampleConfig
-
-_DEFAULTS = ResampleConfig()
+from ..settings import ResampleConfig, takes
 
 
 @dataclass(frozen=True)
 class ResampleReport:
-    """What :func:`resample` did. Counts of steps are steps of the new grid.
-
-    As text it is one sentence for a reader; ``unchanged`` tells whether anything was done at all.
+    """The changes that :func:`resample` made; ``str(report)`` is one sentence on them.
 
     Examples
     --------
@@ -39,43 +30,32 @@ class ResampleReport:
     3 steps of 1, none missing; nothing was changed
     """
 
-    step: str
-    """The grid's step, as pandas writes it or as a number."""
-    observations: int
-    """Rows that came in."""
-    repeated: int
-    """Rows at a time that an earlier row has already."""
-    out_of_order: bool
-    """Whether the rows had to be sorted."""
-    moved: int
-    """Rows that did not lie on the grid."""
-    steps: int
-    """Steps of the result."""
-    filled: int
-    """Steps of the result without an observation in at least one column: interpolated."""
-    longest_gap: int
-    """The longest run of such steps in the result."""
-    cut: int
-    """Steps left out: parted from what was kept by a hole, or ends where a column is missing."""
+    step: str  # of the grid, as pandas writes it or as a number
+    observations: int  # rows of the input that hold a value
+    repeated: int  # rows at the time of an earlier row
+    out_of_order: bool  # the rows had to be sorted
+    moved: int  # rows that did not lie on the grid
+    steps: int  # of the result
+    filled: int  # steps of the result that were interpolated in at least one column
+    longest_gap: int  # the longest run of such steps
+    cut: int  # steps left out, beyond a hole or at an end where a column has no value
 
     def __str__(self) -> str:
         if self.unchanged:
             return f"{self.steps} steps of {self.step}, none missing; nothing was changed"
-        parts = [f"{self.observations} observations put on {self.steps} steps of {self.step}"]
-        if self.filled:
-            parts.append(
-                f"{self.filled} steps ({self.filled / self.steps:.1%}) had no observation and were "
-                f"interpolated linearly, at most {self.longest_gap} in a row"
-            )
-        if self.moved:
-            parts.append(f"{self.moved} observations lay off the grid")
-        if self.repeated:
-            parts.append(f"{self.repeated} came at a time already taken and were averaged")
-        if self.out_of_order:
-            parts.append("they were sorted by time")
-        if self.cut:
-            parts.append(f"{self.cut} steps beyond holes or at ragged ends were left out")
-        return "; ".join(parts)
+        filled = (
+            f"{self.filled} steps ({self.filled / self.steps:.1%}) had no observation and were "
+            f"interpolated linearly, at most {self.longest_gap} in a row"
+        )
+        parts = [
+            (1, f"{self.observations} observations put on {self.steps} steps of {self.step}"),
+            (self.filled, filled),
+            (self.moved, f"{self.moved} observations lay off the grid"),
+            (self.repeated, f"{self.repeated} came at a time already taken and were averaged"),
+            (self.out_of_order, "they were sorted by time"),
+            (self.cut, f"{self.cut} steps beyond holes or at ragged ends were left out"),
+        ]
+        return "; ".join(text for happened, text in parts if happened)
 
     @property
     def unchanged(self) -> bool:
@@ -83,54 +63,40 @@ class ResampleReport:
         return not (self.filled or self.moved or self.repeated or self.out_of_order or self.cut)
 
 
+@takes(ResampleConfig)
 def resample(
     frame: pd.DataFrame | pd.Series,
     *,
     step: Any = None,
-    longest_gap: int = _DEFAULTS.longest_gap,
-    most_filled: float = _DEFAULTS.most_filled,
-    holes: str = _DEFAULTS.holes,
+    **settings: Any,
 ) -> tuple[Any, ResampleReport]:
     """Put a series with irregular times, repetitions or gaps on a regular grid.
 
-    Every observation belongs to the nearest grid point. Where several do, their values *and times*
-    are averaged; the value at a grid point is then read off the polygon through these averages. So
-    data on the grid stays untouched to the last digit, a straight line stays a straight line
-    however it was sampled, and a coarser step averages rather than skips.
+    Values and times of all observations nearest to one grid point are averaged. A grid point gets
+    its value by linear interpolation between these averages. So data on the grid stay unchanged,
+    and a coarser step averages.
 
     Parameters
     ----------
     frame
         Columns of numbers over an index of dates or numbers; NaN means missing.
     step
-        The grid's step: a pandas offset (``"15min"``, ``"MS"``) or Timedelta for dates, a number
-        otherwise; None: the index's own frequency, else the median spacing. The grid begins at the
-        first observation.
-    longest_gap
-        Steps without an observation that are still interpolated; a longer run is a hole.
-    most_filled
-        Largest share of interpolated steps in the result, from 0 to below 1.
-    holes
-        What to do with a hole: ``"refuse"``, or ``"cut"`` to keep the longest stretch without any.
+        The grid's step: a pandas offset (``"15min"``) for dates, a number otherwise; None: the
+        index's own frequency, or else the median spacing. The grid begins at the first observation.
+    **settings
 
     Returns
     -------
-    The frame (or Series) on its regular index, in float64 unless nothing had to be done, and the
-    :class:`ResampleReport`.
+    The frame or Series on its regular index, and the :class:`ResampleReport`.
 
     Raises
     ------
     InputError
-        If more steps are missing than ``most_filled``, or there is a hole and ``holes`` is
-        ``"refuse"``; if the index holds neither dates nor numbers, or lacks some; if columns are
-        not numbers, are infinite or never observed together, or fewer than 2 rows are; if ``step``
-        is no positive step for the index, or ``holes``, ``longest_gap`` or ``most_filled`` is out
-        of range.
+        If too many steps are missing, the index or a column does not hold numbers, fewer than 2
+        rows hold a value, or ``step`` does not fit the index.
 
     Examples
     --------
-    The reading of 2 o'clock is missing:
-
     >>> times = pd.to_datetime(["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 03:00"])
     >>> frame, report = resample(pd.Series([0.0, 1.0, 3.0], index=times), most_filled=0.5)
     >>> frame.tolist(), report.filled
@@ -140,17 +106,10 @@ def resample(
     ...
     dynamix.errors.InputError: 1 hole is longer than 0 steps, ... begins at step 2. ...
     """
-    one_of("holes", holes, ("refuse", "cut"))
     if isinstance(frame, pd.Series):
-        table, report = resample(
-            frame.to_frame(),
-            step=step,
-            longest_gap=longest_gap,
-            most_filled=most_filled,
-            holes=holes,
-        )
+        table, report = resample(frame.to_frame(), step=step, **settings)
         return table.iloc[:, 0].rename(frame.name), report
-    limits = ResampleConfig(longest_gap=longest_gap, most_filled=most_filled, holes=holes)
+    limits = ResampleConfig(**settings)
     values = _numbers(frame)
     index = check_index(frame.index)
     seen = ~np.isnan(values).all(axis=1)
@@ -199,17 +158,7 @@ def resample(
 
 
 def _numbers(frame: pd.DataFrame) -> Float[ndarray, "T n"]:
-    bad = [
-        f"{name!r} ({dtype})"
-        for name, dtype in zip(frame.columns, frame.dtypes, strict=True)
-        if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype)
-    ]
-    if bad or not frame.shape[1]:
-        raise InputError(
-            f"expected columns of numbers, found {', '.join(bad) or 'no column at all'}. Drop or "
-            "convert them; dates belong in the index."
-        )
-    values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    values = columns_of(frame, "the series")
     if np.isinf(values).any():
         t, i = (int(v) for v in np.argwhere(np.isinf(values))[0])
         raise InputError(

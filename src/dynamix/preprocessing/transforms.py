@@ -1,8 +1,7 @@
 """Transforms of a series and their inverses: standardising, Box-Cox, power-law detrending.
 
-A transform is fitted to one context ``(T_C, n)`` and keeps what its inverse needs. ``apply``
-takes the context's own time range; ``invert`` takes values that begin at time ``start``, where
-the context begins at 1. Source: Hemmer & Durstewitz (2025), section 3.3 and appendix.
+A transform is fitted to one context ``(T_C, n)``. ``invert`` takes values that begin at time
+``start``; the context begins at 1. Source: Hemmer & Durstewitz (2025), section 3.3 and appendix.
 """
 
 from __future__ import annotations
@@ -36,13 +35,6 @@ def _check(x: Series, what: str, *, least: int = 2) -> None:
 class Standardize:
     """``(x - mean) / scale`` per channel; scale is the sample deviation (n - 1), at least 1e-6.
 
-    Attributes
-    ----------
-    mean, scale
-        ``(n,)``, in the units of the data.
-
-    Examples
-    --------
     >>> x = np.array([[1.0], [2.0], [3.0]])
     >>> scaled = Standardize.fit(x)
     >>> scaled.apply(x).ravel(), scaled.invert(np.array([[2.0]])).item()
@@ -71,15 +63,9 @@ class Standardize:
 class BoxCox:
     """``((x + offset)^lambda - 1) / lambda`` per channel, ``log`` for lambda = 0 (Box & Cox 1964).
 
-    Attributes
-    ----------
-    exponent
-        The maximum-likelihood lambda ``(n,)``, clipped to [-2, 2]; 1 for a constant channel.
-    offset
-        ``(n,)``, in the units of the data: 1.2 for positive data, else ``|min| + 1.2``.
+    ``exponent`` is the maximum-likelihood lambda, clipped to [-2, 2]; 1 for a constant channel.
+    ``offset`` is 1.2 for positive data, else ``|min| + 1.2``.
 
-    Examples
-    --------
     >>> grown = np.exp(0.1 * np.arange(50.0))[:, None]
     >>> power = BoxCox.fit(grown)
     >>> power.offset, bool(np.allclose(power.invert(power.apply(grown)), grown))
@@ -120,20 +106,8 @@ class BoxCox:
 class PowerLawTrend:
     """The trend ``a t^b + c`` per channel, ``t = 1, 2, ...``, ``0 <= b <= 3``, subtracted.
 
-    Attributes
-    ----------
-    a, b, c
-        ``(n,)``; ``a`` and ``c`` in the units of the data. ``t`` counts steps from the context's
-        first, which is 1.
-
-    Examples
-    --------
-    A straight line is all trend, and goes on after the context:
-
     >>> line = 2.0 * np.arange(1.0, 101.0)[:, None] + 5.0
     >>> trend = PowerLawTrend.fit(line)
-    >>> bool(np.abs(trend.apply(line)).max() < 0.01)
-    True
     >>> trend.invert(np.zeros((2, 1)), start=101).round(1).ravel()
     array([207., 209.])
     """
@@ -178,25 +152,24 @@ Transform = Standardize | BoxCox | PowerLawTrend
 def fit_transforms(
     context: Series, *, standardize: bool, detrend: bool, box_cox: bool
 ) -> tuple[Series, list[Transform]]:
-    """Fit and apply, in this order: standardise, Box-Cox, detrend, standardise again.
+    """Fit and apply the chosen transforms in the paper's order.
 
     Parameters
     ----------
     context
-        One series ``(T, n)``, finite and moving in every channel.
+        One series ``(T, n)``, finite and varying in every channel.
     standardize, detrend, box_cox
-        Which of :class:`Standardize`, :class:`PowerLawTrend` and :class:`BoxCox` to apply. A
-        second standardising follows where another transform came between.
+        Which to apply. The order is: standardise, Box-Cox, detrend, and standardise again if one of
+        these two was applied.
 
     Returns
     -------
-    The transformed context ``(T, n)``, without a unit if standardised, and the fitted transforms in
-    their order.
+    The transformed context ``(T, n)``, and the fitted transforms in their order.
 
     Raises
     ------
     InputError
-        If Box-Cox is asked for without standardising, or the context is too short for a trend.
+        If ``box_cox`` is set without ``standardize``, or the context is too short for a trend.
 
     Examples
     --------
@@ -219,34 +192,19 @@ def fit_transforms(
         (standardize and (box_cox or detrend), Standardize),
     ]
     x, fitted = context, list[Transform]()
-    for wanted, kind in steps:
-        if wanted:
-            fitted.append(kind.fit(x))
-            x = fitted[-1].apply(x)
+    for kind in (kind for wanted, kind in steps if wanted):
+        fitted.append(kind.fit(x))
+        x = fitted[-1].apply(x)
     return x, fitted
 
 
 def invert_transforms(forecast: Series, transforms: list[Transform], *, start: int) -> Series:
     """Undo :func:`fit_transforms` for values that begin at time ``start``.
 
-    Parameters
-    ----------
-    forecast
-        ``(T, n)`` in the units of the transforms.
-    transforms
-        As :func:`fit_transforms` returns them.
-    start
-        The time of the first value; the context begins at 1, a forecast after it at ``T_C + 1``.
-        Only a trend depends on it.
-
-    Returns
-    -------
-    ``(T, n)`` in the units of the data.
+    The context begins at time 1, so its forecast starts at ``T_C + 1``.
 
     Examples
     --------
-    The trend of a straight line of 50 steps, continued:
-
     >>> line = np.arange(50.0)[:, None]
     >>> x, transforms = fit_transforms(line, standardize=False, detrend=True, box_cox=False)
     >>> invert_transforms(np.zeros((2, 1)), transforms, start=51).round(1).ravel()

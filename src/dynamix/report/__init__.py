@@ -1,20 +1,10 @@
-"""A report on a reader's own data: what was read, the forecast, and what speaks against it.
+"""A report on a reader's own data: what was read, the forecast, and reasons not to trust it.
 
 This room must not draw: plotting takes what it returns.
 """
 
-from .checks import CHECKS, Finding
-from .data import Loaded, load, write_example
-from .report import Report, backtest, make, verdict
+from .checks import CHECKS
+from .data import load, write_example
+from .report import Report, backtest, make
 
-__all__ = [
-    "CHECKS",
-    "Finding",
-    "Loaded",
-    "Report",
-    "backtest",
-    "load",
-    "make",
-    "verdict",
-    "write_example",
-]
+__all__ = ["CHECKS", "Report", "backtest", "load", "make", "write_example"]

@@ -9,49 +9,33 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.signal import lfilter
 
 from ..errors import InputError, whole_number
 from ..io.files import write_text
 from ..io.tables import read
 from ..preprocessing.resampling import ResampleReport, resample
 from ..settings import ReportConfig
-from .checks import SEVERITIES, Finding, Severity, graded
+from .checks import Finding, graded, worst
 
 _LIMITS = ReportConfig()
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A context on a regular grid, and what had to be done to get there.
+    """A context on a regular grid, and how it was made from the file."""
 
-    Attributes
-    ----------
-    frame
-        The channels ``(T, n)`` as float64 over a regular index, without NaN, in the file's units.
-    source
-        The file's path.
-    notes
-        What was read, chosen and mended, a sentence each.
-    findings
-        What of that speaks against a forecast; see :class:`Finding`.
-    """
-
-    frame: pd.DataFrame
+    frame: pd.DataFrame  # (T, n) in float64, without NaN, in the file's units
     source: str
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # the columns read, the channels chosen, the repairs
     findings: tuple[Finding, ...]
 
 
 def find_file(name: str | Path) -> Path:
-    """The file that a relative path means to the caller; ``~`` stands for the home folder.
-
-    Papermill may run a notebook in another folder than the one it was called from. The caller's own
-    folder, which the shell keeps in ``PWD``, counts first, then the current one, then its parent.
-    """
+    """The file of a relative path; papermill may have left the folder that the caller was in."""
     given = Path(name).expanduser()
     here = Path.cwd()
-    called = Path(os.environ.get("PWD", here))
-    folders = list(dict.fromkeys([called, here, here.parent]))
+    folders = list(dict.fromkeys([Path(os.environ.get("PWD", here)), here, here.parent]))
     for folder in folders:
         if (folder / given).is_file():
             return folder / given
@@ -61,25 +45,15 @@ def find_file(name: str | Path) -> Path:
 
 
 def write_example(path: str | Path, *, seed: int = 0) -> Path:
-    """Write an invented half-hourly load with usual defects: two gaps, an outlier, text decimals.
+    """Write an invented half-hourly load with two gaps, an outlier and decimal commas to ``path``.
 
-    Parameters
-    ----------
-    path
-        Where to write; its folder must exist, and a file of that name is replaced.
-    seed
-        Seed of the weather and the measurement noise.
-
-    Returns
-    -------
-    The path. The file has semicolons and decimal commas.
+    ``seed`` is that of the weather and the measurement noise.
     """
     rng = np.random.default_rng(seed)
     times = pd.date_range("2024-01-08", periods=1536, freq="30min", name="time")
     day = 2 * np.pi * np.arange(len(times)) / 48
-    weather = np.zeros(len(times))
-    for t in range(1, len(times)):
-        weather[t] = 0.99 * weather[t - 1] + 0.06 * rng.standard_normal()
+    shocks = np.append(0.0, 0.06 * rng.standard_normal(len(times) - 1))
+    weather = lfilter([1.0], [1.0, -0.99], shocks)
     week = np.where(times.dayofweek < 5, 1.0, 0.75)
     load = 50 + week * (1 + 0.3 * weather) * (-12 * np.cos(day) - 6 * np.sin(2 * day + 0.5))
     load += 0.5 * rng.standard_normal(len(times))
@@ -98,7 +72,7 @@ def load(
     Parameters
     ----------
     path
-        The file, of any kind that :func:`dynamix.read` takes; a relative path is the caller's.
+        A file that :func:`dynamix.read` takes.
     column
         The channel, or several separated by commas; empty: the first column of numbers that is
         neither constant nor a counter.
@@ -109,14 +83,13 @@ def load(
 
     Returns
     -------
-    The :class:`Loaded` context. A hole longer than ``longest_gap`` steps
-    (:class:`dynamix.settings.ReportConfig`) cuts it: the longest stretch without one is kept.
+    The context, and notes on how it was made. The longest stretch without a hole is kept; see
+    ``longest_gap`` of :class:`dynamix.settings.ReportConfig`.
 
     Raises
     ------
     InputError
-        If there is no such file or column, the column holds text or is constant, or too little data
-        or too many gaps remain.
+        If the file or column is missing, the column cannot be forecast, or too little data remain.
 
     Examples
     --------
@@ -132,16 +105,11 @@ def load(
     path = find_file(path)
     frame = read(path, time=time_column or None)
     notes = [f"{len(frame)} rows with columns {', '.join(map(str, frame.columns))}"]
-    findings: list[Finding] = []
     numbers, unreadable = _as_numbers(frame)
     names = _chosen(numbers, frame, column, notes)
-    for name in names:
-        count, example = unreadable[name]
-        if count:
-            findings.append(_unreadable(str(name), count, len(frame), example))
+    findings = [_unreadable(str(k), *unreadable[k], len(frame)) for k in names if unreadable[k][0]]
     table = numbers[names]
-    missing_times = int(table.index.isna().sum())
-    if missing_times:
+    if missing_times := int(table.index.isna().sum()):
         notes.append(f"{missing_times} rows without a time were left out")
         table = table[~table.index.isna()]
     mended, what = resample(
@@ -170,39 +138,26 @@ def _times(what: ResampleReport, *, behind: int) -> list[Finding]:
     """Findings on the times; ``behind`` rows come after the context."""
     filled = what.filled / what.steps
     moved = (what.moved + what.repeated) / what.observations
-    gaps, grid = graded(filled, *_LIMITS.missing), graded(moved, *_LIMITS.off_grid)
-    least: Severity = "note" if what.cut else "fine"
-    if behind > _LIMITS.longest_gap:
-        least = "warning"
+    gaps = worst(
+        graded(filled, *_LIMITS.missing),
+        "note" if what.cut else "fine",
+        "warning" if behind > _LIMITS.longest_gap else "fine",
+    )
+    grid = worst(graded(moved, *_LIMITS.off_grid), "note" if what.out_of_order else "fine")
     found = f"{what.filled} of {what.steps} steps interpolated, at most {what.longest_gap} in a row"
     if what.cut:
         found += f"; {what.cut} steps lie beyond longer holes and are not used"
     if behind:
         found += f"; {behind} rows come after the context's end"
-    return [
-        Finding(
-            "gaps",
-            max(gaps, least, key=SEVERITIES.index),
-            filled,
-            found,
-            "interpolated stretches are smoother than the system, and the model cannot tell",
-            "fill gaps by what you know of the system, or give the file from its last hole on",
-        ),
-        Finding(
-            "sampling times",
-            max(grid, "note" if what.out_of_order else "fine", key=SEVERITIES.index),
-            moved,
-            f"{what.moved} of {what.observations} rows off the grid of {what.step}, "
-            f"{what.repeated} at times already taken, {'not ' if what.out_of_order else ''}in "
-            "order of time",
-            "one step of the model stands for the same time everywhere",
-            "resample with a step of your own choice (dynamix.preprocessing.resample)",
-        ),
-    ]
+    times = (
+        f"{what.moved} of {what.observations} rows off the grid of {what.step}, {what.repeated} at "
+        f"times already taken, {'not ' if what.out_of_order else ''}in order of time"
+    )
+    return [Finding("gaps", gaps, filled, found), Finding("sampling times", grid, moved, times)]
 
 
 def _as_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[Any, tuple[int, str]]]:
-    """Every column that is mostly numbers as numbers, and the entries that are none."""
+    """The columns that are mostly numbers, and for each how many entries are not, with one."""
     columns, unreadable = {}, {}
     for name in frame.columns:
         made = pd.to_numeric(frame[name], errors="coerce")
@@ -220,9 +175,8 @@ def _chosen(numbers: pd.DataFrame, frame: pd.DataFrame, column: str, notes: list
         asked = [column] if column in by_text else [part.strip() for part in column.split(",")]
         for name in asked:
             if name not in by_text:
-                raise InputError(
-                    f"no column {name!r}; the file has {', '.join(by_text) or 'none'}."
-                )
+                known = ", ".join(by_text) or "none"
+                raise InputError(f"no column {name!r}; the file has {known}.")
             if by_text[name] not in numbers:
                 raise InputError(
                     f"column {name!r} holds text, for example {frame[by_text[name]].iloc[0]!r}. "
@@ -244,12 +198,8 @@ def _chosen(numbers: pd.DataFrame, frame: pd.DataFrame, column: str, notes: list
     raise InputError(f"no column of numbers that vary. Columns found: {found}.")
 
 
-def _unreadable(name: str, count: int, rows: int, example: str) -> Finding:
-    return Finding(
-        f"unreadable entries of {name}",
-        graded(count / rows, *_LIMITS.missing),
-        count / rows,
-        f"{count} entries are no number, for example {example}; they count as missing",
-        "what stands there was measured or meant by somebody",
-        "replace them by numbers, or leave the field empty",
-    )
+def _unreadable(name: str, count: int, example: str, rows: int) -> Finding:
+    share = count / rows
+    found = f"{count} entries are no number, for example {example}; they count as missing"
+    severity = graded(share, *_LIMITS.missing)
+    return Finding("unreadable entries", severity, share, found, channel=name)

@@ -17,7 +17,7 @@ from ..metrics.probabilistic import coverage
 from ..metrics.reconstruction import spectral_hellinger
 from ..preprocessing.periods import dominant_period
 from ..settings import BUNDLED_MODEL, Embedding, ReportConfig
-from .checks import CHECKS, SEVERITIES, Finding, graded
+from .checks import CHECKS, SEVERITIES, Finding, graded, worst
 from .data import Loaded
 
 if TYPE_CHECKING:
@@ -30,27 +30,25 @@ _LEVEL = 0.9
 
 @dataclass(frozen=True)
 class Report:
-    """All that the chapter shows of one file, as :func:`make` returns it.
+    """The forecasts of one file and their checks, as :func:`make` returns them.
 
     Attributes
     ----------
     loaded
-        The context and what had to be done to get it.
-    samples
-        The ensemble, as :func:`dynamix.forecast` returns it, in the units of the data.
-    free_run
-        One forecast, at least as long as the context.
+        The context, and notes and findings on the file.
+    samples, free_run
+        The ensemble, and one forecast at least as long as the context, in the data's units.
     gates
-        Its expert weights ``(T, J)``, or ``(T, S, J)`` where each of S channels was forecast alone.
+        The expert weights of ``free_run``, ``(T, J)``; ``(T, S, J)`` if S channels were forecast
+        one by one.
     findings
-        On the file, on every channel, and on the end of the free run.
+        On the file, on every channel, and on the end of ``free_run``.
     backtest, coverage
         The table and the share of :func:`backtest`.
     expected
-        The coverage of an ensemble of K samples that is as uncertain as it should be,
-        ``0.9 (K - 1) / (K + 1)``.
+        The coverage of a calibrated ensemble of K samples, ``0.9 (K - 1) / (K + 1)``.
     verdict
-        The sentence of :func:`verdict`.
+        One sentence on how far to trust the forecast.
     """
 
     loaded: Loaded
@@ -64,19 +62,12 @@ class Report:
     verdict: str
 
     def table(self) -> pd.DataFrame:
-        """The findings as a frame, the worst first; reasons and advice only where not all is fine."""
+        """The findings as a frame, the worst first."""
         ranked = sorted(self.findings, key=lambda f: -SEVERITIES.index(f.severity))
-        rows = [
-            {
-                "check": f.check,
-                "severity": f.severity,
-                "found": f.found,
-                "why it matters": f.why if f.severity != "fine" else "",
-                "what to do": f.advice if f.severity != "fine" else "",
-            }
-            for f in ranked
-        ]
-        return pd.DataFrame(rows)
+        words = [("", "") if f.severity == "fine" else (f.why, f.advice) for f in ranked]
+        rows = [(f.label, f.severity, f.found, *w) for f, w in zip(ranked, words, strict=True)]
+        names = ["check", "severity", "found", "why it matters", "what to do"]
+        return pd.DataFrame(rows, columns=names)
 
 
 def make(
@@ -88,7 +79,7 @@ def make(
     n_samples: int = 20,
     seed: int = 0,
 ) -> Report:
-    """Forecast, repeat the forecast on the data's own end, and judge.
+    """Forecast, check the series, and repeat the forecast on the end of the data.
 
     Parameters
     ----------
@@ -101,20 +92,14 @@ def make(
     n_samples
         Forecasts in the ensemble; at least 2.
 
-    Returns
-    -------
-    The :class:`Report`, the same for the same seed.
-
     Raises
     ------
     InputError
-        As :func:`dynamix.forecast`; for more channels than the model has dims; for fewer than 2
-        samples.
+        As :func:`dynamix.forecast`; also for too many channels or fewer than 2 samples.
 
     Examples
     --------
-    A clean sine fails: measured values never repeat to the last digit.
-
+    >>> from dynamix.report.data import Loaded
     >>> x = np.sin(2 * np.pi * np.arange(300) / 30)
     >>> report = make(Loaded(pd.DataFrame({"x": x}), "no file", (), ()), horizon=20, n_samples=2)
     >>> report.table().loc[0, ["check", "severity"]].tolist()
@@ -139,26 +124,15 @@ def make(
     findings = (*loaded.findings, *_checked(frame), _ending(frame, free_run))
     trial, coverage = backtest(frame, horizon=horizon, n_samples=n_samples, **how)
     expected = _LEVEL * (n_samples - 1) / (n_samples + 1)
-    return Report(
-        loaded=loaded,
-        samples=samples,
-        free_run=free_run,
-        gates=gates,
-        findings=findings,
-        backtest=trial,
-        coverage=coverage,
-        expected=expected,
-        verdict=verdict(findings, trial, coverage=coverage, expected=expected),
-    )
+    sentence = verdict(findings, trial, coverage=coverage, expected=expected)
+    return Report(loaded, samples, free_run, gates, findings, trial, coverage, expected, sentence)
 
 
 def _checked(frame: pd.DataFrame) -> Iterator[Finding]:
     for check in CHECKS:
         for name in frame.columns:
             finding = check(frame[name].to_numpy())
-            if frame.shape[1] > 1:
-                finding = replace(finding, check=f"{finding.check} of {name}")
-            yield finding
+            yield replace(finding, channel=str(name)) if frame.shape[1] > 1 else finding
 
 
 def _ending(frame: pd.DataFrame, free_run: pd.DataFrame) -> Finding:
@@ -169,25 +143,20 @@ def _ending(frame: pd.DataFrame, free_run: pd.DataFrame) -> Finding:
     far = float(np.nan_to_num(outside, nan=np.inf).max())
     still = float((made[len(made) // 2 :].std(axis=0) / (x.std(axis=0) + 1e-12)).min())
     worse = graded(still, 0.5, 0.25, 0.05) if np.isfinite(far) else "serious"
-    severity = max(graded(far, 0.1, 0.3, 1.0), worse, key=SEVERITIES.index)
-    return Finding(
-        "free run",
-        severity,
-        far,
+    found = (
         f"leaves the context's range by {max(far, 0.0):.2f} of its width at most, and keeps "
-        f"{still:.2f} of its spread in its second half",
-        "a forecast that escapes or dies down is none of the system's behaviour",
-        "try another embedding, a longer context, or dynamix-3d-plus",
+        f"{still:.2f} of its spread in its second half"
     )
+    return Finding("free run", worst(graded(far, 0.1, 0.3, 1.0), worse), far, found)
 
 
 def backtest(
     frame: pd.DataFrame, *, horizon: int, n_samples: int, **how: Any
 ) -> tuple[pd.DataFrame, float]:
-    """The forecast and its rivals from origins near the context's end, a row each.
+    """Test the forecast and simple baselines on the end of the context, a row each.
 
-    No forecaster sees values after an origin. DynaMix's row is the median of its ensemble, its
-    ``D_H`` that of one sample. ``seasonal naive`` repeats the last dominant oscillation.
+    The row of DynaMix is the median of its ensemble, with the ``D_H`` of one sample. ``seasonal
+    naive`` repeats the last dominant oscillation.
 
     Parameters
     ----------
@@ -202,10 +171,9 @@ def backtest(
 
     Returns
     -------
-    The table, and the share of true values inside the ensemble's 90 % band. The columns are
-    ``error, first 10`` and ``error, all``, mean absolute errors in standard deviations of what was
-    shown, and ``D_H``, the Hellinger distance of the spectra, for trials of 32 steps or more; all
-    averaged over origins. NaN where the forecast was not finite.
+    A table averaged over origins, and the share of true values inside the ensemble's 90 % band.
+    ``error, first 10`` and ``error, all`` are mean absolute errors in standard deviations of the
+    values shown. ``D_H`` is the Hellinger distance of the spectra, for 32 steps or more.
 
     Examples
     --------
@@ -256,32 +224,23 @@ def _season(shown: np.ndarray) -> int:
 def verdict(
     findings: tuple[Finding, ...], backtest: pd.DataFrame, *, coverage: float, expected: float
 ) -> str:
-    """One sentence: how far to trust the forecast, and for which reasons.
-
-    DynaMix is beaten where another row of ``backtest`` has a smaller ``error, all``. The ensemble
-    is too narrow where ``coverage`` is below 0.6 of ``expected``. A serious finding, or both of
-    these, gives *Do not rely on this forecast*; one of the two or a warning gives *Use this
-    forecast with care*.
-    """
+    """One sentence: how far to trust the forecast, and for which reasons."""
     error = backtest["error, all"]
     rival = error.drop("DynaMix").idxmin()
     beaten = not error["DynaMix"] <= error[rival]
     narrow = not coverage >= 0.6 * expected
     compared = f"an error of {error['DynaMix']:.2f} deviations against {error[rival]:.2f}"
-    reasons = [
-        f"on the data's own end {rival} did better ({compared})"
-        if beaten
-        else f"on the data's own end {rival} came nearest, no better ({compared})"
-    ]
+    place = "did better" if beaten else "came nearest, no better"
+    reasons = [f"on the data's own end {rival} {place} ({compared})"]
     if narrow:
         reasons.append(
             f"the fan held {coverage:.0%} of the true values there instead of {expected:.0%}"
         )
-    worst = {s: [f.check for f in findings if f.severity == s] for s in ("serious", "warning")}
-    reasons += [f"{severity}: {', '.join(names)}" for severity, names in worst.items() if names]
-    if worst["serious"] or (beaten and narrow):
+    bad = {s: [f.label for f in findings if f.severity == s] for s in ("serious", "warning")}
+    reasons += [f"{severity}: {', '.join(labels)}" for severity, labels in bad.items() if labels]
+    if bad["serious"] or (beaten and narrow):
         head = "Do not rely on this forecast"
-    elif beaten or narrow or worst["warning"]:
+    elif beaten or narrow or bad["warning"]:
         head = "Use this forecast with care"
     else:
         head = "Nothing was found that speaks against this forecast"

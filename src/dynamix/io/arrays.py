@@ -67,8 +67,7 @@ def as_series(
     """Any array, frame or tensor as ``(T, S, N)`` in float64.
 
     ``x`` has shape ``(T,)``, ``(T, N)`` or ``(T, S, N)``. An InputError, which calls it ``name``,
-    says if it does not hold real numbers, has fewer than ``least`` steps or, unless ``finite`` is
-    False, holds NaN or infinity.
+    says if it does not hold real numbers, has fewer than ``least`` steps or is not ``finite``.
 
     Examples
     --------
@@ -128,8 +127,7 @@ def check_initial(initial_x: Any, *, S: int, n: int) -> Float[ndarray, "S n"]:
     if x.shape != (S, n):
         wanted = f"({n},)" if S == 1 else f"({n},) or ({S}, {n})"
         raise InputError(
-            f"initial_x must have shape {wanted}, one value per channel of the context, found "
-            f"{x.shape}."
+            f"initial_x must have shape {wanted}, one value a channel, found {x.shape}."
         )
     if not np.isfinite(x).all():
         raise InputError("initial_x must be finite, found NaN or infinity.")
@@ -193,13 +191,8 @@ def columns_of(frame: pd.DataFrame, name: str) -> Float[ndarray, "T n"]:
     """The values of a frame, all of whose columns must be numbers."""
     if frame.empty:
         raise InputError(f"{name} is empty: its shape is {frame.shape}. Give at least 2 rows.")
-    bad = [
-        f"{column!r} ({dtype})"
-        for column, dtype in zip(frame.columns, frame.dtypes, strict=True)
-        if not pd.api.types.is_numeric_dtype(dtype)
-        or pd.api.types.is_bool_dtype(dtype)
-        or pd.api.types.is_complex_dtype(dtype)
-    ]
+    real = frame.dtypes.map(lambda dtype: getattr(dtype, "kind", "O") in "fiu")
+    bad = [f"{column!r} ({dtype})" for column, dtype in frame.dtypes[~real].items()]
     if bad:
         raise InputError(
             f"{name} must have numeric columns only, found {', '.join(bad)}. Drop or convert "

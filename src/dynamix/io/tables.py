@@ -176,18 +176,14 @@ def _parse(content: bytes, shown: str) -> pd.DataFrame:
     separator = next((sign for sign in _SEPARATORS if sign in head), ",")
     given: dict[str, Any] = {"sep": separator}
     fields = [field.strip().strip('"') for field in head.strip().split(separator)]
-    if separator != ",":
-        fields = [field.replace(",", ".") for field in fields]
-    if fields and all(map(_is_number, fields)):
+    if all(_is_number(field.replace(",", ".")) for field in fields):
         given |= {"header": None, "names": _numbered(len(fields))}
         logger.info("the first line of %s holds numbers only and is read as data", shown)
     frame = pd.read_csv(io.StringIO(text), **given)
     for name in frame.columns if separator != "," else ():
-        if pd.api.types.is_numeric_dtype(frame[name]):
-            continue
         seen = frame[name].dropna().astype(str)
         fits = seen.str.fullmatch(_DECIMAL_COMMA)
-        if len(seen) and fits.mean() > 0.5:
+        if not pd.api.types.is_numeric_dtype(frame[name]) and len(seen) and fits.mean() > 0.5:
             dots = seen.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
             frame[name] = dots.where(fits, seen)  # an entry that is not a number stays visible
             with suppress(ValueError, TypeError):

@@ -83,9 +83,7 @@ def check_index(index: pd.Index) -> pd.Index:
     if isinstance(index, pd.PeriodIndex):
         index = index.to_timestamp()
     dates = isinstance(index, pd.DatetimeIndex)
-    if not dates and not (
-        pd.api.types.is_numeric_dtype(index.dtype) and not pd.api.types.is_bool_dtype(index.dtype)
-    ):
+    if not dates and getattr(index.dtype, "kind", "O") not in "fiu":
         raise InputError(
             f"expected an index of dates or numbers, found {index.dtype}. Convert it with "
             "pd.to_datetime."

@@ -105,13 +105,8 @@ def find_delays(
     ``"delay_random"``: random; ``"pecuzal"``: :func:`dynamix.preprocessing.pecuzal.past_delays`,
     or those of ``"delay"`` if no delay helps. Other embeddings raise an InputError.
 
-    Examples
-    --------
-    >>> wave = np.cos(2 * np.pi * np.arange(2000) / 100)[:, None]
-    >>> find_delays(wave, count=2, embedding="delay")
+    >>> find_delays(np.cos(0.02 * np.pi * np.arange(2000.0))[:, None], count=2, embedding="delay")
     (19, 38)
-    >>> find_delays(wave[:12], count=4, embedding="delay")
-    (2, 4, 6, 8)
     """
     one_of("embedding with delays", embedding, ("delay", "delay_random", "pecuzal"))
     if embedding == "pecuzal":

@@ -44,13 +44,7 @@ class Embedding:
 def pecuzal(
     x: Float[ndarray, " T"], *, longest: int | None = None, theiler: int | None = None
 ) -> Embedding:
-    """The embedding of one series, finite and in any unit, with lags up to ``longest``.
-
-    Neighbours are more than ``theiler`` steps apart in time; None: :func:`information_minimum`.
-
-    >>> pecuzal(np.sin(0.16 * np.arange(600))).lags  # a quarter of the period of 39 steps
-    (0, 10)
-    """
+    """The embedding of one series; neighbours are more than ``theiler`` steps apart in time."""
     check_values(x[:, None, None], name="a series to embed")
     y = (x - x.mean()) / x.std()
     w = information_minimum(y) if theiler is None else whole_number("theiler", theiler, least=0)
@@ -85,9 +79,6 @@ def past_delays(x: Float[ndarray, " T"], count: int) -> tuple[int, ...]:
 
     The delays are distances to the longest lag: so the embedded points stay the same. Missing
     delays continue in steps of the longest lag. The result is empty if no lag helps.
-
-    >>> past_delays(np.sin(0.16 * np.arange(600)), 3)  # 10 steps are a quarter of the period
-    (10, 20, 30)
     """
     lags = pecuzal(x).lags[: count + 1]
     if len(lags) == 1:
@@ -99,11 +90,7 @@ def past_delays(x: Float[ndarray, " T"], count: int) -> tuple[int, ...]:
 
 
 def information_minimum(x: Float[ndarray, " T"]) -> int:
-    """First local minimum of the mutual information of ``x(t)`` and ``x(t + lag)``, in steps.
-
-    Bins hold equally many points (Fraser & Swinney, Phys. Rev. A 33, 1134, 1986). Without a
-    minimum, the result is a tenth of the series.
-    """
+    """First lag of least mutual information (Fraser & Swinney, Phys. Rev. A 33, 1134, 1986)."""
     if len(x) < 2:
         raise InputError(f"mutual information needs at least 2 steps, found {len(x)}.")
     last = max(len(x) // 10, 1)

@@ -20,12 +20,6 @@ from ..settings import ResampleConfig, takes
 class ResampleReport:
     """The changes that :func:`resample` made; ``str(report)`` is one sentence on them.
 
-    Examples
-    --------
-    >>> series = pd.Series([0.0, 1.0, 3.0], index=[0, 1, 3])
-    >>> _, report = resample(series, most_filled=0.5)
-    >>> report.steps, report.filled, report.longest_gap, report.unchanged
-    (4, 1, 1, False)
     >>> print(resample(pd.Series([0.0, 1.0, 2.0]))[1])
     3 steps of 1, none missing; nothing was changed
     """
@@ -114,13 +108,10 @@ def resample(
     index = check_index(frame.index)
     seen = ~np.isnan(values).all(axis=1)
     if seen.sum() < 2:
-        raise InputError(
-            f"resampling needs at least 2 observations, found {int(seen.sum())} in {len(frame)} "
-            "rows."
-        )
+        found = f"{int(seen.sum())} in {len(frame)} rows"
+        raise InputError(f"resampling needs at least 2 observations, found {found}.")
     index, values = index[seen], values[seen]
-    out_of_order = not index.is_monotonic_increasing
-    if out_of_order:
+    if out_of_order := not index.is_monotonic_increasing:
         order = np.argsort(index.to_numpy(), kind="stable")
         index, values = index[order], values[order]
     repeated = int(index.duplicated().sum())
@@ -161,20 +152,15 @@ def _numbers(frame: pd.DataFrame) -> Float[ndarray, "T n"]:
     values = columns_of(frame, "the series")
     if np.isinf(values).any():
         t, i = (int(v) for v in np.argwhere(np.isinf(values))[0])
-        raise InputError(
-            f"column {frame.columns[i]!r} is infinite at {frame.index[t]}. Replace infinities by "
-            "NaN if they mean missing."
-        )
+        place = f"column {frame.columns[i]!r} is infinite at {frame.index[t]}"
+        raise InputError(f"{place}. Replace infinities by NaN if they mean missing.")
     return values
 
 
 def _fill(
     values: Float[ndarray, "T n"], position: Float[ndarray, " T"], count: int
 ) -> tuple[Bool[ndarray, " K"], Float[ndarray, "K n"]]:
-    """Averages per grid point, the polygon through them, and where a column had no observation.
-
-    NaN before the first and after the last average of a column.
-    """
+    """Which grid points lack an observation, and the values; NaN outside a column's own times."""
     empty, result = np.zeros(count, dtype=bool), np.empty((count, values.shape[1]))
     nearest = np.floor(position + 0.5).astype(np.int64)
     points = np.arange(count, dtype=np.float64)

@@ -46,7 +46,7 @@ class Standardize:
 
     @classmethod
     def fit(cls, x: Series) -> Standardize:
-        """Mean and deviation of the context, of at least 2 steps."""
+        """Mean and deviation of a context."""
         _check(x, "standardising")
         return cls(x.mean(axis=0), np.maximum(x.std(axis=0, ddof=1), _SMALLEST_SCALE))
 

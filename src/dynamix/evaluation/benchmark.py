@@ -183,7 +183,7 @@ def run(
 
 
 def _measured(
-    names: Sequence[str], *, model: DynaMix | str, config: BenchmarkConfig, engine: Engine
+    names: Sequence[str], *, model: Any, config: BenchmarkConfig, engine: Engine
 ) -> list[dict[str, Any]]:
     """The rows of some systems, all their starts."""
     threads = torch.get_num_threads()
@@ -196,7 +196,7 @@ def _measured(
 
 
 def _rows(
-    names: Sequence[str], model: DynaMix | str, config: BenchmarkConfig, engine: Engine
+    names: Sequence[str], model: Any, config: BenchmarkConfig, engine: Engine
 ) -> list[dict[str, Any]]:
     cases = [
         (name, start, stretch)
@@ -244,40 +244,31 @@ def _rows(
 
 
 def _exponents(
-    model: DynaMix, contexts: Float[ndarray, "T_C S n"], config: BenchmarkConfig
+    model: DynaMix | LocalForecaster,
+    contexts: Float[ndarray, "T_C S n"],
+    config: BenchmarkConfig,
 ) -> dict[str, Float[ndarray, " S"]]:
     """The model's largest Lyapunov exponents per step, with and without the gate's noise."""
     N, S = model.config.observed_dims, contexts.shape[1]
-    keys = ("lyapunov", "quiet_lyapunov")
-    by_channel = contexts.shape[2] > N  # several systems, then, not one
+    found = {key: np.full(S, np.nan) for key in ("lyapunov", "quiet_lyapunov")}
+    by_channel = contexts.shape[2] > N  # each channel is a forecast of its own
     if config.lyapunov_steps == 0 or by_channel or not lyapunov.supports(model):
-        return dict.fromkeys(keys, np.full(S, np.nan))
+        return found
     pipeline = Pipeline(model)
-    prepared = [
-        pipeline.prepare(np.ascontiguousarray(contexts[:, s], dtype=np.float64), seed=config.seed)
-        for s in range(S)
-    ]
-    eps = gate_noise_stream(
-        _TRANSIENT + config.lyapunov_steps,
-        N,
-        seed=config.seed,
-        quiet_steps=model.defaults.quiet_steps,
-    )
-    found = {key: np.empty(S) for key in keys}
+    series = (np.ascontiguousarray(contexts[:, s], dtype=np.float64) for s in range(S))
+    prepared = [pipeline.prepare(x, seed=config.seed) for x in series]
+    steps, quiet = _TRANSIENT + config.lyapunov_steps, model.defaults.quiet_steps
+    eps = gate_noise_stream(steps, N, seed=config.seed, quiet_steps=quiet)
     try:
-        for members, seen, _, adapted in pipeline.batches(prepared):
-            for key, noise in zip(keys, (eps, None), strict=True):
+        for members, shown, _, adapted in pipeline.batches(prepared):
+            for key, noise in zip(found, (eps, None), strict=True):
                 found[key][members] = lyapunov.largest_exponents(
-                    adapted,
-                    seen,
-                    steps=config.lyapunov_steps,
-                    transient=_TRANSIENT,
-                    noise=noise,
+                    adapted, shown, steps=config.lyapunov_steps, transient=_TRANSIENT, noise=noise
                 )
     except EngineUnavailable as error:
         raise InputError(
-            f"Lyapunov exponents are computed by a compiled kernel, which is not to be had here "
-            f"({error}). Leave them out with lyapunov_steps=0."
+            f"Lyapunov exponents need the compiled kernel, which is not available here ({error}). "
+            "Leave them out with lyapunov_steps=0."
         ) from error
     return found
 

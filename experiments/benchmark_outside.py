@@ -2,7 +2,7 @@
 
     python experiments/benchmark_outside.py --output results/benchmark_outside.csv MODEL [MODEL ...]
 
-Every flow of :mod:`dynamix.systems.generated` with seeds from FIRST on is shown for CONTEXT steps
+Every flow of :mod:`dynamix.flows` with seeds from FIRST on is shown for CONTEXT steps
 and continued for HORIZON, at each number of points per dominant period. A row is one flow, rate and model; the
 rivals' names of ``dynamix benchmark`` can be given, too.
 """
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from dynamix import BenchmarkConfig, systems
+from dynamix import BenchmarkConfig, flows
 from dynamix.baselines import baseline
 from dynamix.evaluation import benchmark, results
 
@@ -38,7 +38,7 @@ def main() -> None:
     began, rows = time.perf_counter(), []
     for seed in tqdm(range(FIRST, FIRST + options.flows), desc="flows", disable=None):
         for rate in RATES:
-            x = systems.flow(seed, n=CONTEXT + HORIZON, points_per_period=rate)
+            x = flows.flow(seed, n=CONTEXT + HORIZON, points_per_period=rate)
             shown, truth = x[:CONTEXT], x[CONTEXT:]
             for name, forecaster in forecasters.items():
                 y = forecaster(shown, HORIZON, seed=0)

@@ -17,9 +17,8 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from dynamix import BenchmarkConfig, DynaMix
+from dynamix import BenchmarkConfig, DynaMix, systems
 from dynamix.evaluation import benchmark, results, statistics
-from dynamix.systems import corpus as systems
 
 SHARPNESS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 QUIET = (0, 20)

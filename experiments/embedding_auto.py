@@ -20,14 +20,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from dynamix import BenchmarkConfig, DynaMix, InputError
+from dynamix import BenchmarkConfig, DynaMix, InputError, systems
 from dynamix.evaluation import benchmark, results
 from dynamix.forecasting.embedding_choice import Candidate, choose
 from dynamix.forecasting.pipeline import Pipeline
 from dynamix.metrics import reconstruction as metrics
 from dynamix.preprocessing import decorrelation_time, embed
 from dynamix.settings import EMBEDDINGS
-from dynamix.systems import corpus as systems
 
 PIPELINE = Pipeline(DynaMix.from_pretrained())
 CONTEXTS = (512, 2000)

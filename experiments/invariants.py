@@ -23,10 +23,9 @@ import torch
 from failure_rates import named  # the script beside this one
 from tqdm import tqdm
 
-from dynamix import BenchmarkConfig, DynaMix, InputError, forecast
+from dynamix import BenchmarkConfig, DynaMix, InputError, forecast, systems
 from dynamix.dynamics import expert_use, invariants, jacobian
 from dynamix.evaluation import benchmark, results
-from dynamix.systems import corpus as systems
 
 MODELS = ("dynamix-3d", "dynamix-3d-scratch", "published")
 STEPS, TRANSIENT, EXPONENTS, POINTS = 1000, 200, 12, 5000

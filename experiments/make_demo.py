@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from dynamix import DynaMix, InputError
+from dynamix import DynaMix, InputError, systems
 from dynamix.settings import BUNDLED_MODEL
-from dynamix.systems import corpus as systems
 
 OUTPUT = Path(__file__).parents[1] / "book" / "_assets" / "demo" / "demo_weights.js"
 CONTEXT = 2000  # steps that the page can show the model

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dynamix.systems import corpus as systems
+from dynamix import systems
 
 SEED = 2505_13192
 TRAINING, VALIDATION = 34, 6

@@ -12,9 +12,8 @@ import json
 from pathlib import Path
 
 import dynamix
-from dynamix import plotting
+from dynamix import plotting, systems
 from dynamix.plotting.theme import style
-from dynamix.systems import corpus as systems
 
 CONTEXT = 2000
 KEPT = 20  # steps kept in the picture; chaos makes more of them a matter of rounding

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from dynamix import ModelConfig, TrainingConfig, systems, train
+from dynamix import ModelConfig, TrainingConfig, flows, systems, train
 from dynamix.errors import InputError
 from dynamix.settings import ForecastDefaults
 
@@ -58,7 +58,7 @@ def corpus(*, count: int, pairs: int) -> list[np.ndarray]:
     for dims in (4, 5, 6):
         for seed in tqdm(range(count), desc=f"{dims}-dimensional flows", disable=None):
             rate = RATES[seed % len(RATES)]
-            found.append(systems.flow(seed, n=PAIR_LENGTH, dims=dims, points_per_period=rate))
+            found.append(flows.flow(seed, n=PAIR_LENGTH, dims=dims, points_per_period=rate))
     both = list(itertools.combinations(names, 2))
     order = np.random.default_rng(0).permutation(len(both))
     bar = tqdm(total=pairs, desc="pairs", disable=None)

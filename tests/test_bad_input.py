@@ -18,6 +18,7 @@ from dynamix import (
     baselines,
     plotting,
     preprocessing,
+    systems,
 )
 from dynamix.companion import sweep as sweeps
 from dynamix.datasets import loading as datasets
@@ -28,7 +29,6 @@ from dynamix.io.time_axis import continue_index
 from dynamix.metrics import reconstruction as metrics
 from dynamix.preprocessing import pecuzal
 from dynamix.settings import LocalConfig
-from dynamix.systems import corpus as systems
 from dynamix.systems import coupled, windows
 
 ONE, TWO = wave(60, 1), wave(60, 2)

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from dynamix import baselines
+from dynamix import baselines, systems
 from dynamix.baselines import regression
 from dynamix.baselines.settings import DMDConfig, EDMDConfig, SINDyConfig
-from dynamix.systems import corpus as systems
 
 for package in ("reservoirpy", "pydmd", "pysindy"):
     pytest.importorskip(package)

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from dynamix import InputError, baselines
+from dynamix import InputError, baselines, systems
 from dynamix.baselines import trained
 from dynamix.baselines.settings import ContextTrainingConfig, NeuralODEConfig
-from dynamix.systems import corpus as systems
 
 SMALL = ContextTrainingConfig(
     updates=150,

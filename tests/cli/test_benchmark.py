@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dynamix import InputError, cli
-from dynamix.systems import corpus as systems
+from dynamix import InputError, cli, systems
 
 
 def test_benchmark_runs_on_larger_flows_by_their_dimensions(monkeypatch, capsys):

@@ -13,7 +13,7 @@ from companion.demo_page import ASSETS, csv, paste, run_to_the_end
 from helpers import ROOT
 
 import dynamix
-from dynamix.systems import corpus as systems
+from dynamix import systems
 
 STEPS = 20
 

@@ -15,10 +15,10 @@ from helpers import ROOT
 from PIL import Image
 
 import dynamix
+from dynamix import systems
 from dynamix.cli.parser import parser
 from dynamix.companion import notebooks
 from dynamix.model import DynaMix, count_parameters
-from dynamix.systems import corpus as systems
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

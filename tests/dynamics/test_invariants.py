@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dynamix import systems
 from dynamix.dynamics.invariants import (
     correlation_dimension,
     correlation_sum,
@@ -15,7 +16,6 @@ from dynamix.dynamics.invariants import (
     recurrence_matrix,
 )
 from dynamix.errors import InputError
-from dynamix.systems import corpus as systems
 
 
 def logistic(n, x=0.3):

@@ -18,12 +18,10 @@ import torch
 from helpers import small_model, wave
 from torch.func import jvp
 
-from dynamix import BenchmarkConfig, InputError, cli, dynamics, metrics
+from dynamix import BenchmarkConfig, InputError, cli, dynamics, flows, metrics, systems
 from dynamix.baselines import baseline, registry
 from dynamix.engine import tangent as lyapunov
 from dynamix.evaluation import benchmark, statistics
-from dynamix.systems import corpus as systems
-from dynamix.systems import generated
 
 SHORT = BenchmarkConfig(context=200, horizon=300, starts=2, lyapunov_steps=30)
 NAMES = ["Rossler", "Lorenz", "Duffing"]
@@ -557,7 +555,7 @@ def test_generated_flows_are_a_source_of_systems():
     table = benchmark.run("naive", config=config)
     assert list(table["system"]) == ["100000", "100001"]
     assert table[["vpt", "lyapunov"]].isna().all(axis=None)
-    x = generated.flow(100_000, n=500)
+    x = flows.flow(100_000, n=500)
     truth = np.repeat(x[199:200], 300, axis=0)
     expected = benchmark.measure(truth, x[200:], config=config)
     assert table.loc[0, "d_h"] == expected["d_h"]

@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamix import BenchmarkConfig, baselines
+from dynamix import BenchmarkConfig, baselines, systems
 from dynamix.errors import InputError
 from dynamix.evaluation import failures, perturbations
 from dynamix.evaluation.failures import FailureConfig
-from dynamix.systems import corpus as systems
 
 T_C, T = 512, 2000
 SCALES = st.floats(0.01, 100) | st.floats(-100, -0.01)

@@ -27,6 +27,7 @@ from ..baselines.registry import baseline, digest
 from ..engine import tangent as lyapunov
 from ..engine.runtime import EngineUnavailable
 from ..errors import InputError, whole_number
+from ..flows.generated import flow
 from ..forecasting.pipeline import Pipeline
 from ..forecasting.zero_shot import forecast
 from ..local.forecaster import LocalForecaster
@@ -35,8 +36,7 @@ from ..metrics.fates import fate as fate_of
 from ..model.dynamix import DynaMix
 from ..model.rollouts import gate_noise_stream
 from ..settings import BUNDLED_MODEL, BenchmarkConfig, Engine, ForecastConfig
-from ..systems import corpus as systems
-from ..systems.generated import flow
+from ..systems.corpus import everyone, lyapunov_time, split, system_facts, trajectory
 from . import results
 from .parallel import spread
 from .statistics import MEASURES
@@ -305,13 +305,13 @@ def _names(config: BenchmarkConfig) -> list[str]:
     """All systems of the source: those held out, or the seeds of generated flows."""
     if config.source == "generated":
         return [str(config.first_flow + i) for i in range(config.flows)]
-    return systems.split()["test"]
+    return split()["test"]
 
 
 def _dims(name: str, config: BenchmarkConfig) -> int:
     """Dimensions of a system; raise where there is none of that name."""
     if config.source == "dysts":
-        return len(systems.system_facts(name)["initial_conditions"])
+        return len(system_facts(name)["initial_conditions"])
     if not name.isdecimal():
         raise InputError(f"a generated flow is named by its seed, such as 100000, found {name!r}.")
     return 3
@@ -322,14 +322,14 @@ def _trajectory(name: str, n: int, config: BenchmarkConfig) -> Float[ndarray, "n
         return flow(int(name), n=n, points_per_period=config.points_per_period)
     unit = 10 ** (len(str(n)) - 1)
     rounded = -(-n // unit) * unit  # one digit and zeros: similar protocols share a cached file
-    return systems.trajectory(name, n=rounded, points_per_period=config.points_per_period)[:n]
+    return trajectory(name, n=rounded, points_per_period=config.points_per_period)[:n]
 
 
 def _lyapunov_time(name: str | None, config: BenchmarkConfig) -> float:
     """In steps; infinite without chaos, and where it is unknown, as for generated flows."""
     if name is None or config.source == "generated":
         return float("inf")
-    return systems.lyapunov_time(name, points_per_period=config.points_per_period)
+    return lyapunov_time(name, points_per_period=config.points_per_period)
 
 
 def measure(
@@ -393,7 +393,7 @@ def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | N
         if getattr(config, field.name) != field.default
     ]
     if names is not None:
-        told = "all" if list(names) == systems.everyone() else ",".join(names)
+        told = "all" if list(names) == everyone() else ",".join(names)
         flags.append(f"--systems {told}")
     return " ".join(["dynamix benchmark --model", Path(model).name, *flags])
 

@@ -13,7 +13,7 @@ from numpy import ndarray
 from ..baselines.registry import Baseline
 from ..errors import InputError, one_of, whole_number
 from ..settings import BenchmarkConfig
-from ..systems import corpus
+from ..systems.corpus import catalogue
 from . import benchmark
 
 
@@ -70,7 +70,7 @@ def sensitivity(
     if not 0 <= whole_number("start", start, least=0) < config.starts:
         raise InputError(f"start must be below the config's {config.starts} starts, found {start}.")
     for name in names:
-        one_of("system", name, corpus.catalogue())
+        one_of("system", name, catalogue())
     rows: list[dict[str, Any]] = []
     for key, value in ((key, value) for key in varied for value in varied[key]):
         here = config if key == "noise" else dataclasses.replace(config, **{key: value})

@@ -1,4 +1,4 @@
-"""Dynamical systems: the catalogue and its split, generated and coupled flows, training windows.
+"""Dynamical systems: the catalogue and its split, coupled pairs, training windows.
 
 This room provides trajectories; it knows no model and no forecast.
 """
@@ -13,14 +13,12 @@ from .corpus import (
     trajectory,
 )
 from .coupled import pair
-from .generated import flow
 from .windows import WindowSampler, load_trajectories
 
 __all__ = [
     "WindowSampler",
     "catalogue",
     "everyone",
-    "flow",
     "load_trajectories",
     "lyapunov_time",
     "pair",

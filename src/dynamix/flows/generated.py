@@ -1,6 +1,6 @@
 """Generated flows: autonomous differential equations with random coefficients.
 
-A seed fixes a flow. It draws a family of :mod:`dynamix.systems.families` and candidates of that
+A seed fixes a flow. It draws a family of :mod:`dynamix.flows.families` and candidates of that
 family, until one is bounded, keeps moving, has a rhythm and a shape, and is chaotic or cyclic, as
 asked for. One flow in three is seen through bent coordinates.
 """

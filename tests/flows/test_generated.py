@@ -9,9 +9,9 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from dynamix import InputError, systems
-from dynamix.systems.families import FAMILIES, candidate
-from dynamix.systems.generated import LARGEST_STEP, _search, dominant_period, flow
-from dynamix.systems.integrator import TOLERANCE, Tables, Walk
+from dynamix.flows.families import FAMILIES, candidate
+from dynamix.flows.generated import LARGEST_STEP, _search, dominant_period, flow
+from dynamix.flows.integrator import TOLERANCE, Tables, Walk
 
 
 @pytest.fixture(scope="module")

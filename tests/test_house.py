@@ -31,6 +31,7 @@ OTHER_TESTS = {
     },
     "evaluation": {"real_world", "stored_results"},
     "forecasting": {"golden"},
+    "training": {"golden"},
     "plotting": {"plotting", "turning_page"},
 }
 

@@ -40,8 +40,8 @@ _NAMES = {
     "train": "training.trainer",
 }
 _ROOMS = (
-    "io", "preprocessing", "model", "local", "forecasting", "systems", "flows", "training",
-    "datasets", "metrics", "dynamics", "baselines", "evaluation", "report", "plotting",
+    "io", "preprocessing", "model", "local", "forecasting", "systems", "training", "datasets",
+    "metrics", "dynamics", "baselines", "evaluation", "report", "plotting",
 )  # fmt: skip
 __all__ = [*_NAMES, *_ROOMS]
 

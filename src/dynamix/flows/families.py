@@ -1,15 +1,5 @@
 """Families of generated flows: each drafts the equations of a candidate, with random coefficients.
 
-* ``quadratic``: a saddle focus and second-order terms, as in Sprott's searches (Phys. Rev. E 50,
-  R647, 1994; Elegant Chaos, 2010);
-* ``convective``: the same with second-order terms that conserve energy, as in Lorenz's models;
-* ``jerk``: one variable's highest derivative as a bent function of the lower ones (Sprott 2010);
-* ``well``: an oscillator in a well that further variables bend and push;
-* ``network``: ``x' = -d x + W g(V x + b)``, ``g`` a tanh, a sine or a smoothed absolute value;
-* ``relaxation``: a fast variable on a folded curve, a slow one, slower ones: cycles and bursts;
-* ``skew``: a flow that drives another one. In three dimensions one coordinate of the driving
-  oscillator is hidden, as is the phase of the forced systems of dysts.
-
 Open coefficients are drawn from continuous distributions, so a given system of a catalogue has
 probability zero.
 """
@@ -122,10 +112,7 @@ class _Draft:
 
 
 def _saddle_focus(e: _Draft) -> None:
-    """A linear part: a spiral, and the opposite stability across it.
-
-    Around this kind of point chaos is common (Shilnikov, Sov. Math. Dokl. 6, 163, 1965).
-    """
+    """A spiral, and the opposite stability across it: chaos is common there (Shilnikov 1965)."""
     turn, weak, strong = e.log(0.5, 2.5), e.log(0.05, 0.7), e.log(0.3, 3.0)
     L = np.diag(-strong * (0.5 + e.rng.random(e.n)))
     out = 1 if e.chance(0.6) else -1

@@ -4,8 +4,7 @@ Each half is written in its own standard deviations ``u``, ``v`` and its own dom
 
     ``u' = P_1 f_1(u) + k (v - u)``,   ``v' = r P_2 f_2(v) + k (u - v)``.
 
-This is diffusive coupling of unlike oscillators (Pikovsky, Rosenblum & Kurths, *Synchronization*,
-2001, chapter 4), with the coupling ``k`` per period and the ratio ``r`` of the two rhythms.
+This is diffusive coupling of unlike oscillators (Pikovsky, Rosenblum & Kurths, 2001, chapter 4).
 """
 
 from __future__ import annotations
@@ -29,35 +28,13 @@ _Half = tuple[Callable[[ndarray], ndarray], ndarray]  # right-hand side, state o
 def pair(
     first: str, second: str, *, n: int, points_per_period: int = 50, seed: int = 0
 ) -> Float[ndarray, "n N"]:
-    """A trajectory of two coupled systems, on the attractor of the pair.
+    """A trajectory of two coupled systems, on the attractor of the pair: ``(n, N)``, float32.
 
-    Coupling and ratio of rhythms are drawn, evenly in their logarithms. Where the pair comes to
-    rest or escapes, the coupling is halved.
+    The channels are the first system's variables, then the second's, in deviations of each variable
+    in the system on its own. ``seed`` draws the coupling and the ratio of the two rhythms. Where
+    the pair comes to rest or escapes, the coupling is halved. ``n`` must cover three dominant
+    periods of the first system. A system that is driven by time raises ``InputError``.
 
-    Parameters
-    ----------
-    first, second
-        Names of :func:`dynamix.systems.catalogue`; not of systems driven by time.
-    n
-        Number of samples, three periods or more.
-    points_per_period
-        Samples per dominant period of the first system.
-    seed
-        Of the draws, 0 or more.
-
-    Returns
-    -------
-    ``(n, N)``, float32: the first system's variables, then the second's. The unit is the deviation
-    of each variable in the system on its own.
-
-    Raises
-    ------
-    InputError
-        If a name is unknown, a system is driven, ``n`` is too small, or the pair comes to rest or
-        escapes with every coupling.
-
-    Examples
-    --------
     >>> pair("Lorenz", "Rossler", n=300).shape
     (300, 6)
     """

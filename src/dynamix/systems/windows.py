@@ -18,35 +18,14 @@ _SIGNS = np.array([-1.0, 1.0], dtype=np.float32)
 
 
 def load_trajectories(paths: Sequence[str | Path], *, dims: int) -> list[Float[ndarray, "T N"]]:
-    """Trajectories from files that :func:`dynamix.io.read` knows.
+    """Trajectories ``(T, N)``, float32, from files that :func:`dynamix.io.read` reads.
 
-    Parameters
-    ----------
-    paths
-        The files. A table's column of times is not a channel; columns of text are left out with a
-        warning. An array file may hold ``(T, N)`` or ``(T, S, N)``.
-    dims
-        The number of channels N, the same for every file.
+    Every file must have N = ``dims`` finite channels. A table's column of times is not a channel;
+    columns of text are left out with a warning. An array file may hold ``(T, N)`` or ``(T, S, N)``,
+    and then its S series become S trajectories.
 
-    Returns
-    -------
-    Arrays ``(T, N)``, float32, in the units and the order of the files; the S series of a file one
-    after the other.
-
-    Raises
-    ------
-    InputError
-        If a file is missing or unreadable, has another number of channels, or holds NaN or
-        infinity.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     np.save(Path(folder, "runs.npy"), np.ones((100, 4, 3)))  # four series
-    ...     series = load_trajectories([Path(folder, "runs.npy")], dims=3)
-    >>> len(series), series[0].shape
-    (4, (100, 3))
+    >>> load_trajectories([], dims=3)
+    []
     """
     series: list[ndarray] = []
     for path in paths:
@@ -73,32 +52,23 @@ class WindowSampler:
     Parameters
     ----------
     trajectories
-        Arrays ``(T, n)``, in any units; channels that a trajectory lacks are filled with zeros.
+        Arrays ``(T, n)``, in any units; missing channels are filled with zeros.
     length
         Points of a sequence; no trajectory may be shorter.
     dims
         Channels N of a sequence; None: as many as the trajectories have.
-    signed_permutations
-        Permute and mirror the axes of every sequence at random.
-    rotations
-        Rotate every sequence at random. Of the sequences with fewer than N channels, every second
-        one is rotated within its own channels only.
+    signed_permutations, rotations
+        Permute and mirror, or rotate, the axes of every sequence at random. Of the sequences with
+        fewer than N channels, every second one is rotated within its own channels only.
     warp
-        Strength of a random smooth change of coordinates, at least 0 and below 1: along random
-        axes ``u`` becomes ``u + g tanh(u - b)`` with ``|g| <= warp``. This map has an inverse, so
-        the sequence stays the orbit of a flow.
-
-    Raises
-    ------
-    InputError
-        If there is no trajectory, or one is shorter than a sequence or has more than N channels.
+        Strength, below 1, of a random change of coordinates: along random axes ``u`` becomes
+        ``u + g tanh(u - b)`` with ``|g| <= warp``. The map has an inverse, so orbits stay orbits.
 
     Examples
     --------
     >>> walk = np.random.default_rng(0).standard_normal((100, 3)).cumsum(axis=0)
-    >>> x = WindowSampler([walk], length=20).draw(4, rng=np.random.default_rng(1))
-    >>> x.shape, np.allclose(x.mean(axis=0), 0, atol=1e-5)
-    ((20, 4, 3), True)
+    >>> WindowSampler([walk], length=20).draw(4, rng=np.random.default_rng(1)).shape
+    (20, 4, 3)
     """
 
     def __init__(
@@ -137,17 +107,7 @@ class WindowSampler:
     def draw(
         self, count: int, *, rng: np.random.Generator, length: int | None = None
     ) -> Float[ndarray, "length {count} N"]:
-        """Draw ``count`` sequences; ``length`` is at most the sampler's own, which is the default.
-
-        Returns
-        -------
-        ``(length, count, N)``, float32, in deviations of each stretch's channels.
-
-        Raises
-        ------
-        InputError
-            If a hundred draws in a row leave a sequence with a constant channel.
-        """
+        """Draw ``count`` sequences of ``length`` (at most and by default the sampler's own)."""
         length = self.length if length is None else length
         windows = np.empty((length, count, self.dims), dtype=np.float32)
         own = np.empty(count, dtype=np.int64)

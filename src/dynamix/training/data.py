@@ -1,4 +1,4 @@
-"""What a run trains on and is validated on: systems of the split, or the caller's trajectories."""
+"""The data of a run: systems of the split, or the caller's trajectories."""
 
 from __future__ import annotations
 
@@ -25,15 +25,6 @@ def training_systems(config: TrainingConfig) -> list[str]:
 
     With ``config.hold_out_validation`` the validation systems are left out of the split's.
 
-    Raises
-    ------
-    InputError
-        If a system is not a three-dimensional flow of dysts.
-
-    Examples
-    --------
-    >>> len(training_systems(TrainingConfig()))
-    28
     >>> training_systems(TrainingConfig(systems=("Lorenz", "Rossler")))
     ['Lorenz', 'Rossler']
     """
@@ -46,13 +37,6 @@ def training_systems(config: TrainingConfig) -> list[str]:
 def validation_systems(config: TrainingConfig) -> list[str]:
     """The systems that a run is validated on: ``config.validation_systems``, or the split's six.
 
-    Raises
-    ------
-    InputError
-        If a system is not a three-dimensional flow of dysts.
-
-    Examples
-    --------
     >>> validation_systems(TrainingConfig(validation_systems=("Lorenz",)))
     ['Lorenz']
     """
@@ -66,32 +50,14 @@ def _known(names: Sequence[str]) -> list[str]:
 
 
 def corpus(config: TrainingConfig) -> list[Float[ndarray, "_ 3"]]:
-    """The dysts trajectories that a run trains on: every rate, and the variants.
+    """The trajectories ``(T, 3)`` of dysts that a run trains on, in each system's own units.
 
-    Parameters
-    ----------
-    config
-        The systems, the rates ``points_per_period``, ``trajectory_length``, and number, length and
-        jitter of the ``variants``, which ``seed`` draws.
+    Each system contributes a trajectory per rate of ``config.points_per_period``, then its
+    variants, each at a rate between the lowest and the highest. ``config.seed`` draws the variants.
 
-    Returns
-    -------
-    Arrays ``(T, 3)``, float32, in each system's own units. For each system first one trajectory
-    per rate, then the variants, each at a rate between the lowest and the highest.
-
-    Raises
-    ------
-    InputError
-        If a system is unknown or the integrator fails.
-
-    Examples
-    --------
-    >>> config = TrainingConfig(
-    ...     systems=("Lorenz",), points_per_period=(25, 50), trajectory_length=100,
-    ...     variants=1, variant_length=60,
-    ... )
+    >>> config = TrainingConfig(systems=("Lorenz",), points_per_period=(25,), trajectory_length=100)
     >>> [x.shape for x in corpus(config)]
-    [(100, 3), (100, 3), (60, 3)]
+    [(100, 3)]
     """
     found: list[ndarray] = []
     low, high = min(config.points_per_period), max(config.points_per_period)
@@ -103,9 +69,10 @@ def corpus(config: TrainingConfig) -> list[Float[ndarray, "_ 3"]]:
         for i in range(config.variants):
             rng = np.random.default_rng([config.seed, i, *name.encode()])
             rate = round(low * (high / low) ** rng.uniform())  # evenly in its logarithm
-            sampling: dict[str, Any] = {"n": config.variant_length, "points_per_period": rate}
-            seed, jitter = config.seed + i, config.variant_jitter
-            found.append(variant(name, jitter=jitter, seed=seed, **sampling))
+            sampling = {"n": config.variant_length, "points_per_period": rate}
+            found.append(
+                variant(name, **sampling, jitter=config.variant_jitter, seed=config.seed + i)
+            )
     return found
 
 
@@ -141,22 +108,16 @@ def training_trajectories(
 def validation_set(
     config: TrainingConfig, own: Sequence[ndarray] | None
 ) -> tuple[list[str], Float[ndarray, "T S N"]]:
-    """Names and series, contexts with what follows: the ends of ``own``, or validation systems."""
+    """Names and series, contexts with their continuations: the ends of ``own``, or systems."""
     length = config.validation_context + config.validation_horizon
     if own is None:
         rate, names = config.points_per_period[0], validation_systems(config)
-        return names, np.stack(
-            [trajectory(name, n=length, points_per_period=rate) for name in names], axis=1
-        )
+        series = [trajectory(name, n=length, points_per_period=rate) for name in names]
+        return names, np.stack(series, axis=1)
     long = {f"series {i}": x[-length:] for i, x in enumerate(own) if len(x) >= length}
     if len(long) < len(own):
-        logger.warning(
-            "%d of %d series are shorter than validation_context + validation_horizon = %d and "
-            "are not validated on",
-            len(own) - len(long),
-            len(own),
-            length,
-        )
+        counts = len(own) - len(long), len(own), length
+        logger.warning("%d of %d series are shorter than %d and are not validated on", *counts)
     return list(long), np.stack([*long.values()], axis=1) if long else np.empty((length, 0, 0))
 
 
@@ -171,24 +132,20 @@ def validation_scores(
 
     A failed forecast counts as infinite. A median that is a failure itself is None.
     """
-
-    def finite(value: float) -> float | None:
-        return value if np.isfinite(value) else None
-
     divergence = np.asarray(state_space_divergence(forecast=forecast, truth=truth))
-    hellinger = spectral_hellinger(forecast=forecast, truth=truth)
-    errors = mase(forecast=forecast, truth=truth, steps=steps)
-    d_stsp, d_h, error = (
-        float(np.median(np.where(np.isnan(values), np.inf, values)))
-        for values in (divergence, hellinger, errors)
-    )
-    return {
-        "validation_d_stsp": finite(d_stsp),
-        "validation_d_h": finite(round(d_h, 6)),
-        "validation_mase": finite(round(error, 6)),
-        "validation_failures": int(np.isnan(divergence).sum()),
-        "validation_d_stsp_per_system": {
-            name: None if np.isnan(value) else round(float(value), 4)
-            for name, value in zip(names, divergence, strict=True)
-        },
+    measured = {
+        "d_stsp": divergence,
+        "d_h": spectral_hellinger(forecast=forecast, truth=truth),
+        "mase": mase(forecast=forecast, truth=truth, steps=steps),
     }
+    scores: dict[str, Any] = {}
+    for name, values in measured.items():
+        median = float(np.median(np.where(np.isnan(values), np.inf, values)))
+        median = median if name == "d_stsp" else round(median, 6)
+        scores[f"validation_{name}"] = median if np.isfinite(median) else None
+    scores["validation_failures"] = int(np.isnan(divergence).sum())
+    scores["validation_d_stsp_per_system"] = {
+        name: None if np.isnan(value) else round(float(value), 4)
+        for name, value in zip(names, divergence, strict=True)
+    }
+    return scores

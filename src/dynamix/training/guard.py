@@ -15,26 +15,11 @@ _WARM_UP = 20  # batches before the running means are trusted
 class Guard:
     """Decides whether a batch's gradient is applied, and at which norm it is clipped.
 
-    The recipe's clipping alone lets a single exploding window destroy a run. A batch whose loss or
-    gradient norm is not finite, or far above its running mean, is skipped. After
-    ``rollback_after`` skipped batches in a row, the trainer restores the last good weights.
+    With the recipe's clipping alone, a single exploding window can destroy a run. The guard skips a
+    batch whose loss or gradient norm is not finite, or far above its running mean. ``mean_norm``
+    and ``mean_loss`` are running means over the applied batches; the other fields count.
 
-    Attributes
-    ----------
-    mean_norm, mean_loss
-        Running means over the applied batches; norms enter as clipped.
-    seen, skipped
-        Batches applied and skipped so far.
-    skipped_in_a_row
-        Batches skipped since the last applied one.
-    rollbacks
-        How often the trainer restored weights.
-
-    Examples
-    --------
     >>> guard, config = Guard(), TrainingConfig()
-    >>> guard.limit(config)  # no running mean yet: the recipe's clipping alone
-    10.0
     >>> all(guard.accepts(1.0, 2.0, config) for _ in range(20))
     True
     >>> guard.limit(config)  # three times the mean norm

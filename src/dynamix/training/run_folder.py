@@ -21,28 +21,14 @@ STATE, LOG, CONFIG = "state.safetensors", "log.jsonl", "config.json"
 
 
 def read_log(output: str | Path) -> Iterator[dict[str, Any]]:
-    r"""The records of a run's log; a line cut off by an interruption is left out.
+    """The records of the log in the folder ``output``; a line that was cut off is left out.
 
-    Parameters
-    ----------
-    output
-        The run's folder; without a log in it there are no records.
+    One dict per epoch: ``epoch`` from 1; means of ``loss`` and ``gradient_norm`` over the applied
+    batches, None where all were skipped; ``learning_rate``; ``skipped`` batches, ``rollbacks`` and
+    ``seconds`` so far. Epochs with validation add medians and ``validation_failures``.
 
-    Returns
-    -------
-    An iterator over dicts, one per epoch: ``epoch`` from 1; means of ``loss`` and
-    ``gradient_norm`` over the applied batches, None where all were skipped; ``learning_rate``;
-    ``skipped`` batches, ``rollbacks`` and ``seconds`` so far. Epochs with validation add the
-    medians ``validation_d_stsp`` (nats), ``validation_d_h`` and ``validation_mase``, None where
-    the median is a failure; ``validation_failures``; ``validation_d_stsp_per_system``.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = Path(folder, "log.jsonl").write_text('{"epoch": 1, "loss": 0.5}\n{"epoch": 2, "lo')
-    ...     list(read_log(folder))
-    [{'epoch': 1, 'loss': 0.5}]
+    >>> list(read_log("no-such-folder"))
+    []
     """
     path = Path(output) / LOG
     if not path.is_file():
@@ -60,9 +46,9 @@ def append_log(output: Path, record: Mapping[str, Any]) -> None:
         file.write(json.dumps(record) + "\n")
 
 
-def cut_log(output: Path, key: str, last: int) -> None:
-    """Leave out the records after the checkpoint, whose ``key`` exceeds ``last``."""
-    done = [record for record in read_log(output) if record[key] <= last]
+def cut_log(output: Path, last: int) -> None:
+    """Leave out the records of the epochs after ``last``."""
+    done = [record for record in read_log(output) if record["epoch"] <= last]
     write_text(output / LOG, "".join(json.dumps(record) + "\n" for record in done))
 
 
@@ -95,15 +81,16 @@ def read_state(output: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
 
 def check_same(
-    output: Path, made: Mapping[str, Any], now: Mapping[str, Any], free: tuple[str, ...] = ()
+    output: Path, header: Mapping[str, Any], groups: Mapping[str, Any], free: tuple[str, ...]
 ) -> None:
-    """Raise unless the settings are those that the run was ``made`` with; ``free`` ones may differ.
-
-    A setting that the older library did not know is ignored.
-    """
+    """Raise unless the settings are those of the run; ``free`` and newer settings may differ."""
+    made: dict[str, Any] = {}
+    for group in groups:  # older runs have the defaults in the model's group
+        made |= header.get(group, {})
     differ = [
         f"{name} (was {made[name]!r}, now {value!r})"
-        for name, value in json.loads(json.dumps(now)).items()
+        for group in json.loads(json.dumps(groups)).values()
+        for name, value in group.items()
         if name not in free and made.get(name, value) != value
     ]
     if differ:
@@ -134,9 +121,8 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Set moments and counters from :func:`optimizer_tensors`."""
-    state: dict[int, dict[str, Tensor]] = {}
+    stored: dict[str, Any] = optimizer.state_dict() | {"state": {}}
     for key, value in tensors.items():
         i, name = key.split(".")
-        state.setdefault(int(i), {})[name] = value.clone()
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+        stored["state"].setdefault(int(i), {})[name] = value.clone()
+    optimizer.load_state_dict(stored)

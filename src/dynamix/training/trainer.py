@@ -6,9 +6,9 @@ import copy
 import dataclasses
 import json
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from .guard import Guard
 logger = logging.getLogger(__name__)
 
 OnEpoch = Callable[[dict[str, Any]], None]
+_PROGRESS = ("epoch", "seconds", "averaged", "best")  # attributes that a checkpoint stores
 
 
 def train(
@@ -54,33 +55,27 @@ def train(
 
     The folder gets ``model.safetensors`` (the last weights), ``best.safetensors`` (the best weights
     on the validation systems), ``log.jsonl`` (a line per epoch), ``config.json``, and
-    ``state.safetensors``, from which an interrupted run continues. Without validation
-    (``validate_every=0``) there are no best weights.
+    ``state.safetensors``, from which an interrupted run continues.
 
     Parameters
     ----------
     output
         The folder; it is made where it does not exist.
-    model
-        Sizes and kinds; None: the paper's, or the checkpoint's with ``start_from``.
-    training
-        Corpus, forcing, loss and optimiser; None: the paper's.
+    model, training
+        Settings; None: the paper's. With ``start_from`` the model is the checkpoint's.
     defaults
-        Forecast settings that are stored with the model; None: the class's, or the checkpoint's
-        with ``start_from``.
+        Forecast settings to store with the model; None: the usual, or those of ``start_from``.
     trajectories
-        Own trajectories ``(T, N)`` to train on instead of the corpus, in any units. Channels that a
-        trajectory lacks are filled with zeros.
+        Own trajectories ``(T, N)`` to train on instead of the corpus, in any units. Missing
+        channels are filled with zeros.
     resume
         Continue the run in ``output``. A resumed run ends in the same weights as an unbroken one.
     on_epoch
-        Called with the record of every epoch, after it is logged; see
-        :func:`dynamix.training.read_log`.
+        Called with the record of every epoch; see :func:`dynamix.training.read_log`.
 
     Returns
     -------
-    The trained model in evaluation mode: the last weights, or with ``averaging`` their running
-    mean.
+    The trained model in evaluation mode: the last weights, or with ``averaging`` their mean.
 
     Raises
     ------
@@ -92,15 +87,10 @@ def train(
     --------
     >>> import tempfile
     >>> walk = np.random.default_rng(0).standard_normal((100, 3)).cumsum(axis=0)
-    >>> config = TrainingConfig(
-    ...     epochs=1, batches_per_epoch=2, context_length=20, window=11, overlap=6,
-    ...     validate_every=0, engine="torch",
-    ... )
+    >>> small = {"epochs": 1, "batches_per_epoch": 2, "validate_every": 0, "engine": "torch"}
+    >>> config = TrainingConfig(context_length=20, window=11, overlap=6, **small)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     model = train(folder, training=config, trajectories=[walk])
-    ...     restored = DynaMix.from_pretrained(Path(folder, "model.safetensors"))
-    >>> torch.equal(model.gate.sigma, restored.gate.sigma)
-    True
     """
     trainer = Trainer(
         output, model=model, training=training, defaults=defaults, trajectories=trajectories
@@ -113,35 +103,11 @@ def train(
 
 
 class Trainer:
-    """One training run in one folder; :func:`dynamix.training.train` is the usual way to start one.
+    """One training run in one folder; takes the arguments of :func:`dynamix.training.train`.
 
-    Parameters
-    ----------
-    output, model, training, defaults, trajectories
-        As of :func:`dynamix.training.train`. :meth:`run` makes the folder.
+    ``model`` is trained. ``kept`` is validated and saved: the same model, or with ``averaging`` a
+    running mean of its weights. ``epoch`` counts the finished epochs, which took ``seconds``.
 
-    Attributes
-    ----------
-    model
-        The model that is trained.
-    kept
-        The model that is validated and saved: the trained one, or with ``averaging`` a running mean
-        of its weights.
-    guard
-        The :class:`dynamix.training.Guard` of the run.
-    epoch, seconds
-        Number of epochs done, and the time that they took.
-    compiled
-        Whether the compiled engine trains.
-
-    Raises
-    ------
-    InputError
-        If a frozen parameter's name is unknown, ``start_from`` cannot be found or is another model,
-        an analogue start does not fit the model, or the compiled engine cannot train it.
-
-    Examples
-    --------
     >>> trainer = Trainer("runs/mine", training=TrainingConfig(epochs=50, frozen=("gate.sigma",)))
     >>> trainer.epoch, trainer.config.epochs, trainer.kept is trainer.model
     (0, 50, True)
@@ -176,12 +142,9 @@ class Trainer:
                 "'torch'."
             )
         self.compiled = supported and config.engine != "torch"
-        self.epoch = 0
-        self.averaged = 0  # steps in the running mean
-        self.seconds = 0.0
-        self._given = trajectories
-        self._good = self._tensors()
-        self._best = math.inf
+        self.epoch, self.seconds, self.averaged = 0, 0.0, 0  # averaged: steps in the running mean
+        self.best: float | None = None
+        self._given, self._good = trajectories, self._tensors()
 
     def _first_weights(
         self, description: ModelConfig | None, defaults: ForecastDefaults | None
@@ -215,23 +178,7 @@ class Trainer:
         return model
 
     def run(self, on_epoch: OnEpoch | None = None) -> DynaMix:
-        """Train to the last epoch; returns :attr:`kept` in evaluation mode.
-
-        Raises
-        ------
-        InputError
-            If the trajectories do not fit the model or are shorter than a training sequence, a
-            system is unknown, or the compiled engine is not available.
-        """
-        threads = torch.get_num_threads()
-        torch.set_num_threads(self.config.threads)
-        try:
-            self._run(on_epoch or (lambda record: None))
-        finally:
-            torch.set_num_threads(threads)
-        return self.kept.eval()
-
-    def _run(self, on_epoch: OnEpoch) -> None:
+        """Train to the last epoch; returns ``kept`` in evaluation mode."""
         config, dims = self.config, self.model.config.observed_dims
         trajectories = training_trajectories(config, self._given, dims)
         sampler = WindowSampler(
@@ -245,9 +192,13 @@ class Trainer:
         own = trajectories if self._given is not None or config.data else None
         self.output.mkdir(parents=True, exist_ok=True)
         write_text(self.output / run_folder.CONFIG, json.dumps(self._settings(), indent=2) + "\n")
-        steps, each = config.epochs * config.batches_per_epoch, config.batches_per_epoch
-        bar = tqdm(total=steps, initial=self.epoch * each, desc="training", disable=None)
-        with bar:
+        steps, done = (n * config.batches_per_epoch for n in (config.epochs, self.epoch))
+        threads = torch.get_num_threads()
+        torch.set_num_threads(config.threads)
+        with ExitStack() as stack:
+            stack.callback(torch.set_num_threads, threads)
+            bar = tqdm(total=steps, initial=done, desc="training", disable=None)
+            stack.enter_context(bar)
             while self.epoch < config.epochs:
                 began = time.perf_counter()
                 record = self._train_epoch(sampler, bar)
@@ -259,10 +210,12 @@ class Trainer:
                     record |= self._validate(own)
                 record["seconds"] = round(self.seconds, 3)
                 run_folder.append_log(self.output, record)
-                on_epoch(record)
+                if on_epoch is not None:
+                    on_epoch(record)
                 if self.epoch % config.checkpoint_every == 0 or last:
                     self._checkpoint()
         checkpoints.save(self.kept, self.output / "model.safetensors")
+        return self.kept.eval()
 
     def _train_epoch(self, sampler: WindowSampler, bar: tqdm[Any]) -> dict[str, Any]:
         config, guard = self.config, self.guard
@@ -277,9 +230,8 @@ class Trainer:
             limit = guard.limit(config)
             if guard.accepts(loss, norm, config):
                 if norm > limit:
-                    for parameter in self.model.parameters():
-                        if parameter.grad is not None:
-                            parameter.grad *= limit / norm
+                    for gradient in self._gradients():
+                        gradient *= limit / norm
                 self.optimizer.step()
                 self._average()
                 losses.append(loss)
@@ -302,14 +254,7 @@ class Trainer:
         }
 
     def gradient(self, batch: Batch) -> tuple[float, float]:
-        """The loss of a batch and its gradient's norm; the parameters get the gradient.
-
-        Raises
-        ------
-        InputError
-            If ``engine="compiled"`` is not available on this machine. With ``engine="auto"`` torch
-            continues, and a warning is logged.
-        """
+        """The loss of a batch and its gradient's norm; the parameters get the gradient."""
         if self.compiled:
             try:
                 return compiled_training.loss_and_gradient(
@@ -326,12 +271,11 @@ class Trainer:
         loss = training_loss(self.model, batch, self.config)
         loss.backward()
         # in float64, where a large but finite gradient cannot overflow to infinity
-        squares = [
-            parameter.grad.double().square().sum()
-            for parameter in self.model.parameters()
-            if parameter.grad is not None
-        ]
+        squares = [gradient.double().square().sum() for gradient in self._gradients()]
         return loss.item(), torch.stack(squares).sum().sqrt().item()
+
+    def _gradients(self) -> list[Tensor]:
+        return [p.grad for p in self.model.parameters() if p.grad is not None]
 
     def _average(self) -> None:
         """Update the running mean; its window grows at first, so that it forgets the start."""
@@ -354,8 +298,8 @@ class Trainer:
         steps = min(BenchmarkConfig.mase_steps, len(truth))
         record = validation_scores(names, forecast=y, truth=truth, steps=steps)
         score = record["validation_d_stsp"]
-        if score is not None and score < self._best:
-            self._best = score
+        if score is not None and (self.best is None or score < self.best):
+            self.best = score
             checkpoints.save(self.kept, self.output / "best.safetensors")
         return record
 
@@ -379,13 +323,8 @@ class Trainer:
         now = self._tensors()
         if self.guard.skipped_in_a_row == 0 and all(bool(v.isfinite().all()) for v in now.values()):
             self._good = now
-        header = self._settings() | {
-            "guard": dataclasses.asdict(self.guard),
-            "epoch": self.epoch,
-            "averaged": self.averaged,
-            "seconds": self.seconds,
-            "best": self._best if math.isfinite(self._best) else None,
-        }
+        header = self._settings() | {"guard": dataclasses.asdict(self.guard)}
+        header |= {name: getattr(self, name) for name in _PROGRESS}
         tensors = now | run_folder.named(self._good, "good.")
         if self.kept is not self.model:
             tensors |= run_folder.named(self.kept.state_dict(), "kept.")
@@ -395,30 +334,17 @@ class Trainer:
     def resume(self) -> None:
         """Load the folder's checkpoint, so that :meth:`run` ends as if it had never been broken.
 
-        Without a checkpoint the run starts from the beginning, with a warning. ``threads`` and
-        ``engine`` may differ from the first call's.
-
-        Raises
-        ------
-        InputError
-            If the checkpoint is damaged or was made with other settings.
+        Without a checkpoint the run starts from the beginning, with a warning.
         """
         stored = run_folder.read_state(self.output)
         if stored is None:
             return
         tensors, header = stored
-        now: dict[str, Any] = {}
-        made: dict[str, Any] = {}
-        for group, settings in self._settings().items():
-            now |= settings
-            made |= header.get(group, {})  # older runs have the defaults in the model's group
-        run_folder.check_same(self.output, made, now, free=("threads", "engine"))
+        run_folder.check_same(self.output, header, self._settings(), free=("threads", "engine"))
         if self.kept is not self.model:
             self.kept.load_state_dict(run_folder.part(tensors, "kept."))
         self._restore(tensors)
         self._good = run_folder.part(tensors, "good.")
         self.guard = Guard(**header["guard"])
-        self.epoch, self.seconds = header["epoch"], header["seconds"]
-        self.averaged = header["averaged"]
-        self._best = math.inf if header["best"] is None else header["best"]
-        run_folder.cut_log(self.output, "epoch", self.epoch)  # later epochs are run again
+        vars(self).update({name: header[name] for name in _PROGRESS})
+        run_folder.cut_log(self.output, self.epoch)  # later epochs are run again

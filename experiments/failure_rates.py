@@ -24,11 +24,10 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from dynamix import systems
+from dynamix import BenchmarkConfig, systems
 from dynamix.baselines import Baseline, baseline
 from dynamix.evaluation import benchmark, failures, perturbations, results
 from dynamix.evaluation.failures import FailureConfig
-from dynamix.settings import BenchmarkConfig
 
 PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
 # on all held-out systems; on the subset alone, for they train or search on every context

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import InputError as InputError
+    from .evaluation.settings import BenchmarkConfig as BenchmarkConfig
+    from .evaluation.settings import RollingConfig as RollingConfig
     from .forecasting.frames import predict_df as predict_df
     from .forecasting.zero_shot import forecast as forecast
     from .io.tables import read as read
     from .model.dynamix import DynaMix as DynaMix
-    from .settings import BenchmarkConfig as BenchmarkConfig
     from .settings import ForecastConfig as ForecastConfig
     from .settings import ModelConfig as ModelConfig
-    from .settings import RollingConfig as RollingConfig
     from .settings import TrainingConfig as TrainingConfig
     from .training.trainer import train as train
 
@@ -27,12 +27,12 @@ __version__ = "0.1.0"
 
 # a public name and the module that defines it
 _NAMES = {
-    "BenchmarkConfig": "settings",
+    "BenchmarkConfig": "evaluation.settings",
     "DynaMix": "model.dynamix",
     "ForecastConfig": "settings",
     "InputError": "errors",
     "ModelConfig": "settings",
-    "RollingConfig": "settings",
+    "RollingConfig": "evaluation.settings",
     "TrainingConfig": "settings",
     "forecast": "forecasting.zero_shot",
     "predict_df": "forecasting.frames",

@@ -1,7 +1,7 @@
 """Every setting of the library, declared once: default, help and bounds on one line.
 
-The declaration of a setting is the only place where it is written down. The check when a settings
-object is made, the flag and its ``--help`` on the command line, and the reference come from it.
+The check when a settings object is made, the command line's flags and ``--help``, and the reference
+come from this declaration.
 """
 
 from __future__ import annotations
@@ -9,15 +9,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import textwrap
-import types
 import typing
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, dataclass_transform, get_args
 
-import numpy as np
-
-from .errors import InputError, one_of
+from .errors import InputError, check_value, choices_of
 
 ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
 Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
@@ -25,8 +22,6 @@ Engine = Literal["auto", "compiled", "torch"]
 Forcing = Literal["sparse", "generalised"]
 Loss = Literal["squared", "logarithmic"]
 FirstWeights = Literal["random", "analogue"]
-Holes = Literal["refuse", "cut"]
-Source = Literal["dysts", "generated"]
 
 EMBEDDINGS: tuple[str, ...] = get_args(Embedding)
 ENGINES: tuple[str, ...] = get_args(Engine)
@@ -55,20 +50,13 @@ def setting(
     return dataclasses.field(default=default, metadata={"help": help, "bounds": bounds})
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(setting,))
+@dataclass_transform(frozen_default=True)
 def settings(kind: type[SettingsT]) -> type[SettingsT]:
     """Make a class of :func:`setting` declarations a frozen dataclass that checks itself.
 
-    Types, choices and bounds are checked first. Then the class's own ``check(self)`` is called, if
-    it has one, for what concerns several settings. The docstring gains a list of the settings.
+    Types, choices and bounds are checked first, then the class's own ``check(self)`` is called, if
+    it has one. A misfit raises InputError. The docstring gains a list of the settings.
 
-    Raises
-    ------
-    InputError
-        When an object is made whose settings do not fit their declarations.
-
-    Examples
-    --------
     >>> @settings
     ... class Example:
     ...     "Settings of an example."
@@ -83,16 +71,17 @@ def settings(kind: type[SettingsT]) -> type[SettingsT]:
 
     def __post_init__(self: Any) -> None:  # noqa: N807
         if not known:
-            known.update({k: choices_of(f.type) for k, f in declared(kind).items()})
-        for name, field in declared(kind).items():
+            known.update({k: choices_of(f.type) for k, f in declared(own).items()})
+        for name, field in declared(own).items():
             value = getattr(self, name)
             # neither a default nor a known name needs a check; this keeps forecasts cheap
             if value is not field.default and not (type(value) is str and value in known[name]):
-                check(name, value, hint=field.type, bounds=field.metadata["bounds"])
+                check_value(name, value, hint=field.type, bounds=field.metadata["bounds"])
         if own_check is not None:
             own_check(self)
 
     known: dict[str, tuple[str, ...]] = {}
+    own: Any = kind
     own_check = getattr(kind, "check", None)
     kind.__post_init__ = __post_init__  # type: ignore[attr-defined]
     kind = dataclasses.dataclass(frozen=True)(kind)
@@ -102,12 +91,8 @@ def settings(kind: type[SettingsT]) -> type[SettingsT]:
     return kind
 
 
-def takes(kind: type[Any], *, without: tuple[str, ...] = ()) -> Callable[[FunctionT], FunctionT]:
-    """Decorate a function whose ``**settings`` are the fields of ``kind``.
-
-    Its signature gets each setting as a keyword, and its docstring their list in the place of the
-    line ``**settings``. So a new field of ``kind`` is a new parameter of the function.
-    """
+def takes(kind: Any, *, without: tuple[str, ...] = ()) -> Callable[[FunctionT], FunctionT]:
+    """Replace a function's ``**settings``, in signature and docstring, by the fields of ``kind``."""
 
     def decorate(function: FunctionT) -> FunctionT:
         signature = inspect.signature(function)
@@ -141,7 +126,7 @@ def _described(kind: type[Any], without: tuple[str, ...] = ()) -> list[str]:
 
 
 @lru_cache
-def declared(kind: type[Any]) -> dict[str, dataclasses.Field[Any]]:
+def declared(kind: Any) -> dict[str, dataclasses.Field[Any]]:
     """The fields of a settings class by name, ``type`` resolved to a real type."""
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
@@ -150,56 +135,17 @@ def declared(kind: type[Any]) -> dict[str, dataclasses.Field[Any]]:
     return fields
 
 
-def check(name: str, value: object, *, hint: Any, bounds: tuple[float | None, ...]) -> None:
-    """Raise unless ``value`` has the type ``hint``, is one of its choices and within ``bounds``."""
-    several = typing.get_origin(hint) is tuple
-    choices = choices_of(hint)
-    fits = _fits(value, hint)
-    if choices and not (fits and value is None):
-        one_of(name, value, choices)
-    numbers = typing.cast("tuple[object, ...]", value if several else (value,))
-    if fits and all(_inside(number, *bounds) for number in numbers):
-        return
-    wanted = " ".join(
-        filter(
-            None, (_words(hint), "each" if several and any_bound(bounds) else "", _range(*bounds))
-        )
-    )
-    kind = "" if _fits(value, hint) else f" ({type(value).__name__})"
-    raise InputError(f"{name} must be {wanted}, found {value!r}{kind}.")
-
-
-def choices_of(hint: Any) -> tuple[str, ...]:
-    """The names that a ``Literal`` allows, alone or beside None; empty for other types."""
-    for part in (hint, *get_args(hint)):
-        if typing.get_origin(part) is Literal:
-            return get_args(part)
-    return ()
-
-
-def any_bound(bounds: tuple[float | None, ...]) -> bool:
-    """Whether any bound is set."""
-    return any(bound is not None for bound in bounds)
-
-
 def from_dict(kind: type[SettingsT], values: dict[str, Any], *, source: str) -> SettingsT:
-    """Settings from JSON values; lists become tuples, and what is missing keeps its default.
+    """Settings from the JSON values of the file ``source``; lists become tuples.
 
-    ``source`` names the file for error messages.
+    A missing key keeps its default. An unknown key or a value that does not fit is an InputError.
 
-    Raises
-    ------
-    InputError
-        If a key is unknown or a value does not fit its declaration.
-
-    Examples
-    --------
-    >>> from_dict(RollingConfig, {"contexts": [64, 128]}, source="mine.json").contexts
-    (64, 128)
-    >>> from_dict(ResampleConfig, {"gap": 3}, source="mine.json")  # doctest: +ELLIPSIS
+    >>> from_dict(TrainingConfig, {"systems": ["Lorenz"]}, source="mine.json").systems
+    ('Lorenz',)
+    >>> from_dict(TrainingConfig, {"epoch": 3}, source="mine.json")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    dynamix.errors.InputError: mine.json holds unknown settings ['gap']; ResampleConfig knows ...
+    dynamix.errors.InputError: mine.json holds unknown settings ['epoch']; TrainingConfig knows ...
     """
     known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(values) - known):
@@ -207,70 +153,6 @@ def from_dict(kind: type[SettingsT], values: dict[str, Any], *, source: str) -> 
             f"{source} holds unknown settings {unknown}; {kind.__name__} knows {sorted(known)}."
         )
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-
-
-def _fits(value: object, hint: Any) -> bool:
-    """Whether a value has a type; an int is a float, but a bool is no int."""
-    if hint in (int, float):
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        return whole or (hint is float and isinstance(value, float | np.floating))
-    if hint in (bool, str):
-        return isinstance(value, hint)
-    inner = get_args(hint)
-    if typing.get_origin(hint) is Literal:
-        return value in inner
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, tuple):
-            return False
-        each = inner[:1] * len(value) if inner[-1] is ... else inner
-        return len(each) == len(value) and all(map(_fits, value, each))
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return any(value is None if part is type(None) else _fits(value, part) for part in inner)
-    return True
-
-
-def _inside(
-    value: Any,
-    at_least: float | None,
-    above: float | None,
-    at_most: float | None,
-    below: float | None,
-) -> bool:
-    if not isinstance(value, int | float | np.number) or isinstance(value, bool):
-        return True
-    return bool(
-        not np.isnan(value)
-        and (at_least is None or value >= at_least)
-        and (above is None or value > above)
-        and (at_most is None or value <= at_most)
-        and (below is None or value < below)
-    )
-
-
-def _range(
-    at_least: float | None, above: float | None, at_most: float | None, below: float | None
-) -> str:
-    """The bounds in words: ``"of at least 1"``, ``"above 0"``, ``"in [0, 1)"``."""
-    low, high = (at_least if above is None else above), (at_most if below is None else below)
-    if low is not None and high is not None:
-        return f"in {'[' if above is None else '('}{low:g}, {high:g}{']' if below is None else ')'}"
-    if low is not None:
-        return f"of at least {low:g}" if above is None else f"above {low:g}"
-    return "" if high is None else (f"of at most {high:g}" if below is None else f"below {high:g}")
-
-
-def _words(hint: Any) -> str:
-    """A type in words."""
-    words = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
-    if hint in words:
-        return words[hint]
-    inner = get_args(hint)
-    if typing.get_origin(hint) is tuple:
-        each = words.get(inner[0], "a value").removeprefix("a ") + "s"
-        return f"a tuple of {each}" if inner[-1] is ... else f"a tuple of {len(inner)} {each}"
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return " or ".join("None" if part is type(None) else _words(part) for part in inner)
-    return str(hint)
 
 
 @settings
@@ -373,9 +255,7 @@ class ForecastConfig:
     """Settings of :func:`dynamix.forecast` (the pipeline of the paper, section 3.3)."""
 
     embedding: Embedding | None = setting(
-        None,
-        "how missing dimensions are made up when the data has fewer than the model; by default as "
-        "the checkpoint says",
+        None, "how missing dimensions are filled; by default as the checkpoint says"
     )
     standardize: bool = setting(True, "scale each channel by the context's mean and deviation")
     detrend: bool = setting(False, "remove a power-law trend before, add it back after")
@@ -394,7 +274,7 @@ class ForecastConfig:
     )
     quiet_steps: int | None = setting(
         None,
-        "first steps without gate noise; by default as the checkpoint says, and 0 in an ensemble",
+        "first steps without gate noise; by default as the checkpoint says, 0 in an ensemble",
         at_least=0,
     )
     reference_spacing: float | None = setting(
@@ -410,8 +290,7 @@ class ForecastConfig:
 class TrainingConfig:
     """Corpus, forcing, loss, optimiser and bookkeeping of a training run (paper, appendix A).
 
-    Steps are sampling steps. ``window`` counts the points of the training window: ``window - 1``
-    predictions, the first ``overlap`` points of which still lie inside the context.
+    ``window`` points are ``window - 1`` predictions; the first ``overlap`` lie in the context.
     """
 
     epochs: int = setting(2000, "length of the run in epochs", at_least=1)
@@ -569,122 +448,3 @@ class TrainingConfig:
     def sequence_length(self) -> int:
         """Points of the longest training sequence: the context and what follows it."""
         return max(self.context_length, *self.longer_contexts, 0) + self.window - self.overlap
-
-
-@settings
-class BenchmarkConfig:
-    """The zero-shot protocol "dysts-3d": what is shown, and how far it is continued."""
-
-    source: Source = setting("dysts", "where systems come from: the catalogue, or generated flows")
-    first_flow: int = setting(100_000, "seed of the first generated flow", at_least=0)
-    flows: int = setting(40, "number of generated flows", at_least=1)
-    context: int = setting(2000, "context steps shown", at_least=2)
-    horizon: int = setting(10_000, "steps forecast", at_least=1)
-    points_per_period: int = setting(50, "samples per dominant period", at_least=2)
-    starts: int = setting(5, "different starting points on each attractor", at_least=1)
-    bins: int = setting(
-        30, "histogram bins per dimension of the state-space divergence", at_least=2
-    )
-    smoothing: int = setting(20, "width in frequency bins of the spectrum's smoothing", at_least=0)
-    mase_steps: int = setting(10, "steps over which the short-term error is averaged", at_least=1)
-    lyapunov_steps: int = setting(
-        2000,
-        "steps that the model's largest Lyapunov exponent is averaged over; 0 to leave it out",
-        at_least=0,
-    )
-    seed: int = setting(0, "seed of the gate's noise", at_least=0)
-
-    def check(self) -> None:
-        """Raise where the short-term error needs more steps than are forecast."""
-        if self.mase_steps > self.horizon:
-            raise InputError(
-                f"mase_steps must not exceed horizon, found {self.mase_steps} and {self.horizon}."
-            )
-
-
-@settings
-class ResampleConfig:
-    """What :func:`dynamix.preprocessing.resample` mends, and where it refuses."""
-
-    longest_gap: int = setting(
-        6, "steps without an observation that are still interpolated", at_least=0
-    )
-    most_filled: float = setting(0.2, "largest share of interpolated steps", at_least=0, below=1)
-    holes: Holes = setting("refuse", "longer gaps: refuse, or cut to the longest stretch without")
-
-
-@settings
-class RollingConfig:
-    """Forecasts from many origins of one series, and how they are measured."""
-
-    contexts: tuple[int, ...] = setting((512,), "context steps shown", at_least=2)
-    horizons: tuple[int, ...] = setting(
-        (10, 336), "steps over which errors are averaged", at_least=2
-    )
-    origins: int = setting(
-        20, "starting points, spread evenly over what the contexts leave", at_least=1
-    )
-    season: int = setting(
-        1, "lag of the change that MASE divides by; 1: the one-step change", at_least=1
-    )
-    dims: int = setting(
-        3, "dimensions of the delay embedding that D_stsp is measured in", at_least=1
-    )
-    bins: int = setting(8, "histogram bins per dimension of D_stsp", at_least=2)
-    smoothing: int = setting(2, "width in frequency bins of the spectra's smoothing", at_least=0)
-    seed: int = setting(0, "seed handed to every forecaster", at_least=0)
-
-    def check(self) -> None:
-        """Raise where no length is named."""
-        for name in ("contexts", "horizons"):
-            if not getattr(self, name):
-                raise InputError(f"{name} must name at least one length.")
-
-
-@settings
-class ReportConfig:
-    """Limits of the report on a reader's own data: rules of thumb, to be argued with.
-
-    Triples are the limits of a note, a warning and a serious finding.
-    """
-
-    fewest_rows: int = setting(24, "rows below which there is no report")
-    trained_points: tuple[float, float] = setting(
-        (25.0, 130.0), "samples per dominant oscillation that training covers"
-    )
-    fewest_points: float = setting(5.0, "samples per oscillation below which aliasing begins")
-    steps: tuple[float, float, float] = setting((500, 200, 80), "context steps")
-    oscillations: tuple[float, float, float] = setting((15, 8, 3), "oscillations shown")
-    shift: tuple[float, float, float] = setting(
-        (0.25, 0.5, 1.0), "change of the mean between the halves, in deviations"
-    )
-    spread: tuple[float, float, float] = setting(
-        (1.25, 1.6, 2.5), "ratio of the deviations of the halves"
-    )
-    still_steps: int = setting(10, "equal values in a row that are no finding")
-    constant: tuple[float, float, float] = setting(
-        (0.005, 0.02, 0.2), "longest constant stretch, as a share of the context"
-    )
-    repeat_steps: int = setting(20, "length of a stretch that must not occur twice")
-    repeats: tuple[float, float, float] = setting((0.001, 0.05, 0.3), "share of such stretches")
-    resolution: tuple[float, float, float] = setting(
-        (0.05, 0.2, 0.6), "distance between neighbouring values, in deviations"
-    )
-    outlier: float = setting(8.0, "robust deviations from the running median of an outlier")
-    outliers: tuple[float, float, float] = setting((1e-9, 0.005, 0.03), "share of outliers")
-    noise: tuple[float, float, float] = setting(
-        (0.2, 0.4, 0.8), "one-step error of nearest neighbours, in deviations"
-    )
-    missing: tuple[float, float, float] = setting(
-        (1e-9, 0.02, 0.15), "share of steps that had to be interpolated"
-    )
-    off_grid: tuple[float, float, float] = setting(
-        (0.01, 0.3, 2.0), "share of rows at times off the regular grid; never serious by itself"
-    )
-    most_unreadable: float = setting(
-        0.2, "share of entries that are no number, beyond which a column is text"
-    )
-    longest_gap: int = setting(12, "steps without an observation that are still interpolated")
-    most_filled: float = setting(0.5, "share of interpolated steps beyond which it is refused")
-    origins: int = setting(4, "starting points of the trial on the context's own end")
-    held_out: float = setting(0.2, "longest trial, as a share of the context")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..settings import BenchmarkConfig
+from ..evaluation.settings import BenchmarkConfig
 from .flags import add_model, add_settings, check_folders, command, given_settings, split
 
 

@@ -9,8 +9,8 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, one_of
-from ..settings import BUNDLED_MODEL, choices_of, declared, from_dict
+from ..errors import InputError, choices_of, one_of
+from ..settings import BUNDLED_MODEL, declared, from_dict
 
 
 def command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:

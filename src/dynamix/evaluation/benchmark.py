@@ -35,10 +35,11 @@ from ..metrics import reconstruction as metrics
 from ..metrics.fates import fate as fate_of
 from ..model.dynamix import DynaMix
 from ..model.rollouts import gate_noise_stream
-from ..settings import BUNDLED_MODEL, BenchmarkConfig, Engine, ForecastConfig
+from ..settings import BUNDLED_MODEL, Engine, ForecastConfig
 from ..systems.corpus import everyone, lyapunov_time, split, system_facts, trajectory
 from . import results
 from .parallel import spread
+from .settings import BenchmarkConfig
 from .statistics import MEASURES
 
 logger = logging.getLogger(__name__)

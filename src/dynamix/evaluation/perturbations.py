@@ -12,9 +12,9 @@ from numpy import ndarray
 
 from ..baselines.registry import Baseline
 from ..errors import InputError, one_of, whole_number
-from ..settings import BenchmarkConfig
 from ..systems.corpus import catalogue
 from . import benchmark
+from .settings import BenchmarkConfig
 
 
 def sensitivity(

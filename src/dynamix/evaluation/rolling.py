@@ -22,7 +22,7 @@ from ..errors import InputError, whole_number
 from ..io.arrays import check_values, unpack
 from ..metrics.reconstruction import spectral_hellinger, state_space_divergence
 from ..preprocessing.periods import decorrelation_time
-from ..settings import RollingConfig
+from .settings import RollingConfig
 from .statistics import bootstrap
 
 LABELS = {

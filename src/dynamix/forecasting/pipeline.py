@@ -130,7 +130,7 @@ class Pipeline:
             ready = prepare(seed) if random else prepared
             return self.run(ready, horizon=horizon, seed=seed, return_gates=return_gates)
 
-        gate = getattr(self.model, "gate", self.model)
+        gate: Any = getattr(self.model, "gate", self.model)
         noisy = s.gate_noise and (s.quiet_steps or 0) < horizon and bool((gate.sigma != 0).any())
         if noisy or random or getattr(self.model.config, "probabilistic", False):
             return draw(sample, [sample_seed(s.seed, i) for i in range(s.n_samples)])

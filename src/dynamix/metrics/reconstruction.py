@@ -19,16 +19,18 @@ from scipy.special import logsumexp
 
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series
-from ..settings import BenchmarkConfig
 from .inputs import Measured, Points, check_moving, per_series
 
-_PROTOCOL = BenchmarkConfig()
+# defaults of the measures, and so of the benchmark
+BINS = 30
+SMOOTHING = 20
+MASE_STEPS = 10
 _PSEUDO_COUNT = 1e-5
 _MOST_HISTOGRAM_DIMS = 5
 _MIXTURE_SAMPLES = 1000
 
 
-def state_space_divergence(*, forecast: Any, truth: Any, bins: int = _PROTOCOL.bins) -> Measured:
+def state_space_divergence(*, forecast: Any, truth: Any, bins: int = BINS) -> Measured:
     """``D_stsp``: Kullback-Leibler divergence of the histograms of forecast and truth, in nats.
 
     ``sum_b p_b log(p_b / q_b)`` with ``bins`` (at least 2) equal bins per dimension over the
@@ -63,7 +65,7 @@ def state_space_divergence(*, forecast: Any, truth: Any, bins: int = _PROTOCOL.b
     return per_series(measure, forecast, truth)
 
 
-def histogram_hellinger(*, forecast: Any, truth: Any, bins: int = _PROTOCOL.bins) -> Measured:
+def histogram_hellinger(*, forecast: Any, truth: Any, bins: int = BINS) -> Measured:
     """Hellinger distance ``sqrt(1 - sum_b sqrt(p_b q_b))`` of the histograms of D_stsp, 0 to 1.
 
     The ``bins`` are those of :func:`state_space_divergence`, and the grid goes on outside the
@@ -113,9 +115,7 @@ def _mixture_divergence(forecast: Points, truth: Points) -> float:
     return float(np.mean(log_density(truth) - log_density(forecast)))
 
 
-def power_spectrum(
-    x: Any, *, smoothing: int | float = _PROTOCOL.smoothing
-) -> Float[ndarray, "F N"]:
+def power_spectrum(x: Any, *, smoothing: int | float = SMOOTHING) -> Float[ndarray, "F N"]:
     """Power spectrum of each standardised channel: ``|rfft|^2``, normalised to sum 1.
 
     Parameters
@@ -160,9 +160,7 @@ def power_spectrum(
     return np.where(moving, power / np.where(moving, power.sum(axis=0), 1.0), 0.0)
 
 
-def spectral_hellinger(
-    *, forecast: Any, truth: Any, smoothing: int = _PROTOCOL.smoothing
-) -> Measured:
+def spectral_hellinger(*, forecast: Any, truth: Any, smoothing: int = SMOOTHING) -> Measured:
     """``D_H``: Hellinger distance of power spectra, ``sqrt(1 - sum sqrt(p q))``, mean of channels.
 
     0 for equal spectra, 1 for disjoint ones and for a constant forecast. The spectra are those of
@@ -199,7 +197,7 @@ def spectral_hellinger(
     return per_series(measure, forecast, truth)
 
 
-def mase(*, forecast: Any, truth: Any, steps: int = _PROTOCOL.mase_steps) -> Measured:
+def mase(*, forecast: Any, truth: Any, steps: int = MASE_STEPS) -> Measured:
     """Mean absolute scaled error of the first ``steps`` steps (Hyndman & Koehler 2006).
 
     ``mean |forecast - truth|`` over the mean absolute one-step change of the whole truth, per

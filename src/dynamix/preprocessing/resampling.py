@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,20 @@ from numpy import ndarray
 from ..errors import InputError
 from ..io.arrays import columns_of
 from ..io.time_axis import ROUNDING, check_index, grid_positions, step_of
-from ..settings import ResampleConfig, takes
+from ..settings import setting, settings, takes
+
+Holes = Literal["refuse", "cut"]
+
+
+@settings
+class ResampleConfig:
+    """What :func:`resample` mends, and where it refuses."""
+
+    longest_gap: int = setting(
+        6, "steps without an observation that are still interpolated", at_least=0
+    )
+    most_filled: float = setting(0.2, "largest share of interpolated steps", at_least=0, below=1)
+    holes: Holes = setting("refuse", "longer gaps: refuse, or cut to the longest stretch without")
 
 
 @dataclass(frozen=True)

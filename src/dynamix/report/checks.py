@@ -2,7 +2,7 @@
 
 Each check takes one channel ``(T,)`` on a regular grid, in any unit, and returns one
 :class:`Finding`, also where nothing is wrong. The limits, from
-:class:`dynamix.settings.ReportConfig`, are rules of thumb.
+:class:`dynamix.report.limits.ReportConfig`, are rules of thumb.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scipy import ndimage, signal
 from scipy.spatial import cKDTree
 
 from ..preprocessing.periods import decorrelation_time, dominant_period
-from ..settings import ReportConfig
+from .limits import ReportConfig
 
 Severity = Literal["fine", "note", "warning", "serious"]
 SEVERITIES: tuple[Severity, ...] = ("fine", "note", "warning", "serious")

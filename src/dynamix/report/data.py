@@ -15,8 +15,8 @@ from ..errors import InputError, whole_number
 from ..io.files import write_text
 from ..io.tables import read
 from ..preprocessing.resampling import ResampleReport, resample
-from ..settings import ReportConfig
 from .checks import Finding, graded, worst
+from .limits import ReportConfig
 
 _LIMITS = ReportConfig()
 
@@ -84,7 +84,7 @@ def load(
     Returns
     -------
     The context, and notes on how it was made. The longest stretch without a hole is kept; see
-    ``longest_gap`` of :class:`dynamix.settings.ReportConfig`.
+    ``longest_gap`` of :class:`dynamix.report.limits.ReportConfig`.
 
     Raises
     ------

@@ -16,9 +16,10 @@ from ..forecasting.zero_shot import forecast
 from ..metrics.probabilistic import coverage
 from ..metrics.reconstruction import spectral_hellinger
 from ..preprocessing.periods import dominant_period
-from ..settings import BUNDLED_MODEL, Embedding, ReportConfig
+from ..settings import BUNDLED_MODEL, Embedding
 from .checks import CHECKS, SEVERITIES, Finding, graded, worst
 from .data import Loaded
+from .limits import ReportConfig
 
 if TYPE_CHECKING:
     from ..model.dynamix import DynaMix

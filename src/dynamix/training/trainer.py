@@ -24,10 +24,11 @@ from ..engine.runtime import EngineUnavailable
 from ..errors import InputError, one_of
 from ..forecasting.zero_shot import forecast
 from ..io.files import write_text
+from ..metrics.reconstruction import MASE_STEPS
 from ..model import checkpoints
 from ..model.batch import Batch
 from ..model.dynamix import DynaMix
-from ..settings import BenchmarkConfig, ForecastDefaults, ModelConfig, TrainingConfig
+from ..settings import ForecastDefaults, ModelConfig, TrainingConfig
 from ..systems.windows import WindowSampler
 from . import run_folder
 from .analogue_start import start_as_analogue
@@ -295,7 +296,7 @@ class Trainer:
             return {}
         context, truth = np.split(series, [config.validation_context])
         y = forecast(context, horizon=len(truth), model=self.kept, seed=config.seed)
-        steps = min(BenchmarkConfig.mase_steps, len(truth))
+        steps = min(MASE_STEPS, len(truth))
         record = validation_scores(names, forecast=y, truth=truth, steps=steps)
         score = record["validation_d_stsp"]
         if score is not None and (self.best is None or score < self.best):

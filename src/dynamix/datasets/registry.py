@@ -30,10 +30,11 @@ class Dataset:
 
 def _read() -> dict[str, Dataset]:
     text = Path(__file__).with_name("registry.toml").read_text(encoding="utf-8")
-    return {
-        name: Dataset(name, **{k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()})
-        for name, facts in tomllib.loads(text).items()
-    }
+    return {name: Dataset(name, **_tuples(facts)) for name, facts in tomllib.loads(text).items()}
+
+
+def _tuples(facts: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in facts.items()}
 
 
 REGISTRY: dict[str, Dataset] = _read()

@@ -143,7 +143,7 @@ def resample(
         moved=moved,
         steps=last - first,
         filled=int(kept.sum()),
-        longest_gap=max((b - a for a, b in _runs(kept)), default=0),
+        longest_gap=max((b - a for a, b in runs(kept)), default=0),
         cut=int(position[-1] + ROUNDING) + 1 - (last - first),
     )
     if report.filled > limits.most_filled * report.steps:
@@ -208,7 +208,7 @@ def _kept(
     if not len(inside):
         raise InputError("no time has observations of all columns nearby. Resample them singly.")
     begin, end = int(inside[0]), int(inside[-1]) + 1
-    long = [(a, b) for a, b in _runs(filled[begin:end]) if b - a > limits.longest_gap]
+    long = [(a, b) for a, b in runs(filled[begin:end]) if b - a > limits.longest_gap]
     if not long:
         return begin, end
     if limits.holes == "refuse":
@@ -224,7 +224,7 @@ def _kept(
     return max(stretches, key=lambda stretch: stretch[1] - stretch[0])
 
 
-def _runs(flags: Bool[ndarray, " K"]) -> list[tuple[int, int]]:
+def runs(flags: Bool[ndarray, " K"]) -> list[tuple[int, int]]:
     """Begin and end of each run of True."""
     steps = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     return list(zip(steps[::2].tolist(), steps[1::2].tolist(), strict=True))

@@ -21,6 +21,7 @@ from scipy import ndimage, signal
 from scipy.spatial import cKDTree
 
 from ..preprocessing.periods import decorrelation_time, dominant_period
+from ..preprocessing.resampling import runs
 from .limits import ReportConfig
 
 Severity = Literal["fine", "note", "warning", "serious"]
@@ -140,9 +141,7 @@ def _kpss(x: Channel) -> float | None:
 
 def check_constant(x: Channel) -> Finding:
     """The longest stretch of equal values; the number is its share of all steps."""
-    still = np.concatenate([[False], np.diff(x) == 0, [False]]).astype(np.int8)
-    edges = np.flatnonzero(np.diff(still))
-    longest = int((edges[1::2] - edges[::2]).max()) + 1 if len(edges) else 1
+    longest = max((end - begin for begin, end in runs(np.diff(x) == 0)), default=0) + 1
     share = longest / len(x)
     severity = graded(share, *_LIMITS.constant) if longest > _LIMITS.still_steps else "fine"
     found = f"at most {longest} equal values in a row ({share:.1%} of the context)"

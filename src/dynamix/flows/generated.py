@@ -1,8 +1,7 @@
 """Generated flows: autonomous differential equations with random coefficients.
 
-A seed fixes a flow. It draws a family of :mod:`dynamix.flows.families` and candidates of that
-family, until one is bounded, keeps moving, has a rhythm and a shape, and is chaotic or cyclic, as
-asked for. One flow in three is seen through bent coordinates.
+A seed draws a family of :mod:`dynamix.flows.families` and candidates of that family. The first
+candidate that is bounded, keeps moving, has a rhythm and a shape and is of the kind is the flow.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from numpy import ndarray
 
 from ..errors import InputError, one_of, whole_number
 from .families import FAMILIES, LEAST_DIMS, MOST_DIMS, candidate
-from .integrator import TOLERANCE, Escaped, Tables, Walk
+from .integrator import TOLERANCE, Tables, Unfit, Walk
 
 Kind = Literal["any", "chaotic", "cyclic"]
 CHAOTIC_SHARE = 0.75  # of the seeds of kind "any"
@@ -33,8 +32,9 @@ CHECKED, POINTS = 10_000, 50  # samples of the path that is judged, and samples 
 _TRIES = 4000  # candidates of a family before another family is drawn
 
 
-class _Unfit(Exception):  # noqa: N818
-    """Why a candidate is rejected."""
+def _require(condition: bool | np.bool_, otherwise: str) -> None:
+    if not condition:
+        raise Unfit(otherwise)
 
 
 def _check_exponent(
@@ -45,15 +45,14 @@ def _check_exponent(
     parts = 6 * growth[6 * drop :].reshape(6, -1).mean(axis=1)
     mean, error = float(parts.mean()), float(parts.std()) / math.sqrt(6)
     chaotic, cyclic = mean > max(CHAOS / slack, 3 * error), abs(mean) < CYCLE * slack
-    if not (chaotic if kind == "chaotic" else cyclic):
-        raise _Unfit("of the other kind")
+    _require(chaotic if kind == "chaotic" else cyclic, "of the other kind")
 
 
 @dataclass
 class _Flow:
     """A candidate, and a flow once it is accepted; ``start``, a state on its attractor, ends in 1.
 
-    Coordinates are seen as ``s + bend tanh(mix s)`` of the standardised variables ``s``.
+    The returned coordinates are ``s + bend tanh(mix s)`` of the standardised variables ``s``.
     """
 
     family: str
@@ -68,7 +67,7 @@ class _Flow:
     path: Float[ndarray, "_ dims"] | None = None
 
     def seen(self, walk: Walk, n: int, points: int) -> Float[ndarray, "n dims"]:
-        """The path of a ``walk`` in the coordinates in which the flow is seen."""
+        """The path of a ``walk`` in the returned coordinates."""
         walk.scale, dims = np.asarray(self.scale), len(self.bend)
         dt, steps = self.period / points, 20 + 1000 // points
         path, *_ = walk.path(dt, n, tolerance=TOLERANCE, steps=steps)
@@ -79,10 +78,9 @@ class _Flow:
 def dominant_period(x: Float[ndarray, "T N"], *, guess: float) -> float:
     """The dominant period in samples: each channel's highest spectral peak, then the median.
 
-    Spectra (Blackman-Harris window) of overlapping stretches of some 32 periods are averaged and
-    weighted by the root of the frequency. Without the weight, a flow that changes sides now and
-    then would have the longest possible period. ``guess`` sets the first stretch; NaN after six
-    rounds, or where a guess is not above 2 or exceeds a quarter of the series.
+    Spectra of stretches of some 32 periods are averaged and weighted by the root of the frequency.
+    Without the weight, a flow that rarely changes sides would have the longest possible period. NaN
+    after six rounds, or where the first ``guess`` does not fit the series.
     """
     from scipy.signal.windows import blackmanharris
 
@@ -104,8 +102,8 @@ def dominant_period(x: Float[ndarray, "T N"], *, guess: float) -> float:
 def _check_motion(x: Float[ndarray, "T N"], *, parts: int, most: float) -> None:
     """Raise unless every channel moves about as much in each part as in the others."""
     spread = x[: len(x) // parts * parts].reshape(parts, -1, x.shape[1]).std(axis=1)
-    if spread.min() < 3e-3 or (spread.max(axis=0) > most * spread.min(axis=0)).any():
-        raise _Unfit("settles or drifts")
+    uneven = (spread.max(axis=0) > most * spread.min(axis=0)).any()
+    _require(not (spread.min() < 3e-3 or uneven), "settles or drifts")
 
 
 def _check_shape(x: Float[ndarray, "T N"], *, points: float, turns: float) -> None:
@@ -114,17 +112,15 @@ def _check_shape(x: Float[ndarray, "T N"], *, points: float, turns: float) -> No
     Plain: every channel is close to a sine, or has fewer than so many ``turns`` a period.
     """
     steps = np.diff(x, axis=0)
-    if (np.abs(steps).max(axis=0) * points / POINTS > LARGEST_STEP * np.ptp(x, axis=0)).any():
-        raise _Unfit("jumps")
-    if np.linalg.eigvalsh(np.corrcoef(x.T))[0] < 1e-3:
-        raise _Unfit("flat")
+    largest = np.abs(steps).max(axis=0) * points / POINTS
+    _require(not (largest > LARGEST_STEP * np.ptp(x, axis=0)).any(), "jumps")
+    _require(not np.linalg.eigvalsh(np.corrcoef(x.T))[0] < 1e-3, "flat")
     lag = round(points / 6)
     x = (x - x.mean(axis=0)) / x.std(axis=0)
     middle, ends = x[lag:-lag], x[2 * lag :] + x[: -2 * lag]  # of a sine: in proportion
     rest = ends - middle * (ends * middle).mean(axis=0) / (middle**2).mean(axis=0)
     turned = (steps[1:] * steps[:-1] < 0).sum(axis=0) * points / len(x)
-    if (rest.std(axis=0) < 0.35).all() or turned.max() < turns:
-        raise _Unfit("plain")
+    _require(not ((rest.std(axis=0) < 0.35).all() or turned.max() < turns), "plain")
 
 
 def _judge(flow: _Flow, *, turns: float) -> None:
@@ -133,21 +129,18 @@ def _judge(flow: _Flow, *, turns: float) -> None:
     walk = Walk(flow.tables, flow.start)
     # a glance: does it stay bounded and keep moving, and can it be of the kind?
     path, *_ = walk.path(0.4, 100, tolerance=1e-4, steps=10)
-    if np.ptp(path[75:], axis=0).min() < 1e-2:
-        raise _Unfit("settles or drifts")
+    _require(not np.ptp(path[75:], axis=0).min() < 1e-2, "settles or drifts")
     path, speed, _ = walk.path(0.4, 150, tolerance=1e-4, steps=10)
     _check_motion(path, parts=2, most=4.0)
     walk.scale = path.std(axis=0)
     wave = 2 * np.pi * float(np.median(walk.scale / np.sqrt(speed)))  # Rice's mean period
-    if not 0.1 < wave < 40:
-        raise _Unfit("no rhythm")
+    _require(0.1 < wave < 40, "no rhythm")
     _check_exponent(walk, wave, 8, 18, tolerance=1e-4, kind=kind, slack=10.0)
     # its rhythm, shape and exponent
     path, *_ = walk.path(wave / 24, 3072, tolerance=1e-5)
     _check_motion(path, parts=3, most=2.5)
     points = dominant_period(path[:, :dims], guess=24.0)
-    if not 12 < points < 144:
-        raise _Unfit("no rhythm")
+    _require(12 < points < 144, "no rhythm")
     _check_shape(path[:, :dims], points=points, turns=turns)
     flow.scale, flow.centre, flow.period = path.std(axis=0), path.mean(axis=0), wave * points / 24
     walk.scale = flow.scale
@@ -157,8 +150,7 @@ def _judge(flow: _Flow, *, turns: float) -> None:
     seen = flow.path = flow.seen(walk, CHECKED, POINTS)
     _check_motion(seen, parts=3, most=2.0 if kind == "chaotic" else 1.25)
     _check_shape(seen, points=float(POINTS), turns=0.0)
-    if not 0.7 < dominant_period(seen, guess=float(POINTS)) / POINTS < 1.4:
-        raise _Unfit("no rhythm")
+    _require(0.7 < dominant_period(seen, guess=float(POINTS)) / POINTS < 1.4, "no rhythm")
     _check_exponent(walk, flow.period, 20, 60, tolerance=1e-6, kind=kind, slack=2.0)
 
 
@@ -183,7 +175,7 @@ def _search(seed: int, dims: int, kind: str) -> _Flow:
         for _ in range(_TRIES):
             tables = candidate(family, n, rng)
             flow = _Flow(family, kind, tables, np.append(0.5 * rng.normal(size=n), 1.0), bend, mix)
-            with suppress(_Unfit, Escaped):
+            with suppress(Unfit):
                 _judge(flow, turns=turns)
                 return flow
 
@@ -193,16 +185,14 @@ def flow(
 ) -> Float[ndarray, "n dims"]:
     """A trajectory on the attractor of the generated flow of a seed.
 
-    It is the same on every machine up to rounding. Chaos amplifies rounding, which may also decide
-    about a candidate at the border between the kinds.
+    The flow is the same on every machine up to rounding, which chaos amplifies.
 
     Parameters
     ----------
     seed
         Of the flow, 0 or more.
     n
-        Number of samples. Flows are judged by 10,000 samples at 50 per period. A far longer path
-        may come to rest, since chaos is sometimes transient.
+        Number of samples. A path far longer than 10,000 may come to rest: chaos may be transient.
     points_per_period
         Samples per dominant period, 2 or more.
     dims
@@ -219,14 +209,12 @@ def flow(
     Raises
     ------
     InputError
-        If a number is out of range, ``kind`` is unknown, or a path of over 10,000 samples leaves
-        all bounds.
+        If an argument is out of range, or a path of over 10,000 samples leaves all bounds.
 
     Examples
     --------
-    >>> x = flow(0, n=100)
-    >>> x.shape, np.array_equal(flow(0, n=50), x[:50])
-    ((100, 3), True)
+    >>> flow(0, n=100).shape
+    (100, 3)
     """
     one_of("kind", kind, ("any", "chaotic", "cyclic"))
     n, points = whole_number("n", n), whole_number("points_per_period", points_per_period, least=2)
@@ -238,7 +226,7 @@ def flow(
         return found.path[:n].copy()
     try:
         return found.seen(Walk(found.tables, found.start), n, points)
-    except Escaped as error:
+    except Unfit as error:
         raise InputError(
             f"the flow of seed {seed} leaves all bounds within {n} samples at {points} a period. "
             "Ask for fewer samples, or take another seed."

@@ -1,7 +1,6 @@
 """Paths of generated flows: an adaptive Dormand-Prince integrator, compiled by numba.
 
-:class:`Tables` hold a right-hand side; a :class:`Walk` is a state that moves along it. All compiled
-code and its constants stay in this file, because numba's cache on disk notices no other change.
+All compiled code and its constants stay in this file: numba's cache notices no other change.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ def _slope(x, k, s, a, ends, factors, coefficient, kinds, units):  # type: ignor
 def _advance(x, tables, dt, h, error, budget, k, trial):  # type: ignore[no-untyped-def]
     """Move one or two states ``x (c, n+1)`` by ``dt``, in steps that suit the first.
 
-    Returns the next step to try and the rest of the ``budget`` of steps, negative after a failure.
+    Returns the next step and the rest of the ``budget`` of steps, negative after a failure.
     """
     # passed one by one: counting references to a tuple's arrays costs more than the sums
     ends, factors, coefficient, kinds, units = tables
@@ -122,8 +121,8 @@ def _run(x, tables, dt, error, budget, samples, speed, growth):  # type: ignore[
     """Fill ``samples (T, n)`` from ``x (n+1,)`` on, ``dt`` apart, and move ``x`` to the end.
 
     ``speed (n,)`` becomes the mean square of ``x'``. ``growth (T,)``, unless empty, becomes the log
-    of the factor by which the distance of two near states grows in each ``dt`` (Benettin et al.,
-    Meccanica 15, 9, 1980). False: the path is unbounded or takes more than ``budget`` steps.
+    of the growth of a small distance in each ``dt`` (Benettin et al., Meccanica 15, 9, 1980).
+    False: the path is unbounded or takes more than ``budget`` steps.
     """
     m, c = x.size, 2 if growth.size else 1
     k, trial, state = np.empty((7, c, m)), np.empty((c, m)), np.empty((c, m))
@@ -147,8 +146,8 @@ def _run(x, tables, dt, error, budget, samples, speed, growth):  # type: ignore[
     return True
 
 
-class Escaped(Exception):  # noqa: N818
-    """A path leaves all bounds, or is too stiff."""
+class Unfit(Exception):  # noqa: N818
+    """Why a flow is rejected."""
 
 
 class Walk:
@@ -168,5 +167,5 @@ class Walk:
         path, speed, growth = np.empty((samples, n)), np.zeros(n), np.empty(samples * pair)
         error = self.scale * tolerance
         if not _run(self.x, tuple(self.tables), dt, error, steps * samples, path, speed, growth):
-            raise Escaped("unbounded, or stiff")
+            raise Unfit("unbounded, or stiff")
         return path, speed, growth

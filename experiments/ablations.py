@@ -5,16 +5,13 @@
 Each variant is trained on the split's training systems without the validation systems, and free
 runs on those six decide; the held-out systems are not looked at. A row is a variant under one
 sharpness of the attention in forecasts. Intervals are bootstrapped over systems and, within them,
-starts; that a training could have gone otherwise shows in the reference's three seeds only. Rows
-are saved as they come, and calling it again goes on; the models stay in ``--runs``.
+starts; that a training could have gone otherwise shows in the reference's three seeds only. The
+models stay in ``--runs``.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import shlex
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +21,11 @@ import numpy as np
 import pandas as pd
 import torch
 from choose_sharpness import configured  # the script beside this one
+from experiment import Experiment, flags
 from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, DynaMix, ModelConfig, TrainingConfig, systems, training
-from dynamix.evaluation import benchmark, results, statistics
+from dynamix.evaluation import benchmark, statistics
 
 REFERENCE = TrainingConfig(
     epochs=200,
@@ -206,8 +204,7 @@ def row_of(model: DynaMix, folder: Path, sharpness: float, quiet: int) -> dict[s
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=Path("results/ablations.csv"))
+    parser = flags(__doc__, "results/ablations.csv")
     parser.add_argument(
         "--runs", type=Path, help="trained models (default: runs/NAME of the table)"
     )
@@ -216,43 +213,40 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of training")
     parser.add_argument("--all", action="store_true", help="also what only torch trains, 17 x slow")
     options = parser.parse_args()
-    began = time.perf_counter()
     config = dataclasses.replace(REFERENCE, epochs=options.epochs)
-    settings: dict[str, Any] = {
-        "training": dataclasses.asdict(config),
-        "benchmark": dataclasses.asdict(PROTOCOL),
-        "systems": systems.split()["validation"],
-        "sharpness and quiet steps": FORECASTS,
-    }
-    words = ["python", "experiments/ablations.py", "--output", f"results/{options.output.name}"]
+    words = ["ablations.py", "--output", f"results/{options.output.name}"]
     words += ["--only", *options.only] if options.only else []
     words += ["--all"] if options.all else []
-    words += ["--epochs", str(config.epochs)]
-    record = results.provenance(shlex.join(words), settings, seconds=0.0)
-    journal = results.Journal(
-        options.output, columns=COLUMNS, record=record, same=("settings",), resume=True
+    made = Experiment(
+        options.output,
+        columns=COLUMNS,
+        key=("variant", "change"),
+        settings={
+            "training": dataclasses.asdict(config),
+            "benchmark": dataclasses.asdict(PROTOCOL),
+            "systems": systems.split()["validation"],
+            "sharpness and quiet steps": FORECASTS,
+        },
+        command=[*words, "--epochs", str(config.epochs)],
+        resume=options.resume,
     )
-    rows = [row for row in journal.rows if row["variant"] in VARIANTS]
-    done = {(row["variant"], row["change"]) for row in rows}
+    made.drop(lambda row: row["variant"] not in VARIANTS)
     chosen = options.only or [n for n, v in VARIANTS.items() if options.all or not v.slow]
-    left = [name for name in chosen if (name, VARIANTS[name].change) not in done]
-    corpus = whole_corpus(config)
-    mine = dataclasses.replace(config, threads=options.threads)
+    left = made.left((name, VARIANTS[name].change) for name in chosen)
+    corpus = whole_corpus(config) if left else {}
+    config = dataclasses.replace(config, threads=options.threads)
     runs = options.runs or Path("runs") / options.output.stem  # two tables may run side by side
-    for name in tqdm(left, desc="variants", disable=None):
-        told = {"variant": name, "change": VARIANTS[name].change}
+    for name, change in tqdm(left, desc="variants", disable=None):
         folder = runs / name.replace(" ", "_")
-        model = trained(VARIANTS[name], mine, corpus, folder)
-        new = [told | row_of(model, folder, *forecasts) for forecasts in FORECASTS]
-        journal.append(new, seconds=time.perf_counter() - began)
-        rows += new
-    order = list(VARIANTS)
-    rows.sort(key=lambda row: (order.index(row["variant"]), row["sharpness"]))
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    journal.record["not run"] = [name for name in VARIANTS if name not in set(table["variant"])]
-    journal.finish(table)
+        model = trained(VARIANTS[name], config, corpus, folder)
+        label = {"variant": name, "change": change}
+        made.add([label | row_of(model, folder, *forecasts) for forecasts in FORECASTS])
+    order, there = list(VARIANTS), {row["variant"] for row in made.rows}
+    table = made.finish(
+        lambda row: (order.index(row["variant"]), row["sharpness"]),
+        **{"not run": [name for name in VARIANTS if name not in there]},
+    )
     print(table.round(3).to_string(index=False))
-    print("not run:", ", ".join(journal.record["not run"]) or "-")
 
 
 if __name__ == "__main__":

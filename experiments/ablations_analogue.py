@@ -4,13 +4,12 @@
 
 The counterpart of ablations.py, which changes the paper's recipe. Each variant is trained on the
 split's training systems without the validation systems; free runs on those six, five starts each,
-measure it at two context lengths. The held-out systems are not looked at. Rows are saved as they
-come, and calling it again goes on; the models stay in --runs.
+measure it at two context lengths. The held-out systems are not looked at. The models stay
+in --runs.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import time
 from collections.abc import Callable
@@ -19,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from ablations import MEASURES, measured, part_of, whole_corpus  # the script beside this one
+from experiment import Experiment, flags
 from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, DynaMix, ModelConfig, TrainingConfig, systems, training
-from dynamix.evaluation import benchmark, results
+from dynamix.evaluation import benchmark
 from dynamix.settings import ForecastDefaults
 from dynamix.training import start_as_analogue
 
@@ -115,7 +114,7 @@ VARIANTS = {
 }
 
 
-def made(
+def trained(
     variant: Variant, config: TrainingConfig, corpus: dict[str, list[np.ndarray]], folder: Path
 ) -> DynaMix:
     """The variant's model; a training that was broken off goes on."""
@@ -151,44 +150,42 @@ def row_of(model: DynaMix, context: int) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=Path("results/ablations_analogue.csv"))
+    parser = flags(__doc__, "results/ablations_analogue.csv")
     parser.add_argument("--runs", type=Path, default=Path("runs/ablations_analogue"))
     parser.add_argument("--epochs", type=int, default=REFERENCE.epochs, help="50 steps each")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, metavar="NAME", default=[])
     parser.add_argument("--threads", type=int, default=1, help="of training")
     options = parser.parse_args()
-    began = time.perf_counter()
     config = dataclasses.replace(REFERENCE, epochs=options.epochs)
-    settings: dict[str, Any] = {
-        "model": dataclasses.asdict(MODEL) | dataclasses.asdict(DEFAULTS),
-        "training": dataclasses.asdict(config),
-        "starts": BenchmarkConfig.starts,
-        "systems": systems.split()["validation"],
-    }
-    command = f"python experiments/ablations_analogue.py --output results/{options.output.name}"
-    record = results.provenance(f"{command} --epochs {config.epochs}", settings, seconds=0.0)
-    journal = results.Journal(
-        options.output, columns=COLUMNS, record=record, same=("settings",), resume=True
+    words = ["ablations_analogue.py", "--output", f"results/{options.output.name}"]
+    made = Experiment(
+        options.output,
+        columns=COLUMNS,
+        key=("variant",),
+        settings={
+            "model": dataclasses.asdict(MODEL) | dataclasses.asdict(DEFAULTS),
+            "training": dataclasses.asdict(config),
+            "starts": BenchmarkConfig.starts,
+            "systems": systems.split()["validation"],
+        },
+        command=[*words, "--epochs", str(config.epochs)],
+        resume=options.resume,
     )
-    rows = [row for row in journal.rows if row["variant"] in VARIANTS]
-    done = {row["variant"] for row in rows}
-    corpus = whole_corpus(config)
-    mine = dataclasses.replace(config, threads=options.threads)
-    left = [name for name in options.only or VARIANTS if name not in done]
-    for name in tqdm(left, desc="variants", disable=None):
+    made.drop(lambda row: row["variant"] not in VARIANTS)
+    left = made.left((name,) for name in options.only or VARIANTS)
+    corpus = whole_corpus(config) if left else {}
+    config = dataclasses.replace(config, threads=options.threads)
+    for (name,) in tqdm(left, desc="variants", disable=None):
         start = time.perf_counter()
-        told = {"variant": name, "change": VARIANTS[name].change}
-        model = made(VARIANTS[name], mine, corpus, options.runs / name.replace(" ", "_"))
-        seconds = round(time.perf_counter() - start, 1)
-        new = [told | row_of(model, context) | {"seconds": seconds} for context in CONTEXTS]
-        journal.append(new, seconds=time.perf_counter() - began)
-        rows += new
-    order = list(VARIANTS)
-    rows.sort(key=lambda row: (order.index(row["variant"]), -row["context"]))
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    journal.record["not run"] = [name for name in VARIANTS if name not in set(table["variant"])]
-    journal.finish(table)
+        model = trained(VARIANTS[name], config, corpus, options.runs / name.replace(" ", "_"))
+        label = {"variant": name, "change": VARIANTS[name].change}
+        seconds = {"seconds": round(time.perf_counter() - start, 1)}
+        made.add([label | row_of(model, context) | seconds for context in CONTEXTS])
+    order, there = list(VARIANTS), {row["variant"] for row in made.rows}
+    table = made.finish(
+        lambda row: (order.index(row["variant"]), -row["context"]),
+        **{"not run": [name for name in VARIANTS if name not in there]},
+    )
     print(table.round(3).to_string(index=False))
 
 

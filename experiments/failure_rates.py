@@ -11,7 +11,6 @@ variable DYNAMIX_UPSTREAM names a folder that holds them.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import os
@@ -22,11 +21,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from experiment import Experiment, flags  # the script beside this one
 from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, systems
 from dynamix.baselines import Baseline, baseline
-from dynamix.evaluation import benchmark, failures, perturbations, results
+from dynamix.evaluation import benchmark, failures, perturbations
 from dynamix.evaluation.failures import FailureConfig
 
 PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
@@ -83,33 +83,36 @@ def named(model: str) -> str:
     return str(Path(folder) / PUBLISHED)
 
 
-def journal(
+def table(
     output: Path,
     columns: dict[str, Any],
+    key: tuple[str, ...],
     settings: dict[str, Any],
     calls: dict[str, Baseline],
-    flags: Any,
-) -> results.Journal:
-    """The table so far, without rows of models whose weights are others now."""
-    identities = {name: call.identity for name, call in calls.items()}
-    record = results.provenance("python experiments/failure_rates.py", settings, seconds=0.0)
-    before: dict[str, str] = {}
-    beside = output.with_suffix(".json")
-    if flags.resume and beside.is_file():
+    options: Any,
+) -> Experiment:
+    """The table so far, without rows of models whose weights have changed."""
+    beside, before = output.with_suffix(".json"), dict[str, str]()
+    if options.resume and beside.is_file():
         before = json.loads(beside.read_text(encoding="utf-8")).get("identities", {})
-    record["identities"] = before | identities
-    made = results.Journal(
-        output, columns=columns, record=record, same=("settings",), resume=flags.resume
+    identities = {name: call.identity for name, call in calls.items()}
+    made = Experiment(
+        output,
+        columns=columns,
+        key=key,
+        settings=settings,
+        command=["failure_rates.py"],
+        resume=options.resume,
+        identities=before | identities,
     )
     changed = {name for name, identity in identities.items() if before.get(name) != identity}
-    changed |= set(flags.again)
-    made.rows = [row for row in made.rows if row["model"] not in changed]
+    made.drop(lambda row: row["model"] in changed | set(options.again))
     return made
 
 
-def headline(table: pd.DataFrame, level: float = 0.02) -> dict[str, float]:
+def headline(rows: pd.DataFrame, level: float = 0.02) -> dict[str, float]:
     """Of the forecasts from contexts with noise: median geometry, and how many escaped."""
-    noisy = table[(table["varied"] == "noise") & (table["value"] == level)]
+    noisy = rows[(rows["varied"] == "noise") & (rows["value"] == level)]
     # what failed to be a number is the worst
     medians = noisy["d_stsp"].fillna(np.inf).groupby(noisy["model"], sort=False).median()
     found = {f"d_stsp {key}, noise {level}": float(v) for key, v in medians.items()}
@@ -120,43 +123,39 @@ def headline(table: pd.DataFrame, level: float = 0.02) -> dict[str, float]:
 
 def main() -> None:
     """Both tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = flags(__doc__, "results")  # the folder of both tables
     parser.add_argument("--models", nargs="+", default=None, help="names; default: all")
     parser.add_argument("--systems", nargs="+", default=None, help="default: all held-out ones")
     parser.add_argument("--again", nargs="*", default=[], help="models whose rows are made anew")
-    parser.add_argument("--output", default="results", help="folder of the tables")
-    parser.add_argument("--resume", action="store_true", help="keep the rows that are there")
     parser.add_argument("--only", choices=("failures", "sensitivity"), help="one table only")
-    flags = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    models = flags.models or [*MODELS, *EXPENSIVE]
+    models = options.models or [*MODELS, *EXPENSIVE]
     if "published" in models and not Path(named("published")).is_file():
         models.remove("published")
         print("the published weights are not to be had: set DYNAMIX_UPSTREAM")
     calls = {model: baseline(named(model)) for model in models}
-    everything = flags.systems or systems.split()["test"]
+    everything = options.systems or systems.split()["test"]
     shown = {
         model: [n for n in everything if model not in EXPENSIVE or n in SUBSET] for model in models
     }
-    output = Path(flags.output)
-    if flags.only != "sensitivity":
-        rates(output / "failures.csv", calls, shown, flags)
-    if flags.only != "failures":
-        chosen = flags.models or VARIED_MODELS
+    if options.only != "sensitivity":
+        rates(options.output / "failures.csv", calls, shown, options)
+    if options.only != "failures":
+        chosen = options.models or VARIED_MODELS
         varied = {name: call for name, call in calls.items() if name in chosen}
-        reactions(output / "sensitivity.csv", varied, flags)
+        reactions(options.output / "sensitivity.csv", varied, options)
 
 
-def rates(path: Path, calls: dict[str, Baseline], shown: dict[str, list[str]], flags: Any) -> None:
+def rates(
+    path: Path, calls: dict[str, Baseline], shown: dict[str, list[str]], options: Any
+) -> None:
     """A row per model and system: every measure, and the verdicts."""
-    began = time.perf_counter()
     config = BenchmarkConfig(context=CONTEXT, horizon=HORIZON, starts=1)
     limits = FailureConfig()
     settings = {"benchmark": dataclasses.asdict(config), "failures": dataclasses.asdict(limits)}
-    made = journal(path, COLUMNS, settings, calls, flags)
-    rows = list(made.rows)
-    done = {(row["model"], row["system"]) for row in rows}
-    todo = {m: [n for n in shown[m] if (m, n) not in done] for m in calls}
+    made = table(path, COLUMNS, ("model", "system"), settings, calls, options)
+    todo = {m: [n for _, n in made.left((m, n) for n in shown[m])] for m in calls}
     bar = tqdm(total=sum(map(len, todo.values())), desc="failures", unit="forecast", disable=None)
     known: dict[str, Any] = {}  # a system's own invariants, of which every model needs the same
     for model, names in todo.items():
@@ -182,16 +181,14 @@ def rates(path: Path, calls: dict[str, Baseline], shown: dict[str, list[str]], f
                 new.append({c: both[c] for c in COLUMNS})
             for row in new:  # as their texts are read back: True, False, or nothing
                 row.update({m: None if row[m] is None else str(bool(row[m])) for m in MODES})
-            rows += new
-            made.append(new, seconds=time.perf_counter() - began)
+            made.add(new)
             bar.update(len(part))
     bar.close()
-    finish(made, rows, list(COLUMNS), ["model", "system"])
+    made.finish()
 
 
-def reactions(path: Path, calls: dict[str, Baseline], flags: Any) -> None:
+def reactions(path: Path, calls: dict[str, Baseline], options: Any) -> None:
     """A row per model, condition and system of the subset."""
-    began = time.perf_counter()
     config = BenchmarkConfig(context=CONTEXT, horizon=2000, starts=1)
     settings = {
         "benchmark": dataclasses.asdict(config),
@@ -200,35 +197,20 @@ def reactions(path: Path, calls: dict[str, Baseline], flags: Any) -> None:
         "contexts": list(CONTEXTS),
         "noise": list(NOISE),
     }
-    made = journal(path, VARIED, settings, calls, flags)
-    rows = list(made.rows)
-    done = {row["model"] for row in rows}
-    for model, call in tqdm(calls.items(), desc="sensitivity", unit="model", disable=None):
-        if model in done:
-            continue
-        table = perturbations.sensitivity(
-            call,
+    made = table(path, VARIED, ("model",), settings, calls, options)
+    left = made.left((model,) for model in calls)
+    for (model,) in tqdm(left, desc="sensitivity", unit="model", disable=None):
+        found = perturbations.sensitivity(
+            calls[model],
             names=SUBSET,
             config=config,
             points_per_period=RATES,
             contexts=CONTEXTS,
             noise=NOISE,
         )
-        new = [{**row, "model": model} for row in table.to_dict("records")]
-        new = [{column: row[column] for column in VARIED} for row in new]
-        rows += new
-        made.append(new, seconds=time.perf_counter() - began)
-    finish(made, rows, list(VARIED), ["model"])
-
-
-def finish(
-    made: results.Journal, rows: list[dict[str, Any]], columns: list[str], by: list[str]
-) -> None:
-    """The whole table, in an order that does not depend on the runs that made it."""
-    table = pd.DataFrame(rows, columns=columns).sort_values(by, kind="stable")
-    if "varied" in columns:
-        made.record["headline"] = headline(table)
-    made.finish(table)
+        new = [{**row, "model": model} for row in found.to_dict("records")]
+        made.add([{column: row[column] for column in VARIED} for row in new])
+    made.finish(headline=headline)
 
 
 if __name__ == "__main__":

@@ -2,30 +2,28 @@
 
     python experiments/invariants.py --output results/invariants.csv
 
-A row per model, gate noise and system: the largest Lyapunov exponents of the map that the model is
-behind a context (from its Jacobians, in units of the system's own largest), the Kaplan-Yorke
-dimension that they give, and the correlation dimension of a forecast, each with the true one. An
-interrupted run goes on. The published weights take part where DYNAMIX_UPSTREAM names their folder.
-Of dynamix-3d-plus, whose maps are fitted anew at every step, the benchmark has the largest one.
+A row per model, gate noise and system: the largest Lyapunov exponents of the model's map after a
+context (from its Jacobians, in units of the system's own largest), the Kaplan-Yorke dimension that
+they give, and the correlation dimension of a forecast, each beside the true value. The published
+weights take part where DYNAMIX_UPSTREAM names their folder. The maps of dynamix-3d-plus are fitted
+anew at every step; the benchmark has its largest exponent.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
+from experiment import Experiment, flags
 from failure_rates import named  # the script beside this one
 from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, DynaMix, InputError, forecast, systems
 from dynamix.dynamics import expert_use, invariants, jacobian
-from dynamix.evaluation import benchmark, results
+from dynamix.evaluation import benchmark
 
 MODELS = ("dynamix-3d", "dynamix-3d-scratch", "published")
 STEPS, TRANSIENT, EXPONENTS, POINTS = 1000, 200, 12, 5000
@@ -81,50 +79,37 @@ def of_model(model: DynaMix, context: np.ndarray, name: str, *, noise: bool) -> 
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=Path("results/invariants.csv"))
-    options = parser.parse_args()
+    options = flags(__doc__, "results/invariants.csv").parse_args()
     torch.set_num_threads(1)
     config = dataclasses.replace(BenchmarkConfig(), starts=1)
-    settings = {
-        "benchmark": dataclasses.asdict(config),
-        "steps": STEPS,
-        "transient": TRANSIENT,
-        "exponents": EXPONENTS,
-        "points": POINTS,
-    }
-    began = time.perf_counter()
-    record = results.provenance(
-        f"python experiments/invariants.py --output results/{options.output.name}",
-        settings,
-        seconds=0.0,
+    made = Experiment(
+        options.output,
+        columns=COLUMNS,
+        key=("model", "noise", "system"),
+        settings={
+            "benchmark": dataclasses.asdict(config),
+            "steps": STEPS,
+            "transient": TRANSIENT,
+            "exponents": EXPONENTS,
+            "points": POINTS,
+        },
+        command=["invariants.py", "--output", f"results/{options.output.name}"],
+        resume=options.resume,
     )
-    made = results.Journal(
-        options.output, columns=COLUMNS, record=record, same=("settings",), resume=True
-    )
-    rows = list(made.rows)
-    done = {(row["model"], row["noise"], row["system"]) for row in rows}
     models = loaded()
     for name in tqdm(systems.split()["test"], desc="invariants", unit="system", disable=None):
-        left = [
-            (label, noise)
-            for label in models
-            for noise in (True, False)
-            if (label, str(noise), name) not in done
-        ]
+        left = made.left((label, noise, name) for label in models for noise in ("True", "False"))
         if not left:
             continue
         x = benchmark.stretches(name, config)[0]
         context, truth = np.split(x[: config.context + POINTS], [config.context])
         own = of_system(name, truth)
-        for label, noise in left:
-            numbers = own | of_model(models[label], context, name, noise=noise)
-            row = {"model": label, "noise": str(noise), "system": name}
+        for job in left:
+            numbers = own | of_model(models[job[0]], context, name, noise=job[1] == "True")
+            row = dict(zip(made.key, job, strict=True))
             row |= {k: round(float(numbers.get(k, "nan")), 5) for k in COLUMNS if k not in row}
-            made.append([row], seconds=time.perf_counter() - began)
-            rows.append(row)
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    made.finish(table.sort_values(["model", "noise", "system"], kind="stable"))
+            made.add([row])
+    made.finish()
 
 
 if __name__ == "__main__":

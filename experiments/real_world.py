@@ -5,29 +5,27 @@
 A row is a forecaster on a dataset at one context and horizon: medians over 20 origins with their
 bootstrap intervals. The contexts and horizons below were fixed before anything was run: about a
 handful of the subject's periods, and one of them ahead, as far as the series is long enough for 20
-origins. Rows are saved as they come, and calling it again goes on: the shorter contexts of all
-datasets first, with every forecaster, then the longer ones with the cheaper forecasters. Long
+origins. The shorter contexts of all datasets come first, with every forecaster, then the longer
+ones with the cheaper forecasters. Long
 seasons are taken out by MSTL before AutoARIMA and AutoETS (dynamix.baselines.classical).
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import time
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from experiment import Experiment, flags  # the script beside this one
 from tqdm import tqdm
 
 from dynamix import RollingConfig
 from dynamix.baselines import Baseline, baseline
 from dynamix.datasets import loading as datasets
-from dynamix.evaluation import results, rolling
+from dynamix.evaluation import rolling
 from dynamix.settings import EMBEDDINGS
 
 PROTOCOL: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # contexts, horizons
@@ -181,9 +179,10 @@ def headline(table: pd.DataFrame) -> dict[str, float]:
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=Path("results/real_world.csv"))
-    parser.add_argument("--only", nargs="+", choices=PROTOCOL, metavar="NAME", default=[])
+    parser = flags(__doc__, "results/real_world.csv")
+    parser.add_argument(
+        "--only", nargs="+", choices=PROTOCOL, metavar="NAME", default=list(PROTOCOL)
+    )
     parser.add_argument(
         "--forecasters", nargs="+", metavar="NAME", default=[], help="only these; default: all"
     )
@@ -192,56 +191,45 @@ def main() -> None:
     )
     parser.add_argument("--origins", type=int, default=RollingConfig.origins)
     options = parser.parse_args()
-    began = time.perf_counter()
     configs = {
         name: RollingConfig(contexts=contexts, horizons=horizons, origins=options.origins)
         for name, (contexts, horizons) in PROTOCOL.items()
     }
-    settings = {
-        "protocol": {name: dataclasses.asdict(config) for name, config in configs.items()},
-        "reference": f"{REFERENCE}, of the longest season",
-    }
-    command = f"python experiments/real_world.py --output results/{options.output.name}"
-    record = results.provenance(command, settings, seconds=0.0)
-    record["versions"] |= {
+    made = Experiment(
+        options.output,
+        columns=COLUMNS,
+        key=("dataset", "context", "forecaster", "embedding", "transforms"),
+        settings={
+            "protocol": {name: dataclasses.asdict(config) for name, config in configs.items()},
+            "reference": f"{REFERENCE}, of the longest season",
+        },
+        command=["real_world.py", "--output", f"results/{options.output.name}"],
+        resume=options.resume,
+    )
+    made.journal.record["versions"] |= {
         name: metadata.version(name) for name in ("statsforecast", "statsmodels")
     }
-    journal = results.Journal(
-        options.output, columns=COLUMNS, record=record, same=("settings",), resume=True
-    )
-    named = set(options.forecasters)
-    rows = [r for r in journal.rows if not (options.again and r["forecaster"] in named)]
-    done = {(row["dataset"], row["context"], _key(row)) for row in rows}
-    everything = [
-        (name, context, key)
+    jobs = [
+        (name, context, *key)
         for place in (0, 1)
         for name, (contexts, _) in PROTOCOL.items()
         for context in contexts[place : place + 1]
         for key in forecasters(name)
         if not left_out(name, key, context)
     ]
+    named = set(options.forecasters)
+    again = named if options.again else set()
+    made.drop(lambda row: row["forecaster"] in again or made.job(row) not in jobs)
     left: dict[tuple[str, int], list[Key]] = {}
-    for job in everything:
-        wanted = not options.only or job[0] in options.only
-        if job not in done and wanted and (not named or job[2][0] in named):
-            left.setdefault(job[:2], []).append(job[2])
+    for name, context, *key in made.left(jobs):
+        if name in options.only and (not named or key[0] in named):
+            left.setdefault((name, context), []).append(tuple(key))
     for (name, context), keys in tqdm(left.items(), desc="datasets", disable=None):
-        new = rows_of(name, context, keys, configs[name])
-        journal.append(new, seconds=time.perf_counter() - began)
-        rows += new
-    done = {(row["dataset"], row["context"], _key(row)) for row in rows}
-    journal.record["not run"] = [" ".join(map(str, job)) for job in everything if job not in done]
-    everything.sort(key=lambda job: (list(PROTOCOL).index(job[0]), job[1]))
-    places = {job: i for i, job in enumerate(everything)}
-    rows = [row for row in rows if (row["dataset"], row["context"], _key(row)) in places]
-    rows.sort(key=lambda row: places[row["dataset"], row["context"], _key(row)])
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    journal.record["headline"] = headline(table)
-    journal.finish(table)
-
-
-def _key(row: dict[str, Any]) -> Key:
-    return row["forecaster"], row["embedding"] or "", row["transforms"] or ""
+        made.add(rows_of(name, context, keys, configs[name]))
+    jobs.sort(key=lambda job: (list(PROTOCOL).index(job[0]), job[1]))
+    places = {job: place for place, job in enumerate(jobs)}
+    missing = [" ".join(map(str, (*job[:2], job[2:]))) for job in made.left(jobs)]
+    made.finish(lambda row: places[made.job(row)], headline=headline, **{"not run": missing})
 
 
 if __name__ == "__main__":

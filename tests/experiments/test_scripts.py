@@ -27,5 +27,7 @@ def test_a_recorded_command_exists_and_knows_its_flags(name):
         return
     script = ROOT / words[1]
     text = script.read_text(encoding="utf-8")
+    if "from experiment import" in text:
+        text += script.with_name("experiment.py").read_text(encoding="utf-8")
     for flag in (word for word in words if word.startswith("--")):
         assert re.search(rf'"{flag}"', text), f"{script.name} has no {flag}"

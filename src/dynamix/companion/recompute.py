@@ -308,8 +308,9 @@ def missing(command: tuple[str, ...], known: dict[str, Path]) -> str | None:
 
 
 def knows_resume(script: Path) -> bool:
-    """Whether a script is an experiment, which has the flag ``--resume``."""
-    return script.is_file() and "--resume" in script.read_text(encoding="utf-8")
+    """Whether a script has the flag ``--resume``, itself or by ``experiments/experiment.py``."""
+    text = script.read_text(encoding="utf-8") if script.is_file() else ""
+    return "--resume" in text or "from experiment import" in text
 
 
 def keep_training(recipe: Recipe, run_folder: Path, kept: Path) -> None:

@@ -158,9 +158,9 @@ def test_bad_input_is_refused_in_a_sentence(trajectories, alt, message):
         ('"traces"', '"tracks"', "cannot be read"),
         ('"traces"', "traces", "cannot be read"),
         ('"x":[', '"x":[0,', "coordinates missing"),
-        ('"low"', '"more":"' + "9" * 100_000 + '","low"', "weigh"),
+        ('"low"', '"more":"' + "9" * 100_000 + '","low"', "more than 100"),
         ('alt="', 'title="', "no alternative text"),
-        ("</body>", '<script src="plotly-gl3d.min.js"></script></body>', "before anybody"),
+        ("</body>", '<script src="plotly-gl3d.min.js"></script></body>', "before a reader turns"),
     ],
 )
 def test_the_built_pages_are_checked(tmp_path, old, new, expected):

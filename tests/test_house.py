@@ -30,6 +30,7 @@ OTHER_TESTS = {
         "reference",
     },
     "evaluation": {"real_world", "stored_results"},
+    "experiments": {"headlines", "scripts"},
     "forecasting": {"golden"},
     "training": {"golden"},
     "plotting": {"plotting", "turning_page"},

@@ -266,7 +266,7 @@ class ForecastConfig:
     n_samples: int | None = setting(
         None,
         "number of forecasts with different draws of the gate's noise, as an ensemble; sample i "
-        "has the seed dynamix.forecasting.sample_seed(seed, i)",
+        "has the seed dynamix.forecasting.ensembles.sample_seed(seed, i)",
         at_least=1,
     )
     attention_sharpness: float | None = setting(

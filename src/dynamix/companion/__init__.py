@@ -8,4 +8,4 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]  # the checkout of the book's repository
 BOOK, BUILD, RESULTS = ROOT / "book", ROOT / "_build", ROOT / "results"
 
-__all__ = ["BOOK", "BUILD", "RESULTS", "ROOT"]
+__all__ = ["ROOT"]

@@ -3,7 +3,6 @@
 It must not know a benchmark.
 """
 
-from .expert_use import Watched, watch
 from .exponents import lyapunov_spectrum
 from .invariants import (
     correlation_dimension,
@@ -13,10 +12,9 @@ from .invariants import (
     recurrence_matrix,
 )
 from .jacobian import jacobians
-from .kin import kinship, use_distances
+from .kin import kinship
 
 __all__ = [
-    "Watched",
     "correlation_dimension",
     "divergence_curve",
     "jacobians",
@@ -25,6 +23,4 @@ __all__ = [
     "largest_exponent",
     "lyapunov_spectrum",
     "recurrence_matrix",
-    "use_distances",
-    "watch",
 ]

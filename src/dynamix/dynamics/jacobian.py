@@ -34,7 +34,7 @@ def jacobians(watched: Watched, *, gate: bool) -> Float[ndarray, "T M M"]:
 
     >>> import torch
     >>> from dynamix import DynaMix
-    >>> from dynamix.dynamics import watch
+    >>> from dynamix.dynamics.expert_use import watch
     >>> model, wave = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
     >>> with torch.no_grad():
     ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)

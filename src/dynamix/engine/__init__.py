@@ -3,7 +3,7 @@
 Speed goes before readability here; tests hold it equal to the model.
 """
 
-from .runtime import EngineUnavailable, available_cores
-from .select import run_engine, warn_once
+from .runtime import EngineUnavailable
+from .select import run_engine
 
-__all__ = ["EngineUnavailable", "available_cores", "run_engine", "warn_once"]
+__all__ = ["EngineUnavailable", "run_engine"]

@@ -4,7 +4,6 @@ It is not in the paper. It offers the same ``start`` and ``step`` as the paper's
 nothing of engines, forecasts or training.
 """
 
-from .choice import choose, chosen_rollout, unlikeness
 from .forecaster import LocalForecaster
 
-__all__ = ["LocalForecaster", "choose", "chosen_rollout", "unlikeness"]
+__all__ = ["LocalForecaster"]

@@ -87,7 +87,7 @@ class DynaMix(nn.Module):
         """Load a bundled name, a local file or folder, or ``"owner/repo:checkpoint"`` of the hub.
 
         Returns a :class:`DynaMix`, or a :class:`dynamix.local.LocalForecaster` for a checkpoint of
-        that kind, such as ``"dynamix-3d-plus"``. See :func:`dynamix.model.load`.
+        that kind, such as ``"dynamix-3d-plus"``. See :func:`dynamix.model.checkpoints.load`.
 
         Examples
         --------
@@ -99,7 +99,7 @@ class DynaMix(nn.Module):
         return load(name)
 
     def save_pretrained(self, path: str | Path) -> Path:
-        """Write the model to ``path``; see :func:`dynamix.model.save`."""
+        """Write the model to ``path``; see :func:`dynamix.model.checkpoints.save`."""
         from .checkpoints import save
 
         return save(self, path)

@@ -5,13 +5,12 @@ This room holds transforms, embeddings, periods and resampling; it must not know
 
 from .embedding import embed, find_delays
 from .periods import autocorrelation, decorrelation_time, dominant_period
-from .resampling import ResampleReport, resample
+from .resampling import resample
 from .transforms import BoxCox, PowerLawTrend, Standardize, fit_transforms, invert_transforms
 
 __all__ = [
     "BoxCox",
     "PowerLawTrend",
-    "ResampleReport",
     "Standardize",
     "autocorrelation",
     "decorrelation_time",

@@ -25,8 +25,8 @@ class LocalForecaster(nn.Module):
 
     The state is the observation. ``sigma (N,)`` is the width of the noise that is added to the
     state before its neighbours are searched for. A forecast uses one candidate for a whole series:
-    the one whose free run is most like the context (:func:`dynamix.local.choice.choose`). Nothing is
-    trained.
+    the one whose free run is most like the context (see :func:`~dynamix.local.choice.choose`).
+    Nothing is trained.
 
     Parameters
     ----------

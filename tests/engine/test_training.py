@@ -137,9 +137,9 @@ def test_an_exploding_batch_is_seen():
 
 
 def test_support_is_stated():
-    assert supports(ModelConfig(), TrainingConfig())
+    assert supports(ModelConfig())
     shallow = ModelConfig(expert_kind="clipped_shallow_plrnn")
-    assert not supports(shallow, TrainingConfig())
+    assert not supports(shallow)
 
 
 def test_a_training_run_gives_the_same_losses_on_both_engines(tmp_path):

@@ -129,6 +129,18 @@ def arrange(values, K):  # type: ignore[no-untyped-def]
 
 
 @piece
+def narrow(boxes, box, tau):  # type: ignore[no-untyped-def]
+    """Whether a box is narrow enough to be summed up beforehand; the others get the flag."""
+    width = np.float32(0.0)
+    for i in range(box, box + 8 * DIMS, 8):
+        width += boxes[i + 24] - boxes[i]
+    if not width <= np.float32(TINY) * tau:
+        boxes[box + 48] = np.float32(-1.0)
+        return False
+    return True
+
+
+@piece
 def build(values, K, tau):  # type: ignore[no-untyped-def]
     """The index over the steps ``0 .. K - 1`` of ``values (3, K + 1)``."""
     order = arrange(values, K)
@@ -162,11 +174,7 @@ def build(values, K, tau):  # type: ignore[no-untyped-def]
                 if k >= 0:
                     boxes[box + 8 * n] = min(x, boxes[box + 8 * n])
                     boxes[box + 24 + 8 * n] = max(x, boxes[box + 24 + 8 * n])
-        width = np.float32(0.0)
-        for n in range(DIMS):
-            width += boxes[box + 24 + 8 * n] - boxes[box + 8 * n]
-        if not width <= np.float32(TINY) * tau:
-            boxes[box + 48] = np.float32(-1.0)
+        if not narrow(boxes, box, tau):
             continue
         for corner in range(8):
             row = (leaf // 8 * 64 + corner * 8 + leaf % 8) * 8
@@ -182,36 +190,28 @@ def build(values, K, tau):  # type: ignore[no-untyped-def]
                 off = total(e * (load(points, p + 8 * n) - splat(x)))
                 sums[row + 1 + n] = mass * np.float64(x) + np.float64(off)
                 sums[row + 1 + DIMS + n] = total(e * load(points, p + 24 + 8 * n))
+    children = leaves
     for level in range(1, levels):
-        children = leaves
-        for _ in range(level - 1):
-            children = (children + 7) // 8
-        for child in range(children):
-            node = child // 8
-            small = (starts[level - 1] + child // 8) * GROUP + child % 8
-            box = (starts[level] + node // 8) * GROUP + node % 8
-            for n in range(DIMS):
-                boxes[box + 8 * n] = min(boxes[small + 8 * n], boxes[box + 8 * n])
-                boxes[box + 24 + 8 * n] = max(boxes[small + 24 + 8 * n], boxes[box + 24 + 8 * n])
-        for child in range(children):
-            node = child // 8
-            small = (starts[level - 1] + child // 8) * GROUP + child % 8
-            box = (starts[level] + node // 8) * GROUP + node % 8
-            width = np.float32(0.0)
-            for n in range(DIMS):
-                width += boxes[box + 24 + 8 * n] - boxes[box + 8 * n]
-            if not width <= np.float32(TINY) * tau:
-                boxes[box + 48] = np.float32(-1.0)
+        for node in range((children + 7) // 8):
+            group, box = starts[level - 1] + node, (starts[level] + node // 8) * GROUP + node % 8
+            members = min(8, children - 8 * node)
+            for small in range(group * GROUP, group * GROUP + members):
+                for i in range(0, 8 * DIMS, 8):
+                    boxes[box + i] = min(boxes[small + i], boxes[box + i])
+                    boxes[box + 24 + i] = max(boxes[small + 24 + i], boxes[box + 24 + i])
+            if not narrow(boxes, box, tau):
                 continue
             for corner in range(8):
-                d = np.float32(0.0)
-                for n in range(DIMS):
-                    side = 24 * (corner >> n & 1) + 8 * n
-                    d += abs(boxes[small + side] - boxes[box + side])
                 row = ((starts[level] + node // 8) * 64 + corner * 8 + node % 8) * 8
-                part = ((starts[level - 1] + child // 8) * 64 + corner * 8 + child % 8) * 8
-                e = widened(exponential(splat(d) * rate))
-                store(sums, row, fma(e, load(sums, part), load(sums, row)))
+                for child in range(members):
+                    d = np.float32(0.0)
+                    for n in range(DIMS):
+                        side = 24 * (corner >> n & 1) + 8 * n
+                        d += abs(boxes[group * GROUP + child + side] - boxes[box + side])
+                    e = widened(exponential(splat(d) * rate))
+                    part = load(sums, (group * 64 + corner * 8 + child) * 8)
+                    store(sums, row, fma(e, part, load(sums, row)))
+        children = (children + 7) // 8
     return Index(points, boxes, sums, starts, levels)
 
 

@@ -237,10 +237,7 @@ def rollout(
     return_gates: bool = False,
     threads: int | None = None,
 ) -> Rollout:
-    """What :func:`dynamix.model.rollouts.rollout` computes for a local forecaster.
-
-    Raises as :func:`dynamix.engine.rollout.rollout`.
-    """
+    """What :func:`dynamix.model.rollouts.rollout` computes for a local forecaster."""
     check_series(context, model.config.observed_dims)
     S, N, E = context.shape[1], context.shape[2], len(model.config.neighbours)
     noise = np.zeros((horizon, N), np.float32)

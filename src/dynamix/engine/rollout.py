@@ -1,10 +1,9 @@
 """The compiled engine: rollouts of :class:`dynamix.DynaMix` in microseconds a step.
 
-Equal to :mod:`dynamix.model.rollouts` by test, and with :mod:`.training` the only place where
-speed beats readability. Letters as in :mod:`dynamix.model`. What makes it fast:
+Equal to :mod:`dynamix.model.rollouts` by test. Letters as in :mod:`dynamix.model`. What makes it
+fast:
 
-* *vectors of eight float32 by hand* (:mod:`dynamix.engine.vectors`), so that nothing hangs on a
-  compiler's guess;
+* *vectors of eight float32 by hand* (:mod:`dynamix.engine.vectors`);
 * *the convolution after the attention*: it is linear and the attention sums to 1, so it is applied
   to the weighted pair ``(sum_k a_k c_k, sum_k a_k (c_{k+1} - c_k))`` and not to every context row,
   and its weights are multiplied into the gate's beforehand, as ``A_j`` is into ``W_j``;
@@ -51,8 +50,8 @@ from .runtime import (
     inlined,
     packed,
     padded,
-    pool,
     rows_of,
+    spread,
 )  # fmt: skip
 from .vectors import BITS, fma, larger, load, narrowed, splat, store, total, widened
 
@@ -278,13 +277,7 @@ def rollout(
     """What :func:`dynamix.model.rollouts.rollout` computes, on the CPU and in float32.
 
     Bit for bit independent of ``threads`` (None: all cores) and of the series beside a series.
-
-    Raises
-    ------
-    InputError
-        If the context's shape does not fit the model.
-    EngineUnavailable
-        If the kernels do not compile on this machine.
+    Raises EngineUnavailable if the kernels do not compile on this machine.
     """
     check_series(context, model.config.observed_dims)
     c = model.config
@@ -347,16 +340,11 @@ def rollout(
                  gates, VERSION)  # fmt: skip
     threads = available_cores() if threads is None else threads
     together = 1 if threads > S // 2 else 2  # two share the experts' weights in the cache
-    starts = range(0, S, together)
 
     def work(first: int) -> None:
         call(run, first, min(first + together, S), *arguments)
 
-    if threads == 1 or len(starts) == 1:
-        for first in starts:
-            work(first)
-    else:
-        list(pool(threads).map(work, starts))
+    spread(work, range(0, S, together), threads)
     return Rollout(
         torch.from_numpy(observations), torch.from_numpy(gates) if return_gates else None
     )

@@ -42,29 +42,30 @@ def digest_of(folder: Path) -> str:
 VERSION = np.zeros(0, [("k" + digest_of(Path(__file__).parent), np.uint8)])
 
 
-def piece(function: Callable[..., Any]) -> Any:
-    """Compile a helper, as a part of every entry point that calls it.
+def _compiled(function: Callable[..., Any], **options: Any) -> Any:
+    """``unwrap``: the tests' import hook wraps every function."""
+    return njit(nogil=True, error_model="numpy", **options)(inspect.unwrap(function))
 
-    ``unwrap``: the tests' import hook wraps every function.
-    """
-    return njit(nogil=True, error_model="numpy")(inspect.unwrap(function))
+
+def piece(function: Callable[..., Any]) -> Any:
+    """Compile a helper, as a part of every entry point that calls it."""
+    return _compiled(function)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """:func:`piece` as a part of its caller, where a group of arrays is unpacked at no cost."""
-    return njit(nogil=True, error_model="numpy", forceinline=True)(inspect.unwrap(function))
+    return _compiled(function, forceinline=True)
 
 
 def entry(function: Callable[..., Any]) -> Any:
-    """Compile an entry point with numba on the first call and keep the result on disk.
+    """Compile an entry point on the first call, without the GIL; keep the result on disk.
 
-    It runs without the GIL, and takes :data:`VERSION` among its arguments.
+    It takes :data:`VERSION` among its arguments.
     """
-    function = inspect.unwrap(function)
     try:
-        return njit(cache=True, nogil=True, error_model="numpy")(function)
+        return _compiled(function, cache=True)
     except RuntimeError:  # nowhere to write
-        return njit(nogil=True, error_model="numpy")(function)
+        return _compiled(function)
 
 
 class EngineUnavailable(RuntimeError):  # noqa: N818
@@ -76,12 +77,9 @@ _usable: set[Any] = set()
 
 
 def call(kernel: Any, *arguments: Any) -> None:
-    """Call a compiled function; says so when it has to be compiled first and that takes long.
+    """Call a compiled function; a log says so when compiling it takes long.
 
-    Raises
-    ------
-    EngineUnavailable
-        If compiling fails.
+    Raises EngineUnavailable if it does not compile.
     """
     if kernel not in _usable:
         with _compiling:
@@ -98,25 +96,23 @@ def call(kernel: Any, *arguments: Any) -> None:
     kernel(*arguments)
 
 
-def pool(threads: int) -> ThreadPoolExecutor:
-    """Threads, kept. The kernels do not hold the GIL, so these run side by side."""
-    return _pool(threads, os.getpid())
+@lru_cache(maxsize=8)
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Threads, kept; by process, since they do not survive a fork."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="dynamix")
+
+
+def spread(work: Callable[[int], Any], items: range, threads: int) -> list[Any]:
+    """``work(item)`` for each; the kernels do not hold the GIL, so threads run side by side."""
+    if threads == 1 or len(items) == 1:
+        return [work(item) for item in items]
+    return list(_pool(threads, os.getpid()).map(work, items))
 
 
 def share_out(work: Callable[[int, int], None], count: int, threads: int) -> None:
     """``work(first, last)`` for stretches of ``range(count)``, one for each thread."""
-    threads = min(threads, count)
-    if threads == 1:
-        work(0, count)
-    else:
-        edges = [count * i // threads for i in range(threads + 1)]
-        list(pool(threads).map(work, edges[:-1], edges[1:]))
-
-
-@lru_cache(maxsize=8)
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """By process: threads do not survive a fork."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="dynamix")
+    parts = min(threads, count)
+    spread(lambda i: work(count * i // parts, count * (i + 1) // parts), range(parts), parts)
 
 
 def available_cores() -> int:

@@ -43,15 +43,10 @@ def run_engine(
     options
         The keywords of :func:`dynamix.model.rollouts.rollout`; ``horizon`` is needed.
 
-    Returns
-    -------
-    A :class:`dynamix.model.rollouts.Rollout`.
-
     Raises
     ------
     InputError
-        If ``"compiled"`` is asked for and cannot run this model, or not on this machine, or the
-        context's shape does not fit the model.
+        If ``"compiled"`` is asked for and cannot run this model, or not on this machine.
 
     Examples
     --------

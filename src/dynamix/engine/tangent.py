@@ -1,8 +1,8 @@
 """The compiled largest Lyapunov exponent: some 50 ms for 2,000 steps.
 
-The same map and the same tangent as :func:`dynamix.dynamics.lyapunov_spectrum` follows with
-automatic differentiation, written out, in double precision, and equal to it by test. Plain loops:
-the compiler makes vectors of them, and no sum is reordered, so that every machine adds alike.
+The map and the tangent of :func:`dynamix.dynamics.lyapunov_spectrum`, written out in double
+precision, and equal to it by test. No sum of the plain loops is reordered, so that every machine
+adds alike.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..local.forecaster import LocalForecaster
 from ..model.dynamix import DynaMix, check_series
 from ..settings import ModelConfig
 from . import local
-from .runtime import VERSION, available_cores, call, entry, piece, pool
+from .runtime import VERSION, available_cores, call, entry, piece, spread
 
 _SIZES = (
     "observed_dims", "latent_dims", "experts", "relu_units", "hidden_units", "expert_kind",
@@ -162,13 +162,7 @@ def grow(points, encodings, weights, kicks, z, transient, logs, version):  # typ
 
 
 def supports(model: DynaMix | LocalForecaster) -> bool:
-    """Whether :func:`largest_exponents` knows every part of this ``model``.
-
-    Examples
-    --------
-    >>> supports(DynaMix())
-    True
-    """
+    """Whether :func:`largest_exponents` knows every part of this ``model``."""
     if isinstance(model, LocalForecaster):
         return True
     plain = ModelConfig(
@@ -188,39 +182,13 @@ def largest_exponents(
     transient: int,
     noise: Float[ndarray, "_ N"] | None = None,
 ) -> Float[ndarray, " S"]:
-    """Largest Lyapunov exponent after each context; infinite where the model diverges.
+    """Largest Lyapunov exponent after each context, in nats per step; infinite after divergence.
 
-    Benettin's method with one tangent vector, as :func:`dynamix.dynamics.lyapunov_spectrum`.
+    Benettin's method with one tangent vector, as :func:`dynamix.dynamics.lyapunov_spectrum`, over
+    ``steps`` steps after ``transient`` others. ``contexts`` are as the model sees them. ``noise``
+    is the gate's ``eps``, ``(transient + steps, N)``; None leaves it out. The own noise of
+    probabilistic experts is left out. Raises EngineUnavailable if the kernel does not compile.
 
-    Parameters
-    ----------
-    model
-        A model of which :func:`supports` knows every part, or a local forecaster. The own noise of
-        probabilistic experts is left out.
-    contexts
-        ``(T_C, S, N)`` as the model sees them: standardised, embedded. A series' exponent depends
-        on its own context alone.
-    steps, transient
-        Steps averaged over, at least 1, after those left out first, at least 0.
-    noise
-        The gate's ``eps``, as of :func:`dynamix.model.rollouts.gate_noise_stream`,
-        ``(transient + steps, N)``: two copies that feel the same noise part at this rate. None
-        leaves it out.
-
-    Returns
-    -------
-    (S,)
-        In nats per step.
-
-    Raises
-    ------
-    InputError
-        If the contexts' shape does not fit the model.
-    EngineUnavailable
-        If the kernel does not compile on this machine.
-
-    Examples
-    --------
     Experts that all halve the state lose ``ln 2`` a step, whatever the gate does:
 
     >>> import torch
@@ -265,7 +233,7 @@ def largest_exponents(
         call(grow, *points, weights, kicks, z, transient, logs, VERSION)
         return float(logs.mean())
 
-    return np.array(list(pool(available_cores()).map(work, range(series.shape[1]))))
+    return np.array(spread(work, range(series.shape[1]), available_cores()))
 
 
 def _of_local(

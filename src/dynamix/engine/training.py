@@ -34,13 +34,9 @@ from .runtime import (
 )  # fmt: skip
 
 
-def supports(model_config: ModelConfig, training_config: TrainingConfig) -> bool:
+def supports(config: ModelConfig) -> bool:
     """Whether :func:`loss_and_gradient` handles this model; autograd handles every one."""
-    return (
-        model_config.expert_kind == "alrnn"
-        and model_config.experts > 0
-        and not model_config.probabilistic
-    )
+    return config.expert_kind == "alrnn" and config.experts > 0 and not config.probabilistic
 
 
 def loss_and_gradient(

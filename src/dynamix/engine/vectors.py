@@ -78,9 +78,13 @@ def _emitted(
 
 
 def _call(builder: Any, name: str, result: Any, *args: Any, fastmath: tuple[str, ...] = ()) -> Any:
-    """Call one of LLVM's own functions."""
-    kind = ir.FunctionType(result, [a.type for a in args])
-    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    """Call one of LLVM's own functions, of vectors like the last argument."""
+    precision = "f64" if args[-1].type.element == _F64 else "f32"
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(result, [a.type for a in args]),
+        f"llvm.{name}.v{WIDTH}{precision}",
+    )
     return builder.call(function, args, fastmath=fastmath)
 
 
@@ -95,21 +99,16 @@ def _const(value: float, kind: Any = _VECTOR) -> Any:
     return ir.Constant(kind, [float(np.float32(value)) if kind is _VECTOR else value] * WIDTH)
 
 
-def _named(function: str, x: Any) -> str:
-    """LLVM's name of a function of vectors like ``x``."""
-    return f"llvm.{function}.v{WIDTH}{'f64' if x.type.element == _F64 else 'f32'}"
-
-
 def _power(builder: Any, t: Any) -> Any:
     """``2^t`` for ``t <= 127`` to 1e-7, in float64 to 1e-10; at least ``2^-126``, also of NaN."""
     kind, single = t.type, t.type.element == _F32
     t = _larger(builder, t, _const(-126.0, kind))
-    whole = _call(builder, _named("rint", t), kind, t)
+    whole = _call(builder, "rint", kind, t)
     f = builder.fsub(t, whole)
     first, *others = _POLYNOMIAL if single else _POLYNOMIAL_WIDE
     y = _const(first, kind)
     for c in others:
-        y = _call(builder, _named("fmuladd", t), kind, y, f, _const(c, kind))
+        y = _call(builder, "fmuladd", kind, y, f, _const(c, kind))
     # add the whole part to the exponent's bits, which are above those of the mantissa
     integers, mantissa = (_INTEGERS, 23) if single else (_LONG_INTEGERS, 52)
     exponent = builder.fptosi(whole, _INTEGERS)
@@ -119,25 +118,14 @@ def _power(builder: Any, t: Any) -> Any:
     return builder.bitcast(builder.add(builder.bitcast(y, integers), exponent), kind)
 
 
-def _exponential(builder: Any, x: Any) -> Any:
-    return _power(builder, builder.fmul(x, _const(LOG2_E, x.type)))
-
-
-def _where_at_least(builder: Any, a: Any, b: Any, x: Any) -> Any:
-    return builder.select(builder.fcmp_ordered(">=", a, b), x, _const(0.0))
-
-
 def _sign(builder: Any, x: Any) -> Any:
     negative = builder.select(builder.fcmp_ordered("<", x, _const(0.0)), _const(-1.0), _const(0.0))
     return builder.select(builder.fcmp_ordered(">", x, _const(0.0)), _const(1.0), negative)
 
 
-def _smaller(builder: Any, a: Any, b: Any) -> Any:
-    return builder.select(builder.fcmp_ordered("<", a, b), a, b)
-
-
-def _larger(builder: Any, a: Any, b: Any) -> Any:
-    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+def _picked(order: str) -> Callable[..., Any]:
+    """``a`` where it compares so with ``b``, else ``b``, also where one is NaN."""
+    return lambda builder, a, b: builder.select(builder.fcmp_ordered(order, a, b), a, b)
 
 
 def _mask(order: str) -> Callable[..., Any]:
@@ -145,7 +133,7 @@ def _mask(order: str) -> Callable[..., Any]:
 
     def emit(builder: Any, a: Any, b: Any) -> Any:
         bits = builder.bitcast(builder.fcmp_ordered(order, a, b), ir.IntType(WIDTH))
-        return builder.zext(bits, ir.IntType(64))
+        return builder.zext(bits, _I64)
 
     return emit
 
@@ -165,36 +153,32 @@ def _reduced(pick: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _total(builder: Any, x: Any) -> Any:
-    name, kind = _named("vector.reduce.fadd", x), x.type.element
-    return _call(builder, name, kind, kind(0.0), x, fastmath=("reassoc",))
+    kind = x.type.element
+    return _call(builder, "vector.reduce.fadd", kind, kind(0.0), x, fastmath=("reassoc",))
 
 
-fma = _emitted(3, lambda b, x, y, z: _call(b, _named("fmuladd", x), x.type, x, y, z))
-fabs = _emitted(1, lambda b, x: _call(b, _named("fabs", x), x.type, x))
-exponential = _emitted(1, _exponential)  # of at most 87
+_smaller, _larger = _picked("<"), _picked(">")
+_ELEMENT, _BITS = (lambda kind: kind.element), (lambda kind: types.int64)
+fma = _emitted(3, lambda b, x, y, z: _call(b, "fmuladd", x.type, x, y, z))
+fabs = _emitted(1, lambda b, x: _call(b, "fabs", x.type, x))
+exponential = _emitted(  # of at most 87
+    1, lambda b, x: _power(b, b.fmul(x, _const(LOG2_E, x.type)))
+)
 power = _emitted(1, _power)
 sign = _emitted(1, _sign)
-where_at_least = _emitted(3, _where_at_least)  # x where a >= b, else 0
-smaller = _emitted(2, _smaller)
-larger = _emitted(2, _larger)
-below = _emitted(2, _mask("<"), lambda kind: types.int64)
-within = _emitted(2, _mask("<="), lambda kind: types.int64)
-lowest = _emitted(1, _reduced(_smaller), lambda kind: kind.element)
-highest = _emitted(1, _reduced(_larger), lambda kind: kind.element)
-total = _emitted(1, _total, lambda kind: kind.element)
+where_at_least = _emitted(  # x where a >= c, else 0
+    3, lambda b, a, c, x: b.select(b.fcmp_ordered(">=", a, c), x, _const(0.0))
+)
+smaller, larger = _emitted(2, _smaller), _emitted(2, _larger)
+below, within = _emitted(2, _mask("<"), _BITS), _emitted(2, _mask("<="), _BITS)
+lowest, highest = (_emitted(1, _reduced(pick), _ELEMENT) for pick in (_smaller, _larger))
+total = _emitted(1, _total, _ELEMENT)
 widened = _emitted(1, lambda b, x: b.fpext(x, _WIDE), lambda kind: wide)
 narrowed = _emitted(1, lambda b, x: b.fptrunc(x, _VECTOR), lambda kind: lanes)
-
-
-@intrinsic
-def first_bit(typing: Any, mask: Any) -> Any:
-    """Index of the lowest bit set, 0 if none is."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        index = builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
-        return builder.and_(index, ir.Constant(ir.IntType(64), WIDTH - 1))
-
-    return types.int64(types.int64), codegen
+first_bit = _emitted(  # index of the lowest bit set, 0 if none is
+    1, lambda b, mask: b.and_(b.cttz(mask, ir.Constant(ir.IntType(1), 0)), _I64(WIDTH - 1))
+)
+splat = _emitted(1, _all, lambda kind: lanes if kind == types.float32 else wide)  # eight times x
 
 
 @intrinsic
@@ -206,7 +190,7 @@ def push(typing: Any, items: Any, i: Any, mask: Any, base: Any, table: Any) -> A
     """
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        row = builder.mul(args[2], ir.Constant(ir.IntType(64), WIDTH))
+        row = builder.mul(args[2], _I64(WIDTH))
         source = _address(context, builder, (sig.args[4],), (args[4], row), _INTEGERS)
         found = builder.load(source, align=4)
         found = builder.add(found, _all(builder, builder.trunc(args[3], _I32)))
@@ -234,13 +218,6 @@ BITS = np.array(
     [sorted(range(WIDTH), key=lambda i: (not mask >> i & 1, i)) for mask in range(2**WIDTH)],
     dtype=np.uint32,
 ).ravel()
-
-
-@intrinsic
-def splat(typing: Any, x: Any) -> Any:
-    """A vector of eight times ``x``, of the type of ``x``."""
-    kind = lanes if x == types.float32 else wide
-    return kind(kind.element), lambda context, builder, sig, args: _all(builder, args[0])
 
 
 def _address(context: Any, builder: Any, kinds: Any, args: Any, vector: Any = _VECTOR) -> Any:

@@ -136,7 +136,7 @@ class Trainer:
         )
         self.kept = copy.deepcopy(self.model) if config.averaging else self.model
         self.guard = Guard()
-        supported = compiled_training.supports(self.model.config, config)
+        supported = compiled_training.supports(self.model.config)
         if config.engine == "compiled" and not supported:
             raise InputError(
                 "the compiled engine does not train this kind of model. Use engine='auto' or "

@@ -56,14 +56,14 @@ class Data(NamedTuple):
     targets: ndarray
     noise: ndarray
     L: ndarray
-    cutoff: float
+    cutoff: np.float32
 
 
 class Forcing(NamedTuple):
     """Teacher forcing and the loss."""
 
     interval: int  # 0: generalised, at every step
-    strength: float
+    strength: np.float32
     log_scale: float  # 0: the plain mean square
 
 

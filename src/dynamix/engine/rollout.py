@@ -83,7 +83,7 @@ class Gate(NamedTuple):
     mixing: Mixing
     sigma: ndarray
     tau_att: float
-    cutoff: float
+    cutoff: np.float32
 
 
 class Series(NamedTuple):

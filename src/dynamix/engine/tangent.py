@@ -214,9 +214,9 @@ def largest_exponents(
     else:
         linear, W, W2 = -1, value["experts.W1"], value["experts.W2"]
         h, h2 = value["experts.h1"], value["experts.h2"]
-    taus = (abs(float(value[f"gate.tau_{name}"][0])) for name in ("att", "gate"))
+    tau_att, tau_gate = (abs(float(value[f"gate.tau_{name}"][0])) for name in ("att", "gate"))
     D, U, V, W, W2 = map(_inputs_first, (value["gate.D"], value["gate.U"], value["gate.V"], W, W2))
-    weights = Weights(D, U, V, *taus, value["experts.A"], W, W2, h, h2, linear)
+    weights = Weights(D, U, V, tau_att, tau_gate, value["experts.A"], W, W2, h, h2, linear)
     kicks = value["gate.sigma"] * kicks
     series = contexts.detach().cpu().double().numpy()
     kernel, bias = value["gate.conv.weight"], value["gate.conv.bias"]

@@ -67,9 +67,9 @@ def loss_and_gradient(
         np.column_stack([kernel[:, :, 0], kernel[:, :, 1], value["gate.conv.bias"]]), sigma,
         tau_att, tau_gate,
     )  # fmt: skip
-    arrays = (as_array(x) for x in (batch.inputs, batch.targets, batch.gate_noise))
+    inputs, targets, noise = map(as_array, (batch.inputs, batch.targets, batch.gate_noise))
     cutoff = np.float32(SAFE + math.log(len(batch.context) - 1))
-    data = Data(context_rows(batch.context.numpy()), *arrays, value["L"], cutoff)
+    data = Data(context_rows(batch.context.numpy()), inputs, targets, noise, value["L"], cutoff)
     forcing = Forcing(
         config.forcing_interval if config.forcing == "sparse" else 0,
         np.float32(config.forcing_strength),

@@ -152,7 +152,7 @@ CASES = {
     ),
     "an expert use of nothing": (
         lambda: kin.use_distances(USE * [[1.0], [0.0]]),
-        "more than nothing in every row",
+        "positive somewhere in every row",
     ),
     "a constant's autocorrelation": (
         lambda: preprocessing.autocorrelation(np.ones(9)),

@@ -26,28 +26,19 @@ def lyapunov_spectrum(
 ) -> Float[ndarray, " k"]:
     """Lyapunov exponents of a model's free run after a context, largest first.
 
-    ``k`` tangent vectors follow the Jacobian ``dz'/dz`` of the full step, query included, and are
-    orthonormalised by QR at every step (Benettin et al. 1980). The exponents are mean logarithms of
-    R's diagonal. The gate draws no noise. :func:`dynamix.engine.tangent.largest_exponents` computes
-    the first one for many contexts, compiled.
+    Tangent vectors follow the Jacobian ``dz'/dz`` of the full step, and QR orthonormalises them at
+    every step (Benettin et al. 1980). The gate draws no noise.
 
     Parameters
     ----------
-    model
-        Any :class:`dynamix.DynaMix`.
     context
         ``(T_C, N)`` as the model sees it: standardised and embedded.
     steps, transient
         Steps averaged over, and steps before them.
     exponents
-        k, from 1 to M; None: all M.
+        Number of exponents, from 1 to M; None: all M.
     time_step
-        Duration of one step.
-
-    Returns
-    -------
-    (k,)
-        In nats per unit of time.
+        Duration of one step; the exponents are in nats per unit of time.
 
     Raises
     ------
@@ -58,14 +49,13 @@ def lyapunov_spectrum(
     --------
     Experts that all halve the state halve every distance, whatever the gate does:
 
-    >>> import torch
     >>> from dynamix import DynaMix
     >>> model, context = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
     >>> with torch.no_grad():
     ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
-    >>> spectrum = lyapunov_spectrum(model, context, steps=10, transient=0, exponents=3)
+    >>> spectrum = lyapunov_spectrum(model, context, steps=10, transient=0, exponents=2)
     >>> np.exp(spectrum).round(3).tolist()
-    [0.5, 0.5, 0.5]
+    [0.5, 0.5]
     """
     steps = whole_number("steps", steps)
     transient = whole_number("transient", transient, least=0)
@@ -79,7 +69,7 @@ def lyapunov_spectrum(
         if k > M:
             raise InputError(f"exponents must be at most the latent dimension {M}, found {k}.")
         sums = np.zeros(k)
-        # random directions, for an axis may be blind to the fastest growth; (k, M), a vector a row
+        # (k, M); random, because growth along an axis may miss the fastest direction
         directions = np.random.default_rng(0).standard_normal((M, k))
         tangents = torch.from_numpy(np.linalg.qr(directions)[0].T.copy()).to(z)
 

@@ -1,9 +1,7 @@
 """Invariants estimated from a trajectory alone: largest exponent, dimensions and recurrences.
 
-They apply to any series, of a model or of a system. The estimates are rough: compare them with the
-truth's, from the same function and the same number of points. Series are ``(T,)`` or ``(T, N)``
-with at least 4 steps; channels are standardised and distances Euclidean. An InputError is raised
-for other shapes and for series that are not finite.
+The estimates are rough: compare them with the truth's, from the same number of points. Series are
+``(T,)`` or ``(T, N)``, finite, with at least 4 steps; channels are standardised.
 """
 
 from __future__ import annotations
@@ -19,8 +17,7 @@ from scipy.spatial.distance import cdist
 
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series
-
-Points = Float[ndarray, "_ N"]
+from ..metrics.inputs import Points
 
 _NOTHING = 1e-9  # of the deviation: distances below are repetitions or rounding
 _NEIGHBOURS = 16  # looked at first; fourfold where all of them are too near in time
@@ -29,10 +26,9 @@ _LOW, _HIGH = 3e-4, 3e-2  # share of pairs within reach, between which the dimen
 
 
 def mean_period(x: Points) -> int:
-    """Steps of a mean oscillation: the reciprocal of the mean frequency of the power spectrum.
+    """Steps of a mean oscillation: 1 over the mean frequency of the spectrum, from 1 to T / 10.
 
-    Neighbours within this window are neighbours in time only (Rosenstein et al. 1993). 1 for noise
-    and maps, at most a tenth of the length of ``x``.
+    Neighbours within this window are neighbours in time only (Rosenstein et al. 1993).
     """
     y = x - x.mean(axis=0)
     power = (np.abs(np.fft.rfft(y, axis=0)) ** 2 / np.maximum((y**2).sum(axis=0), 1e-300)).sum(
@@ -47,26 +43,11 @@ def mean_period(x: Points) -> int:
 def divergence_curve(
     x: Any, *, steps: int, window: int | None = None, references: int = 2000
 ) -> Float[ndarray, " steps"]:
-    """Mean logarithm of the distance between neighbours, 0, 1, ... steps later.
+    """Mean logarithm of the distance between neighbours, 0, 1, ... steps later, in nats.
 
-    Each reference's nearest neighbour at least ``window`` steps away in time is followed. The slope
-    of the curve's straight part is the largest Lyapunov exponent per step (Rosenstein et al. 1993).
-
-    Parameters
-    ----------
-    x
-        ``(T,)`` or ``(T, N)``: states, or a delay embedding.
-    steps
-        Length of the curve, at least 2.
-    window
-        In steps; None: :func:`mean_period`.
-    references
-        At most so many neighbours are followed, evenly spaced over the series.
-
-    Returns
-    -------
-    (steps,)
-        In nats, of distances in deviations. NaN throughout where no step has a neighbour.
+    The nearest neighbour more than ``window`` steps away in time (None: :func:`mean_period`) is
+    followed, for ``references`` states. The slope of the straight part is the largest exponent per
+    step (Rosenstein et al. 1993). The result is NaN if no state has a neighbour.
 
     Examples
     --------
@@ -78,11 +59,11 @@ def divergence_curve(
     >>> np.diff(divergence_curve(x, steps=5)).round(1).tolist()
     [0.7, 0.7, 0.7, 0.7]
     """
-    y, n = _standardised(x), len(np.asarray(x))
+    y = _standardised(x)
     steps = whole_number("steps", steps, least=2)
     references = whole_number("references", references)
     window = mean_period(y) if window is None else whole_number("window", window, least=0)
-    last = n - steps  # both of a pair must be followed that far
+    last = len(y) - steps  # both of a pair must be followed that far
     if last < 2 * window + 2 or not y.any():
         return np.full(steps, np.nan)
     chosen = np.unique(np.linspace(0, last - 1, min(references, last)).astype(int))
@@ -117,32 +98,14 @@ def largest_exponent(
 ) -> float:
     """Largest Lyapunov exponent of a trajectory, in nats per step: about 0 for a cycle.
 
-    The slope of :func:`divergence_curve` of ``x`` by least squares, from the end of its first jump
-    to half-way to its saturation, the mean logarithmic distance of unrelated points.
-
-    Parameters
-    ----------
-    x, window, references
-        As of :func:`divergence_curve`.
-    steps
-        Steps followed, at most a third of the series; None: six mean periods, at least 12.
-
-    Returns
-    -------
-    float
-        NaN where there are no neighbours, as in a constant series.
-
-    Raises
-    ------
-    InputError
-        If the series has fewer than 6 steps or is not finite.
+    The slope of :func:`divergence_curve`, from the end of its first jump to half-way to its
+    saturation, the mean logarithmic distance of unrelated points. ``steps`` is at most a third of
+    the series; None: six mean periods, at least 12. NaN if there are no neighbours.
 
     Examples
     --------
-    >>> x = np.full(2000, 0.3)
-    >>> for t in range(1999):
-    ...     x[t + 1] = 4 * x[t] * (1 - x[t])  # the logistic map: ln 2
-    >>> bool(abs(largest_exponent(x) - np.log(2)) < 0.05)
+    >>> rotation = np.exp(1j * np.arange(1000))  # a quasiperiodic motion
+    >>> bool(abs(largest_exponent(rotation.real)) < 0.01)
     True
     """
     y = _standardised(x)
@@ -170,11 +133,10 @@ def correlation_sum(
 ) -> tuple[Float[ndarray, " r"], Float[ndarray, " r"]]:
     """Radii, and the share of pairs of points that are nearer than each of them, up to 1.
 
-    The correlation integral of Grassberger & Procaccia (1983) for ``references`` points drawn with
-    ``seed``. Pairs closer than ``window`` steps in time do not count (Theiler 1986), nor do exact
-    repetitions, such as a parrot's copies.
+    Pairs within ``window`` steps in time do not count (Theiler 1986), nor do exact repetitions.
     """
-    y, n = _standardised(x), len(np.asarray(x))
+    y = _standardised(x)
+    n = len(y)
     references = whole_number("references", references)
     window = mean_period(y) if window is None else whole_number("window", window, least=0)
     rng = np.random.default_rng(seed)
@@ -196,23 +158,11 @@ def correlation_sum(
 def correlation_dimension(
     x: Any, *, window: int | None = None, references: int = 500, seed: int = 0
 ) -> float:
-    """Correlation dimension ``D_2``: the slope of log C(r) over log r (Grassberger and Procaccia).
+    """Correlation dimension ``D_2``: slope of log C(r) over log r (Grassberger & Procaccia 1983).
 
-    Fitted by least squares where 0.03 % to 3 % of the pairs are within reach. 5,000 points on an
-    attractor of dimension 2 give an error of about 0.1; noise in ``N`` dimensions gives a little
-    less than ``N``.
-
-    Parameters
-    ----------
-    x, window
-        As of :func:`divergence_curve`.
-    references, seed
-        So many points, drawn with this seed, are compared with all others.
-
-    Returns
-    -------
-    float
-        0 for a point; NaN where too few pairs are left.
+    Fitted where 0.03 % to 3 % of the pairs are within reach. 5,000 points on an attractor of
+    dimension 2 give an error of about 0.1. ``references`` points drawn with ``seed`` are compared
+    with all others. 0 for a point; NaN if too few pairs are left.
 
     Examples
     --------
@@ -234,13 +184,7 @@ def kaplan_yorke_dimension(exponents: Sequence[float] | Float[ndarray, " k"]) ->
     """Dimension of an attractor from its Lyapunov spectrum (Kaplan & Yorke 1979).
 
     ``j + sum_{i<=j} lambda_i / |lambda_{j+1}|`` with the largest ``j`` whose sum is not negative. 0
-    if all ``exponents`` are negative; their number if no sum is negative. Order and unit of time
-    have no effect.
-
-    Raises
-    ------
-    InputError
-        If ``exponents`` is empty, not one row, or not finite.
+    if all ``exponents`` are negative; their number if no sum is negative.
 
     Examples
     --------
@@ -259,30 +203,14 @@ def kaplan_yorke_dimension(exponents: Sequence[float] | Float[ndarray, " k"]) ->
 
 
 def recurrence_matrix(x: Any, *, rate: float = 0.05, longest: int = 1000) -> Bool[ndarray, "T T"]:
-    """Which pairs of times find the system in the same place (Eckmann et al. 1987).
+    """Which pairs of times find the system in nearly the same state (Eckmann et al. 1987).
 
-    Parameters
-    ----------
-    x
-        ``(T,)`` or ``(T, N)``.
-    rate
-        Share of pairs that count as near, between 0 and 1. It fixes the radius.
-    longest
-        A longer series is thinned evenly to so many states at most.
-
-    Returns
-    -------
-    (T, T)
-        True where near. Unbroken diagonals are repetitions: long for a cycle, short for chaos.
-
-    Raises
-    ------
-    InputError
-        If ``rate`` does not lie between 0 and 1, or the series cannot be used.
+    The share ``rate`` of all pairs counts as near. A series above ``longest`` states is thinned
+    evenly. Unbroken diagonals are repetitions: long for a cycle, short for chaos.
 
     Examples
     --------
-    A wave of 20 steps is in the same place a period later, and not after half of one:
+    A wave of 20 steps is in the same state a period later, and not after half a period:
 
     >>> near = recurrence_matrix(np.sin(2 * np.pi * np.arange(100) / 20), rate=0.2)
     >>> near.shape, near[5, [5, 15, 25]].tolist()

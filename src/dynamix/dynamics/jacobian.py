@@ -1,9 +1,8 @@
-"""The Jacobian of the whole model along a watched run, written out, and its exponents.
+"""The Jacobian of the whole model along a watched run, in closed form, and its exponents.
 
 ``z' = sum_j w_j(z) f_j(z)`` has ``dz'/dz = sum_j w_j df_j/dz + sum_j f_j (dw_j/dz)^T``. The first
 sum is the mixture's linear map at fixed weights. The second is the gate's part: moving the state
-moves the query, and so the expert weights. :func:`dynamix.dynamics.lyapunov_spectrum` finds the
-same exponents by automatic differentiation, for every kind of expert, a hundred times slower.
+moves the query, and so the expert weights.
 """
 
 from __future__ import annotations
@@ -21,30 +20,18 @@ def jacobians(watched: Watched, *, gate: bool) -> Float[ndarray, "T M M"]:
     """``dz'/dz`` at every step of a run, ``(T, M, M)``; without ``gate`` the weights are constants.
 
     Row i, column j of step t is the derivative of ``states[t + 1, i]`` with respect to ``states[t,
-    j]`` of ``watched``.
-
-    Raises
-    ------
-    InputError
-        If the experts are not almost-linear RNNs.
+    j]``. The experts must be almost-linear RNNs.
 
     Examples
     --------
-    Experts that all halve the state have one Jacobian, whatever their weights:
-
-    >>> import torch
-    >>> from dynamix import DynaMix
     >>> from dynamix.dynamics.expert_use import watch
-    >>> model, wave = DynaMix(), np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
-    >>> with torch.no_grad():
-    ...     halved = model.experts.W.zero_(), model.experts.A.fill_(0.5)
-    >>> found = jacobians(watch(wave, steps=4, model=model), gate=True)
-    >>> found.shape, bool(np.allclose(found, 0.5 * np.eye(30)))
-    ((4, 30, 30), True)
+    >>> wave = np.sin(np.arange(60)[:, None] / np.array([5, 7, 9]))
+    >>> jacobians(watch(wave, steps=4), gate=True).shape
+    (4, 30, 30)
     """
     experts, g = watched.model.experts, watched.model.gate
     if not isinstance(experts, ALRNNExperts):
-        raise InputError("jacobians knows AL-RNN experts only; use dynamics.lyapunov_spectrum.")
+        raise InputError("jacobians needs AL-RNN experts. Use dynamics.lyapunov_spectrum.")
     assert g.conv.bias is not None
     A, W, h, D, U, V, kernel, bias = (
         p.detach().numpy()
@@ -82,30 +69,11 @@ def spectrum(
     gate: bool = True,
     time_step: float = 1.0,
 ) -> Float[ndarray, " k"]:
-    """Lyapunov exponents along a watched run, largest first (Benettin et al. 1980).
+    """Lyapunov exponents along a watched run, largest first, in nats per ``time_step``.
 
-    Parameters
-    ----------
-    watched
-        A run of T steps. With gate noise, two copies that draw the same noise are compared.
-    exponents
-        How many, from 1 to M.
-    transient
-        First steps, less than T, that only turn the tangents.
-    gate
-        False: the weights of this run count as constants.
-    time_step
-        Duration of one step.
-
-    Returns
-    -------
-    (exponents,)
-        In nats per unit of time.
-
-    Raises
-    ------
-    InputError
-        If a number is out of range, or the experts are not almost-linear RNNs.
+    The first ``transient`` steps only turn the tangents (Benettin et al. 1980). Without ``gate``,
+    the weights of this run count as constants. With gate noise, the exponents compare two runs with
+    the same noise. A hundred times faster than :func:`dynamix.dynamics.lyapunov_spectrum`.
     """
     steps, M = len(watched.weights), watched.model.config.latent_dims
     k = whole_number("exponents", exponents)

@@ -1,4 +1,4 @@
-"""How alike systems are in their use of experts, compared with known kinship."""
+"""Similarity of systems in their use of experts, compared with known families."""
 
 from __future__ import annotations
 
@@ -20,14 +20,8 @@ def use_distances(
 ) -> Float[ndarray, "S R"]:
     """Jensen-Shannon distances (root of the divergence, nats) between mean expert uses (Lin 1991).
 
-    ``uses`` ``(S, J)`` and ``others`` ``(R, J)`` (None: the same) hold shares of J experts, a row
-    for each system; rows are scaled to sum 1. The result ``(S, R)`` is 0 for equal use and at most
-    ``sqrt(log 2)``.
-
-    Raises
-    ------
-    InputError
-        If a row is not finite, has a negative entry or holds only zeros.
+    A row of ``uses`` and ``others`` (None: the same) holds a system's shares of J experts, scaled
+    to sum 1. The distance is 0 for equal use and at most ``sqrt(log 2)``.
 
     Examples
     --------
@@ -39,24 +33,16 @@ def use_distances(
     for use in (uses, others):
         if not (np.isfinite(use).all() and (use >= 0).all() and (use.sum(axis=1) > 0).all()):
             raise InputError(
-                "expert use must be finite, not negative, and more than nothing in every row."
+                "expert use must be finite, not negative, and positive somewhere in every row."
             )
     return cdist(uses, others, "jensenshannon")
 
 
 def energy_distances(clouds: Sequence[Float[ndarray, "_ n"]]) -> Float[ndarray, "S S"]:
-    """Energy distances between clouds ``(T, n)`` of points: 0 only for equal distributions.
+    """Energy distances between clouds of points: 0 only for equal distributions.
 
     ``sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|)``, means over all pairs of points (Szekely & Rizzo
-    2013). The ``clouds`` may differ in length. The result is ``(S, S)``.
-
-    Examples
-    --------
-    A point at 0, one at 8, and both together:
-
-    >>> clouds = [np.array([[0.0]]), np.array([[8.0]]), np.array([[0.0], [8.0]])]
-    >>> energy_distances(clouds).tolist()
-    [[0.0, 4.0, 2.0], [4.0, 0.0, 2.0], [2.0, 2.0, 0.0]]
+    2013).
     """
     within = [cdist(cloud, cloud).mean() for cloud in clouds]
     distances = np.zeros((len(clouds), len(clouds)))
@@ -68,11 +54,9 @@ def energy_distances(clouds: Sequence[Float[ndarray, "_ n"]]) -> Float[ndarray, 
 
 @dataclass(frozen=True)
 class Kinship:
-    """Result of :func:`kinship`.
+    """Result of :func:`kinship`; chance gives a ``nearness`` of 1/2.
 
-    ``nearness`` is a share of pairs of systems, 0 to 1, and 1/2 by chance. ``null`` holds the
-    nearness of each permutation, ``by_family`` that of each family, ``pairs`` the number of related
-    pairs. ``p_value`` is one-sided.
+    ``null`` holds the nearness of each permutation, ``pairs`` the number of related pairs.
     """
 
     nearness: float
@@ -88,8 +72,8 @@ def kinship(
     """Test whether systems of one family are nearer to each other than chance predicts.
 
     The nearness of a pair is the share of all pairs that are further apart (ties count half). It is
-    averaged over the pairs of a family, then over families, so that large families do not dominate.
-    Permuted labels give 1/2 on average (Mantel 1967).
+    averaged over the pairs of a family, then over families. Permuted labels give 1/2 on average
+    (Mantel 1967); p is ``(1 + draws as near) / (1 + draws)``.
 
     Parameters
     ----------
@@ -98,20 +82,11 @@ def kinship(
     families
         Family of each system; empty for none. Families of one member do not count.
     permutations, seed
-        Number and seed of the permutations; p is ``(1 + draws as near) / (1 + draws)``.
-
-    Returns
-    -------
-    Kinship
-
-    Raises
-    ------
-    InputError
-        If shapes do not fit, or no family has two members.
+        Number and seed of the permutations.
 
     Examples
     --------
-    Two close pairs. One of the three ways to pair four systems is as near: too few.
+    Two close pairs. One of the three ways to pair four systems is as near, so p is 1/3:
 
     >>> place = np.array([0.0, 1.0, 10.0, 11.0])
     >>> distances = abs(place[:, None] - place)
@@ -155,25 +130,12 @@ def kinship(
 
 
 def recognition(distances: Float[ndarray, "S S"]) -> float:
-    """Share of systems whose second record (row) is nearest to their first (column of distances).
-
-    Chance gives 1 / S.
-    """
+    """Share of systems whose second record (row) is nearest to their first; chance 1 / S."""
     return float((distances.argmin(axis=1) == np.arange(len(distances))).mean())
 
 
 def flat_map(distances: Float[ndarray, "S S"], *, dims: int) -> Float[ndarray, "S dims"]:
-    """Points ``(S, dims)`` whose distances approximate the given ``distances`` (Torgerson 1952).
-
-    Classical scaling; exact if ``dims`` suffice. The map is fixed up to rotation and mirroring.
-
-    Examples
-    --------
-    >>> place = np.array([0.0, 1.0, 3.0])
-    >>> x = flat_map(abs(place[:, None] - place), dims=1)
-    >>> abs(x - x.T).round(6).tolist()
-    [[0.0, 1.0, 3.0], [1.0, 0.0, 2.0], [3.0, 2.0, 0.0]]
-    """
+    """Points whose distances approximate the given ones (classical scaling, Torgerson 1952)."""
     S = len(distances)
     centre = np.eye(S) - 1.0 / S
     values, vectors = np.linalg.eigh(-0.5 * centre @ distances**2 @ centre)

@@ -1,21 +1,20 @@
-"""How forecasts fail: one measure for each way, and verdicts that make rates of the measures.
+"""Failures of long forecasts: a measure for each kind, and verdicts that turn measures into rates.
 
 A forecast of a chaotic system need not stay correct for long, but it must remain a motion of that
-system. It fails if it copies the context, dies out, becomes a cycle, loses or invents frequencies,
-or leaves the range. Every measure compares a forecast with the score of the true continuation.
-Series are ``(T,)`` or ``(T, N)`` with at least 4 steps, the same channels and units; their lengths
-may differ. An InputError is raised for other shapes, and for a context or truth that is not finite.
+system. Forecast, context and truth are ``(T,)`` or ``(T, N)``, with at least 4 steps, equal
+channels and equal units. Context and truth must be finite. Lengths may differ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.ndimage import minimum_filter1d
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..dynamics.invariants import correlation_dimension, largest_exponent
 from ..errors import InputError, whole_number
@@ -36,16 +35,12 @@ MODES = {
 _ROWS = 1000  # forecast windows compared with the whole context at once
 
 
-def _share(default: float, help: str) -> Any:
-    return setting(default, help, at_least=0, at_most=1)
+_share = partial(setting, at_least=0, at_most=1)
 
 
 @settings
 class FailureConfig:
-    """Thresholds from which a measured property of a forecast counts as a failure.
-
-    The thresholds are conventions that turn measures into rates. The measures are stored, too.
-    """
+    """Thresholds of the verdicts: conventions that turn measures into rates."""
 
     stretch: int = setting(30, "shortest copied stretch in steps", at_least=2)
     parroting: float = _share(0.5, "a parroting index above this is a failure")
@@ -73,28 +68,20 @@ _DEFAULT = FailureConfig()
 def parroting_index(
     *, forecast: Any, context: Any, truth: Any, stretch: int = _DEFAULT.stretch
 ) -> float:
-    """How much of a forecast is a copy of its context: 1 for a parrot, about 0 for none.
+    """Similarity of a forecast to copies of its context: 1 for a copy, about 0 for none.
 
-    With the distance ``d`` of :func:`copy_distance` in windows of ``stretch`` steps, and the true
-    continuation's own distance ``d*``, which sets the scale because attractors recur,
+    ``d`` is :func:`copy_distance`, ``d*`` that of the true continuation: attractors recur.
 
     ``index = (I(d) - I(d*)) / (1 - I(d*))``, ``I(d) = mean_t max(0, 1 - d_t / median(d*))``,
 
-    clipped to [0, 1]. Scaling, shifting, mirroring or exchanging channels has no effect. 0 where
-    the truth itself repeats the context; NaN where the forecast is not finite. After Zhang & Gilpin
-    (2025).
-
-    Examples
-    --------
-    >>> x = np.random.default_rng(0).normal(size=(600, 1)).cumsum(axis=0)
-    >>> float(parroting_index(forecast=x[100:250], context=x[:300], truth=x[300:]))
-    1.0
+    clipped to [0, 1]; 0 if the truth repeats the context, NaN if the forecast is not finite. Units
+    and signs of channels have no effect. After Zhang & Gilpin (2025).
     """
     f, c, t = _alike(forecast=forecast, context=context, truth=truth)
-    own = _copy_distance(t, c, stretch)
     if not np.isfinite(f).all():
         return float("nan")
-    mine, middle = _copy_distance(f, c, stretch), float(np.median(own))
+    mine, own = (copy_distance(forecast=y, context=c, stretch=stretch) for y in (f, t))
+    middle = float(np.median(own))
     if middle < 1e-6:  # rounding
         return 0.0
     score, truths = (float(np.maximum(0.0, 1.0 - d / middle).mean()) for d in (mine, own))
@@ -106,24 +93,10 @@ def copy_distance(
 ) -> Float[ndarray, " _"]:
     """Distance of each forecast step from the best copy through it, in the context's deviations.
 
-    The smallest root mean square distance, over steps and channels, between a window of ``stretch``
-    forecast steps that holds the step and any window of the context. 0 where a forecast copies its
-    context; NaN near values that are not finite.
-
-    Examples
-    --------
-    The first ten steps are the context's, the others are far above it:
-
-    >>> context = np.random.default_rng(0).normal(size=100)
-    >>> forecast = np.concatenate([context[40:50], np.full(10, 9.0)])
-    >>> distance = copy_distance(forecast=forecast, context=context, stretch=5)
-    >>> distance.shape, bool(distance[:10].max() < 1e-6), bool(distance[10:].min() > 1)
-    ((20,), True, True)
+    The least root mean square distance, over the windows of ``stretch`` forecast steps that contain
+    the step and all windows of the context. NaN near values that are not finite.
     """
-    return _copy_distance(*_alike(forecast=forecast, context=context), stretch)
-
-
-def _copy_distance(y: Points, context: Points, stretch: int) -> Float[ndarray, " _"]:
+    y, context = _alike(forecast=forecast, context=context)
     if min(len(y), len(context)) < whole_number("stretch", stretch):
         raise InputError(
             f"copies are measured in stretches of {stretch} steps, found lengths {len(y)} and "
@@ -132,9 +105,7 @@ def _copy_distance(y: Points, context: Points, stretch: int) -> Float[ndarray, "
     y, context = y / _scale(context), context / _scale(context)
     middle = context.mean(axis=0)  # centred, so that the difference of squares loses few digits
     past, ahead = (
-        np.lib.stride_tricks.sliding_window_view(v - middle, stretch, axis=0).reshape(
-            len(v) - stretch + 1, -1
-        )
+        sliding_window_view(v - middle, stretch, axis=0).reshape(len(v) - stretch + 1, -1)
         for v in (context, y)
     )
     squares = (past**2).sum(axis=1)
@@ -144,19 +115,17 @@ def _copy_distance(y: Points, context: Points, stretch: int) -> Float[ndarray, "
         nearest[i : i + _ROWS] = (squares - 2 * part @ past.T).min(axis=1) + (part**2).sum(axis=1)
     distance = np.sqrt(np.maximum(nearest, 0.0) / past.shape[1])
     # step t lies in the windows that begin at t - stretch + 1 .. t
-    padded = np.concatenate([distance, np.full(stretch - 1, np.inf)])
-    return minimum_filter1d(
-        padded, stretch, origin=(stretch - 1) // 2, mode="constant", cval=np.inf
-    )
+    padded = np.pad(distance, stretch - 1, constant_values=np.inf)
+    return sliding_window_view(padded, stretch).min(axis=1)
 
 
 class Decay(NamedTuple):
-    """The amplitude of a forecast, in deviations of the context; NaN where it is not finite."""
+    """The amplitude of a forecast, in deviations of the context; NaN if it is not finite."""
 
     remaining: float  # deviation of the last tenth; 1 is right
-    rate: float  # exponential rate per step of the envelope; positive where it fades
-    onset: float  # first step from which it stays faded; infinite where it never does
-    offset: float  # distance of its end from the context's mean
+    rate: float  # exponential rate per step; positive if the forecast fades
+    onset: float  # in steps; infinite if the forecast does not fade
+    offset: float  # distance of the last tenth's mean from the context's
 
 
 def decay(
@@ -164,16 +133,9 @@ def decay(
 ) -> Decay:
     """Whether, when and how fast a forecast dies out, to the mean or to another fixed point.
 
-    The envelope is the deviation in stretches of ``window`` steps (root mean square over channels,
-    each in the context's deviations). The rate is minus the slope of its logarithm, by least
-    squares, up to the onset, from which it stays below ``amplitude``.
-
-    Examples
-    --------
-    >>> t = np.arange(4000)
-    >>> found = decay(forecast=np.exp(-t / 500) * np.sin(t / 5), context=np.sin(t[:500] / 5))
-    >>> round(1 / found.rate), found.remaining < 0.1
-    (500, True)
+    The envelope is the deviation in successive stretches of ``window`` steps. The onset is the
+    first step after which it stays below ``amplitude``. The rate is minus the slope of its
+    logarithm before the onset.
     """
     f, c = _alike(forecast=forecast, context=context)
     window = min(whole_number("window", window), len(f))
@@ -197,17 +159,10 @@ def decay(
 
 
 def cycle_period(*, forecast: Any, tolerance: float = 0.01) -> float:
-    """The period, in steps, of a forecast whose last half repeats itself; NaN where it does not.
+    """Period, in steps, of a forecast whose last half repeats itself; NaN if it does not.
 
-    The first lag at which the last half returns within ``tolerance`` deviations. Periods of up to a
-    quarter of the forecast are found.
-
-    Examples
-    --------
-    >>> cycle_period(forecast=np.sin(2 * np.pi * np.arange(2000) / 40))
-    40.0
-    >>> cycle_period(forecast=np.random.default_rng(0).normal(size=2000))
-    nan
+    It is the first lag with a return within ``tolerance`` deviations, at most a quarter of the
+    forecast. A cycle of :func:`dynamix.metrics.fate` returns at any lag.
     """
     (f,) = _alike(forecast=forecast)
     if not np.isfinite(f).all() or not np.ptp(f[len(f) // 2 :], axis=0).any():
@@ -232,21 +187,11 @@ def spectral_failure(
     """``(lost, invented)``: shares of power at frequencies that the other spectrum nearly lacks.
 
     Lost is the truth's power where the forecast has less than ``ratio`` of it; invented is the
-    forecast's power where the truth has less than ``ratio`` of it. Spectra are those of
-    :func:`dynamix.metrics.power_spectrum` with its ``smoothing``, the forecast's in units of the
-    truth's variance; shares are a mean over channels. The longer series is cut. NaN where the
+    reverse. Both spectra are in units of the truth's variance. The longer series is cut. NaN if the
     forecast is not finite.
-
-    Examples
-    --------
-    >>> t = np.arange(4000)
-    >>> slow, fast = np.sin(t / 20), np.sin(t / 3)
-    >>> np.round(spectral_failure(forecast=slow, truth=slow + fast, smoothing=2), 1).tolist()
-    [0.5, 0.0]
     """
     f, t = _alike(forecast=forecast, truth=truth)
-    n = min(len(f), len(t))
-    f, t = f[:n], t[:n]
+    f, t = f[: len(t)], t[: len(f)]
     if not np.isfinite(f).all():
         return float("nan"), float("nan")
     p = power_spectrum(t, smoothing=smoothing)
@@ -262,24 +207,16 @@ def spectral_failure(
 def outside_share(
     *, forecast: Any, context: Any, truth: Any, margin: float = _DEFAULT.margin
 ) -> float:
-    """Share of forecast steps beyond the range of context and truth by ``margin`` of that range.
+    """Share of steps outside the range of context and truth by more than ``margin`` of that range.
 
-    A step counts if any channel is out, or is not finite.
-
-    Examples
-    --------
-    With a margin of 0.1 the range 0 to 1 ends at 1.1:
-
-    >>> seen = np.linspace(0, 1, 11)
-    >>> outside_share(forecast=[0.5, 1.05, 1.2, np.nan], context=seen, truth=seen, margin=0.1)
-    0.5
+    A step counts if any channel is outside or not finite. This *drift* is stricter than the
+    *escape* of :func:`dynamix.metrics.fate`, whose box is five times as wide as the context.
     """
     f, c, t = _alike(forecast=forecast, context=context, truth=truth)
     seen = np.concatenate([c, t])
     low, high = seen.min(axis=0), seen.max(axis=0)
     slack = margin * (high - low)
-    with np.errstate(invalid="ignore"):
-        inside = ((f >= low - slack) & (f <= high + slack)).all(axis=1)
+    inside = ((f >= low - slack) & (f <= high + slack)).all(axis=1)
     return float(1.0 - inside.mean())
 
 
@@ -291,24 +228,26 @@ def examine(
     config: FailureConfig | None = None,
     known: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """Every measure of this module on one forecast, and the verdicts.
+    """Measure one forecast in every way of this module, and judge it.
 
     Parameters
     ----------
     forecast, context, truth
-        Each at least ``config.stretch`` long.
-    config
-        Thresholds and widths; None: the defaults.
-    known
-        ``true_exponent`` and ``true_dimension`` of an earlier call on the same truth.
+        ``(T,)`` or ``(T, N)``, each with at least ``config.stretch`` steps.
+    config, known
+        Thresholds; ``true_exponent`` and ``true_dimension`` of an earlier call on the same truth.
 
     Returns
     -------
     dict
-        The measures by name: exponents are per step, dimensions are correlation dimensions, the
-        period and ``faded_from`` are in steps. A measure that a broken forecast does not have is
-        NaN. ``"fails by MODE"`` for each of :data:`MODES` is True, False, or None where the
-        question does not apply (a cycle cannot lack chaos).
+        The measures by name. Exponents are per step, the period and ``faded_from`` in steps. A
+        measure that the forecast does not allow is NaN. ``"fails by MODE"`` for each of
+        :data:`MODES` is True, False, or None if it does not apply: a cycle cannot lose chaos.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, a series is too short, or context or truth is not finite.
 
     Examples
     --------
@@ -330,20 +269,17 @@ def examine(
     lost, invented = spectral_failure(
         forecast=f, truth=t, ratio=config.spectral_ratio, smoothing=config.smoothing
     )
-    own = known or {
-        "true_exponent": largest_exponent(t),
-        "true_dimension": correlation_dimension(t),
-    }
-    at_rest = 0.0 if bounded else nan
+    if known is None:
+        known = {"true_exponent": largest_exponent(t), "true_dimension": correlation_dimension(t)}
     found: dict[str, Any] = {
         "parroting_index": parroting_index(**three, stretch=config.stretch) if bounded else nan,
         "remaining": fading.remaining,
         "fading_rate": fading.rate,
         "faded_from": fading.onset,
         "exponent": largest_exponent(f) if moves else nan,
-        "true_exponent": own["true_exponent"],
-        "dimension": correlation_dimension(f) if moves else at_rest,
-        "true_dimension": own["true_dimension"],
+        "true_exponent": known["true_exponent"],
+        "dimension": correlation_dimension(f) if moves else 0.0 if bounded else nan,
+        "true_dimension": known["true_dimension"],
         "period": cycle_period(forecast=f) if moves else nan,
         "lost": lost,
         "invented": invented,

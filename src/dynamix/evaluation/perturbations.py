@@ -72,7 +72,7 @@ def sensitivity(
     for name in names:
         one_of("system", name, catalogue())
     rows: list[dict[str, Any]] = []
-    for key, value in ((key, value) for key in varied for value in varied[key]):
+    for key, value in [(key, value) for key, values in varied.items() for value in values]:
         here = config if key == "noise" else dataclasses.replace(config, **{key: value})
         level = value if key == "noise" else 0.0
         # contexts of every length end, and truths begin, at the same place

@@ -1,4 +1,4 @@
-"""How a free run ends: at rest, in a cycle, outside the range, or in none of these."""
+"""How a forecast ends: at rest, in a cycle, outside the range, or in none of these."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ def fate(*, forecast: Any, context: Any) -> str | ndarray:
 
     * *escape*: the forecast is not finite, or leaves a box of 5 times the context's range;
     * *fixed point*: its last tenth deviates by less than 1e-3 of the context's deviation;
-    * *cycle*: its last half repeats: :func:`closest_return` is under 0.01. Gate noise, drawn
-      anew at every step, prevents exact cycles;
+    * *cycle*: its last half repeats with an error below 0.01 deviations. Gate noise prevents this;
     * *chaotic/other*: chaos, tori, noisy cycles, and forecasts that have not settled.
 
     Forecast and context are ``(T,)``, ``(T, N)`` or ``(T, S, N)``; their lengths may differ.
@@ -33,8 +32,6 @@ def fate(*, forecast: Any, context: Any) -> str | ndarray:
     >>> t = np.arange(2000)
     >>> fate(forecast=np.sin(t / 7), context=np.sin(t[:300] / 7))
     'cycle'
-    >>> fate(forecast=np.exp(-t / 50) * np.sin(t / 7), context=np.sin(t[:300] / 7))
-    'fixed point'
     """
 
     def judge(f: Points, c: Points) -> str:
@@ -52,10 +49,9 @@ def fate(*, forecast: Any, context: Any) -> str | ndarray:
 
 
 def closest_return(x: Points, *, least_deviation: float | Float[ndarray, " N"] = 0.0) -> float:
-    """The least of :func:`returns` after it first exceeds 1: 0 for a cycle, 1.41 for noise.
+    """Least of :func:`returns` after it first exceeds 1 (Mindlin & Gilmore 1992).
 
-    Short lags do not count, because every smooth series is near itself there. Infinite where no lag
-    exceeds 1. After the close returns of Mindlin & Gilmore (1992).
+    It is 0 for a cycle, 1.41 for noise and infinite if no lag exceeds 1.
     """
     error = returns(x, least_deviation=least_deviation)
     away = np.flatnonzero(error > 1.0)
@@ -65,10 +61,9 @@ def closest_return(x: Points, *, least_deviation: float | Float[ndarray, " N"] =
 def returns(
     x: Points, *, least_deviation: float | Float[ndarray, " N"] = 0.0
 ) -> Float[ndarray, " lags"]:
-    """``sqrt(mean_t,i ((x_i(t + L) - x_i(t)) / std(x_i))^2)`` for lags ``L = 0 .. T // 2``.
+    """Root mean square of ``(x(t + L) - x(t)) / std(x)`` for each lag ``L = 0 .. T // 2``.
 
-    Channels that deviate less than ``least_deviation`` are scaled by it, so that rounding does not
-    count. Constant channels give 0.
+    Deviations are at least ``least_deviation``, so that rounding does not count.
     """
     n = len(x)
     deviation = np.maximum(x.std(axis=0), least_deviation)

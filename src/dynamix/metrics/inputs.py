@@ -1,4 +1,4 @@
-"""The division of what the measures take into single series."""
+"""Checks of forecast and truth, and their division into single series."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ def per_series(
     forecast: Any,
     truth: Any,
     names: tuple[str, str] = ("forecast", "truth"),
+    finite: bool = False,
 ) -> Any:
-    """Apply a measure to each series; the two must have the same series and channels."""
+    """Apply a measure to each series; with ``finite``, other forecasts give NaN."""
     several = np.ndim(forecast) == 3 or np.ndim(truth) == 3
     f, t = as_series(forecast, name=names[0], finite=False), as_series(truth, name=names[1])
     if f.shape[1:] != t.shape[1:]:
@@ -30,14 +31,14 @@ def per_series(
             f"{names[0]} and {names[1]} must have the same series and channels, found shapes "
             f"{np.shape(forecast)} and {np.shape(truth)}."
         )
-    values = [measure(f[:, s], t[:, s]) for s in range(f.shape[1])]
+    good = np.isfinite(f).all(axis=(0, 2)) | (not finite)
+    values = [measure(f[:, s], t[:, s]) if good[s] else np.nan for s in range(f.shape[1])]
     return np.array(values) if several else values[0]
 
 
 def check_moving(size: Float[ndarray, " N"]) -> None:
-    """Raise unless the size of the motion (range, deviation, ...) is positive in every channel."""
+    """Raise unless the range, deviation or change of every channel is positive."""
     if not (size > 0).all():
         raise InputError(
-            f"truth must vary in every channel, but channel {int(np.argmax(~(size > 0)))} is "
-            "constant: an error cannot be scaled by it, and a histogram has no width."
+            f"truth must vary, but channel {int(np.argmin(size > 0))} is constant. Drop it."
         )

@@ -1,8 +1,7 @@
 """Measures of an ensemble of K forecasts.
 
-``forecast`` is ``(K, T)``, ``(K, T, N)``, ``(K, T, S, N)`` or the frame that
-:func:`dynamix.forecast` returns with ``n_samples=K``. ``truth`` has the shape of one sample. An
-ensemble with a sample that is not finite gives NaN.
+``forecast`` is ``(K, T)``, ``(K, T, N)``, ``(K, T, S, N)``, or a frame of K samples. ``truth`` has
+the shape of one sample. If a sample is not finite, the result is NaN.
 """
 
 from __future__ import annotations
@@ -24,15 +23,9 @@ Samples = Float[ndarray, "K T N"]
 def coverage(*, forecast: Any, truth: Any, level: float = 0.9) -> Measured:
     """Share of the truth's values inside the central interval of an ensemble, from 0 to 1.
 
-    The interval lies between the quantiles ``(1 - level) / 2`` and ``(1 + level) / 2`` of the K
-    samples, at each step and channel. A calibrated ensemble covers ``level (K - 1) / (K + 1)``: 20
-    samples cover 0.81 at level 0.9. Neighbouring steps err together, so average over many
-    forecasts.
-
-    Raises
-    ------
-    InputError
-        If ``level`` is not between 0 and 1.
+    The interval lies between the quantiles ``(1 - level) / 2`` and ``(1 + level) / 2`` at each step
+    and channel. A calibrated ensemble covers ``level (K - 1) / (K + 1)``: 20 samples cover 0.81 at
+    level 0.9.
 
     Examples
     --------
@@ -55,13 +48,11 @@ def crps(*, forecast: Any, truth: Any, steps: int | None = None) -> Measured:
     """Continuous ranked probability score, in units of the truth's mean absolute one-step change.
 
     ``mean_k |x_k - y| - mean_kl |x_k - x_l| / 2`` (Gneiting & Raftery 2007), averaged over the
-    first ``steps`` steps (None: all) and, after scaling, over channels. Smaller is better. For
-    equal samples it is :func:`dynamix.metrics.mase`.
+    first ``steps`` steps (None: all) and over channels. Smaller is better. For equal samples it is
+    :func:`dynamix.metrics.mase`.
 
     Examples
     --------
-    The first step's samples, 1 and 3, each miss 2 by 1. Half their distance of 2 is subtracted:
-
     >>> crps(forecast=np.array([[1.0, 3.0], [3.0, 3.0]]), truth=np.array([2.0, 3.0]))
     0.25
     """
@@ -82,6 +73,7 @@ def crps(*, forecast: Any, truth: Any, steps: int | None = None) -> Measured:
 
 
 def _per_series(measure: Callable[[Samples, Points], float], forecast: Any, truth: Any) -> Measured:
+    """Apply a measure to each series of an ensemble."""
     samples, real = samples_array(forecast), as_series(truth, name="truth")
     if samples.shape[1:] != np.shape(truth) or not len(samples):
         raise InputError(
@@ -89,10 +81,9 @@ def _per_series(measure: Callable[[Samples, Points], float], forecast: Any, trut
             f"(K, T, N) or (K, T, S, N); found {samples.shape} for a truth of {np.shape(truth)}."
         )
     samples = samples.reshape(len(samples), *real.shape)
+    good = np.isfinite(samples).all(axis=(0, 1, 3))
     values = [
-        measure(samples[:, :, s], real[:, s])
-        if np.isfinite(samples[:, :, s]).all()
-        else float("nan")
+        measure(samples[:, :, s], real[:, s]) if good[s] else float("nan")
         for s in range(real.shape[1])
     ]
     return np.array(values) if np.ndim(truth) == 3 else values[0]

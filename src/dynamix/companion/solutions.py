@@ -195,6 +195,7 @@ def table(rows: list[Ran]) -> str:
     """All outcomes, one line each."""
     cells = [(r.chapter, r.solution.label or r.solution.title, r.status, r.seconds) for r in rows]
     frame = pd.DataFrame(cells, columns=["chapter", "exercise", "outcome", "seconds"])
+    frame = frame.astype({"seconds": float})
     return frame.to_string(index=False, na_rep="", float_format="{:.1f}".format)
 
 

@@ -85,6 +85,7 @@ def settings(kind: type[SettingsT]) -> type[SettingsT]:
     own_check = getattr(kind, "check", None)
     kind.__post_init__ = __post_init__  # type: ignore[attr-defined]
     kind = dataclasses.dataclass(frozen=True)(kind)
+    own.__no_type_check__ = True  # jaxtyping leaves bad values to the check above
     kind.__doc__ = "\n".join(
         [(kind.__doc__ or "").rstrip(), "", "Parameters", "----------", *_described(kind), ""]
     )
@@ -128,7 +129,7 @@ def _described(kind: type[Any], without: tuple[str, ...] = ()) -> list[str]:
 @lru_cache
 def declared(kind: Any) -> dict[str, dataclasses.Field[Any]]:
     """The fields of a settings class by name, ``type`` resolved to a real type."""
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind.__init__)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for field in fields.values():
         field.type = hints[field.name]
@@ -265,8 +266,7 @@ class ForecastConfig:
     engine: Engine = setting("auto", "what computes the rollout")
     n_samples: int | None = setting(
         None,
-        "number of forecasts with different draws of the gate's noise, as an ensemble; sample i "
-        "has the seed dynamix.forecasting.ensembles.sample_seed(seed, i)",
+        "forecasts in an ensemble; seeds from dynamix.forecasting.ensembles.sample_seed(seed, i)",
         at_least=1,
     )
     attention_sharpness: float | None = setting(

@@ -81,9 +81,12 @@ def find(name: str) -> Dataset:
 
 
 def reachable(name: str) -> tuple[str, str]:
-    """The name itself, or another dataset's if its file cannot be fetched, and a note on why.
+    """The ``name`` itself, or another dataset's if its file cannot be fetched, and a note on why.
 
     The other dataset comes with statsmodels. So a page runs without a network.
+
+    >>> reachable("electricity")[0]  # doctest: +SKIP
+    'electricity'
     """
     entry = find(name)
     try:
@@ -95,7 +98,7 @@ def reachable(name: str) -> tuple[str, str]:
 
 
 def target(name: str) -> pd.DataFrame:
-    """The first column of :func:`load`, or all columns if they form one system.
+    """The first column of :func:`load` of ``name``, or all columns if they form one system.
 
     Examples
     --------

@@ -19,7 +19,7 @@ _TINY = 1e-12
 def autocorrelation(x: Float[ndarray, " T"]) -> Float[ndarray, " T"]:
     """Biased autocorrelation of one channel at lags 0 to T - 1: every sum is divided by T.
 
-    The first value is 1. A constant channel raises an InputError.
+    ``x`` is ``(T,)``. The first value is 1. A constant channel raises an InputError.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def autocorrelation(x: Float[ndarray, " T"]) -> Float[ndarray, " T"]:
 def decorrelation_time(x: Float[ndarray, "T n"]) -> int:
     """First lag in steps whose autocorrelation is below 1/e, the longest over channels.
 
-    The result is 1 if no lag of the first half is below 1/e. No channel may be constant.
+    ``x`` is ``(T, n)``. The result is 1 if no lag of the first half is below 1/e. No channel may be constant.
 
     Examples
     --------

@@ -201,6 +201,7 @@ def fit_transforms(
 def invert_transforms(forecast: Series, transforms: list[Transform], *, start: int) -> Series:
     """Undo :func:`fit_transforms` for values that begin at time ``start``.
 
+    ``transforms`` are undone from the last to the first.
     The context begins at time 1, so its forecast starts at ``T_C + 1``.
 
     Examples

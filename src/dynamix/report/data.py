@@ -48,6 +48,8 @@ def write_example(path: str | Path, *, seed: int = 0) -> Path:
     """Write an invented half-hourly load with two gaps, an outlier and decimal commas to ``path``.
 
     ``seed`` is that of the weather and the measurement noise.
+
+    >>> write_example("load.csv")  # doctest: +SKIP
     """
     rng = np.random.default_rng(seed)
     times = pd.date_range("2024-01-08", periods=1536, freq="30min", name="time")

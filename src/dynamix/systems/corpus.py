@@ -121,6 +121,7 @@ def system_facts(name: str) -> dict[str, Any]:
 def lyapunov_time(name: str, *, points_per_period: int = 50) -> float:
     """The time in which the distance of two nearby states grows by a factor e, in samples.
 
+    ``name`` is a system's, ``points_per_period`` the sampling.
     The largest Lyapunov exponent comes from dysts. Without chaos the time is infinite.
 
     >>> round(lyapunov_time("Lorenz", points_per_period=50), 1)

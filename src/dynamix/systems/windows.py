@@ -18,7 +18,7 @@ _SIGNS = np.array([-1.0, 1.0], dtype=np.float32)
 
 
 def load_trajectories(paths: Sequence[str | Path], *, dims: int) -> list[Float[ndarray, "T N"]]:
-    """Trajectories ``(T, N)``, float32, from files that :func:`dynamix.io.read` reads.
+    """Trajectories ``(T, N)``, float32, from files ``paths`` of :func:`dynamix.io.read`.
 
     Every file must have N = ``dims`` finite channels. A table's column of times is not a channel;
     columns of text are left out with a warning. An array file may hold ``(T, N)`` or ``(T, S, N)``,

@@ -23,6 +23,8 @@ REACH = 0.8  # R / J: the mixture is linear in its logits even outside standardi
 def start_as_analogue(model: DynaMix, *, pull: float, temperature: float, noise: float) -> None:
     """Set a model's weights to those of an analogue forecaster; all others keep their values.
 
+    ``model`` is changed in place.
+
     Parameters
     ----------
     pull
@@ -30,6 +32,11 @@ def start_as_analogue(model: DynaMix, *, pull: float, temperature: float, noise:
     temperature, noise
         ``tau_att``, positive, and ``sigma``, 0 or more, in deviations of the context: the scale of
         the distances to analogues and the width of the gate's noise.
+
+    Raises
+    ------
+    InputError
+        If the model has no such gate or experts, or a number is out of range.
 
     Examples
     --------

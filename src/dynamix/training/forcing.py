@@ -22,6 +22,7 @@ def draw_batch(
 ) -> Batch:
     """Draw the batch of an optimiser step; it depends on the seed and the step alone.
 
+    ``sampler`` draws the windows for a ``model`` of that config.
     The batch holds ``config.batch_size`` sequences and ``config.window - 1`` predictions. The
     training window begins ``config.overlap`` points before the context ends. With
     ``config.longer_contexts`` the length of the context is drawn, too.
@@ -57,11 +58,14 @@ def draw_batch(
 def training_loss(model: DynaMix, batch: Batch, config: TrainingConfig) -> Float[Tensor, ""]:
     """The squared error of the predictions, and a penalty that keeps the gate's noise open.
 
+    ``model`` predicts ``batch`` as in training with ``config``:
     ``mean((x_hat - x)^2) + 0.1 mean(exp(-|sigma| / 0.01))``, in squared deviations of each
     sequence's channels. The logarithmic loss replaces the first term by ``mean_s log(1 + e_s /
     loss_scale)``, with the mean squared error ``e_s`` of sequence ``s``. In the plain mean the few
     unpredictable sequences dominate the gradient, and they favour forecasts that shrink towards the
     mean.
+
+    >>> training_loss(model, batch, config).backward()  # doctest: +SKIP
     """
     sparse = config.forcing == "sparse"
     predictions = model(

@@ -102,7 +102,8 @@ def find_delays(
     """The ``count`` delays in steps that a delay embedding of ``x (T, n)`` takes.
 
     ``"delay"``: multiples of the decorrelation time, or of less if the series is short;
-    ``"delay_random"``: drawn from ``seed``; ``"pecuzal"``: :func:`dynamix.preprocessing.pecuzal.past_delays`,
+    ``"delay_random"``: drawn from ``seed``;
+    ``"pecuzal"``: :func:`dynamix.preprocessing.pecuzal.past_delays`,
     or those of ``"delay"`` if no delay helps. Other embeddings raise an InputError.
 
     >>> find_delays(np.cos(0.02 * np.pi * np.arange(2000.0))[:, None], count=2, embedding="delay")

@@ -36,7 +36,8 @@ def autocorrelation(x: Float[ndarray, " T"]) -> Float[ndarray, " T"]:
 def decorrelation_time(x: Float[ndarray, "T n"]) -> int:
     """First lag in steps whose autocorrelation is below 1/e, the longest over channels.
 
-    ``x`` is ``(T, n)``. The result is 1 if no lag of the first half is below 1/e. No channel may be constant.
+    ``x`` is ``(T, n)``. The result is 1 if no lag of the first half is below 1/e. No channel
+    may be constant.
 
     Examples
     --------

@@ -19,7 +19,12 @@ _TINY = 1e-12
 def autocorrelation(x: Float[ndarray, " T"]) -> Float[ndarray, " T"]:
     """Biased autocorrelation of one channel at lags 0 to T - 1: every sum is divided by T.
 
-    ``x`` is ``(T,)``. The first value is 1. A constant channel raises an InputError.
+    ``x`` is ``(T,)``. The first value is 1.
+
+    Raises
+    ------
+    InputError
+        If the channel is constant.
 
     Examples
     --------

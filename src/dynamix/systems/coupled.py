@@ -33,8 +33,12 @@ def pair(
     The channels are the first system's variables, then the second's, in deviations of each variable
     in the system on its own. ``seed`` draws the coupling and the ratio of the two rhythms. Where
     the pair comes to rest or escapes, the coupling is halved. ``n`` must cover three dominant
-    periods of the first system, of ``points_per_period`` steps each. A system that
-    is driven by time raises ``InputError``.
+    periods of the first system, of ``points_per_period`` steps each.
+
+    Raises
+    ------
+    InputError
+        If a system is driven by time, or ``n`` is too small.
 
     >>> pair("Lorenz", "Rossler", n=300).shape
     (300, 6)

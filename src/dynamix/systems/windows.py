@@ -24,6 +24,11 @@ def load_trajectories(paths: Sequence[str | Path], *, dims: int) -> list[Float[n
     columns of text are left out with a warning. An array file may hold ``(T, N)`` or ``(T, S, N)``,
     and then its S series become S trajectories.
 
+    Raises
+    ------
+    InputError
+        If a file has other channels or values that are not finite.
+
     >>> load_trajectories([], dims=3)
     []
     """

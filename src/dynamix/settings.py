@@ -93,7 +93,7 @@ def settings(kind: type[SettingsT]) -> type[SettingsT]:
 
 
 def takes(kind: Any, *, without: tuple[str, ...] = ()) -> Callable[[FunctionT], FunctionT]:
-    """Replace a function's ``**settings``, in signature and docstring, by the fields of ``kind``."""
+    """Replace the ``**settings``, in signature and docstring, by the fields of a class."""
 
     def decorate(function: FunctionT) -> FunctionT:
         signature = inspect.signature(function)

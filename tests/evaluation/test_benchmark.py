@@ -423,7 +423,7 @@ def test_what_cannot_be_gone_on_with(interrupted, monkeypatch, tmp_path):
     with pytest.raises(InputError, match="expected the columns"):
         resumed(path, names, monkeypatch)
     path.with_suffix(".json").write_text("{")
-    with pytest.raises(InputError, match="nobody can tell"):
+    with pytest.raises(InputError, match="settings are unknown"):
         resumed(path, names, monkeypatch)
     # a finished run has nothing left to do, and one that never began has everything
     table, computed = resumed(tmp_path / "whole.csv", names, monkeypatch)

@@ -1,14 +1,12 @@
-"""The zero-shot benchmark: each system is shown briefly and continued far.
+"""The zero-shot benchmark: forecast each system after a short context, and measure the forecasts.
 
-A row of the table is one system from one start. Every measure compares the forecast with the true
-continuation. Failures are NaN and count as worst in :mod:`dynamix.evaluation.statistics`. A row
-depends only on its system, its start, the model and the protocol.
+A row of the table is one system from one start. It depends only on its system, its start, the model
+and the protocol. Failures are NaN and count as worst in :mod:`dynamix.evaluation.statistics`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -23,23 +21,20 @@ from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
-from ..baselines.registry import baseline, digest
+from ..baselines.registry import baseline
 from ..engine import tangent as lyapunov
 from ..engine.runtime import EngineUnavailable
-from ..errors import InputError, whole_number
+from ..errors import InputError
 from ..flows.generated import flow
+from ..forecasting.models import Model
 from ..forecasting.pipeline import Pipeline
-from ..forecasting.zero_shot import forecast
-from ..local.forecaster import LocalForecaster
 from ..metrics import reconstruction as metrics
 from ..metrics.fates import fate as fate_of
-from ..model.dynamix import DynaMix
 from ..model.rollouts import gate_noise_stream
-from ..settings import BUNDLED_MODEL, Engine, ForecastConfig
-from ..systems.corpus import everyone, lyapunov_time, split, system_facts, trajectory
+from ..settings import BUNDLED_MODEL, BenchmarkConfig, Engine, ForecastConfig
+from ..systems import corpus as systems
 from . import results
 from .parallel import spread
-from .settings import BenchmarkConfig
 from .statistics import MEASURES
 
 logger = logging.getLogger(__name__)
@@ -52,13 +47,13 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
     "quiet_fate": str,
     "seconds": float,
 }
-_BATCH = 16  # series forecast side by side; bounds memory and lets the bar move
+_BATCH = 16  # series forecast side by side
 _TRANSIENT = 200  # steps before the Lyapunov exponent's average begins
-_SETTLED = 1e-2  # of the deviation: a trajectory that stays this near its last state is at rest
+_SETTLED = 1e-2  # in deviations: a trajectory this near its last state is at rest
 
 
 def run(
-    model: DynaMix | str | Path = BUNDLED_MODEL,
+    model: Model | str | Path = BUNDLED_MODEL,
     *,
     config: BenchmarkConfig | None = None,
     names: Sequence[str] | None = None,
@@ -68,7 +63,7 @@ def run(
     workers: int = 1,
     dask: str | None = None,
 ) -> pd.DataFrame:
-    """Forecast the systems and measure; one row per system and start.
+    """Forecast the systems and measure the forecasts; one row per system and start.
 
     Parameters
     ----------
@@ -76,33 +71,30 @@ def run(
         A model, or a name of :func:`dynamix.baselines.baseline`. ``"ceiling"`` is the true system
         continued from another start.
     config
-        The protocol; None: the defaults. Its ``source`` says where systems come from.
+        The protocol; its ``source`` says where systems come from.
     names
         Systems of any dimension, or seeds of generated flows; None: all of the source.
     engine
         As of :func:`dynamix.forecast`.
-    output
-        CSV file of the table; its record is written beside it. Rows are added while the run goes on.
-    resume
-        Continue the unfinished run in ``output``.
-    workers
-        Processes that share the work.
-    dask
-        Address of a Dask scheduler whose workers do the work instead, ``"tcp://host:8786"``.
+    output, resume
+        CSV file of the table, which grows during the run, and whether to continue the unfinished
+        run in it. The record is written beside the table.
+    workers, dask
+        Processes that share the work, or the address of a Dask scheduler, ``"tcp://host:8786"``.
 
     Returns
     -------
     Columns :data:`COLUMNS`. ``d_stsp`` is in nats, ``vpt`` in Lyapunov times. ``lyapunov`` is the
-    model's largest exponent after this context over the system's (1 is right), with the noise of the
-    forecast; ``quiet_lyapunov`` and ``quiet_fate`` are without gate noise. ``seconds`` is a forecast's
-    share of its batch. ``vpt`` and exponents are NaN for systems without chaos, exponents and quiet
+    model's largest exponent after this context over the system's (1 is right).
+    ``quiet_lyapunov`` and ``quiet_fate`` are without gate noise. ``seconds`` is a forecast's share
+    of its batch. ``vpt`` and exponents are NaN for systems without chaos, exponents and quiet
     columns also for rivals. An exponent is infinite where the model diverges.
 
     Raises
     ------
     InputError
-        If a name is unknown, ``output`` and ``resume`` do not fit, or the compiled kernel or a package
-        is not available.
+        If a name is unknown, ``output`` and ``resume`` do not fit, or the compiled kernel or a
+        package is not available.
 
     Examples
     --------
@@ -116,68 +108,51 @@ def run(
     """
     began = time.perf_counter()
     config = config or BenchmarkConfig()
-    workers = whole_number("workers", workers)
     chosen = list(dict.fromkeys(_names(config) if names is None else names))
-    dims = {name: _dims(name, config) for name in chosen}  # raises where there is no such system
+    dims = {name: _dims(name, config) for name in chosen}  # raises for an unknown system
     if not chosen:
         raise InputError("there is no system to run the benchmark on.")
     if resume and output is None:
-        raise InputError("resume goes on with the run in output, but no output is given.")
-    told = model if isinstance(model, str | Path) else type(model).__name__
-    if not isinstance(model, DynaMix | LocalForecaster):
-        model = str(model)
-        entry = baseline(model)
-        if not entry.rival:
-            model = entry.model
-    if (
-        isinstance(model, DynaMix | LocalForecaster)
-        and config.lyapunov_steps
-        and not lyapunov.supports(model)
-    ):
+        raise InputError("resume continues the run in output, but no output is given.")
+    entry = baseline(model)
+    if not entry.rival and config.lyapunov_steps and not lyapunov.supports(entry.model):
         logger.warning(
             "no Lyapunov exponents: the compiled ones lack a part of this model; "
             "dynamics.lyapunov_spectrum follows every model, slowly"
         )
-
-    journal = None
+    journal, found = None, {}
     if output is not None:
-        record = results.provenance(
-            command(told, config, names), dataclasses.asdict(config), seconds=0.0
-        )
-        record |= {
-            "model": Path(model).name if isinstance(model, str) else digest(model),
-            "engine": engine,
-            "systems": ", ".join(chosen),
-        }
-        record["versions"] |= baseline(model).versions
+        line = command(entry.name, config, names)
+        record = results.provenance(line, dataclasses.asdict(config), seconds=0.0)
+        record |= {"model": entry.identity, "engine": engine, "systems": ", ".join(chosen)}
+        record["versions"] |= entry.versions
         same = ("model", "settings", "engine", "systems", "versions")
         journal = results.Journal(output, columns=COLUMNS, record=record, same=same, resume=resume)
-    done = {} if journal is None else {(r["system"], r["start"]): r for r in journal.rows}
-    cases = [(name, start) for name in chosen for start in range(config.starts)]
-    # a batch holds all starts of its systems, and the same systems however the work is shared
+        found = {(row["system"], row["start"]): row for row in journal.rows}
+    # a batch holds all starts of its systems, which have equally many channels, and it is the same
+    # however the work is shared
     together = max(1, _BATCH // config.starts)
-    alike: dict[int, list[str]] = {}
-    for name in chosen:  # series side by side have equally many channels
-        alike.setdefault(dims[name], []).append(name)
+    groups = [[name for name in chosen if dims[name] == n] for n in dict.fromkeys(dims.values())]
     batches = [
         batch
-        for same_dims in alike.values()
-        for batch in (same_dims[i : i + together] for i in range(0, len(same_dims), together))
-        if not all((name, s) in done for name in batch for s in range(config.starts))
+        for group in groups
+        for batch in (group[i : i + together] for i in range(0, len(group), together))
+        if not all((name, start) in found for name in batch for start in range(config.starts))
     ]
-    left = {name for batch in batches for name in batch}
-    rows = [row for case, row in done.items() if case in set(cases) and case[0] not in left]
-    bar = tqdm(total=len(cases), initial=len(rows), desc="benchmark", unit="forecast", disable=None)
-    work = partial(_measured, model=model, config=config, engine=engine)
-    with bar:
-        for new in spread(work, batches, workers=workers, dask=dask):
-            rows += new
+    total, left = (config.starts * n for n in (len(chosen), sum(map(len, batches))))
+    work = partial(
+        _measured, model=str(model) if entry.rival else entry.model, config=config, engine=engine
+    )
+    with tqdm(
+        total=total, initial=total - left, desc="benchmark", unit="forecast", disable=None
+    ) as bar:
+        for rows in spread(work, batches, workers=workers, dask=dask):
+            found |= {(row["system"], row["start"]): row for row in rows}
             if journal is not None:
-                journal.append(new, seconds=time.perf_counter() - began)
-            bar.update(len(new))
-    order = {case: i for i, case in enumerate(cases)}
-    rows.sort(key=lambda row: order[row["system"], row["start"]])
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+                journal.append(rows, seconds=time.perf_counter() - began)
+            bar.update(len(rows))
+    cases = [(name, start) for name in chosen for start in range(config.starts)]
+    table = pd.DataFrame([found[case] for case in cases], columns=list(COLUMNS))
     if journal is not None:
         journal.finish(table)
     return table
@@ -199,53 +174,35 @@ def _measured(
 def _rows(
     names: Sequence[str], model: Any, config: BenchmarkConfig, engine: Engine
 ) -> list[dict[str, Any]]:
-    cases = [
-        (name, start, stretch)
-        for name in names
-        for start, stretch in enumerate(stretches(name, config))
-    ]
-    contexts = np.stack([x[: config.context] for *_, x in cases], axis=1)
-    nothing = np.full(len(cases), np.nan)
-    exponents = {"lyapunov": nothing, "quiet_lyapunov": nothing}
-    quiet_fates: list[str | None] = [None] * len(cases)
+    cases = [(name, start, x) for name in names for start, x in enumerate(stretches(name, config))]
+    series = np.stack([x for *_, x in cases], axis=1)
+    contexts, beyond = series[: config.context], series[config.context :]
+    entry = baseline(model)
+    if not entry.rival:
+        entry = entry.having(engine=engine)
     began = time.perf_counter()
-    if isinstance(model, str):
-        beyond = np.stack([x[config.context :] for *_, x in cases], axis=1)
-        y = baseline(model)(contexts, config.horizon, seed=config.seed, truth=beyond)
-    else:
-        options: dict[str, Any] = {
-            "horizon": config.horizon,
-            "model": model,
-            "seed": config.seed,
-            "engine": engine,
-        }
-        y = forecast(contexts, **options)
+    y = entry(contexts, config.horizon, seed=config.seed, truth=beyond)
     seconds = (time.perf_counter() - began) / len(cases)
-    if isinstance(model, DynaMix | LocalForecaster):
-        quiet = forecast(contexts, **options, gate_noise=False)
+    quiet_fates: Sequence[str | None] = [None] * len(cases)
+    exponents = dict.fromkeys(("lyapunov", "quiet_lyapunov"), np.full(len(cases), np.nan))
+    if not entry.rival:
+        quiet = entry.having(gate_noise=False)(contexts, config.horizon, seed=config.seed)
         quiet_fates = list(fate_of(forecast=quiet, context=contexts))
-        exponents = _exponents(model, contexts, config)
+        exponents = _exponents(entry.model, contexts, config)
     rows = []
     for s, (name, start, x) in enumerate(cases):
         truth = x[config.context : config.context + config.horizon]
         row = measure(y[:, s], truth, config=config, name=name, context=contexts[:, s])
+        row |= {"system": name, "start": start, "quiet_fate": quiet_fates[s], "seconds": seconds}
         steps = _lyapunov_time(name, config)
-        for key, values in exponents.items():  # per step; over the system's own
+        for key, values in exponents.items():  # the model's per step, over the system's
             row[key] = float(values[s] * steps) if np.isfinite(steps) else float("nan")
-        rows.append(
-            {
-                "system": name,
-                "start": start,
-                **row,
-                "quiet_fate": quiet_fates[s],
-                "seconds": seconds,
-            }
-        )
-    return [{column: row[column] for column in COLUMNS} for row in rows]
+        rows.append({column: row[column] for column in COLUMNS})
+    return rows
 
 
 def _exponents(
-    model: DynaMix | LocalForecaster,
+    model: Model,
     contexts: Float[ndarray, "T_C S n"],
     config: BenchmarkConfig,
 ) -> dict[str, Float[ndarray, " S"]]:
@@ -275,18 +232,15 @@ def _exponents(
 
 
 def stretches(name: str, config: BenchmarkConfig) -> list[Float[ndarray, "n N"]]:
-    """Per start ``(context + 2 horizon, N)``: context, truth, and a further horizon for the ceiling.
+    """Per start ``(context + 2 horizon, N)``: context, truth, and the ceiling's forecast.
 
     The starts of the system ``name`` are views of one trajectory, a context and a horizon apart.
-    Where a system comes to rest (PanXuZhou's chaos is transient) they move closer together, so that
-    none begins there.
+    The chaos of some systems is transient; there the starts are closer, and none begins at rest.
 
     Examples
     --------
     >>> short = BenchmarkConfig(context=100, horizon=100, starts=2)
     >>> first, second = stretches("Rossler", short)
-    >>> first.shape
-    (300, 3)
     >>> bool((first[200:] == second[:100]).all())  # the second starts where the first's truth ends
     True
     """
@@ -306,13 +260,13 @@ def _names(config: BenchmarkConfig) -> list[str]:
     """All systems of the source: those held out, or the seeds of generated flows."""
     if config.source == "generated":
         return [str(config.first_flow + i) for i in range(config.flows)]
-    return split()["test"]
+    return systems.split()["test"]
 
 
 def _dims(name: str, config: BenchmarkConfig) -> int:
     """Dimensions of a system; raise where there is none of that name."""
     if config.source == "dysts":
-        return len(system_facts(name)["initial_conditions"])
+        return len(systems.system_facts(name)["initial_conditions"])
     if not name.isdecimal():
         raise InputError(f"a generated flow is named by its seed, such as 100000, found {name!r}.")
     return 3
@@ -323,14 +277,14 @@ def _trajectory(name: str, n: int, config: BenchmarkConfig) -> Float[ndarray, "n
         return flow(int(name), n=n, points_per_period=config.points_per_period)
     unit = 10 ** (len(str(n)) - 1)
     rounded = -(-n // unit) * unit  # one digit and zeros: similar protocols share a cached file
-    return trajectory(name, n=rounded, points_per_period=config.points_per_period)[:n]
+    return systems.trajectory(name, n=rounded, points_per_period=config.points_per_period)[:n]
 
 
 def _lyapunov_time(name: str | None, config: BenchmarkConfig) -> float:
     """In steps; infinite without chaos, and where it is unknown, as for generated flows."""
     if name is None or config.source == "generated":
         return float("inf")
-    return lyapunov_time(name, points_per_period=config.points_per_period)
+    return systems.lyapunov_time(name, points_per_period=config.points_per_period)
 
 
 def measure(
@@ -341,22 +295,12 @@ def measure(
     name: str | None = None,
     context: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """All measures of one forecast ``(T, N)`` against the truth ``(T, N)``.
+    """All measures of one forecast ``(T, N)`` against the truth ``(T, N)``, in the same units.
 
-    Parameters
-    ----------
-    forecast, truth
-        In the same units.
-    config
-        The protocol: ``bins``, ``smoothing``, ``mase_steps`` and ``points_per_period``.
-    name
-        The system, for its Lyapunov time; without one, ``vpt`` is NaN.
-    context
-        ``(T_C, N)``, the scale of a fate; None: ``fate`` is left out.
-
-    Returns
-    -------
-    ``d_stsp``, ``d_h``, ``mase``, ``vpt`` in Lyapunov times, and the ``fate``, by :mod:`dynamix.metrics`.
+    ``d_stsp``, ``d_h``, ``mase``, ``vpt`` in Lyapunov times, and the ``fate``, by
+    :mod:`dynamix.metrics` with the settings of ``config``. ``name`` is the system, for its Lyapunov
+    time; without one, ``vpt`` is NaN. ``context (T_C, N)`` is the scale of the fate; without one,
+    the fate is left out.
 
     Examples
     --------
@@ -364,16 +308,17 @@ def measure(
     >>> measure(x, x, config=BenchmarkConfig(), context=x[:300])
     {'d_stsp': 0.0, 'd_h': 0.0, 'mase': 0.0, 'vpt': nan, 'fate': 'cycle'}
     """
-    lyapunov_time = _lyapunov_time(name, config)
+    time_scale = _lyapunov_time(name, config)
     both: dict[str, Any] = {"forecast": forecast, "truth": truth}
+    vpt = float("nan")
     with np.errstate(all="ignore"):
+        if np.isfinite(time_scale):
+            vpt = float(metrics.valid_prediction_time(**both, lyapunov_time=time_scale))
         measured: dict[str, Any] = {
             "d_stsp": float(metrics.state_space_divergence(**both, bins=config.bins)),
             "d_h": float(metrics.spectral_hellinger(**both, smoothing=config.smoothing)),
             "mase": float(metrics.mase(**both, steps=config.mase_steps)),
-            "vpt": float(metrics.valid_prediction_time(**both, lyapunov_time=lyapunov_time))
-            if np.isfinite(lyapunov_time)
-            else float("nan"),
+            "vpt": vpt,
         }
         if context is not None:
             measured["fate"] = fate_of(forecast=forecast, context=context)
@@ -381,10 +326,8 @@ def measure(
 
 
 def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | None = None) -> str:
-    """The command line that repeats a run of ``model`` with ``config``; settings at their defaults are left out.
+    """The command line that repeats a run, without settings at their defaults.
 
-    Examples
-    --------
     >>> command("models/mine.safetensors", BenchmarkConfig(context=512), ["Lorenz", "Rossler"])
     'dynamix benchmark --model mine.safetensors --context 512 --systems Lorenz,Rossler'
     """
@@ -394,8 +337,8 @@ def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | N
         if getattr(config, field.name) != field.default
     ]
     if names is not None:
-        told = "all" if list(names) == everyone() else ",".join(names)
-        flags.append(f"--systems {told}")
+        listed = "all" if list(names) == systems.everyone() else ",".join(names)
+        flags.append(f"--systems {listed}")
     return " ".join(["dynamix benchmark --model", Path(model).name, *flags])
 
 
@@ -406,27 +349,14 @@ def read(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     ------
     InputError
         If the file is missing or not a benchmark's, or the run was interrupted.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> table = pd.DataFrame({"system": ["Lorenz"], "start": [0], "d_stsp": [1.5]})
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "mine.csv"
-    ...     results.write(table, path, {"model": "mine"})
-    ...     again, record = read(path)
-    >>> again.equals(table), record
-    (True, {'model': 'mine'})
     """
     path = Path(path)
     try:
-        table = pd.read_csv(path, float_precision="round_trip")
-        beside = path.with_suffix(".json")
-        record = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+        table = results.table_of(path)
+        record = results.record_of(path) if path.with_suffix(".json").is_file() else {}
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         raise InputError(f"{path.name!r} is not a readable benchmark table: {error}") from error
-    missing = [c for c in ("system", "start", "d_stsp") if c not in table]
-    if missing:
+    if not {"system", "start", "d_stsp"} <= set(table):
         raise InputError(
             f"{path.name!r} is not a benchmark table: expected the columns {', '.join(COLUMNS)}, "
             f"found {', '.join(map(str, table.columns))}."

@@ -22,22 +22,9 @@ def spread(
 ) -> Iterator[Result]:
     """``work`` of every task, in the order in which the results are ready.
 
-    Parameters
-    ----------
-    work
-        A function that other processes can import, or a ``functools.partial`` of one.
-    tasks
-        Few and long: each is sent on its own.
-    workers
-        Processes, by joblib's loky; 1 is this one.
-    dask
-        Address of a Dask scheduler, whose workers take the place of the processes. A task whose
-        worker dies is given to another one.
-
-    Raises
-    ------
-    InputError
-        If Dask is not installed, or no scheduler answers at the address.
+    Other processes must be able to import ``work``, which may be a ``functools.partial``. Tasks
+    should be few and long. ``workers`` is a number of processes; with ``dask``, the workers of the
+    scheduler at this address are used instead, and a task whose worker dies goes to another one.
     """
     workers = whole_number("workers", workers)
     if dask is None and workers == 1:

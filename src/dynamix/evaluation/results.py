@@ -1,8 +1,6 @@
-"""Stored results: a table beside a record of how it was made.
+"""Stored results: a table ``results/NAME.csv`` beside a record of how it was made, ``NAME.json``.
 
-``results/NAME.csv`` with ``results/NAME.json``: command, settings, versions, machine, date,
-duration. The book reads long results from here and shows the record beside the numbers. A table
-whose rows come in over hours grows in a :class:`Journal`, which an interrupted run goes on with.
+A table whose rows take hours grows in a :class:`Journal`, which continues an interrupted run.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ _PACKAGES = ("torch", "numpy", "numba", "scipy", "dysts")
 
 
 def provenance(command: str, settings: dict[str, Any], *, seconds: float) -> dict[str, Any]:
-    """The record of a result: what was run, with what, where, when, for how long.
+    """The record of a result: command, settings, versions, machine, date (UTC) and duration.
 
     Parameters
     ----------
@@ -39,12 +37,7 @@ def provenance(command: str, settings: dict[str, Any], *, seconds: float) -> dic
     settings
         The settings by name; plain values, which JSON can hold.
     seconds
-        How long it took; rounded to a tenth.
-
-    Returns
-    -------
-    ``command``, ``settings``, ``versions`` of this library, Python and the packages that numbers
-    depend on, ``machine`` (processor and number of cores), ``date`` (UTC) and ``seconds``.
+        The duration; rounded to a tenth.
 
     Examples
     --------
@@ -66,25 +59,7 @@ def provenance(command: str, settings: dict[str, Any], *, seconds: float) -> dic
 
 
 def folder() -> Path:
-    """The project's ``results`` folder: in the working directory or the nearest one above it.
-
-    A notebook thus finds it wherever papermill was called.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-
-    Examples
-    --------
-    >>> import contextlib, tempfile
-    >>> with tempfile.TemporaryDirectory() as project, contextlib.chdir(project):
-    ...     Path("results").mkdir()
-    ...     Path("book").mkdir()
-    ...     with contextlib.chdir("book"):
-    ...         print(folder() == Path.cwd().parent / "results")
-    True
-    """
+    """The project's ``results`` folder: in the working directory or the nearest one above it."""
     here = Path.cwd()
     for parent in (here, *here.parents):
         if (parent / "results").is_dir():
@@ -95,22 +70,16 @@ def folder() -> Path:
 
 
 def write(table: pd.DataFrame, path: str | Path, record: dict[str, Any]) -> None:
-    """Write a table and its record beside each other, each whole or not at all.
+    """Write a table without its index, and its record beside it, each whole or not at all.
 
     Parameters
     ----------
     table
-        The table, whose index is left out.
+        The table.
     path
-        The CSV file, whose folder has to exist; the record gets its name with ``.json``. Files that
-        lie there are replaced.
+        The CSV file, whose folder must exist. The record gets its name with ``.json``.
     record
         As of :func:`provenance`.
-
-    Raises
-    ------
-    OSError
-        If the folder does not exist or cannot be written to.
 
     Examples
     --------
@@ -120,43 +89,49 @@ def write(table: pd.DataFrame, path: str | Path, record: dict[str, Any]) -> None
     ...     print({path.name: path.read_text().split() for path in sorted(Path(folder).iterdir())})
     {'mine.csv': ['x', '1', '2'], 'mine.json': ['{', '"seconds":', '0.5', '}']}
     """
-    path = Path(path)
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
-    write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+    _write_record(path, record)
+
+
+def table_of(path: str | Path) -> pd.DataFrame:
+    """The table in a CSV file, its numbers to the last digit as they were written."""
+    return pd.read_csv(path, float_precision="round_trip")
+
+
+def record_of(path: str | Path) -> dict[str, Any]:
+    """The record beside a table."""
+    return dict(json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8")))
+
+
+def _write_record(path: str | Path, record: dict[str, Any]) -> None:
+    write_text(Path(path).with_suffix(".json"), json.dumps(record, indent=2) + "\n")
 
 
 class Journal:
-    """A table that grows on disk beside its record, and goes on where it was interrupted.
+    """A table that grows on disk beside its record, and continues where it was interrupted.
 
-    Rows are appended a whole line at a time, in the order in which they come in; a line that a
-    crash cut short is dropped when the file is opened again. The record says ``"unfinished"`` until
-    :meth:`finish` puts the sorted table in the place of the rows.
+    Rows are appended in whole lines. A line that a crash cut short is dropped when the file is
+    opened again. The record says ``"unfinished"`` until :meth:`finish` writes the final table.
 
     Parameters
     ----------
     path
-        The CSV file, whose folder has to exist; the record lies beside it as ``.json``.
+        The CSV file, whose folder must exist.
     columns
-        Names of the columns, and what makes a value of each from its text: ``str``, ``int``,
-        ``float``. An empty text is a missing number (NaN), or None in a column of ``str``.
+        Names of the columns, each with the type of its values: ``str``, ``int`` or ``float``. An
+        empty text is NaN, or None in a column of ``str``.
     record
-        The result's record, as of :func:`provenance`; its ``seconds`` are kept up to date.
+        As of :func:`provenance`; its ``seconds`` are kept up to date.
     same
-        Keys of the record that must not have changed for a run to go on.
+        Keys of the record that must not have changed when a run is continued.
     resume
-        Go on with what lies there, if anything does.
-
-    Attributes
-    ----------
-    rows
-        What was there already, a dict per row.
+        Continue the table in ``path``, if there is one. Its rows are in the attribute ``rows``.
 
     Raises
     ------
     InputError
-        If there is no folder for it; if an unfinished table lies there and ``resume`` is off; or if
-        ``resume`` is on and what lies there has no readable record, other columns, or was made with
-        other settings.
+        If the folder is missing; if an unfinished table is there and ``resume`` is off; or if the
+        table to continue has no readable record, other columns or other settings.
 
     Examples
     --------
@@ -181,7 +156,7 @@ class Journal:
         resume: bool,
     ) -> None:
         self.path, self.columns = Path(path), dict(columns)
-        if not self.path.parent.is_dir():  # told before the first result is made, not behind it
+        if not self.path.parent.is_dir():
             raise InputError(
                 f"there is no folder {str(self.path.parent)!r} for {self.path.name!r}."
             )
@@ -198,8 +173,8 @@ class Journal:
     def append(self, rows: Sequence[dict[str, Any]], *, seconds: float) -> None:
         """Add ``rows``, safe on disk when this returns, ``seconds`` after the beginning.
 
-        What lay there before is replaced by the first of these, not earlier: a run that fails at
-        once costs nobody an older table. Raises ``OSError`` if they cannot be written.
+        The first call replaces an older table, so a run that fails at once leaves that table as it
+        is.
         """
         if not self._begun:
             # the rows first: an older table's rows must never lie beside this record
@@ -211,7 +186,7 @@ class Journal:
                 file.flush()
                 os.fsync(file.fileno())
         self.record["seconds"] = round(self._seconds_before + seconds, 1)
-        self._keep_record()
+        _write_record(self.path, self.record)
 
     def finish(self, table: pd.DataFrame) -> None:
         """Put the whole ``table`` in the place of the rows, and its record beside it."""
@@ -222,42 +197,37 @@ class Journal:
         frame = pd.DataFrame(rows, columns=list(self.columns))
         return frame.to_csv(index=False, header=header, lineterminator="\n")
 
-    def _keep_record(self) -> None:
-        write_text(self.path.with_suffix(".json"), json.dumps(self.record, indent=2) + "\n")
-
     def _record_before(self, resume: bool) -> dict[str, Any] | None:
-        """The record that lies there; None where this is a new table or may replace the old one."""
-        beside = self.path.with_suffix(".json")
+        """The record beside the table; None if this table is new or may replace the old one."""
         if not self.path.exists():
             return None
         try:
-            before = dict(json.loads(beside.read_text(encoding="utf-8")))
+            before = record_of(self.path)
         except (OSError, ValueError, TypeError) as error:
             if not resume:
                 return None
             raise InputError(
-                f"cannot resume {self.path.name!r}: its record {beside.name!r} is missing or "
-                f"damaged, so nobody can tell what made it ({error}). Start anew without resume."
+                f"cannot resume {self.path.name!r}: its record is missing or damaged, so its "
+                f"settings are unknown ({error}). Start anew without resume."
             ) from error
         if before.get("unfinished") and not resume:
             raise InputError(
-                f"{self.path.name!r} is the beginning of an unfinished run. Go on with it by "
+                f"{self.path.name!r} is the beginning of an unfinished run. Continue it with "
                 "resume, or delete it."
             )
         return before
 
     def _check_same(self, before: dict[str, Any], same: Sequence[str]) -> None:
-        changes = []
+        now, changes = json.loads(json.dumps(self.record)), []
         for key in same:
-            old, new = before.get(key), json.loads(json.dumps(self.record.get(key)))
-            if isinstance(old, dict) and isinstance(new, dict):
-                changes += [
-                    f"{name} {old.get(name)!r} there, {new.get(name)!r} here"
-                    for name in sorted(old.keys() | new.keys())
-                    if old.get(name) != new.get(name)
-                ]
-            elif old != new:
-                changes.append(f"{key} {old!r} there, {new!r} here")
+            old, new = before.get(key), now.get(key)
+            nested = isinstance(old, dict) and isinstance(new, dict)
+            a, b = (old, new) if nested else ({key: old}, {key: new})
+            changes += [
+                f"{name} {a.get(name)!r} there, {b.get(name)!r} here"
+                for name in sorted(a.keys() | b.keys())
+                if a.get(name) != b.get(name)
+            ]
         if changes:
             raise InputError(
                 f"cannot resume {self.path.name!r}, which was made with other settings: "
@@ -277,18 +247,12 @@ class Journal:
         for line in whole[1:]:
             try:
                 (texts,) = csv.reader([line])
-                rows.append(
-                    {
-                        name: _value(kind, text)
-                        for (name, kind), text in zip(self.columns.items(), texts, strict=True)
-                    }
-                )
+                pairs = zip(self.columns.items(), texts, strict=True)
+                rows.append({name: _value(kind, text) for (name, kind), text in pairs})
             except (ValueError, csv.Error):
                 dropped += 1
         if dropped:
-            logger.warning(
-                "%d damaged lines of %s are left out and made anew", dropped, self.path.name
-            )
+            logger.warning("%d damaged lines of %s are computed again", dropped, self.path.name)
         return rows
 
 
@@ -299,42 +263,21 @@ def _value(kind: Callable[[str], Any], text: str) -> Any:
 
 
 def read(name: str, *, make: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The stored table of that name and its record, from :func:`folder`.
+    """The stored table of that name and its record, from the project's ``results`` folder.
 
-    Parameters
-    ----------
-    name
-        Without suffix.
-    make
-        The command that makes it, for the error message.
-
-    Returns
-    -------
-    The table, its numbers to the last digit as they were written, and the record that lies
-    beside it.
+    ``make`` is the command that makes it, for the error message.
 
     Raises
     ------
     InputError
-        If there is no folder of results, one of the two files is missing or unreadable, or the
-        table unfinished.
-
-    Examples
-    --------
-    >>> import contextlib, tempfile
-    >>> with tempfile.TemporaryDirectory() as project, contextlib.chdir(project):
-    ...     Path("results").mkdir()
-    ...     write(pd.DataFrame({"x": [0.1, 0.2]}), "results/mine.csv", {"seconds": 0.5})
-    ...     table, record = read("mine", make="dynamix benchmark")
-    >>> table["x"].tolist(), record
-    ([0.1, 0.2], {'seconds': 0.5})
+        If there is no such folder, a file is missing or unreadable, or the table is unfinished.
     """
     path = folder() / f"{name}.csv"
     try:
-        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        record = record_of(path)
         if record.get("unfinished"):
-            raise ValueError("the run was interrupted; go on with --resume")
-        return pd.read_csv(path, float_precision="round_trip"), record
+            raise ValueError("the run was interrupted; continue it with --resume")
+        return table_of(path), record
     except (OSError, ValueError) as error:
         raise InputError(
             f"the stored result {path.name!r} or its record is missing or damaged ({error}). Make "

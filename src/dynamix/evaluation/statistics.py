@@ -1,8 +1,7 @@
-"""What a benchmark's tables say: medians with intervals, shares of fates, win rates.
+"""Statistics of benchmark tables: medians with intervals, shares of fates, win rates.
 
-The unit is the system. A system's starts are first made into one number, their median, so that
-every system weighs the same; intervals are bootstrapped over systems, the only thing that was
-drawn. Failures (NaN of an error) count as the worst there is, and are counted.
+Each system counts as one value, the median of its starts. Intervals are bootstrapped over systems.
+Failures (NaN of an error) count as the worst value, and are counted.
 """
 
 from __future__ import annotations
@@ -28,29 +27,14 @@ LABELS = {
     "lyapunov": "largest Lyapunov exponent / the system's",
     "quiet_lyapunov": "the same without gate noise",
 }
-DRAWS = 2000
-LEVEL = 0.95
 _INTERVAL = ["interval low", "interval high"]
 
 
 def per_system(table: pd.DataFrame) -> pd.DataFrame:
     """One row per system: each measure's median over its starts, failures as infinite errors.
 
-    Parameters
-    ----------
-    table
-        What :func:`dynamix.evaluation.benchmark.run` returns: a row per system and start.
-
-    Returns
-    -------
-    A row per system, a column per measure, in the units of the table. ``vpt`` and the exponents are
-    NaN for a system without chaos; columns without any value (of older tables, of rivals) are left
-    out.
-
-    Raises
-    ------
-    InputError
-        If the table is empty or not a benchmark's.
+    ``table`` is a result of :func:`dynamix.evaluation.run`. ``vpt`` and the exponents are NaN for a
+    system without chaos. Columns without any value are left out.
 
     Examples
     --------
@@ -61,29 +45,22 @@ def per_system(table: pd.DataFrame) -> pd.DataFrame:
     """
     _check(table, "the table")
     measured = [m for m in MEASURES if m in table and (m in ERRORS or table[m].notna().any())]
-    worst = table[["system", *measured]].copy()
-    errors = [m for m in measured if m in ERRORS]
-    worst[errors] = worst[errors].fillna(np.inf)
-    return worst.groupby("system", sort=False)[measured].median()
+    values = table[measured].fillna(dict.fromkeys(ERRORS, np.inf))
+    return values.groupby(table["system"], sort=False).median()
 
 
-def summary(table: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Median over systems per measure, its 95 % interval, quartiles, and failures.
 
     Parameters
     ----------
     table
-        What :func:`dynamix.evaluation.benchmark.run` returns.
-    draws
-        How often the bootstrap draws systems; see :func:`bootstrap`.
-    seed
-        Of these draws.
+        A result of :func:`dynamix.evaluation.run`.
 
     Returns
     -------
     A row per measure: ``median``, ``interval low`` and ``interval high`` (bootstrap over systems),
-    ``lower quartile``, ``upper quartile``, ``systems`` (those with a value), ``forecasts`` and how
-    many of them are ``failures``. The shares of fates: :func:`shares`.
+    the quartiles, ``systems`` (those with a value), ``forecasts`` and the number of ``failures``.
 
     Raises
     ------
@@ -100,41 +77,30 @@ def summary(table: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.Dat
     d_h        0.2        3         0
     mase       0.5        3         0
     """
-    values, rows = per_system(table), {}
-    for name in values:
-        column = values[name].dropna().to_numpy()
+    rows = {}
+    for name, values in per_system(table).items():
+        column = values.dropna().to_numpy()
+        low, middle, high = _quantiles(column, [0.25, 0.5, 0.75])
         failed = table[name].isna() if name in ERRORS else np.isinf(table[name])
-        rows[name] = [
-            _quantiles(column, 0.5),
-            *bootstrap(column, draws=draws, seed=seed),
-            *_quantiles(column, [0.25, 0.75]),
-            len(column),
-            len(table),
-            int(failed.sum()),
-        ]
+        counts = len(column), len(table), int(failed.sum())
+        rows[name] = [middle, *bootstrap(column), low, high, *counts]
     columns = ["median", *_INTERVAL, "lower quartile", "upper quartile"]
-    counts = ["systems", "forecasts", "failures"]
-    frame = pd.DataFrame.from_dict(rows, orient="index", columns=[*columns, *counts])
-    return frame.astype(dict.fromkeys(counts, int))
+    columns += ["systems", "forecasts", "failures"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
-def shares(table: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+def shares(table: pd.DataFrame) -> pd.DataFrame:
     """Shares of forecasts that end in each fate, averaged over systems, with 95 % intervals.
 
     Parameters
     ----------
     table
-        What :func:`dynamix.evaluation.benchmark.run` returns.
-    draws
-        How often the bootstrap draws systems; see :func:`bootstrap`.
-    seed
-        Of these draws.
+        A result of :func:`dynamix.evaluation.run`.
 
     Returns
     -------
-    A row per fate of :data:`dynamix.metrics.FATES`; columns ``share``, ``interval low`` and
-    ``interval high``, from 0 to 1, under ``fate`` (as the model forecasts) and, for DynaMix models,
-    under ``quiet_fate`` (the gate's noise left out). No columns for tables without fates.
+    A row per fate of :data:`dynamix.metrics.FATES`. Columns ``share``, ``interval low`` and
+    ``interval high``, from 0 to 1, under ``fate`` and ``quiet_fate``, if the table has them.
 
     Raises
     ------
@@ -156,33 +122,23 @@ def shares(table: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.Data
             rows = {}
             for name in FATES:
                 share = (table[column] == name).groupby(table["system"]).mean().to_numpy()
-                low, high = bootstrap(share, draws=draws, seed=seed, mean=True)
-                rows[name] = [share.mean(), low, high]
-            parts[column] = pd.DataFrame.from_dict(
-                rows, orient="index", columns=["share", *_INTERVAL]
-            )
+                rows[name] = [share.mean(), *bootstrap(share, mean=True)]
+            parts[column] = pd.DataFrame(rows, index=["share", *_INTERVAL]).T
     return pd.concat(parts, axis=1) if parts else pd.DataFrame(index=pd.Index(FATES))
 
 
-def win_rates(
-    tables: Mapping[str, pd.DataFrame], against: str, *, draws: int = DRAWS, seed: int = 0
-) -> pd.DataFrame:
+def win_rates(tables: Mapping[str, pd.DataFrame], against: str) -> pd.DataFrame:
     """In what share of systems each model beats the one named ``against``.
 
-    Systems are paired: both have seen the same contexts. The better has the smaller error, the
-    longer valid time, the ratio of exponents nearer 1; a tie counts one half, two failures tie, and
-    a failure loses against everything else.
+    Systems are paired. The better model has the smaller error, the longer valid time, the ratio of
+    exponents nearer 1. A tie counts one half, and a failure loses against everything but a failure.
 
     Parameters
     ----------
     tables
-        Results of :func:`dynamix.evaluation.benchmark.run` by name.
+        Results of :func:`dynamix.evaluation.run` by name.
     against
         One of the names.
-    draws
-        How often the bootstrap draws systems; see :func:`bootstrap`.
-    seed
-        Of these draws.
 
     Returns
     -------
@@ -210,24 +166,18 @@ def win_rates(
     if against not in tables:
         raise InputError(f"no table named {against!r}. Known: {', '.join(map(str, tables))}.")
     theirs, rows = _badness(tables[against]), {}
-    for name, table in tables.items():
-        if name == against:
-            continue
-        _check_paired(table, tables[against], name, against)
-        ours = _badness(table).reindex(theirs.index)
-        for measure in (m for m in MEASURES if m in ours and m in theirs):
-            a, b = ours[measure].to_numpy(), theirs[measure].to_numpy()
-            applies = ~(np.isnan(a) & np.isnan(b))  # a system without chaos has no valid time
-            a, b = (np.where(np.isnan(x), np.inf, x)[applies] for x in (a, b))
-            points = np.where(a < b, 1.0, np.where(a == b, 0.5, 0.0))
+    for name in (name for name in tables if name != against):
+        _check_paired(tables[name], tables[against], name, against)
+        ours = _badness(tables[name])
+        for measure in theirs.columns.intersection(ours.columns, sort=False):
+            both = pd.DataFrame({"a": ours[measure], "b": theirs[measure]}).reindex(theirs.index)
+            # a system without chaos has no valid time
+            both = both.dropna(how="all").fillna(np.inf)
+            points = np.where(both["a"] < both["b"], 1.0, 0.5 * (both["a"] == both["b"]))
             wins, losses = int((points == 1).sum()), int((points == 0).sum())
             rows[name, measure] = {
                 "share": points.mean(),
-                **dict(
-                    zip(
-                        _INTERVAL, bootstrap(points, draws=draws, seed=seed, mean=True), strict=True
-                    )
-                ),
+                **dict(zip(_INTERVAL, bootstrap(points, mean=True), strict=True)),
                 "p": binomtest(wins, wins + losses).pvalue if wins + losses else 1.0,
                 "wins": wins,
                 "ties": len(points) - wins - losses,
@@ -242,42 +192,17 @@ def win_rates(
 def bootstrap(
     values: Float[ndarray, " n"],
     *,
-    draws: int = DRAWS,
+    draws: int = 2000,
     seed: int = 0,
     mean: bool = False,
-    level: float = LEVEL,
+    level: float = 0.95,
 ) -> tuple[float, float]:
     """Percentile interval of the median, or the mean, of values drawn with replacement.
 
-    Efron & Tibshirani (1993), chapter 13.
+    Both ends are NaN without values. Efron & Tibshirani (1993), chapter 13.
 
-    Parameters
-    ----------
-    values
-        ``(n,)``, a number per system, in any unit. Infinite values stay what they are.
-    draws
-        How many samples of n values are drawn.
-    seed
-        Of the draws.
-    mean
-        Take the mean of each sample instead of its median.
-    level
-        The share of samples within the interval, between 0 and 1.
-
-    Returns
-    -------
-    The lower and the upper end, in the unit of the values.
-    Both are NaN where there are no values.
-
-    Examples
-    --------
-    >>> bootstrap(np.full(10, 3.0))
-    (3.0, 3.0)
     >>> bootstrap(np.array([1.0, 2.0, np.inf]))  # the median of three may be any of them
     (1.0, inf)
-    >>> low, high = bootstrap(np.arange(101.0))
-    >>> low < 50.0 < high
-    True
     """
     n = len(values)
     if n == 0:
@@ -316,17 +241,16 @@ def _check(table: pd.DataFrame, what: str) -> None:
 
 
 def _check_paired(a: pd.DataFrame, b: pd.DataFrame, first: str, second: str) -> None:
-    for table, name in ((a, first), (b, second)):
-        _check(table, repr(name))
-    pairs = [set(zip(t["system"], t["start"], strict=True)) for t in (a, b)]
-    only = [sorted(pairs[0] - pairs[1]), sorted(pairs[1] - pairs[0])]
-    if only[0] or only[1]:
-        told = [
-            f"{len(rest)} only in {name!r} ({rest[0][0]}, start {rest[0][1]}, ...)"
-            for rest, name in zip(only, (first, second), strict=True)
-            if rest
-        ]
+    _check(a, repr(first))
+    x, y = (set(zip(t["system"], t["start"], strict=True)) for t in (a, b))
+    only = {first: sorted(x - y), second: sorted(y - x)}
+    found = [
+        f"{len(rest)} only in {name!r} ({rest[0][0]}, start {rest[0][1]}, ...)"
+        for name, rest in only.items()
+        if rest
+    ]
+    if found:
         raise InputError(
             f"{first!r} and {second!r} must hold the same systems and starts to be compared, found "
-            f"{' and '.join(told)}. Run both alike, or keep only the rows that both have."
+            f"{' and '.join(found)}. Run both alike, or keep only the rows that both have."
         )

@@ -31,10 +31,11 @@ from ..forecasting.pipeline import Pipeline
 from ..metrics import reconstruction as metrics
 from ..metrics.fates import fate as fate_of
 from ..model.rollouts import gate_noise_stream
-from ..settings import BUNDLED_MODEL, BenchmarkConfig, Engine, ForecastConfig
+from ..settings import BUNDLED_MODEL, Engine, ForecastConfig
 from ..systems import corpus as systems
 from . import results
 from .parallel import spread
+from .settings import BenchmarkConfig
 from .statistics import MEASURES
 
 logger = logging.getLogger(__name__)

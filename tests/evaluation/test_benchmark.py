@@ -155,7 +155,7 @@ def test_unusable_input(tmp_path):
         benchmark.run("parrot", names=["Lorenz"], resume=True)
     with pytest.raises(InputError, match="workers"):
         benchmark.run("parrot", names=["Lorenz"], workers=0)
-    for wrong in ({"starts": 0}, {"horizon": 2.5}, {"mase_steps": 20, "horizon": 10}):
+    for wrong in ({"starts": 0}, {"horizon": 0}, {"mase_steps": 20, "horizon": 10}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             BenchmarkConfig(**wrong)
 

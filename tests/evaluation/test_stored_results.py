@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from dynamix import BenchmarkConfig
@@ -27,3 +28,13 @@ def test_stored_rows_are_reproduced(name: str, context: int) -> None:
             )
     assert record["settings"]
     assert record["date"]
+
+
+def test_a_stored_row_of_a_rival_is_reproduced_to_the_last_digits() -> None:
+    stored, record = results.read("benchmark_parrot_512", make="dynamix benchmark --model parrot")
+    config = BenchmarkConfig(**record["settings"] | {"starts": 2})
+    again = benchmark.run("parrot", config=config, names=["Rossler"])
+    rows = stored[(stored["system"] == "Rossler") & (stored["start"] < 2)].reset_index(drop=True)
+    errors = ["d_stsp", "d_h", "mase", "vpt"]
+    pd.testing.assert_frame_equal(again[errors], rows[errors], rtol=0, atol=1e-8)
+    assert list(again["fate"]) == list(rows["fate"])

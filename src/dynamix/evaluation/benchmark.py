@@ -141,12 +141,10 @@ def run(
         if not all((name, start) in found for name in batch for start in range(config.starts))
     ]
     total, left = (config.starts * n for n in (len(chosen), sum(map(len, batches))))
-    work = partial(
-        _measured, model=str(model) if entry.rival else entry.model, config=config, engine=engine
-    )
-    with tqdm(
-        total=total, initial=total - left, desc="benchmark", unit="forecast", disable=None
-    ) as bar:
+    bar = tqdm(total=total, initial=total - left, desc="benchmark", unit="forecast", disable=None)
+    shared = str(model) if entry.rival else entry.model
+    work = partial(_measured, model=shared, config=config, engine=engine)
+    with bar:
         for rows in spread(work, batches, workers=workers, dask=dask):
             found |= {(row["system"], row["start"]): row for row in rows}
             if journal is not None:
@@ -203,9 +201,7 @@ def _rows(
 
 
 def _exponents(
-    model: Model,
-    contexts: Float[ndarray, "T_C S n"],
-    config: BenchmarkConfig,
+    model: Model, contexts: Float[ndarray, "T_C S n"], config: BenchmarkConfig
 ) -> dict[str, Float[ndarray, " S"]]:
     """The model's largest Lyapunov exponents per step, with and without the gate's noise."""
     N, S = model.config.observed_dims, contexts.shape[1]
@@ -251,10 +247,8 @@ def stretches(name: str, config: BenchmarkConfig) -> list[Float[ndarray, "n N"]]
     away = np.abs(values - values[-1]) > _SETTLED * values.std(axis=0)
     moving = 1 + np.flatnonzero(away.any(axis=1)).max(initial=0)  # steps until it rests for good
     apart = min(length, max(int(moving - length) // max(config.starts - 1, 1), 1))
-    return [
-        values[start * apart : start * apart + length + config.horizon]
-        for start in range(config.starts)
-    ]
+    firsts = range(0, config.starts * apart, apart)
+    return [values[first : first + length + config.horizon] for first in firsts]
 
 
 def _names(config: BenchmarkConfig) -> list[str]:

@@ -75,12 +75,12 @@ def watch(
     steps = whole_number("steps", steps)
     values, _ = unpack(context, check=True)
     pipeline = Pipeline(find_model(model))
-    config = pipeline.model.config
-    if not isinstance(pipeline.model, DynaMix) or config.probabilistic:
+    if not isinstance(pipeline.model, DynaMix) or pipeline.model.config.probabilistic:
         raise InputError(
             "watch follows learned, deterministic experts; this model has local or probabilistic "
             "ones. Take their weights from forecast(..., return_gates=True)."
         )
+    config = pipeline.model.config
     if values.shape[1:] != (1, config.observed_dims):
         raise InputError(
             f"watch expects one series of {config.observed_dims} channels, as the model has "

@@ -73,7 +73,8 @@ def sensitivity(
         one_of("system", name, catalogue())
     rows: list[dict[str, Any]] = []
     for key, value in [(key, value) for key, values in varied.items() for value in values]:
-        here = config if key == "noise" else dataclasses.replace(config, **{key: value})
+        changed: dict[str, Any] = {} if key == "noise" else {key: value}
+        here = dataclasses.replace(config, **changed)
         level = value if key == "noise" else 0.0
         # contexts of every length end, and truths begin, at the same place
         longest = dataclasses.replace(here, context=max([here.context, *contexts]))

@@ -30,17 +30,6 @@ _PACKAGES = ("torch", "numpy", "numba", "scipy", "dysts")
 def provenance(command: str, settings: dict[str, Any], *, seconds: float) -> dict[str, Any]:
     """The record of a result: command, settings, versions, machine, date (UTC) and duration.
 
-    Parameters
-    ----------
-    command
-        The command line that repeats it.
-    settings
-        The settings by name; plain values, which JSON can hold.
-    seconds
-        The duration; rounded to a tenth.
-
-    Examples
-    --------
     >>> provenance("dynamix benchmark", {"context": 512}, seconds=1.26)["seconds"]
     1.3
     """
@@ -70,25 +59,7 @@ def folder() -> Path:
 
 
 def write(table: pd.DataFrame, path: str | Path, record: dict[str, Any]) -> None:
-    """Write a table without its index, and its record beside it, each whole or not at all.
-
-    Parameters
-    ----------
-    table
-        The table.
-    path
-        The CSV file, whose folder must exist. The record gets its name with ``.json``.
-    record
-        As of :func:`provenance`.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write(pd.DataFrame({"x": [1, 2]}), f"{folder}/mine.csv", {"seconds": 0.5})
-    ...     print({path.name: path.read_text().split() for path in sorted(Path(folder).iterdir())})
-    {'mine.csv': ['x', '1', '2'], 'mine.json': ['{', '"seconds":', '0.5', '}']}
-    """
+    """Write a table without its index, and its record beside it as ``.json``."""
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
     _write_record(path, record)
 
@@ -113,25 +84,10 @@ class Journal:
     Rows are appended in whole lines. A line that a crash cut short is dropped when the file is
     opened again. The record says ``"unfinished"`` until :meth:`finish` writes the final table.
 
-    Parameters
-    ----------
-    path
-        The CSV file, whose folder must exist.
-    columns
-        Names of the columns, each with the type of its values: ``str``, ``int`` or ``float``. An
-        empty text is NaN, or None in a column of ``str``.
-    record
-        As of :func:`provenance`; its ``seconds`` are kept up to date.
-    same
-        Keys of the record that must not have changed when a run is continued.
-    resume
-        Continue the table in ``path``, if there is one. Its rows are in the attribute ``rows``.
-
-    Raises
-    ------
-    InputError
-        If the folder is missing; if an unfinished table is there and ``resume`` is off; or if the
-        table to continue has no readable record, other columns or other settings.
+    ``columns`` names the columns, each with its type: ``str``, ``int`` or ``float``. An empty text
+    is NaN, or None in a column of ``str``. ``record`` is as of :func:`provenance`; its ``seconds``
+    are kept up to date. ``resume`` continues the table in ``path``, whose rows are then in
+    ``rows``. The keys ``same`` of its record must not have changed.
 
     Examples
     --------

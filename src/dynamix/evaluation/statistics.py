@@ -92,20 +92,8 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 def shares(table: pd.DataFrame) -> pd.DataFrame:
     """Shares of forecasts that end in each fate, averaged over systems, with 95 % intervals.
 
-    Parameters
-    ----------
-    table
-        A result of :func:`dynamix.evaluation.run`.
-
-    Returns
-    -------
     A row per fate of :data:`dynamix.metrics.FATES`. Columns ``share``, ``interval low`` and
     ``interval high``, from 0 to 1, under ``fate`` and ``quiet_fate``, if the table has them.
-
-    Raises
-    ------
-    InputError
-        If the table is empty or not a benchmark's.
 
     Examples
     --------

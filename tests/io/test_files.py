@@ -19,9 +19,14 @@ def names(folder: Path) -> list[str]:
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
     path = tmp_path / "a.txt"
     write_text(path, "old\n")
-    with pytest.raises(error), write_whole(path) as temporary:
-        temporary.write_text("half")
-        raise error
+
+    def breaking() -> None:
+        with write_whole(path) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        breaking()
     assert path.read_text() == "old\n"
     assert names(tmp_path) == ["a.txt"]
 
@@ -51,7 +56,8 @@ def test_many_threads_write_one_file(tmp_path):
     [thread.join() for thread in threads]
     text = path.read_text()
     assert not failures
-    assert len(text) == 10_000 and len(set(text)) == 1
+    assert len(text) == 10_000
+    assert len(set(text)) == 1
     assert names(tmp_path) == ["a.txt"]
 
 

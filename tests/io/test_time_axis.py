@@ -44,5 +44,5 @@ def test_regular_labels_go_on(index, following):
     ],
 )
 def test_labels_that_cannot_go_on_are_refused(index):
-    with pytest.raises(InputError, match="not regular and ascending|cannot be continued"):
+    with pytest.raises(InputError, match=r"not regular and ascending|cannot be continued"):
         continue_index(index, 2)

@@ -11,8 +11,8 @@ Nothing but the context is used, and the rules are the same for every series.
   trial that runs away does not decide alone.
 * *Unlikeness*: errors of a few steps do not tell whether a free run stays on the attractor. So each
   candidate also runs freely behind the whole context, and what that run visits and how it
-  oscillates is compared with the context (:func:`dynamix.local.choice.unlikeness`), in one and the same
-  delay embedding for all.
+  oscillates is compared with the context (:func:`dynamix.local.choice.unlikeness`), in one and
+  the same delay embedding for all.
 * *Score*: the product of the two, as they have no common unit.
 
 The form of the score was chosen on the split's training and validation systems, where it did better

@@ -94,7 +94,9 @@ def predict_df(
         quantiles = np.quantile(samples, levels, axis=0)
         columns = {id_column: item, timestamp_column: later, "predictions": np.median(samples, 0)}
         parts.append(
-            pd.DataFrame(columns | {str(q): v for q, v in zip(quantile_levels, quantiles)})
+            pd.DataFrame(
+                columns | {str(q): v for q, v in zip(quantile_levels, quantiles, strict=True)}
+            )
         )
     return pd.concat(parts, ignore_index=True)
 

@@ -35,7 +35,7 @@ def add_model(parser: argparse.ArgumentParser, more: str = "") -> None:
     )
 
 
-def add_settings(parser: argparse.ArgumentParser, kind: type[Any], title: str = "") -> None:
+def add_settings(parser: argparse.ArgumentParser, kind: Any, title: str = "") -> None:
     """A flag for every setting of a class: ``latent_dims`` becomes ``--latent-dims``."""
     group = parser.add_argument_group(title or "settings")
     for name, field in declared(kind).items():

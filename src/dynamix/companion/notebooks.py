@@ -152,8 +152,9 @@ def run(
             opened=opened,
         )
     except (pm.PapermillExecutionError, DeadKernelError) as error:
-        dead = isinstance(error, DeadKernelError)
-        why = "the kernel died" if dead else f"{error.ename}: {error.evalue}"
+        why = "the kernel died"
+        if not isinstance(error, DeadKernelError):
+            why = f"{error.ename}: {error.evalue}"
         cell, section = _last_begun(output)
         raise NotebookError(
             f"chapter {_title(path)!r} ({path.name}) failed in cell {cell} of the notebook, "

@@ -139,7 +139,7 @@ def _judge(flow: _Flow, *, turns: float) -> None:
     # its rhythm, shape and exponent
     path, *_ = walk.path(wave / 24, 3072, tolerance=1e-5)
     _check_motion(path, parts=3, most=2.5)
-    points = dominant_period(path[:, :dims], guess=24.0)
+    points = float(dominant_period(path[:, :dims], guess=24.0))
     _require(12 < points < 144, "no rhythm")
     _check_shape(path[:, :dims], points=points, turns=turns)
     flow.scale, flow.centre, flow.period = path.std(axis=0), path.mean(axis=0), wave * points / 24

@@ -156,9 +156,9 @@ def transition_graphs(graphs: Mapping[str, tuple[Sequence[str], Any, Any]]) -> F
         leaving /= np.maximum(leaving.sum(axis=1, keepdims=True), 1e-12)
         for i, j in np.argwhere(leaving > _RARE):
             ends, share = (places[i], places[j]), leaving[i, j]
-            look = {"linewidth": 0.3 + 2.0 * share, "alpha": 0.25 + 0.7 * share}
-            shape = {"connectionstyle": "arc3,rad=0.15", "arrowstyle": "-|>", "mutation_scale": 9}
-            arrow = FancyArrowPatch(*ends, shrinkA=9, shrinkB=9, color=theme.BLUE, **shape, **look)
+            look: dict[str, Any] = {"linewidth": 0.3 + 2.0 * share, "alpha": 0.25 + 0.7 * share}
+            look |= {"connectionstyle": "arc3,rad=0.15", "arrowstyle": "-|>", "mutation_scale": 9}
+            arrow = FancyArrowPatch(*ends, shrinkA=9, shrinkB=9, color=theme.BLUE, **look)
             ax.add_patch(arrow)
         sizes = 40 + 900 * np.asarray(shares)
         ax.scatter(*places.T, s=sizes, color=theme.VERMILION, alpha=0.85, zorder=3)

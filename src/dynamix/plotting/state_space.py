@@ -83,7 +83,9 @@ def occupancy(*, forecast: Any, truth: Any) -> Figure:
     real, made = theme.as_columns(truth), theme.as_columns(forecast)
     dims = plane(real.shape[1])
     edges = [np.linspace(real[:, i].min(), real[:, i].max(), _BINS + 1) for i in dims]
-    shares = [np.histogram2d(*x[:, dims].T, bins=edges)[0] / len(x) for x in (real, made)]
+    shares = [
+        np.histogram2d(x[:, dims[0]], x[:, dims[1]], bins=edges)[0] / len(x) for x in (real, made)
+    ]
     top = np.sqrt(max(share.max() for share in shares))  # the root shows rare bins, too
     figure, axes = theme.panels(2, 7.0, 3.1, sharex=True, sharey=True)
     for ax, share, title in zip(axes, shares, ("truth", "forecast"), strict=True):

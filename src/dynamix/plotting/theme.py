@@ -26,7 +26,11 @@ CONTEXT = {"color": "0.45", "linewidth": 0.9, "linestyle": "-"}
 TRUTH = {"color": BLUE, "linewidth": 1.0, "linestyle": "-"}
 FORECAST = {"color": VERMILION, "linewidth": 1.0, "linestyle": (0, (5, 1.2))}
 ROLES: dict[str, dict[str, Any]] = {"context": CONTEXT, "truth": TRUTH, "forecast": FORECAST}
-REFERENCE = {"color": "0.3", "linewidth": 0.8, "linestyle": ":"}  # zero, one, the context's end
+REFERENCE: dict[str, Any] = {
+    "color": "0.3",
+    "linewidth": 0.8,
+    "linestyle": ":",
+}  # zero, one, the context's end
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (6, 1)))
 MARKERS = "osD^vPX*<>hd"
 

@@ -305,8 +305,8 @@ class Trainer:
         return record
 
     def _settings(self) -> dict[str, dict[str, Any]]:
-        parts = {"model": self.model.config, "defaults": self.model.defaults}
-        parts |= {"training": self.config}
+        parts: dict[str, Any] = {"model": self.model.config, "defaults": self.model.defaults}
+        parts["training"] = self.config
         return {name: dataclasses.asdict(settings) for name, settings in parts.items()}
 
     def _tensors(self) -> dict[str, Tensor]:

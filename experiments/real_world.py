@@ -22,10 +22,9 @@ import pandas as pd
 from experiment import Experiment, flags  # the script beside this one
 from tqdm import tqdm
 
-from dynamix import RollingConfig
 from dynamix.baselines import Baseline, baseline
 from dynamix.datasets import loading as datasets
-from dynamix.evaluation import rolling
+from dynamix.evaluation import RollingConfig, rolling
 from dynamix.settings import EMBEDDINGS
 
 PROTOCOL: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # contexts, horizons

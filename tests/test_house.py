@@ -94,6 +94,6 @@ def test_layers_go_up():
 
 def test_pages_are_made_anew():
     for path, text in house.pages().items():
-        message = f"{path.name} is old: python -m dynamix.companion.house"
+        message = f"{path.name} is old: dynamix book house"
         assert path.read_text(encoding="utf-8") == text, message
     assert {path.stem for path in house.REFERENCE.glob("*.md")} == set(house.rooms())

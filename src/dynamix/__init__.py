@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import InputError as InputError
     from .evaluation.settings import BenchmarkConfig as BenchmarkConfig
-    from .evaluation.settings import RollingConfig as RollingConfig
     from .forecasting.frames import predict_df as predict_df
     from .forecasting.zero_shot import forecast as forecast
     from .io.tables import read as read
@@ -32,7 +31,6 @@ _NAMES = {
     "ForecastConfig": "settings",
     "InputError": "errors",
     "ModelConfig": "settings",
-    "RollingConfig": "evaluation.settings",
     "TrainingConfig": "settings",
     "forecast": "forecasting.zero_shot",
     "predict_df": "forecasting.frames",
@@ -40,8 +38,8 @@ _NAMES = {
     "train": "training.trainer",
 }
 _ROOMS = (
-    "io", "preprocessing", "model", "local", "forecasting", "systems", "training", "datasets",
-    "metrics", "dynamics", "baselines", "evaluation", "report", "plotting",
+    "io", "preprocessing", "model", "local", "forecasting", "systems", "flows", "training",
+    "datasets", "metrics", "dynamics", "baselines", "evaluation", "report", "plotting",
 )  # fmt: skip
 __all__ = [*_NAMES, *_ROOMS]
 

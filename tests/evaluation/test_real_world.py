@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from helpers import ROOT
 
-from dynamix import InputError, RollingConfig, baselines
+from dynamix import InputError, baselines
 from dynamix.datasets import loading as datasets
 from dynamix.datasets.registry import REGISTRY
-from dynamix.evaluation import results, rolling
+from dynamix.evaluation import RollingConfig, results, rolling
 
 pytest.importorskip("statsforecast", reason="the extra 'realworld' is not installed")
 

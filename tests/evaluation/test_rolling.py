@@ -9,8 +9,8 @@ from helpers import wave
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamix import InputError, RollingConfig, baselines, forecast
-from dynamix.evaluation import rolling
+from dynamix import InputError, baselines, forecast
+from dynamix.evaluation import RollingConfig, rolling
 from dynamix.evaluation.rolling import delayed, evaluate, origins, summary
 from dynamix.metrics import reconstruction as metrics
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from helpers import wave
 
-from dynamix import RollingConfig, baselines, plotting, preprocessing
-from dynamix.evaluation import rolling
+from dynamix import baselines, plotting, preprocessing
+from dynamix.evaluation import RollingConfig, rolling
 
 
 def test_mended_marks_the_steps_without_observations():

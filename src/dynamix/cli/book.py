@@ -30,13 +30,14 @@ def add(commands: Any) -> None:
     recompute.add_argument("--list", action="store_true", help="only show the commands")
     recompute.add_argument("--jobs", type=int, default=1, help="commands at a time (default: 1)")
     recompute.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    command(parts, "house", run, "write the pages that are made from the library's rooms")
     results = command(parts, "results", run, "write the page of stored results")
     results.add_argument("--check", action="store_true", help="only check that it is up to date")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run one part; the exit code is 1 if there are problems, which are shown."""
-    from ..companion import build, recompute, results_page, solutions
+    from ..companion import build, house, recompute, results_page, solutions
     from ..companion import run as notebooks
 
     problems: list[str] = []
@@ -50,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
             problems = solutions.run_book(options.names, profile=options.profile, say=_say)
         case "build":
             problems = build.build(options.what, repository=options.repository, say=_say)
+        case "house":
+            _say(house.write())
         case "results" if options.check:
             problems = results_page.problems()
         case "results":

@@ -26,8 +26,10 @@ from . import check as checks
 
 NAME = "dynamix-book"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-BROWSER_FLAGS = "--headless --no-sandbox --disable-gpu --no-first-run --disable-sync".split()
-BROWSER_FLAGS += ["--disable-background-networking", "--disable-component-update"]
+BROWSER_FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 

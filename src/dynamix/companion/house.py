@@ -1,6 +1,6 @@
 """The rooms of the library: sizes, imports, and what pages say about them.
 
-``python -m dynamix.companion.house`` prints the rooms and writes the pages' parts that are made
+``dynamix book house`` shows the rooms and writes the pages' parts that are made
 from the code: the tables of rooms, the drawing of the layers, and a reference page for each room.
 """
 
@@ -133,14 +133,12 @@ def _between(path: Path, mark: str, text: str) -> str:
     return f"{before}{begin}{text}\n{end}{rest.partition(end)[2]}"
 
 
-def main() -> None:
-    """Print the rooms, and write the pages."""
-    for room in rooms():
-        lines = sum(len(path.read_text().splitlines()) for path in (PACKAGE / room).rglob("*.py"))
-        print(f"{room:<14} {lines:>6} lines {len(exported(room)):>4} names")
+def write() -> str:
+    """Write the pages that are made from the code, and return the sizes of the rooms in lines."""
     for path, text in pages().items():
         write_text(path, text)
-
-
-if __name__ == "__main__":
-    main()
+    sizes = []
+    for room in rooms():
+        lines = sum(len(path.read_text().splitlines()) for path in (PACKAGE / room).rglob("*.py"))
+        sizes.append(f"{room:<14} {lines:>6} lines {len(exported(room)):>4} names")
+    return "\n".join(sizes)

@@ -7,10 +7,13 @@ from .benchmark import measure, run
 from .failures import FailureConfig, examine
 from .perturbations import sensitivity
 from .rolling import evaluate
+from .settings import BenchmarkConfig, RollingConfig
 from .statistics import per_system, summary, win_rates
 
 __all__ = [
+    "BenchmarkConfig",
     "FailureConfig",
+    "RollingConfig",
     "evaluate",
     "examine",
     "measure",

@@ -329,7 +329,7 @@ class Run:
         # lines logged after the checkpoint are written again
         done = [line for line in read_log(self.output) if line["step"] <= self.state["step"]]
         if done:
-            write_text(self.output / _LOG, "\n".join(map(json.dumps, done)))
+            write_text(self.output / _LOG, "".join(f"{json.dumps(line)}\n" for line in done))
 
 
 def train(

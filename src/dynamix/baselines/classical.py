@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,19 +19,14 @@ from .registry import register
 
 logger = logging.getLogger(__name__)
 
+Series = Float[ndarray, "_ N"]
+
 _LONGEST_SEASON = {"AutoARIMA": 12, "AutoETS": 24}  # steps; MSTL removes longer seasons
 _SHORTEST = 4  # steps of a context that these models can be fitted to
 _APPROXIMATE = 150  # steps beyond which ARIMA orders are compared by an approximation, as R does
 
 
-def _forecast(
-    kind: str,
-    context: Float[ndarray, "T_C N"],
-    horizon: int,
-    *,
-    seed: int = 0,
-    seasons: Sequence[int] = (),
-) -> Float[ndarray, "horizon N"]:
+def _forecast(kind: str, context: Series, horizon: int, seasons: Sequence[int]) -> Series:
     """``seasons``: periods in steps. Those that the context does not show twice are left out."""
     seasons = [whole_number("season", season) for season in seasons]
     if len(context) < _SHORTEST:
@@ -43,16 +37,46 @@ def _forecast(
     return np.stack([_channel(kind, series, horizon, shown) for series in context.T], axis=1)
 
 
-_classic = partial(register, fitted=True, packages=("statsforecast",))
-_classic("auto_arima", "ARIMA of the order that AICc picks", "Hyndman & Khandakar (2008)")(
-    partial(_forecast, "AutoARIMA")
+@register(
+    "auto_arima",
+    "ARIMA of the order that AICc picks",
+    "Hyndman & Khandakar (2008)",
+    fitted=True,
+    packages=("statsforecast",),
 )
-_classic("auto_ets", "exponential smoothing of the kind that AICc picks", "Hyndman et al. (2002)")(
-    partial(_forecast, "AutoETS")
+def auto_arima(
+    context: Series, horizon: int, *, seed: int = 0, seasons: Sequence[int] = ()
+) -> Series:
+    """ARIMA per channel, ``(T_C, N)`` to ``(horizon, N)``."""
+    return _forecast("AutoARIMA", context, horizon, seasons)
+
+
+@register(
+    "auto_ets",
+    "exponential smoothing of the kind that AICc picks",
+    "Hyndman et al. (2002)",
+    fitted=True,
+    packages=("statsforecast",),
 )
-_classic("auto_theta", "the best of four Theta models", "Fiorucci et al. (2016)")(
-    partial(_forecast, "AutoTheta")
+def auto_ets(
+    context: Series, horizon: int, *, seed: int = 0, seasons: Sequence[int] = ()
+) -> Series:
+    """Exponential smoothing per channel."""
+    return _forecast("AutoETS", context, horizon, seasons)
+
+
+@register(
+    "auto_theta",
+    "the best of four Theta models",
+    "Fiorucci et al. (2016)",
+    fitted=True,
+    packages=("statsforecast",),
 )
+def auto_theta(
+    context: Series, horizon: int, *, seed: int = 0, seasons: Sequence[int] = ()
+) -> Series:
+    """The Theta method per channel."""
+    return _forecast("AutoTheta", context, horizon, seasons)
 
 
 def shown_twice(seasons: Sequence[int], length: int) -> list[int]:

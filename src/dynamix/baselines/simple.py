@@ -69,7 +69,7 @@ def mean(
 
     >>> mean(np.array([[1.0, 10.0], [3.0, 30.0]]), 2)
     array([[ 2., 20.],
-        [ 2., 20.]])
+           [ 2., 20.]])
     """
     return np.tile(context.mean(axis=0), (horizon, 1)).astype(context.dtype)
 
@@ -82,7 +82,7 @@ def naive(
 
     >>> naive(np.array([[1.0, 10.0], [3.0, 30.0]]), 2)
     array([[ 3., 30.],
-        [ 3., 30.]])
+           [ 3., 30.]])
     """
     return np.tile(context[-1], (horizon, 1))
 

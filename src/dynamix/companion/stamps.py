@@ -179,6 +179,10 @@ class _Module:
         module, _, name = decorator.rpartition(".")
         local = {k for k, target in self.imports.items() if target == (module, name)}
         local |= {name} if self.name == module else set()
+        for alias, nodes in self.definitions.items():  # such as alias = partial(decorator, ...)
+            if isinstance(nodes[0], ast.Assign):
+                used = {n.id for n in ast.walk(nodes[0].value) if isinstance(n, ast.Name)}
+                local |= {alias} if used & local else set()
         calls = [
             (function, getattr(call, "func", call))
             for function, node in self.functions()

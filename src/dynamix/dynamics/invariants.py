@@ -45,7 +45,8 @@ def divergence_curve(
 ) -> Float[ndarray, " steps"]:
     """Mean logarithm of the distance between neighbours, 0, 1, ... steps later, in nats.
 
-    The nearest neighbour more than ``window`` steps away in time (None: :func:`mean_period`) is
+    ``x`` is a trajectory ``(T,)`` or ``(T, N)``. The nearest neighbour more than ``window`` steps
+    away in time (None: :func:`mean_period`) is
     followed, for ``references`` states. The slope of the straight part is the largest exponent per
     step (Rosenstein et al. 1993). The result is NaN if no state has a neighbour.
 
@@ -99,8 +100,14 @@ def largest_exponent(
     """Largest Lyapunov exponent of a trajectory, in nats per step: about 0 for a cycle.
 
     The slope of :func:`divergence_curve`, from the end of its first jump to half-way to its
-    saturation, the mean logarithmic distance of unrelated points. ``steps`` is at most a third of
+    saturation, the mean logarithmic distance of unrelated points. ``x``, ``window`` and
+    ``references`` are those of :func:`divergence_curve`. ``steps`` is at most a third of
     the series; None: six mean periods, at least 12. NaN if there are no neighbours.
+
+    Raises
+    ------
+    InputError
+        If the series has fewer than 6 steps.
 
     Examples
     --------
@@ -162,7 +169,8 @@ def correlation_dimension(
 
     Fitted where 0.03 % to 3 % of the pairs are within reach. 5,000 points on an attractor of
     dimension 2 give an error of about 0.1. ``references`` points drawn with ``seed`` are compared
-    with all others. 0 for a point; NaN if too few pairs are left.
+    with all others, those within ``window`` steps in time (None: :func:`mean_period`) excepted.
+    ``x`` is a trajectory ``(T,)`` or ``(T, N)``. 0 for a point; NaN if too few pairs are left.
 
     Examples
     --------
@@ -186,6 +194,11 @@ def kaplan_yorke_dimension(exponents: Sequence[float] | Float[ndarray, " k"]) ->
     ``j + sum_{i<=j} lambda_i / |lambda_{j+1}|`` with the largest ``j`` whose sum is not negative. 0
     if all ``exponents`` are negative; their number if no sum is negative.
 
+    Raises
+    ------
+    InputError
+        If they are not a row of finite numbers.
+
     Examples
     --------
     >>> round(kaplan_yorke_dimension([0.906, 0.0, -14.572]), 3)  # Lorenz
@@ -205,8 +218,14 @@ def kaplan_yorke_dimension(exponents: Sequence[float] | Float[ndarray, " k"]) ->
 def recurrence_matrix(x: Any, *, rate: float = 0.05, longest: int = 1000) -> Bool[ndarray, "T T"]:
     """Which pairs of times find the system in nearly the same state (Eckmann et al. 1987).
 
-    The share ``rate`` of all pairs counts as near. A series above ``longest`` states is thinned
+    ``x`` is ``(T,)`` or ``(T, N)``. The share ``rate`` of all pairs counts as near. A series above
+    ``longest`` states is thinned
     evenly. Unbroken diagonals are repetitions: long for a cycle, short for chaos.
+
+    Raises
+    ------
+    InputError
+        If ``rate`` is not between 0 and 1.
 
     Examples
     --------

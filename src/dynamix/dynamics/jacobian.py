@@ -20,7 +20,12 @@ def jacobians(watched: Watched, *, gate: bool) -> Float[ndarray, "T M M"]:
     """``dz'/dz`` at every step of a run, ``(T, M, M)``; without ``gate`` the weights are constants.
 
     Row i, column j of step t is the derivative of ``states[t + 1, i]`` with respect to ``states[t,
-    j]``. The experts must be almost-linear RNNs.
+    j]``. ``watched`` is what :func:`dynamix.dynamics.expert_use.watch` returns.
+
+    Raises
+    ------
+    InputError
+        If the experts are not almost-linear RNNs.
 
     Examples
     --------

@@ -84,6 +84,11 @@ def kinship(
     permutations, seed
         Number and seed of the permutations.
 
+    Raises
+    ------
+    InputError
+        If the shapes do not match, or no family has two members.
+
     Examples
     --------
     Two close pairs. One of the three ways to pair four systems is as near, so p is 1/3:

@@ -23,9 +23,15 @@ Samples = Float[ndarray, "K T N"]
 def coverage(*, forecast: Any, truth: Any, level: float = 0.9) -> Measured:
     """Share of the truth's values inside the central interval of an ensemble, from 0 to 1.
 
+    ``forecast`` holds K samples, ``(K, T)`` or ``(K, T, N)``; ``truth`` is ``(T,)`` or ``(T, N)``.
     The interval lies between the quantiles ``(1 - level) / 2`` and ``(1 + level) / 2`` at each step
     and channel. A calibrated ensemble covers ``level (K - 1) / (K + 1)``: 20 samples cover 0.81 at
     level 0.9.
+
+    Raises
+    ------
+    InputError
+        If ``level`` is not between 0 and 1.
 
     Examples
     --------
@@ -47,9 +53,10 @@ def coverage(*, forecast: Any, truth: Any, level: float = 0.9) -> Measured:
 def crps(*, forecast: Any, truth: Any, steps: int | None = None) -> Measured:
     """Continuous ranked probability score, in units of the truth's mean absolute one-step change.
 
-    ``mean_k |x_k - y| - mean_kl |x_k - x_l| / 2`` (Gneiting & Raftery 2007), averaged over the
-    first ``steps`` steps (None: all) and over channels. Smaller is better. For equal samples it is
-    :func:`dynamix.metrics.mase`.
+    ``forecast`` holds samples ``x_k``, ``(K, T)`` or ``(K, T, N)``, and ``truth`` is ``y``. The
+    score is ``mean_k |x_k - y| - mean_kl |x_k - x_l| / 2`` (Gneiting & Raftery 2007), averaged over
+    the first ``steps`` steps (None: all) and over channels. Smaller is better. For equal samples it
+    is :func:`dynamix.metrics.mase`.
 
     Examples
     --------

@@ -61,7 +61,8 @@ def state_space_divergence(*, forecast: Any, truth: Any, bins: int = BINS) -> Me
 def histogram_hellinger(*, forecast: Any, truth: Any, bins: int = BINS) -> Measured:
     """Hellinger distance ``sqrt(1 - sum_b sqrt(p_b q_b))`` of the histograms of D_stsp, 0 to 1.
 
-    Points outside the truth's range count, and overlap with no point of the truth.
+    ``forecast`` and ``truth`` are ``(T,)`` or ``(T, N)``; each dimension has ``bins`` bins over the
+    truth's range. Points outside this range count, and overlap with no point of the truth.
 
     Examples
     --------
@@ -111,6 +112,11 @@ def power_spectrum(x: Any, *, smoothing: int | float = SMOOTHING) -> Float[ndarr
     belongs to ``k / T`` cycles per step. A Gaussian of ``smoothing`` frequency bins smooths it (0:
     none). A constant channel has a column of zeros.
 
+    Raises
+    ------
+    InputError
+        If ``x`` is not one finite series, or ``smoothing`` is negative.
+
     Examples
     --------
     >>> power = power_spectrum(np.sin(2 * np.pi * np.arange(100) / 10), smoothing=0)
@@ -139,7 +145,12 @@ def spectral_hellinger(*, forecast: Any, truth: Any, smoothing: int = SMOOTHING)
     """``D_H``: Hellinger distance of power spectra, ``sqrt(1 - sum sqrt(p q))``, mean of channels.
 
     0 for equal spectra, 1 for disjoint ones and for a constant forecast (Mikhaeil et al. 2022).
-    Offset and amplitude have no effect. Forecast and truth must be equally long.
+    ``smoothing`` is that of :func:`power_spectrum`. Offset and amplitude have no effect.
+
+    Raises
+    ------
+    InputError
+        If ``forecast`` and ``truth`` are not equally long.
 
     Examples
     --------
@@ -170,6 +181,11 @@ def mase(*, forecast: Any, truth: Any, steps: int = MASE_STEPS) -> Measured:
     ``mean |forecast - truth|`` over the mean absolute one-step change of the whole truth, per
     channel, then averaged. A forecast of "no change" has an error of about 1 at the first step.
 
+    Raises
+    ------
+    InputError
+        If fewer than ``steps`` steps are given, or a channel of the truth does not move.
+
     Examples
     --------
     >>> mase(forecast=np.array([1.0, 2.0]), truth=np.array([0.0, 1.0, 2.0]), steps=2)
@@ -198,6 +214,11 @@ def valid_prediction_time(
 
     The error at step t is ``sqrt(mean_i ((f_i - x_i) / std(x_i))^2)`` over channels i. A value that
     is not finite exceeds the threshold. The unit is ``lyapunov_time`` steps; 1 counts steps.
+
+    Raises
+    ------
+    InputError
+        If ``threshold`` or ``lyapunov_time`` is not positive, or lengths differ.
 
     Examples
     --------

@@ -192,9 +192,10 @@ def fit_transforms(
         (standardize and (box_cox or detrend), Standardize),
     ]
     x, fitted = context, list[Transform]()
-    for kind in (kind for wanted, kind in steps if wanted):
-        fitted.append(kind.fit(x))
-        x = fitted[-1].apply(x)
+    for wanted, kind in steps:
+        if wanted:
+            fitted.append(kind.fit(x))
+            x = fitted[-1].apply(x)
     return x, fitted
 
 

@@ -178,7 +178,8 @@ class Journal:
         for key in same:
             old, new = before.get(key), now.get(key)
             nested = isinstance(old, dict) and isinstance(new, dict)
-            a, b = (old, new) if nested else ({key: old}, {key: new})
+            a: dict[str, Any] = old if nested else {key: old}  # type: ignore[assignment]
+            b: dict[str, Any] = new if nested else {key: new}
             changes += [
                 f"{name} {a.get(name)!r} there, {b.get(name)!r} here"
                 for name in sorted(a.keys() | b.keys())

@@ -143,7 +143,7 @@ def _judge(flow: _Flow, *, turns: float) -> None:
     _require(12 < points < 144, "no rhythm")
     _check_shape(path[:, :dims], points=points, turns=turns)
     flow.scale, flow.centre, flow.period = path.std(axis=0), path.mean(axis=0), wave * points / 24
-    walk.scale = flow.scale
+    walk.scale = path.std(axis=0)
     _check_exponent(walk, flow.period, 40, 120, tolerance=1e-6, kind=kind, slack=1.0)
     # the path to be returned, and that the flow moves alike after it
     flow.start = walk.x.copy()

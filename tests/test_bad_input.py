@@ -13,7 +13,6 @@ from helpers import wave
 from dynamix import (
     BenchmarkConfig,
     InputError,
-    RollingConfig,
     TrainingConfig,
     baselines,
     plotting,
@@ -23,7 +22,7 @@ from dynamix import (
 from dynamix.companion import sweep as sweeps
 from dynamix.datasets import loading as datasets
 from dynamix.dynamics import invariants, kin
-from dynamix.evaluation import benchmark, failures, perturbations, rolling
+from dynamix.evaluation import RollingConfig, benchmark, failures, perturbations, rolling
 from dynamix.forecasting import ensembles
 from dynamix.io.time_axis import continue_index
 from dynamix.metrics import reconstruction as metrics

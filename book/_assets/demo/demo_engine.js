@@ -1,6 +1,6 @@
 /* DynaMix in the browser: the forecasting pipeline of dynamix.forecast, in plain JavaScript.
  *
- * Letters as in src/dynamix/model.py: N observed and M latent dimensions, J experts, P ReLU units,
+ * Letters as in src/dynamix/model/: N observed and M latent dimensions, J experts, P ReLU units,
  * T context steps, K = T - 1 of them attended to. Everything is computed in double precision from
  * weights and contexts in single precision, as Python's "torch" engine does it.
  *
@@ -23,10 +23,10 @@ window.DynaMixEngine = (function () {
     return values;
   }
 
-  /** A model from what scripts/make_demo.py wrote; throws where it has parts unknown here. */
+  /** A model from what experiments/make_demo.py wrote; throws where it has parts unknown here. */
   function loadModel(source) {
     const config = source.config;
-    if (config.expert_kind !== "alrnn" || config.probabilistic || config.local_neighbours.length) {
+    if (config.expert_kind !== "alrnn" || config.probabilistic) {
       throw new Error("This page computes AL-RNN experts only, and this checkpoint has others.");
     }
     const tensor = (name) => Float64Array.from(unpack(source.tensors[name]));
@@ -222,7 +222,7 @@ window.DynaMixEngine = (function () {
     };
   }
 
-  // ---- the model (src/dynamix/model.py) ----
+  // ---- the model (src/dynamix/model/) ----
 
   /** A free-running forecast that is advanced step by step. */
   class Rollout {

@@ -23,7 +23,7 @@ from transformer_training import TransformerConfig, save, train  # the module be
 from dynamix import DynaMix
 from dynamix.baselines.transformer import TransformerControl
 from dynamix.evaluation import results
-from dynamix.model.checkpoints import write_text
+from dynamix.io.files import write_text
 from dynamix.settings import TrainingConfig, from_dict
 from dynamix.systems import WindowSampler
 from dynamix.training import draw_batch, training_loss

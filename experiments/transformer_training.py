@@ -23,8 +23,9 @@ from tqdm import tqdm
 
 from dynamix import InputError, systems
 from dynamix.baselines.transformer import FIRST_VALUE, TransformerControl
+from dynamix.io.files import write_text
 from dynamix.metrics import reconstruction as metrics
-from dynamix.model.checkpoints import read_tensors, write_tensors, write_text
+from dynamix.model.checkpoints import read_tensors, write_tensors
 from dynamix.settings import TrainingConfig, setting, settings
 from dynamix.systems import WindowSampler
 from dynamix.training import corpus, read_log, validation_systems

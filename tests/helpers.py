@@ -18,9 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def script(name: str) -> ModuleType:
-    """A file of experiments/, or else a module of dynamix.companion."""
-    if not (ROOT / "experiments" / f"{name}.py").is_file():
-        return importlib.import_module(f"dynamix.companion.{name}")
+    """A file of experiments/ as a module."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "experiments" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 from typing import Any
 
 import numpy as np
 import pytest
 from companion.demo_page import ASSETS, csv, paste, run_to_the_end
-from helpers import ROOT
+from helpers import script
 
 import dynamix
 from dynamix import systems
@@ -20,14 +19,7 @@ STEPS = 20
 
 @pytest.fixture(scope="module")
 def maker() -> Any:
-    spec = importlib.util.spec_from_file_location(
-        "make_demo", ROOT / "experiments" / "make_demo.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("make_demo")
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 
 import numpy as np
 import pytest
 from helpers import ROOT
+from helpers import script as experiment
 
 from dynamix import InputError, baselines
 from dynamix.datasets import loading as datasets
@@ -20,12 +20,7 @@ pytest.importorskip("statsforecast", reason="the extra 'realworld' is not instal
 @pytest.fixture(scope="module")
 def script():
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location(
-        "real_world", ROOT / "experiments" / "real_world.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return experiment("real_world")
 
 
 def test_the_protocol_covers_every_dataset(script):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dynamix import InputError
-from dynamix.io.arrays import as_series, check_values, unpack
+from dynamix.io.arrays import as_series, check_values, unit, unpack
 
 X = np.arange(12.0).reshape(6, 2)
 
@@ -57,9 +57,22 @@ def test_one_message_for_each_thing_that_is_wrong(x, message):
         as_series(x, name="truth", least=3)
 
 
-def test_what_does_not_vary_but_for_rounding_is_refused():
-    values = np.stack([np.arange(9.0), 3.0 + 1e-9 * np.arange(9.0)], axis=1)[:, None]
+@pytest.mark.parametrize(("dtype", "rounding"), [(np.float32, 1e-7), (np.float64, 2e-16)])
+def test_what_does_not_vary_but_for_rounding_is_refused(dtype, rounding):
+    values = np.stack([np.arange(9.0), 3.0 * (1 + rounding * (np.arange(9.0) % 3))], axis=1)[:, None]
     with pytest.raises(InputError, match="context must vary, but channel 1 is constant at 3"):
-        check_values(values)
+        check_values(values, dtype=dtype)
+    moving = 3.0 * (1 + 1e3 * rounding * values[:, :, :1])
+    for scale in (1e-300, 1.0, 1e300):
+        check_values(scale * moving, dtype=dtype)
     check_values(values, moving=False)
     check_values(values * np.nan, finite=False, moving=False)
+
+
+def test_a_channels_unit_is_the_power_of_two_below_it():
+    largest = np.array([[0.0, 5e-324, 0.75, -1.0, 1.7e308, np.nan, np.inf]])
+    size = unit(largest)
+    np.testing.assert_array_equal(size[[0, 2, 3, 5, 6]], [1.0, 0.5, 1.0, 1.0, 1.0])
+    assert (np.frexp(size)[0] == 0.5).all()
+    assert (np.abs(largest[0, 1:5] / size[1:5]) >= 1).all()
+    assert (np.abs(largest[0, 1:5] / size[1:5]) < 2).all()

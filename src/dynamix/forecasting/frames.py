@@ -111,6 +111,7 @@ def _continued(
     if not pd.api.types.is_numeric_dtype(series):
         raise InputError(f"column {target!r} must hold numbers, found {series.dtype}.")
     values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-    check_values(values[:, None, None], name=f"column {target!r}")
+    own = getattr(series.dtype, "numpy_dtype", series.dtype)
+    check_values(values[:, None, None], name=f"column {target!r}", dtype=own)
     later = continue_index(series.index, horizon)  # irregular times are an error before the work
     return later, np.asarray(forecast(values, horizon=horizon, **how))

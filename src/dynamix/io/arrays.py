@@ -47,6 +47,8 @@ def unpack(
     """
     if isinstance(context, pd.DataFrame | pd.Series):
         values, restore = _unpack_pandas(context)
+        frame = context.to_frame() if isinstance(context, pd.Series) else context
+        own = np.result_type(*(getattr(kind, "numpy_dtype", kind) for kind in frame.dtypes))
     else:
         array = to_numpy(context)
         dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.dtype(np.float64)
@@ -55,9 +57,9 @@ def unpack(
             out = out.reshape(len(out), *array.shape[1:]).astype(dtype, copy=False)
             return out if array is context else like(context, out)
 
-        values = _three_axes(array, "context").astype(np.float64)
+        values, own = _three_axes(array, "context").astype(np.float64), array.dtype
     if check:
-        check_values(values)
+        check_values(values, dtype=own)
     return values, restore
 
 
@@ -91,8 +93,12 @@ def check_values(
     least: int = 2,
     finite: bool = True,
     moving: bool = True,
+    dtype: Any = np.float64,
 ) -> None:
-    """Raise unless every series has ``least`` steps, is finite, and varies in every channel."""
+    """Raise unless every series has ``least`` steps, is finite, and varies in every channel.
+
+    ``dtype`` is the one that the values had before they became float64.
+    """
     T, S, _ = values.shape
     if least > T:
         raise InputError(f"{name} must have at least {least} steps (time comes first), found {T}.")
@@ -108,15 +114,32 @@ def check_values(
         )
     if not moving:
         return
-    # float32 data carry about 1e-7 of relative rounding, which is not motion
-    still = np.ptp(values, axis=0) <= 4 * np.finfo(np.float32).eps * np.abs(values).max(axis=0)
-    if still.any():
-        s, i = (int(v) for v in np.argwhere(still)[0])
+    constant = still(values, dtype)
+    if constant.any():
+        s, i = (int(v) for v in np.argwhere(constant)[0])
         series = f"series {s}, " if S > 1 else ""
         raise InputError(
             f"{name} must vary, but {series}channel {i} is constant at {values[0, s, i]:g}. "
             "Drop that channel."
         )
+
+
+def still(values: Float[ndarray, "T *rest"], dtype: Any = np.float64) -> Any:
+    """Which channels vary by no more than the rounding of their ``dtype``; time comes first."""
+    low, high = values.min(axis=0), values.max(axis=0)
+    rounding = 2 * np.finfo(dtype if np.dtype(dtype).kind == "f" else np.float64).eps
+    # halves, because the range of values near the largest number would overflow
+    return high / 2 - low / 2 <= rounding * np.maximum(np.abs(low), np.abs(high))
+
+
+def unit(values: Float[ndarray, "T *rest"]) -> Any:
+    """The power of two below each channel's largest value: dividing by it rounds nothing.
+
+    Squares and sums of ``values / unit(values)`` neither overflow nor vanish.
+    """
+    size = np.abs(values).max(axis=0)
+    size = np.where((size > 0) & np.isfinite(size), size, 1.0)
+    return np.ldexp(1.0, np.frexp(size)[1] - 1)
 
 
 def check_initial(initial_x: Any, *, S: int, n: int) -> Float[ndarray, "S n"]:

@@ -59,7 +59,9 @@ def test_one_message_for_each_thing_that_is_wrong(x, message):
 
 @pytest.mark.parametrize(("dtype", "rounding"), [(np.float32, 1e-7), (np.float64, 2e-16)])
 def test_what_does_not_vary_but_for_rounding_is_refused(dtype, rounding):
-    values = np.stack([np.arange(9.0), 3.0 * (1 + rounding * (np.arange(9.0) % 3))], axis=1)[:, None]
+    values = np.stack([np.arange(9.0), 3.0 * (1 + rounding * (np.arange(9.0) % 3))], axis=1)[
+        :, None
+    ]
     with pytest.raises(InputError, match="context must vary, but channel 1 is constant at 3"):
         check_values(values, dtype=dtype)
     moving = 3.0 * (1 + 1e3 * rounding * values[:, :, :1])

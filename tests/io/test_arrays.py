@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dynamix import InputError
-from dynamix.io.arrays import as_series, check_values, unit, unpack
+from dynamix.io.arrays import as_series, check_values, unpack
 
 X = np.arange(12.0).reshape(6, 2)
 
@@ -69,12 +69,3 @@ def test_what_does_not_vary_but_for_rounding_is_refused(dtype, rounding):
         check_values(scale * moving, dtype=dtype)
     check_values(values, moving=False)
     check_values(values * np.nan, finite=False, moving=False)
-
-
-def test_a_channels_unit_is_the_power_of_two_below_it():
-    largest = np.array([[0.0, 5e-324, 0.75, -1.0, 1.7e308, np.nan, np.inf]])
-    size = unit(largest)
-    np.testing.assert_array_equal(size[[0, 2, 3, 5, 6]], [1.0, 0.5, 1.0, 1.0, 1.0])
-    assert (np.frexp(size)[0] == 0.5).all()
-    assert (np.abs(largest[0, 1:5] / size[1:5]) >= 1).all()
-    assert (np.abs(largest[0, 1:5] / size[1:5]) < 2).all()

@@ -124,22 +124,12 @@ def check_values(
         )
 
 
-def still(values: Float[ndarray, T * rest], dtype: Any = np.float64) -> Any:
+def still(values: Float[ndarray, "T ..."], dtype: Any = np.float64) -> Any:
     """Which channels vary by no more than the rounding of their ``dtype``; time comes first."""
     low, high = values.min(axis=0), values.max(axis=0)
     rounding = 2 * np.finfo(dtype if np.dtype(dtype).kind == "f" else np.float64).eps
     # halves, because the range of values near the largest number would overflow
     return high / 2 - low / 2 <= rounding * np.maximum(np.abs(low), np.abs(high))
-
-
-def unit(values: Float[ndarray, T * rest]) -> Any:
-    """The power of two below each channel's largest value: dividing by it rounds nothing.
-
-    Squares and sums of ``values / unit(values)`` neither overflow nor vanish.
-    """
-    size = np.abs(values).max(axis=0)
-    size = np.where((size > 0) & np.isfinite(size), size, 1.0)
-    return np.ldexp(1.0, np.frexp(size)[1] - 1)
 
 
 def check_initial(initial_x: Any, *, S: int, n: int) -> Float[ndarray, "S n"]:

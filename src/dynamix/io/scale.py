@@ -1,0 +1,19 @@
+"""The size of a series as a power of two, so that units change no digit of a result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+
+def unit(values: Float[ndarray, "T ..."]) -> Any:
+    """The power of two below each channel's largest value: dividing by it rounds nothing.
+
+    Squares and sums of ``values / unit(values)`` neither overflow nor vanish.
+    """
+    size = np.abs(values).max(axis=0)
+    size = np.where((size > 0) & np.isfinite(size), size, 1.0)
+    return np.ldexp(1.0, np.frexp(size)[1] - 1)

@@ -8,7 +8,15 @@ from .simple import mean, naive, parrot, seasonal_naive
 
 # isort: split
 # each module registers its entries, in the order of the table
-from . import classical, pretrained, regression, trained, transformer, zero_shot  # noqa: F401
+from . import (  # noqa: F401
+    classical,
+    pretrained,
+    regression,
+    simple,
+    trained,
+    transformer,
+    zero_shot,
+)
 
 __all__ = [
     "Baseline",

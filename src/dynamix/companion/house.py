@@ -6,7 +6,6 @@ from the code: the tables of rooms, the drawing of the layers, and a reference p
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 import dynamix
 
 from ..io.files import write_text
+from . import imports
 
 PACKAGE = Path(__file__).parents[1]
 PROJECT = PACKAGE.parents[1]
@@ -42,31 +42,16 @@ def summary(room: str) -> str:
 
 def arrows() -> dict[str, set[str]]:
     """For each room, and for the modules beside them, which others it imports."""
-    places = [*rooms(), *(path.stem for path in PACKAGE.glob("[!_]*.py"))]
-    found: dict[str, set[str]] = {place: set() for place in places}
-    for path in sorted(PACKAGE.glob("*/**/*.py")) + sorted(PACKAGE.glob("[!_]*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            for name in _imported(node, ("dynamix", *parts)):
-                place = name.split(".")[1] if "." in name else ""
-                if place in found and place != parts[0]:
-                    found[parts[0]].add(place)
+    found: dict[str, set[str]] = {}
+    for name, targets in imports.graph(PACKAGE).items():
+        if name != imports.PACKAGE:
+            place = name.split(".")[1]
+            others = {target.split(".")[1] for target in targets if target != imports.PACKAGE}
+            found[place] = found.get(place, set()) | others - {place}
     return found
 
 
-def _imported(node: ast.AST, module: tuple[str, ...]) -> list[str]:
-    """Absolute names that a statement imports, in a module of this path."""
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names if alias.name.startswith("dynamix")]
-    if not isinstance(node, ast.ImportFrom):
-        return []
-    base = ".".join(module[: len(module) - node.level]) if node.level else ""
-    start = ".".join(filter(None, (base, node.module)))
-    names = [f"{start}.{alias.name}" for alias in node.names]
-    return [name for name in names if name.startswith("dynamix.")]
-
-
-def layers(imports: Mapping[str, set[str]]) -> list[list[str]]:
+def layers(above: Mapping[str, set[str]]) -> list[list[str]]:
     """Rooms in layers, bottom up: each imports only from layers below it.
 
     Raises
@@ -74,7 +59,7 @@ def layers(imports: Mapping[str, set[str]]) -> list[list[str]]:
     graphlib.CycleError
         If rooms import each other in a circle.
     """
-    order = TopologicalSorter(imports)
+    order = TopologicalSorter(above)
     order.prepare()
     found = []
     while order.is_active():
@@ -86,15 +71,15 @@ def layers(imports: Mapping[str, set[str]]) -> list[list[str]]:
 
 def drawing() -> str:
     """The layers as text, the highest first; what a room imports by way of another is left out."""
-    imports = arrows()
-    found = layers(imports)
+    targets = arrows()
+    found = layers(targets)
     reached: dict[str, set[str]] = {}
     for room in (room for layer in found for room in layer):
-        reached[room] = imports[room].union(*(reached[name] for name in imports[room]))
+        reached[room] = targets[room].union(*(reached[name] for name in targets[room]))
     lines = []
     for i, layer in reversed(list(enumerate(found))):
         for room in layer:
-            direct = imports[room].difference(*(reached[name] for name in imports[room]))
+            direct = targets[room].difference(*(reached[name] for name in targets[room]))
             arrow = f"-> {', '.join(sorted(direct))}" if direct else ""
             lines.append(f"{i if room == layer[0] else '':>2}  {room:<14}{arrow}".rstrip())
     return "\n".join(["```text", *lines, "```"])

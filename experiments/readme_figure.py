@@ -13,7 +13,6 @@ from pathlib import Path
 
 import dynamix
 from dynamix import plotting, systems
-from dynamix.plotting.theme import style
 
 CONTEXT = 2000
 KEPT = 20  # steps kept in the picture; chaos makes more of them a matter of rounding
@@ -32,7 +31,7 @@ def main() -> None:
         }
     )
     first = json.dumps(forecast[:KEPT].round(3).tolist())
-    with style():
+    with plotting.style():
         figure.savefig(PATH, metadata={"Forecast": first})
     print(PATH.name)
 

@@ -177,11 +177,7 @@ CASES = {
         lambda: plotting.expert_use({"m": USE}, names=["Lorenz"]),
         "1 names, 2 rows",
     ),
-    "a map without names": (
-        lambda: plotting.similarity_map({"m": USE[:, :2]}, names=[], families=["a", "b"]),
-        "2 points, 0 names, 2 families",
-    ),
-    "no spectra": (lambda: plotting.lyapunov_spectra({}), "nothing to draw"),
+    "no panels": (lambda: plotting.panels(0, 5.0, 3.0), "nothing to draw"),
     "times of others alone": (
         lambda: plotting.inference_times(pd.DataFrame({"model": ["chronos"]})),
         "no row of model DynaMix",

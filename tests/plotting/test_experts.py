@@ -7,7 +7,6 @@ from helpers import wave
 
 from dynamix import plotting
 from dynamix.dynamics import expert_use as use
-from dynamix.dynamics import kin
 
 X = wave(300)
 
@@ -15,22 +14,13 @@ X = wave(300)
 def test_every_figure_is_drawn():
     rng = np.random.default_rng(0)
     uses = rng.dirichlet(np.ones(4), size=6)
-    families = ["a", "a", "b", "b", "", "c"]
-    d = kin.use_distances(uses)
-    found = kin.kinship(d, families, permutations=50, seed=0)
     code = rng.integers(0, 3, 100)
     symbols, P = use.transitions(code)
     labels, shares = [str(s) for s in symbols], np.bincount(code) / 100
     figures = [
         plotting.expert_use({"m": uses, "n": uses}, names=list("uvwxyz"), mark=(2, 4)),
-        plotting.similarity_map(
-            {"m": kin.flat_map(d, dims=2)}, names=list("uvwxyz"), families=families
-        ),
-        plotting.kinship({"m": found, "n": found}),
         plotting.symbolic_code(observation=X, codes={"r": code, "e": code}, shown=80),
         plotting.transition_graphs({"t": (labels, shares, P)}),
-        plotting.lyapunov_spectra({"s": {"true": [0.9, 0, -14], "model": [0.5, -1.0]}}),
-        plotting.exponents(truth=[1.0, 2.0], found={"m": [0.5, -1.0]}),
     ]
     for figure in figures:
         assert figure.axes

@@ -30,13 +30,6 @@ def test_mended_ignores_what_was_cut_away():
     assert list(pd.DatetimeIndex(marked)) == [index[70]]
 
 
-def test_a_panel_for_every_series():
-    dates = pd.Series(np.arange(9.0), index=pd.date_range("1700", periods=9, freq="YS"))
-    panels = {"a": dates, "b": pd.Series(np.arange(5.0)), "c": dates}
-    figure = plotting.series_panels(panels)
-    assert [ax.get_title(loc="left") for ax in figure.axes] == ["a", "b", "c"]
-
-
 def test_errors_stand_beside_their_names_and_infinities_at_the_edge():
     x = wave(300, 1)
     config = RollingConfig(contexts=(60,), horizons=(80,), origins=5)
@@ -54,12 +47,3 @@ def test_errors_stand_beside_their_names_and_infinities_at_the_edge():
     assert worst > best
     brief = plotting.errors_by_forecaster(summed.assign(d_stsp=np.nan, d_h=np.nan))
     assert len(brief.axes) == 1
-
-
-def test_relative_errors_have_a_mark_per_forecaster():
-    table = pd.DataFrame({"a": [0.5, 2.0], "b": [1.0, np.nan]}, index=["taxi", "ecg"])
-    ax = plotting.relative_errors(table, label="ratio").axes[0]
-    assert [line.get_label() for line in ax.lines[1:]] == ["a", "b"]
-    assert list(ax.lines[1].get_xdata()) == [0.5, 2.0]
-    assert ax.get_xlim()[0] < 0.5
-    assert ax.get_xlim()[1] > 2.0

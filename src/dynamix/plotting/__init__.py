@@ -4,22 +4,17 @@ from .comparisons import (
     benchmark_boxes,
     errors_by_forecaster,
     rate_grid,
-    relative_errors,
     sensitivities,
 )
 from .experts import (
     expert_use,
-    exponents,
-    kinship,
-    lyapunov_spectra,
-    similarity_map,
     symbolic_code,
     transition_graphs,
 )
 from .models import attention, gate_use, inference_times, training_curves
-from .series import continuations, lines, mended, series_panels, spectra, time_series
-from .state_space import attractors, occupancy, recurrences
-from .theme import save
+from .series import continuations, lines, mended, spectra, time_series
+from .state_space import attractors, occupancy
+from .theme import panels, save, style
 from .turning import turnable
 
 __all__ = [
@@ -29,22 +24,17 @@ __all__ = [
     "continuations",
     "errors_by_forecaster",
     "expert_use",
-    "exponents",
     "gate_use",
     "inference_times",
-    "kinship",
     "lines",
-    "lyapunov_spectra",
     "mended",
     "occupancy",
+    "panels",
     "rate_grid",
-    "recurrences",
-    "relative_errors",
     "save",
     "sensitivities",
-    "series_panels",
-    "similarity_map",
     "spectra",
+    "style",
     "symbolic_code",
     "time_series",
     "training_curves",

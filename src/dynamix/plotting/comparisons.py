@@ -19,7 +19,7 @@ _FLOOR = 1e-3  # smaller errors are drawn here on logarithmic axes
 _LONG_SCALE = 30.0  # largest value over the median from which on a scale is logarithmic
 
 
-@theme.in_style
+@theme.style()
 def benchmark_boxes(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the benchmark's errors over systems: a box per model, a point per system.
 
@@ -62,7 +62,7 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-@theme.in_style
+@theme.style()
 def errors_by_forecaster(table: pd.DataFrame, *, groups: Mapping[str, str] | None = None) -> Figure:
     """Draw medians over origins with their intervals: a row per forecaster, a panel per measure.
 
@@ -97,35 +97,7 @@ def errors_by_forecaster(table: pd.DataFrame, *, groups: Mapping[str, str] | Non
     return figure
 
 
-@theme.in_style
-def relative_errors(table: pd.DataFrame, *, label: str) -> Figure:
-    """Draw errors relative to a reference on a logarithmic axis; left of 1 is better.
-
-    ``table`` holds positive ratios, datasets as rows and forecasters as columns; NaN is not drawn.
-    ``label`` names the axis.
-
-    >>> table = pd.DataFrame({"DynaMix": [0.5, 2.0]}, index=["load", "traffic"])
-    >>> [t.get_text() for t in relative_errors(table, label="MASE").axes[0].get_yticklabels()]
-    ['load', 'traffic']
-    """
-    rows = np.arange(len(table))
-    figure, ax = plt.subplots(figsize=(7.6, 1.0 + 0.28 * len(table)))
-    ax.axvline(1.0, **theme.REFERENCE)
-    for i, name in enumerate(table):
-        marker, colour = theme.MARKERS[i % len(theme.MARKERS)], _COLOURS[i % len(_COLOURS)]
-        ax.plot(table[name], rows, marker, color=colour, markersize=5.5, alpha=0.9, label=name)
-    ticks = [0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0]
-    ax.set(xscale="log", xlabel=label)
-    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.minorticks_off()
-    ax.set_xlim(float(np.nanmin(table)) / 1.1, float(np.nanmax(table)) * 1.1)
-    ax.set_yticks(rows, table.index)
-    ax.set_ylim(len(rows) - 0.4, -0.6)
-    theme.legend(figure, [ax], ncols=4, fontsize=8)
-    return figure
-
-
-@theme.in_style
+@theme.style()
 def rate_grid(rates: pd.DataFrame, *, counts: Mapping[str, int] | None = None) -> Figure:
     """Draw shares in [0, 1] as shaded numbers.
 
@@ -136,23 +108,20 @@ def rate_grid(rates: pd.DataFrame, *, counts: Mapping[str, int] | None = None) -
     >>> [text.get_text() for text in rate_grid(rates).axes[0].texts]
     ['0%', '–', '25%', '100%']
     """
-    values = rates.to_numpy(dtype=np.float64)
-    figure, ax = plt.subplots(figsize=(1.15 * values.shape[1] + 2.6, 0.34 * len(rates) + 0.9))
-    ax.imshow(np.nan_to_num(values), cmap="Oranges", vmin=0, vmax=1.25, aspect="auto")
-    for (i, j), value in np.ndenumerate(values):
-        text = "–" if np.isnan(value) else f"{value:.0%}"
-        ax.text(j, i, text, ha="center", va="center", color="black")
+    import seaborn as sns
+
+    texts = rates.map(lambda value: "–" if np.isnan(value) else f"{value:.0%}")
+    figure, ax = plt.subplots(figsize=(1.15 * rates.shape[1] + 2.6, 0.34 * len(rates) + 0.9))
+    look = {"annot": texts, "fmt": "", "annot_kws": {"color": "black"}, "cbar": False}
+    sns.heatmap(rates.fillna(0.0), cmap="Oranges", vmin=0, vmax=1.25, ax=ax, **look)
     names = [f"{n} ({counts[n]})" if counts else str(n) for n in rates.index]
-    ax.set_yticks(range(len(names)), names)
-    ax.set_xticks(range(values.shape[1]), list(rates.columns))
+    ax.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
-    ax.grid(False)
-    ax.spines[:].set_visible(False)
     return figure
 
 
-@theme.in_style
+@theme.style()
 def sensitivities(
     table: pd.DataFrame, *, measures: Mapping[str, str], names: Sequence[str] | None = None
 ) -> Figure:

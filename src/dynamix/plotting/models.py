@@ -15,7 +15,7 @@ from . import theme
 from .state_space import plane
 
 
-@theme.in_style
+@theme.style()
 def gate_use(
     gates: Any, *, observation: Any = None, shown: int = 400, label: str = "weight $w_j$"
 ) -> Figure:
@@ -30,9 +30,8 @@ def gate_use(
     """
     weights = np.asarray(gates, dtype=np.float64)[:shown]
     heights = [2] if observation is None else [1, 2]
-    count, ratios = len(heights), {"height_ratios": heights}
-    options: dict[str, Any] = {"sharex": True, "gridspec_kw": ratios}
-    figure, axes = theme.panels(count, 7.0, 1.1, columns=1, base=1.1, **options)
+    options: dict[str, Any] = {"sharex": True, "height_ratios": heights}
+    figure, axes = theme.panels(len(heights), 7.0, 1.1, columns=1, base=1.1, **options)
     if observation is not None:
         axes[0].plot(theme.as_columns(observation)[:shown, 0], **theme.FORECAST)
         axes[0].set_ylabel(theme.channel_name(0))
@@ -45,7 +44,7 @@ def gate_use(
     return figure
 
 
-@theme.in_style
+@theme.style()
 def attention(context: Any, weights: Any, *, state: Any = None) -> Figure:
     """Show which context steps the gate attends to: points coloured by attention, and over time.
 
@@ -74,7 +73,7 @@ def attention(context: Any, weights: Any, *, state: Any = None) -> Figure:
     return figure
 
 
-@theme.in_style
+@theme.style()
 def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw loss, gradient norm and free-running validation of a training run.
 
@@ -105,7 +104,7 @@ def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-@theme.in_style
+@theme.style()
 def inference_times(table: pd.DataFrame) -> Figure:
     """Draw seconds of a forecast against horizon, context, series and parameters, one varied each.
 

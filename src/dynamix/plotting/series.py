@@ -9,7 +9,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from matplotlib.dates import AutoDateLocator
 from matplotlib.figure import Figure
 from numpy import ndarray
 
@@ -22,7 +21,7 @@ _HIGHEST_FREQUENCY = 0.12  # per step: six times the dominant frequency at 50 po
 _BANDS = {0.9: 0.18, 0.5: 0.38}  # share of the samples in a band: its opacity
 
 
-@theme.in_style
+@theme.style()
 def lines(
     x: Any,
     curves: Mapping[str, Any],
@@ -55,7 +54,7 @@ def lines(
     return figure
 
 
-@theme.in_style
+@theme.style()
 def time_series(
     *,
     context: Any,
@@ -150,7 +149,7 @@ def _quantile(samples: Float[ndarray, "K T n"], q: float) -> Float[ndarray, "T n
     return np.where(empty, np.nan, np.nanquantile(np.where(empty, 0.0, samples), q, axis=0))
 
 
-@theme.in_style
+@theme.style()
 def continuations(*, context: Any, truth: Any, forecasts: Mapping[str, Any]) -> Figure:
     """Draw the first channel of several forecasts: the first and the last 400 steps, a row each.
 
@@ -165,8 +164,8 @@ def continuations(*, context: Any, truth: Any, forecasts: Mapping[str, Any]) -> 
     c, t = theme.as_columns(context)[-200:, 0], theme.as_columns(truth)[:, 0]
     shown = min(400, len(t) // 2)
     slack = 0.12 * (t.max() - t.min())
-    widths = {"width_ratios": [200 + shown, shown], "wspace": 0.04}
-    shared: dict[str, Any] = {"sharex": "col", "sharey": True, "gridspec_kw": widths}
+    shared: dict[str, Any] = {"sharex": "col", "sharey": True, "gridspec_kw": {"wspace": 0.04}}
+    shared["width_ratios"] = [200 + shown, shown]
     figure, axes = theme.panels(2 * len(forecasts), 8.4, 0.95, columns=2, base=0.7, **shared)
     first, last = np.arange(shown), np.arange(len(t) - shown, len(t))
     for near, far, (name, values) in zip(axes[::2], axes[1::2], forecasts.items(), strict=True):
@@ -179,12 +178,11 @@ def continuations(*, context: Any, truth: Any, forecasts: Mapping[str, Any]) -> 
         near.set_ylabel(name, rotation=0, ha="right", va="center")
         far.tick_params(left=False)
     axes[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=3)
-    for ax in axes[-2:]:
-        ax.set_xlabel("step")
+    plt.setp(axes[-2:], xlabel="step")
     return figure
 
 
-@theme.in_style
+@theme.style()
 def spectra(
     *,
     forecast: Any,
@@ -223,7 +221,7 @@ def spectra(
     return figure
 
 
-@theme.in_style
+@theme.style()
 def mended(*, raw: pd.Series, grid: pd.Series, unit: str = "") -> Figure:
     """Draw a resampled series over its observations; steps without an observation are marked.
 
@@ -235,10 +233,8 @@ def mended(*, raw: pd.Series, grid: pd.Series, unit: str = "") -> Figure:
     [2.0]
     """
     seen, at = raw.dropna(), grid.index
-    half = (at[1] - at[0]) / 2
-    near = seen.index[(seen.index > at[0] - half) & (seen.index < at[-1] + half)]
-    nearest = np.searchsorted(at[:-1] + (at[1:] - at[:-1]) / 2, near)
-    filled = grid[np.bincount(nearest, minlength=len(grid)) == 0]
+    nearest = at.get_indexer(seen.index, method="nearest", tolerance=(at[1] - at[0]) / 2)
+    filled = grid.drop(at[nearest[nearest >= 0]])
     figure, ax = plt.subplots(figsize=(7.6, 2.7))
     ax.plot(seen.index, seen, ".", color="0.7", markersize=2.5, label="observations")
     ax.plot(at, grid, color=theme.BLUE, linewidth=0.9, label="regular grid")
@@ -247,23 +243,4 @@ def mended(*, raw: pd.Series, grid: pd.Series, unit: str = "") -> Figure:
     ax.set_ylim(top=1.15 * float(max(seen.max(), grid.max())))
     theme.slant_dates(figure, at)
     ax.legend(ncols=3, loc="upper left", markerscale=2)
-    return figure
-
-
-@theme.in_style
-def series_panels(measured: Mapping[str, Any]) -> Figure:
-    """Draw ``measured`` series, pandas Series by title over dates or numbers, in small panels.
-
-    >>> figure = series_panels({"count": pd.Series([3, 4]), "load": pd.Series([0.5, 0.7])})
-    >>> [ax.get_title(loc="left") for ax in figure.axes]
-    ['count', 'load']
-    """
-    figure, axes = theme.panels(len(measured), 8.4, 1.25, columns=2, base=0.4)
-    for ax, (title, series) in zip(axes, measured.items(), strict=True):
-        ax.plot(series.index, np.asarray(series), **(theme.CONTEXT | {"linewidth": 0.6}))
-        ax.set_title(title, fontsize=9, loc="left")
-        ax.tick_params(labelsize=7)
-        numbers = series.index.dtype.kind in "iuf"
-        locator = plt.MaxNLocator(4) if numbers else AutoDateLocator(minticks=2, maxticks=4)
-        ax.xaxis.set_major_locator(locator)
     return figure

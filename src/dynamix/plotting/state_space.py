@@ -1,4 +1,4 @@
-"""Figures of sets of states: attractors, histograms, recurrence matrices."""
+"""Figures of sets of states: attractors and histograms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_DRAWN = 6000  # points of an attractor; more of them only blacken the pictu
 _BINS = 30  # per channel, as in D_stsp
 
 
-@theme.in_style
+@theme.style()
 def attractors(
     parts: Mapping[str, Mapping[str, Any]], *, dims: Sequence[int] = (0, 1, 2), columns: int = 3
 ) -> Figure:
@@ -69,7 +69,7 @@ def plane(channels: int) -> tuple[int, int]:
     return 0, min(2, channels - 1)
 
 
-@theme.in_style
+@theme.style()
 def occupancy(*, forecast: Any, truth: Any) -> Figure:
     """Draw histograms of truth and forecast in state space, as in D_stsp, on channels 1 and 3.
 
@@ -96,23 +96,4 @@ def occupancy(*, forecast: Any, truth: Any) -> Figure:
     ticks = np.linspace(0, top, 4)
     bar = figure.colorbar(image, ax=list(axes), label="share of time")
     bar.set_ticks(list(ticks), labels=[f"{tick**2:.3f}" for tick in ticks])
-    return figure
-
-
-@theme.in_style
-def recurrences(matrices: Mapping[str, Any]) -> Figure:
-    """Draw recurrence matrices, three in a row: black where a state returns.
-
-    ``matrices`` holds ``(T, T)`` by title, as :func:`dynamix.dynamics.invariants.recurrence_matrix`
-    returns them.
-
-    >>> [ax.get_title() for ax in recurrences({"never": np.eye(20)}).axes]
-    ['never']
-    """
-    across = max(1, min(3, len(matrices)))
-    figure, axes = theme.panels(len(matrices), 2.7 * across, 2.9, columns=across)
-    for ax, (name, matrix) in zip(axes, matrices.items(), strict=True):
-        ax.imshow(np.asarray(matrix), cmap="Greys", origin="lower", interpolation="antialiased")
-        ax.set(title=name, xticks=[], yticks=[])
-        ax.grid(False)
     return figure

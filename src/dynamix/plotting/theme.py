@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
 from importlib import resources
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,8 +16,6 @@ from numpy import ndarray
 
 from ..errors import InputError
 
-P = ParamSpec("P")
-
 # Okabe & Ito, as in data/dynamix.mplstyle
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 PALETTE = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
@@ -26,36 +23,31 @@ CONTEXT = {"color": "0.45", "linewidth": 0.9, "linestyle": "-"}
 TRUTH = {"color": BLUE, "linewidth": 1.0, "linestyle": "-"}
 FORECAST = {"color": VERMILION, "linewidth": 1.0, "linestyle": (0, (5, 1.2))}
 ROLES: dict[str, dict[str, Any]] = {"context": CONTEXT, "truth": TRUTH, "forecast": FORECAST}
-REFERENCE: dict[str, Any] = {
-    "color": "0.3",
-    "linewidth": 0.8,
-    "linestyle": ":",
-}  # zero, one, the context's end
+# zero, one, the context's end
+REFERENCE: dict[str, Any] = {"color": "0.3", "linewidth": 0.8, "linestyle": ":"}
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (6, 1)))
 MARKERS = "osD^vPX*<>hd"
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in the library's style inside a ``with`` block."""
+    """Draw in the library's style, in a ``with`` block or as a decorator.
+
+    New figures are closed for pyplot, also those whose drawing failed half-way: a notebook shows a
+    figure once, where it is returned.
+
+    >>> with style():
+    ...     figure, axes = panels(2, 7.0, 2.5)
+    >>> figure.number in plt.get_fignums()
+    False
+    """
+    before = set(plt.get_fignums())
     with plt.style.context(str(resources.files("dynamix") / "data" / "dynamix.mplstyle")):
-        yield
-
-
-def in_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Make ``draw`` use the style, and close its figure for pyplot: a notebook shows it once."""
-
-    @wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        before = set(plt.get_fignums())
-        with style():
-            try:
-                return draw(*args, **kwargs)
-            finally:  # also a figure whose drawing failed half-way
-                for number in set(plt.get_fignums()) - before:
-                    plt.close(number)
-
-    return styled
+        try:
+            yield
+        finally:
+            for number in set(plt.get_fignums()) - before:
+                plt.close(number)
 
 
 def save(figure: Figure, path: str | Path) -> Path:
@@ -66,7 +58,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     InputError
         If the format is unknown.
 
-    >>> save(plt.figure(), "loss.doc")
+    >>> save(Figure(), "loss.doc")
     Traceback (most recent call last):
     dynamix.errors.InputError: cannot draw to 'loss.doc': expected a name ending in one of eps, ...
     """
@@ -93,17 +85,30 @@ def channel_name(i: int, names: Sequence[str] | None = None) -> str:
     return f"$x_{i + 1}$" if names is None else str(names[i])
 
 
-def check_equal(**counts: int) -> None:
-    """Refuse counts that differ."""
-    if len(set(counts.values())) > 1:
-        found = ", ".join(f"{count} {name}" for name, count in counts.items())
-        raise InputError(f"expected equally many of each, found {found}.")
-
-
 def panels(
     count: int, width: float, height: float, *, columns: int = 0, base: float = 0.0, **options: Any
 ) -> tuple[Figure, Any]:
-    """Make ``count`` axes in rows of ``columns`` (0: one row), each row ``height`` inches."""
+    """Make axes in a grid, for drawing within :func:`style`; return the figure and its axes.
+
+    Parameters
+    ----------
+    count, columns
+        Number of axes, and how many stand in a row (0: all).
+    width, height, base
+        In inches: the figure's width, the height of a row, and the height that is added once.
+    **options
+        Those of :func:`matplotlib.pyplot.subplots`.
+
+    Raises
+    ------
+    InputError
+        If ``count`` is 0.
+
+    >>> with style():
+    ...     figure, axes = panels(5, 8.4, 1.3, columns=2, base=0.4)
+    >>> len(axes), figure.get_size_inches().round(1).tolist()
+    (5, [8.4, 4.3])
+    """
     if not count:
         raise InputError("nothing to draw: expected at least one panel, found none.")
     columns = columns or count

@@ -157,7 +157,7 @@ def _checked(x: Any, label: str, least: int) -> Float[ndarray, "T 3"]:
     return points
 
 
-@theme.in_style
+@theme.style()
 def _picture(paths: Mapping[str, Float[ndarray, "_ 3"]], data: Mapping[str, Any]) -> Figure:
     """Draw the picture that stays where nothing can be turned, from all of the points."""
     figure = plt.figure(figsize=(5.0, 4.3))

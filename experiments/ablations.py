@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, DynaMix, ModelConfig, TrainingConfig, systems, training
 from dynamix.evaluation import benchmark, statistics
+from dynamix.io.files import write_text
 
 REFERENCE = TrainingConfig(
     epochs=200,
@@ -190,7 +191,7 @@ def row_of(model: DynaMix, folder: Path, sharpness: float, quiet: int) -> dict[s
     table = benchmark.run(
         configured(model, sharpness, quiet), config=PROTOCOL, names=systems.split()["validation"]
     )
-    table.to_csv(folder / f"benchmark_{sharpness:g}.csv", index=False)
+    write_text(folder / f"benchmark_{sharpness:g}.csv", table.to_csv(index=False))
     log = list(training.read_log(folder))
     return {
         "sharpness": sharpness,

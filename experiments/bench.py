@@ -32,6 +32,7 @@ from dynamix.engine import training as kernels_training
 from dynamix.engine.vectors import fma, splat, store
 from dynamix.evaluation import results
 from dynamix.forecasting import sharpened
+from dynamix.io.files import write_text
 from dynamix.model import rollouts as rollout
 from dynamix.systems import WindowSampler
 from dynamix.training import Trainer, draw_batch, train
@@ -295,7 +296,7 @@ def main() -> int:
             {},
             seconds=time.perf_counter() - began,
         )
-        options.output.write_text(json.dumps(found | {"provenance": record}, indent=2) + "\n")
+        write_text(options.output, json.dumps(found | {"provenance": record}, indent=2) + "\n")
     return int(missed)
 
 

@@ -12,7 +12,6 @@ variable DYNAMIX_UPSTREAM names a folder that holds them.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import time
 from pathlib import Path
@@ -92,9 +91,6 @@ def table(
     options: Any,
 ) -> Experiment:
     """The table so far, without rows of models whose weights have changed."""
-    beside, before = output.with_suffix(".json"), dict[str, str]()
-    if options.resume and beside.is_file():
-        before = json.loads(beside.read_text(encoding="utf-8")).get("identities", {})
     identities = {name: call.identity for name, call in calls.items()}
     made = Experiment(
         output,
@@ -103,8 +99,9 @@ def table(
         settings=settings,
         command=["failure_rates.py"],
         resume=options.resume,
-        identities=before | identities,
     )
+    before = made.journal.before.get("identities", {})
+    made.journal.record["identities"] = before | identities
     changed = {name for name, identity in identities.items() if before.get(name) != identity}
     made.drop(lambda row: row["model"] in changed | set(options.again))
     return made

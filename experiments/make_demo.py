@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from dynamix import DynaMix, InputError, systems
+from dynamix.io.files import write_text
 from dynamix.settings import BUNDLED_MODEL
 
 OUTPUT = Path(__file__).parents[1] / "book" / "_assets" / "demo" / "demo_weights.js"
@@ -119,7 +120,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=OUTPUT, help="file to write")
     options = parser.parse_args()
     text = script(weights(options.model), examples())
-    options.output.write_text(text, encoding="utf-8")
+    write_text(options.output, text)
     print(f"{options.output.name}: {len(text.encode()) / 1000:.0f} kB")
 
 

@@ -10,12 +10,13 @@ from and is not run again unless dysts changes.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from dynamix import systems
+from dynamix.io.files import write_text
 
 SEED = 2505_13192
 TRAINING, VALIDATION = 34, 6
@@ -84,10 +85,7 @@ def main() -> None:
                 note = "held out by protocol: the paper's own test systems"
         rows.append({"system": name, "role": role, "family": family, "reason": note})
     path = Path(__file__).parents[1] / "src" / "dynamix" / "data" / "split.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_text(path, pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))
     roles = [row["role"] for row in rows]
     print({role: roles.count(role) for role in sorted(set(roles))})
 

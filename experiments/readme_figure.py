@@ -13,6 +13,7 @@ from pathlib import Path
 
 import dynamix
 from dynamix import plotting, systems
+from dynamix.io.files import write_whole
 
 CONTEXT = 2000
 KEPT = 20  # steps kept in the picture; chaos makes more of them a matter of rounding
@@ -31,8 +32,8 @@ def main() -> None:
         }
     )
     first = json.dumps(forecast[:KEPT].round(3).tolist())
-    with plotting.style():
-        figure.savefig(PATH, metadata={"Forecast": first})
+    with plotting.style(), write_whole(PATH) as temporary:
+        figure.savefig(temporary, metadata={"Forecast": first})
     print(PATH.name)
 
 

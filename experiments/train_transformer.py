@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from transformer_training import TransformerConfig, save, train  # the module be
 from dynamix import DynaMix
 from dynamix.baselines.transformer import TransformerControl
 from dynamix.evaluation import results
-from dynamix.io.files import write_text
+from dynamix.io.files import copy, write_text
 from dynamix.settings import TrainingConfig, from_dict
 from dynamix.systems import WindowSampler
 from dynamix.training import draw_batch, training_loss
@@ -100,7 +99,8 @@ def install(run: Path, config: TransformerConfig, data: TrainingConfig, *, secon
         },
     }
     RECORD.mkdir(parents=True, exist_ok=True)
-    shutil.copy(log, RECORD / "log.jsonl")
+    copy(log, RECORD / "log.jsonl")
+    made = results.sealed(made, RECORD / "log.jsonl")
     write_text(RECORD / "provenance.json", json.dumps(made, indent=2))
     save(model, WEIGHTS, config)
 

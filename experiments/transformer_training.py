@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from dynamix import InputError, systems
 from dynamix.baselines.transformer import FIRST_VALUE, TransformerControl
-from dynamix.io.files import write_text
+from dynamix.io.files import append_record, write_text
 from dynamix.metrics import reconstruction as metrics
 from dynamix.model.checkpoints import read_tensors, write_tensors
 from dynamix.settings import TrainingConfig, setting, settings
@@ -391,8 +391,7 @@ def train(
             if record:
                 counted = {k: state[k] for k in ("step", "windows", "flops")}
                 counted["cpu_seconds"] = round(state["cpu_seconds"], 2)
-                with (output / _LOG).open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(counted | record) + "\n")
+                append_record(output / _LOG, counted | record)
             if step % config.checkpoint_every == 0 or last:
                 run.save()
     save(run.model, output / "model", config)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 
 from dynamix import DynaMix, ModelConfig, TrainingConfig
 from dynamix.settings import ForecastDefaults, declared
@@ -40,6 +42,17 @@ def small_model(seed: int = 0, **sizes: object) -> DynaMix:
             if name.startswith("experts.") or name == "gate.D":
                 parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
     return model
+
+
+def edit_config(path: Path, **parts: object) -> None:
+    """Change parts of a checkpoint's JSON; the header of the weights is emptied."""
+    save_file(load_file(path), path)
+    beside = path.with_suffix(".json")
+    config = json.loads(beside.read_text())
+    for part, values in parts.items():
+        merge = isinstance(values, dict) and isinstance(config.get(part), dict)
+        config[part] = config[part] | values if merge else values
+    beside.write_text(json.dumps(config))
 
 
 def wave(T: int, n: int = 3, seed: int = 0) -> np.ndarray:

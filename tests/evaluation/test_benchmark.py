@@ -314,7 +314,7 @@ def test_win_rates_refuse_what_is_not_paired():
 
 @pytest.fixture
 def interrupted(tmp_path, monkeypatch, one_each):
-    """A run's file after two of four systems, and the table of the whole run."""
+    """A run's output after two of four systems, and the table of the whole run."""
     names = [*NAMES, "Aizawa"]
     whole = benchmark.run(small_model(), config=SHORT, names=names, output=tmp_path / "whole.csv")
     path, real = tmp_path / "part.csv", benchmark.spread
@@ -342,7 +342,7 @@ def resumed(path, names, monkeypatch, **changes):
 
 def test_a_resumed_run_equals_an_uninterrupted_one(interrupted, monkeypatch, tmp_path):
     path, names, whole = interrupted
-    assert json.loads(path.with_suffix(".json").read_text())["unfinished"]
+    assert [p.name for p in tmp_path.glob("part*")] == ["part.csv.journal"]
     with pytest.raises(InputError, match="interrupted"):
         benchmark.read(path)
     table, computed = resumed(path, names, monkeypatch)
@@ -354,22 +354,26 @@ def test_a_resumed_run_equals_an_uninterrupted_one(interrupted, monkeypatch, tmp
     pd.testing.assert_frame_equal(*files)
     read, record = benchmark.read(path)
     same_but_seconds(read, whole)
-    assert "unfinished" not in record
+    assert not journal(path).exists()
     assert record["settings"] == dataclasses.asdict(SHORT)
     assert str(tmp_path) not in json.dumps(record)
 
 
-def cut_the_last_number_short(text):
+def journal(path):
+    return path.with_name(f"{path.name}.journal")
+
+
+def cut_the_end_short(text):
     return text[:-3]
 
 
-def cut_the_last_line_short(text):
-    return text[: text.rindex(",")]
+def cut_most_of_the_last_line(text):
+    return text[: text.rindex('{"rows"') + 9]
 
 
-def cut_a_number_in_the_middle(text):
+def break_a_line_in_the_middle(text):
     lines = text.split("\n")
-    lines[1] = lines[1].replace("Rossler,0,", "Rossler,0,x")
+    lines[2] = lines[2].replace('"start": 0', '"start": x')
     return "\n".join(lines)
 
 
@@ -380,15 +384,15 @@ def fill_with_zero_bytes(text):
 @pytest.mark.parametrize(
     ("damage", "lost"),
     [
-        (cut_the_last_number_short, "Lorenz"),
-        (cut_the_last_line_short, "Lorenz"),
-        (cut_a_number_in_the_middle, "Rossler"),
+        (cut_the_end_short, "Lorenz"),
+        (cut_most_of_the_last_line, "Lorenz"),
+        (break_a_line_in_the_middle, "Rossler"),
         (fill_with_zero_bytes, None),
     ],
 )
 def test_damaged_lines_are_made_anew(damage, lost, interrupted, monkeypatch):
     path, names, whole = interrupted
-    path.write_text(damage(path.read_text()))
+    journal(path).write_text(damage(journal(path).read_text()))
     table, computed = resumed(path, names, monkeypatch)
     assert computed == [name for name in names if name == lost or name in names[2:]]
     same_but_seconds(table, whole)
@@ -396,7 +400,7 @@ def test_damaged_lines_are_made_anew(damage, lost, interrupted, monkeypatch):
 
 def test_other_settings_are_refused(interrupted, monkeypatch):
     path, names, _ = interrupted
-    before = path.read_text(), path.with_suffix(".json").read_text()
+    before = journal(path).read_text()
     changed = small_model()
     with torch.no_grad():
         changed.gate.V[0, 0] += 1e-6
@@ -412,23 +416,26 @@ def test_other_settings_are_refused(interrupted, monkeypatch):
     monkeypatch.setattr("dynamix.evaluation.results.__version__", "9.9")
     with pytest.raises(InputError, match=r"dynamix '.*' there, '9\.9' here"):
         resumed(path, names, monkeypatch)
-    assert before == (path.read_text(), path.with_suffix(".json").read_text())
+    assert before == journal(path).read_text()
 
 
 def test_what_cannot_be_gone_on_with(interrupted, monkeypatch, tmp_path):
     path, names, whole = interrupted
     with pytest.raises(InputError, match="unfinished run"):
         benchmark.run(small_model(), config=SHORT, names=names, output=path)
-    path.write_text(path.read_text().replace("mase", "maes"))
-    with pytest.raises(InputError, match="expected the columns"):
+    journal(path).write_text(journal(path).read_text().replace('"mase"', '"maes"'))
+    with pytest.raises(InputError, match="other columns"):
         resumed(path, names, monkeypatch)
-    path.with_suffix(".json").write_text("{")
-    with pytest.raises(InputError, match="settings are unknown"):
+    journal(path).write_text("{")
+    with pytest.raises(InputError, match="damaged"):
         resumed(path, names, monkeypatch)
     # a finished run has nothing left to do, and one that never began has everything
     table, computed = resumed(tmp_path / "whole.csv", names, monkeypatch)
     assert computed == []
     same_but_seconds(table, whole)
+    (tmp_path / "whole.csv").write_text((tmp_path / "whole.csv").read_text()[:-5])
+    with pytest.raises(InputError, match="not the table that its record describes"):
+        resumed(tmp_path / "whole.csv", names, monkeypatch)
     assert resumed(tmp_path / "new.csv", names[:1], monkeypatch)[1] == names[:1]
 
 

@@ -19,7 +19,7 @@ def test_written_results_are_read_back_from_any_folder(tmp_path, monkeypatch):
         monkeypatch.chdir(place)
         read, told = results.read("one", make="again")
         pd.testing.assert_frame_equal(read, table)
-        assert told == record
+        assert told == results.sealed(record, tmp_path / "results" / "one.csv")
     assert told["seconds"] == 1.3
     assert set(told["versions"]) >= {"dynamix", "torch", "dysts", "python"}
 

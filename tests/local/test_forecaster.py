@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import edit_config
 
 from dynamix import DynaMix, InputError, TrainingConfig, forecast
 from dynamix.engine import local as kernels_local
@@ -139,9 +140,7 @@ def test_the_bundled_file_in_the_older_layout_is_read() -> None:
 
 def test_a_file_that_mixes_learned_and_local_experts_is_refused(tmp_path: Path) -> None:
     path = LocalForecaster(CONFIG).save_pretrained(tmp_path)
-    config = json.loads(path.with_suffix(".json").read_text())
-    config["architecture"]["Experts"] = 10
-    path.with_suffix(".json").write_text(json.dumps(config))
+    edit_config(path, architecture={"Experts": 10})
     with pytest.raises(InputError, match="mixes learned and local experts"):
         DynaMix.from_pretrained(path)
     path.with_suffix(".json").write_text(json.dumps(config | {"architecture": {"N": 2}}))

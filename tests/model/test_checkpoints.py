@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 
 import numpy as np
 import pytest
 import torch
-from helpers import small_model, wave
+from helpers import edit_config, small_model, wave
+from safetensors.torch import load_file, save_file
 
 from dynamix import DynaMix, InputError, forecast
+from dynamix.io.files import digest
 from dynamix.model import checkpoints
 
 KINDS = [
@@ -56,35 +57,94 @@ def test_bundled_checkpoints_load_and_are_small():
         assert path.stat().st_size < 500_000
 
 
-def edit_config(folder, **changes):
-    path = folder / "model.json"
-    config = json.loads(path.read_text())
-    config["architecture"] |= changes
-    path.write_text(json.dumps(config))
-
-
 def test_tensors_that_do_not_fit_their_config(tmp_path):
-    small_model().save_pretrained(tmp_path)
-    edit_config(tmp_path, M=9)
-    with pytest.raises(InputError, match=r"'B' should have shape \(3, 9\), found \(3, 7\)"):
-        DynaMix.from_pretrained(tmp_path)
-    edit_config(tmp_path, M=7, Experts=6)
-    with pytest.raises(InputError, match=r"missing tensors.*experts\.4"):
-        DynaMix.from_pretrained(tmp_path)
-    edit_config(tmp_path, Experts=4, P=40)
-    with pytest.raises(InputError, match="relu_units"):
-        DynaMix.from_pretrained(tmp_path)
-    edit_config(tmp_path, P=2, expert_type="transformer")
-    with pytest.raises(InputError, match="unknown expert_kind 'transformer'"):
-        DynaMix.from_pretrained(tmp_path)
+    path = small_model().save_pretrained(tmp_path)
+    for change, message in (
+        ({"M": 9}, "latent_dims 7, the config 9"),
+        ({"M": 10**5, "N": 3}, "latent_dims 7, the config 100000"),  # 400 GB are never asked for
+        ({"M": 7, "Experts": 10**9}, "experts 4, the config 1000000000"),
+        ({"Experts": 4, "P": 40}, "relu_units"),
+        ({"P": 2, "expert_type": "transformer"}, "unknown expert_kind 'transformer'"),
+        ({"expert_type": "clipped_shallow_plrnn"}, "expert_kind 'alrnn', the config"),
+        ({"expert_type": "alrnn", "probabilistic_expert": "no"}, "True or False"),
+        ({"probabilistic_expert": False, "M": "7"}, "latent_dims must be a whole number"),
+    ):
+        edit_config(path, architecture=change)
+        with pytest.raises(InputError, match=message):
+            DynaMix.from_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"M": 3}', '{"architecture": {"M": 3}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "{",
+        "[]",
+        "3",
+        "null",
+        '{"M": 3}',
+        '{"architecture": {"M": 3}}',
+        "[" * 100000,
+        '{"architecture": "abc"}',
+        '{"architecture": {"N": 3}, "forecast": [1]}',
+        '{"architecture": {"N": 3}, "architecture": {"N": 4}}',
+    ],
+)
 def test_a_config_that_is_none(text, tmp_path):
-    small_model().save_pretrained(tmp_path)
-    (tmp_path / "model.json").write_text(text)
-    with pytest.raises(InputError, match="architecture"):
+    path = small_model().save_pretrained(tmp_path)
+    edit_config(path)
+    path.with_suffix(".json").write_text(text)
+    with pytest.raises(InputError, match=r"architecture|JSON"):
         DynaMix.from_pretrained(tmp_path)
+
+
+def test_forecast_settings_that_do_not_exist_are_refused(tmp_path):
+    edit_config(small_model().save_pretrained(tmp_path), forecast={"quiet_step": 3})
+    with pytest.raises(InputError, match="quiet_step"):
+        DynaMix.from_pretrained(tmp_path)
+
+
+def test_new_weights_beside_an_old_config_are_refused(tmp_path):
+    """A death between the two files must not give a model of both."""
+    small_model(relu_units=5).save_pretrained(tmp_path)
+    old = (tmp_path / "model.json").read_text()
+    small_model(relu_units=3).save_pretrained(tmp_path)
+    (tmp_path / "model.json").write_text(old)
+    with pytest.raises(InputError, match="different configs"):
+        DynaMix.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: v.to(torch.complex64), "found complex64"),
+        (lambda v: v.to(torch.int32), "found int32"),
+        (lambda v: v.bool(), "found bool"),
+        (lambda v: v.to(torch.float8_e4m3fn), "found float8"),
+        (lambda v: v.double() + 1e300, "more than float32"),
+        (lambda v: v / 0, "NaN, infinity"),
+        (lambda v: v * 0, "temperature .* must not be zero"),
+        (lambda v: v * 0 + 1e-44, "temperature .* must not be zero"),
+    ],
+)
+def test_values_that_are_no_weights(change, message, tmp_path):
+    path = small_model().save_pretrained(tmp_path)
+    for name in ("softmax_temp1", "softmax_temp2"):
+        tensors = load_file(path)
+        key = f"gating_network.{name}"
+        save_file(tensors | {key: change(tensors[key])}, tmp_path / "bad.safetensors")
+        with pytest.raises(InputError, match=message):
+            DynaMix.from_pretrained(tmp_path / "bad.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_weights_of_other_precision_become_float32(dtype, tmp_path):
+    path = small_model().save_pretrained(tmp_path)
+    save_file({k: v.to(dtype) for k, v in load_file(path).items()}, path)
+    model = DynaMix.from_pretrained(path)
+    assert model.gate.D.dtype == torch.float32
+    torch.testing.assert_close(model.gate.D, small_model().gate.D, rtol=0.01, atol=0.01)
 
 
 @pytest.mark.parametrize("kept", [0, 5, 100, 2000])
@@ -120,14 +180,15 @@ def test_values_that_are_not_finite(tmp_path):
         DynaMix.from_pretrained(path)
 
 
-def test_gate_biases_must_be_zero(tmp_path):
-    from safetensors.torch import load_file, save_file
-
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [("gating_network.mlp_layer1.bias", "must be zero"), ("B", "must be the identity")],
+)
+def test_tensors_with_a_fixed_value(key, message, tmp_path):
     path = small_model().save_pretrained(tmp_path)
     tensors = load_file(path)
-    tensors["gating_network.mlp_layer1.bias"] += 1
-    save_file(tensors, path)
-    with pytest.raises(InputError, match="must be zero"):
+    save_file(tensors | {key: tensors[key] + 1}, path)
+    with pytest.raises(InputError, match=message):
         DynaMix.from_pretrained(path)
 
 
@@ -140,32 +201,91 @@ def test_a_folder_with_no_or_several_checkpoints(tmp_path):
         DynaMix.from_pretrained(tmp_path)
 
 
-def test_hub_names_reach_the_hub(monkeypatch, tmp_path):
-    """The name is split, both published files are asked for, and what comes is loaded."""
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A cache of the hub that holds one checkpoint, and the files that were asked for."""
     import huggingface_hub
 
-    small_model().save_pretrained(tmp_path / "dynamix-3d-alrnn-v1.0.safetensors")
-    (tmp_path / "dynamix-3d-alrnn-v1.0.json").rename(tmp_path / "config_3d-alrnn-v1.0.json")
-    asked = []
+    folder, blobs = tmp_path / "snapshots" / COMMIT, tmp_path / "blobs"
+    small_model().save_pretrained(folder / f"{NAME}.safetensors")
+    (folder / f"{NAME}.json").rename(folder / "config_3d-alrnn-v1.0.json")
+    blobs.mkdir()
+    weights, asked = folder / f"{NAME}.safetensors", []
+    whole = weights.read_bytes()
+    blob = blobs / digest(weights)
+    weights.unlink()
+    weights.symlink_to(blob)
 
-    def download(repository, file):
-        asked.append((repository, file))
-        return str(tmp_path / file)
+    def download(repository, file, **options):
+        asked.append((repository, file, options["revision"]))
+        if not blob.exists():
+            blob.write_bytes(whole)
+        return str(folder / file)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    model = DynaMix.from_pretrained("DurstewitzLab/dynamix:dynamix-3d-alrnn-v1.0")
+    asked_and_blob = asked, blob
+    blob.write_bytes(whole)
+    return asked_and_blob
+
+
+COMMIT, NAME = "0123456789abcdef" * 2 + "01234567", "dynamix-3d-alrnn-v1.0"
+
+
+@pytest.mark.parametrize("revision", ["", f"@{COMMIT}", "@v1"])
+def test_both_files_come_from_one_commit_of_the_hub(revision, hub, caplog):
+    asked, _ = hub
+    model = DynaMix.from_pretrained(f"DurstewitzLab/dynamix:{NAME}{revision}")
     assert model.config == small_model().config
     assert asked == [
-        ("DurstewitzLab/dynamix", "dynamix-3d-alrnn-v1.0.safetensors"),
-        ("DurstewitzLab/dynamix", "config_3d-alrnn-v1.0.json"),
+        ("DurstewitzLab/dynamix", f"{NAME}.safetensors", revision[1:] or "main"),
+        ("DurstewitzLab/dynamix", "config_3d-alrnn-v1.0.json", COMMIT),
     ]
+    assert (f"@{COMMIT}" in caplog.text) == (not revision)
+
+
+def test_flipped_bits_in_the_hubs_cache_are_fetched_again(hub, caplog):
+    _, blob = hub
+    content = bytearray(blob.read_bytes())
+    content[-1] ^= 1
+    blob.write_bytes(content)
+    model = DynaMix.from_pretrained(f"a/b:{NAME}")
+    torch.testing.assert_close(model.gate.V, small_model().gate.V, rtol=0, atol=0)
+    assert "was damaged" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "./runs/a:b",
+        "/tmp/none/a:b",
+        "~/a:b",
+        "runs/mine:v2",
+        "o/r:v2.safetensors",
+        "C:/models/x",
+        "a/b/c:d",
+        "a/b:../../x",
+        "../b:x",
+        "a/b:c@../d",
+        "",
+        "a\x00b",
+        "a" * 5000,
+    ],
+)
+def test_what_is_no_name_never_goes_to_the_hub(name, monkeypatch, tmp_path):
+    import huggingface_hub
+
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_, **__: pytest.fail("hub"))
+    with pytest.raises(InputError):
+        DynaMix.from_pretrained(name)
 
 
 def test_an_unreachable_hub_is_a_clear_error(monkeypatch):
     import huggingface_hub
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    def download(repository, file):
+    def download(repository, file, **_):
         raise LocalEntryNotFoundError("no network")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)

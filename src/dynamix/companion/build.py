@@ -20,7 +20,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..errors import InputError
-from ..io.files import write_text
+from ..io.files import write_text, write_whole
 from . import BOOK, BUILD, ROOT
 from . import check as checks
 
@@ -38,8 +38,10 @@ def build(what: str, *, repository: str | None, say: Callable[[str], None]) -> l
     if what == "zip":
         if not (BUILD / "html" / "index.html").is_file():
             raise InputError("there are no pages to zip. Build them first: make html.")
-        target = shutil.make_archive(str(BUILD / NAME), "zip", root_dir=BUILD, base_dir="html")
-        say(f"The pages in one file: {Path(target).as_uri()}")
+        target = BUILD / f"{NAME}.zip"
+        with write_whole(target) as temporary:
+            shutil.make_archive(str(temporary.with_suffix("")), "zip", BUILD, "html")
+        say(f"The pages in one file: {target.as_uri()}")
         return []
     address = find_repository(repository or None)
     if what == "pdf":
@@ -139,7 +141,8 @@ def _pdf(address: str | None, say: Callable[[str], None]) -> list[str]:
         command = [browser, *BROWSER_FLAGS, f"--user-data-dir={profile}"]
         # time for MathJax to set every formula
         command += ["--virtual-time-budget=120000", "--no-pdf-header-footer"]
-        command += [f"--print-to-pdf={target}", page.as_uri()]
-        subprocess.run(command, check=True, capture_output=True, timeout=500)
+        with write_whole(target) as temporary:
+            command += [f"--print-to-pdf={temporary}", page.as_uri()]
+            subprocess.run(command, check=True, capture_output=True, timeout=500)
     say(f"The book as one PDF: {target.as_uri()} ({target.stat().st_size / 1e6:.1f} MB)")
     return []

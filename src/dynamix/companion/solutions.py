@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import InputError
+from ..io.files import write_bytes
 from . import BUILD, notebooks
 from . import run as book
 from . import sweep as sweeps
@@ -144,7 +145,7 @@ def outcome(ran: Path, solution: Solution, *, seconds: float | None) -> Ran:
             errors.append(f"{output.ename}: {output.evalue}")
         elif "image/png" in output.data:
             path = ran.with_name(f"{ran.stem}-{solution.label}-{len(figures) + 1}.png")
-            path.write_bytes(base64.b64decode(output.data["image/png"]))
+            write_bytes(path, base64.b64decode(output.data["image/png"]))
             figures.append(path)
         else:
             printed.append(f"{output.data.get('text/plain', '')}\n")

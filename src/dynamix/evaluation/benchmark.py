@@ -78,8 +78,7 @@ def run(
     engine
         As of :func:`dynamix.forecast`.
     output, resume
-        CSV file of the table, which grows during the run, and whether to continue the unfinished
-        run in it. The record is written beside the table.
+        CSV file of the table, with its record beside it, and whether to continue an unfinished run.
     workers, dask
         Processes that share the work, or the address of a Dask scheduler, ``"tcp://host:8786"``.
 
@@ -338,24 +337,21 @@ def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | N
 
 
 def read(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """A table that :func:`run` wrote to ``path``, and its record, which is empty if there is none.
+    """A table that :func:`run` wrote to ``path``, and its record.
 
     Raises
     ------
     InputError
-        If the file is missing or not a benchmark's, or the run was interrupted.
+        If a file is missing or not a benchmark's, or the run was interrupted.
     """
     path = Path(path)
     try:
-        table = results.table_of(path)
-        record = results.record_of(path) if path.with_suffix(".json").is_file() else {}
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        table, record = results.stored(path)
+    except (OSError, ValueError, TypeError) as error:  # pandas' own errors are ValueErrors
         raise InputError(f"{path.name!r} is not a readable benchmark table: {error}") from error
     if not {"system", "start", "d_stsp"} <= set(table):
         raise InputError(
             f"{path.name!r} is not a benchmark table: expected the columns {', '.join(COLUMNS)}, "
             f"found {', '.join(map(str, table.columns))}."
         )
-    if record.get("unfinished"):
-        raise InputError(f"the run in {path.name!r} was interrupted. Finish it with --resume.")
     return table, record

@@ -1,13 +1,13 @@
 """Stored results: a table ``results/NAME.csv`` beside a record of how it was made, ``NAME.json``.
 
-A table whose rows take hours grows in a :class:`Journal`, which continues an interrupted run.
+The record holds the table's digest: a table without its own record is unfinished. Rows that take
+hours are kept in a :class:`Journal`, which continues an interrupted run.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import logging
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +20,7 @@ import pandas as pd
 
 from .. import __version__
 from ..errors import InputError
-from ..io.files import write_text
-
-logger = logging.getLogger(__name__)
+from ..io.files import append_record, digest, read_records, record_line, write_text
 
 _PACKAGES = ("torch", "numpy", "numba", "scipy", "dysts")
 
@@ -59,35 +57,51 @@ def folder() -> Path:
 
 
 def write(table: pd.DataFrame, path: str | Path, record: dict[str, Any]) -> None:
-    """Write a table without its index, and its record beside it as ``.json``."""
+    """Write a table without its index, and beside it its record with the table's digest."""
+    path = Path(path)
+    if path.suffix == ".json":
+        raise InputError(f"{path.name!r} is the name of a record. Name the table {path.stem}.csv.")
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
-    _write_record(path, record)
+    write_text(path.with_suffix(".json"), json.dumps(sealed(record, path), indent=2) + "\n")
 
 
-def table_of(path: str | Path) -> pd.DataFrame:
-    """The table in a CSV file, its numbers to the last digit as they were written."""
-    return pd.read_csv(path, float_precision="round_trip")
+def sealed(record: dict[str, Any], table: Path) -> dict[str, Any]:
+    """The record with the SHA-256 of the table's file: it is the record of no other table."""
+    return record | {"table_sha256": digest(table)}
 
 
-def record_of(path: str | Path) -> dict[str, Any]:
-    """The record beside a table."""
-    return dict(json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8")))
+def stored(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A table, its numbers to the last digit as they were written, and its record.
+
+    Raises an OSError or ValueError if one of them is missing or is not the other's.
+    """
+    path = Path(path)
+    if journal_of(path).exists() and not path.exists():
+        raise ValueError("its run was interrupted; finish it with --resume")
+    record = dict(json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
+    if record.get("table_sha256") != digest(path):
+        raise ValueError(
+            f"{path.name!r} is not the table that its record describes: a run was interrupted, or "
+            "one of the two was changed"
+        )
+    return pd.read_csv(path, float_precision="round_trip"), record
 
 
-def _write_record(path: str | Path, record: dict[str, Any]) -> None:
-    write_text(Path(path).with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+def journal_of(path: Path) -> Path:
+    """The file that keeps the rows of an unfinished table."""
+    return path.with_name(f"{path.name}.journal")
 
 
 class Journal:
-    """A table that grows on disk beside its record, and continues where it was interrupted.
+    """The rows of a table that takes hours, kept until the table is whole.
 
-    Rows are appended in whole lines. A line that a crash cut short is dropped when the file is
-    opened again. The record says ``"unfinished"`` until :meth:`finish` writes the final table.
+    The rows lie in ``NAME.csv.journal`` beside the table: a line with the record, then a line for
+    each :meth:`append`. An older table stays as it is until :meth:`finish` replaces it.
 
     ``columns`` names the columns, each with its type: ``str``, ``int`` or ``float``. An empty text
     is NaN, or None in a column of ``str``. ``record`` is as of :func:`provenance`; its ``seconds``
-    are kept up to date. ``resume`` continues the table in ``path``, whose rows are then in
-    ``rows``. The keys ``same`` of its record must not have changed.
+    are kept up to date. ``resume`` continues the journal, or a finished table: ``rows`` then holds
+    its rows. The keys ``same`` of its record must not have changed.
 
     Examples
     --------
@@ -111,72 +125,75 @@ class Journal:
         same: Sequence[str],
         resume: bool,
     ) -> None:
-        self.path, self.columns = Path(path), dict(columns)
+        self.path, self.columns, self.record = Path(path), dict(columns), dict(record)
+        self.journal = journal_of(self.path)
+        self.rows: list[dict[str, Any]] = []
+        self.before: dict[str, Any] = {}  # the record of the run that is continued
+        self._begun = False
         if not self.path.parent.is_dir():
             raise InputError(
                 f"there is no folder {str(self.path.parent)!r} for {self.path.name!r}."
             )
-        self.record = record | {"unfinished": True}
-        self.rows: list[dict[str, Any]] = []
-        before = self._record_before(resume)
-        if resume and before is not None:
-            self._check_same(before, same)
-            self.rows = self._read_rows()
-            self.record["seconds"] += before.get("seconds", 0.0)
+        if self.journal.exists() and not resume:
+            raise InputError(
+                f"{self.path.name!r} has an unfinished run. Continue it with resume, or delete "
+                f"{self.journal.name!r}."
+            )
+        if resume and (self.journal.exists() or self.path.exists()):
+            self.before = self._read_journal() if self.journal.exists() else self._read_table()
+            self._check_same(same)
+            self.record["seconds"] += self.before.get("seconds", 0.0)
         self._seconds_before = self.record["seconds"]
-        self._begun = False
 
     def append(self, rows: Sequence[dict[str, Any]], *, seconds: float) -> None:
-        """Add ``rows``, safe on disk when this returns, ``seconds`` after the beginning.
-
-        The first call replaces an older table, so a run that fails at once leaves that table as it
-        is.
-        """
+        """Add ``rows``, safe on disk when this returns, ``seconds`` after the beginning."""
+        seconds = round(self._seconds_before + seconds, 1)
+        self.record["seconds"] = seconds
         if not self._begun:
-            # the rows first: an older table's rows must never lie beside this record
-            write_text(self.path, self._text([*self.rows, *rows], header=True))
+            old = {"rows": self.rows, "seconds": self._seconds_before}
+            text = "".join(record_line(line) for line in (self._header(), old))
+            write_text(self.journal, text)
             self._begun = True
-        else:
-            with self.path.open("a", encoding="utf-8", newline="") as file:
-                file.write(self._text(rows))
-                file.flush()
-                os.fsync(file.fileno())
-        self.record["seconds"] = round(self._seconds_before + seconds, 1)
-        _write_record(self.path, self.record)
+        append_record(self.journal, {"rows": rows, "seconds": seconds})
 
     def finish(self, table: pd.DataFrame) -> None:
-        """Put the whole ``table`` in the place of the rows, and its record beside it."""
-        del self.record["unfinished"]
+        """Write the whole ``table`` and its record, and remove the journal."""
         write(table, self.path, self.record)
+        self.journal.unlink(missing_ok=True)
 
-    def _text(self, rows: Sequence[dict[str, Any]], *, header: bool = False) -> str:
-        frame = pd.DataFrame(rows, columns=list(self.columns))
-        return frame.to_csv(index=False, header=header, lineterminator="\n")
+    def _header(self) -> dict[str, Any]:
+        return {"record": self.record, "columns": list(self.columns)}
 
-    def _record_before(self, resume: bool) -> dict[str, Any] | None:
-        """The record beside the table; None if this table is new or may replace the old one."""
-        if not self.path.exists():
-            return None
+    def _read_journal(self) -> dict[str, Any]:
+        """The record of an unfinished run, whose rows are taken."""
+        header, *lines = read_records(self.journal) or [{}]
+        if header.keys() != self._header().keys() or header["columns"] != list(self.columns):
+            raise self._cannot_resume(f"{self.journal.name!r} is damaged or has other columns")
+        self.rows = [row for line in lines for row in line["rows"]]
+        return dict(header["record"]) | {"seconds": lines[-1]["seconds"] if lines else 0.0}
+
+    def _read_table(self) -> dict[str, Any]:
+        """The record of a finished table, whose rows are taken."""
         try:
-            before = record_of(self.path)
+            _, record = stored(self.path)
         except (OSError, ValueError, TypeError) as error:
-            if not resume:
-                return None
-            raise InputError(
-                f"cannot resume {self.path.name!r}: its record is missing or damaged, so its "
-                f"settings are unknown ({error}). Start anew without resume."
-            ) from error
-        if before.get("unfinished") and not resume:
-            raise InputError(
-                f"{self.path.name!r} is the beginning of an unfinished run. Continue it with "
-                "resume, or delete it."
-            )
-        return before
+            raise self._cannot_resume(f"its record is missing or damaged ({error})") from error
+        with self.path.open(encoding="utf-8", newline="") as file:
+            names, *lines = csv.reader(file)
+        if names != list(self.columns):
+            raise self._cannot_resume(f"expected other columns than {', '.join(names)[:200]}")
+        for texts in lines:
+            pairs = zip(self.columns.items(), texts, strict=True)
+            self.rows.append({name: _value(kind, text) for (name, kind), text in pairs})
+        return record
 
-    def _check_same(self, before: dict[str, Any], same: Sequence[str]) -> None:
+    def _cannot_resume(self, why: str) -> InputError:
+        return InputError(f"cannot resume {self.path.name!r}: {why}. Start anew without resume.")
+
+    def _check_same(self, same: Sequence[str]) -> None:
         now, changes = json.loads(json.dumps(self.record)), []
         for key in same:
-            old, new = before.get(key), now.get(key)
+            old, new = self.before.get(key), now.get(key)
             nested = isinstance(old, dict) and isinstance(new, dict)
             a: dict[str, Any] = old if nested else {key: old}  # type: ignore[assignment]
             b: dict[str, Any] = new if nested else {key: new}
@@ -190,27 +207,6 @@ class Journal:
                 f"cannot resume {self.path.name!r}, which was made with other settings: "
                 f"{'; '.join(changes)}. Use the same ones, or another output."
             )
-
-    def _read_rows(self) -> list[dict[str, Any]]:
-        whole = self.path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
-        if not whole:
-            return []
-        if whole[0].split(",") != list(self.columns):
-            raise InputError(
-                f"cannot resume {self.path.name!r}: expected the columns "
-                f"{', '.join(self.columns)}, found {whole[0][:200]!r}. Start anew without resume."
-            )
-        rows, dropped = [], 0
-        for line in whole[1:]:
-            try:
-                (texts,) = csv.reader([line])
-                pairs = zip(self.columns.items(), texts, strict=True)
-                rows.append({name: _value(kind, text) for (name, kind), text in pairs})
-            except (ValueError, csv.Error):
-                dropped += 1
-        if dropped:
-            logger.warning("%d damaged lines of %s are computed again", dropped, self.path.name)
-        return rows
 
 
 def _value(kind: Callable[[str], Any], text: str) -> Any:
@@ -230,12 +226,11 @@ def read(name: str, *, make: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         If there is no such folder, a file is missing or unreadable, or the table is unfinished.
     """
     path = folder() / f"{name}.csv"
+    if Path(name).name != name:
+        raise InputError(f"a stored result has a name without a folder, found {name!r}.")
     try:
-        record = record_of(path)
-        if record.get("unfinished"):
-            raise ValueError("the run was interrupted; continue it with --resume")
-        return table_of(path), record
-    except (OSError, ValueError) as error:
+        return stored(path)
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(
             f"the stored result {path.name!r} or its record is missing or damaged ({error}). Make "
             f"it with: {make}"

@@ -133,20 +133,25 @@ def from_checkpoint(
             f"{source} mixes learned and local experts, which this version does not compute. Use a "
             "checkpoint of one kind."
         )
-    values = {
-        name.removeprefix("local_"): value
-        for name, value in stored["local"].items()
-        if name != "local_choice"
-    }
-    pulls = values.pop("pull", None) or values.pop("pulls")
-    values["pulls"] = pulls * len(values["neighbours"]) if len(pulls) == 1 else pulls
-    values["observed_dims"] = stored["architecture"]["N"]
-    model = LocalForecaster(from_dict(LocalConfig, values, source=source), defaults=defaults)
-    sigma = tensors.get(_SIGMA)
-    if sigma is None or sigma.shape != model.sigma.shape or not torch.isfinite(sigma).all():
+    try:
+        values = {
+            name.removeprefix("local_"): value
+            for name, value in stored["local"].items()
+            if name != "local_choice"
+        }
+        pulls = values.pop("pull", None) or values.pop("pulls")
+        values["pulls"] = pulls * len(values["neighbours"]) if len(pulls) == 1 else pulls
+        values["observed_dims"] = stored["architecture"]["N"]
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{source} lacks settings of local experts, or has others: {error!r}."
+        ) from error
+    config, sigma = from_dict(LocalConfig, values, source=source), tensors.get(_SIGMA)
+    if sigma is None or sigma.shape != (config.observed_dims,) or not torch.isfinite(sigma).all():
         raise InputError(
             f"{source} should come with a finite tensor {_SIGMA!r} of shape "
-            f"{tuple(model.sigma.shape)}. Save the model again."
+            f"({config.observed_dims},). Save the model again."
         )
+    model = LocalForecaster(config, defaults=defaults)
     model.load_state_dict({"sigma": sigma.float()})
     return model.eval()

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,12 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, one_of
-from ..io.files import write_text, write_whole
+from ..io.files import digest, read_json, scratch, write_text, write_whole
 from ..settings import (
     BUNDLED_MODEL,
     CHECKPOINT_KINDS,
     ForecastDefaults,
     ModelConfig,
-    declared,
     from_dict,
 )
 from .dynamix import DynaMix
@@ -32,6 +32,13 @@ from .dynamix import DynaMix
 logger = logging.getLogger(__name__)
 
 _SUFFIX = ".safetensors"
+_NAME = r"(?!\.)[\w.-]+"  # no path, and no dot in front
+_HUB = re.compile(
+    rf"(?P<owner>{_NAME})/(?P<repo>{_NAME}):(?P<name>{_NAME})(@(?P<revision>{_NAME}))?"
+)
+_COMMIT, _SHA256 = re.compile("[0-9a-f]{40}"), re.compile("[0-9a-f]{64}")
+_LEAST_TEMPERATURE = 1e-30  # a distance divided by it is a float32
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # our config field -> the published key
 _PUBLISHED = {
     "observed_dims": "N",
@@ -80,9 +87,10 @@ def load(name: str | Path = BUNDLED_MODEL) -> Any:
     name
         Tried in this order: a name of :func:`bundled`; a folder with one ``.safetensors`` file;
         such a file; a checkpoint of the Hugging Face hub, for example
-        ``"DurstewitzLab/dynamix:dynamix-3d-alrnn-v1.0"``, which needs a network the first time. The
-        config is read from the ``.json`` beside the weights, else from their header; without either
-        it is told from the tensors' shapes.
+        ``"DurstewitzLab/dynamix:dynamix-3d-alrnn-v1.0"``, which needs a network the first time.
+        ``owner/repo:checkpoint@REVISION`` names a commit; without one, the log says which commit
+        was used. The config is read from the weights' header and the ``.json`` beside them. If
+        there is neither, it is told from the tensors' shapes.
 
     Returns
     -------
@@ -92,9 +100,10 @@ def load(name: str | Path = BUNDLED_MODEL) -> Any:
     Raises
     ------
     InputError
-        If nothing of that name exists (the known names are listed), a folder holds none or several,
-        the hub cannot be reached or lacks it; or the file is truncated, is a pickle, holds NaN, or
-        its tensors do not fit its config, or the config is not to be read.
+        If there is no such checkpoint (the known names are listed), a folder holds none or several,
+        the hub cannot be reached or lacks it; or the file is truncated or a pickle, a tensor is not
+        finite or not of floating point, a temperature is zero, or the config cannot be read or does
+        not fit the tensors.
 
     Examples
     --------
@@ -106,23 +115,26 @@ def load(name: str | Path = BUNDLED_MODEL) -> Any:
     ...
     dynamix.errors.InputError: unknown checkpoint 'dynamix-3b'. ... Did you mean 'dynamix-3d'?
     """
-    text = os.fspath(name)
+    if not isinstance(name, str | os.PathLike) or not isinstance(text := os.fspath(name), str):
+        raise InputError(f"a checkpoint is named by a text or a path, found {name!r}.")
     if text in bundled():
         return _read(bundled()[text])
-    path = Path(text).expanduser()
-    if path.is_dir():
-        files = sorted(path.glob(f"*{_SUFFIX}"))
+    try:
+        path = Path(text).expanduser()
+        files = sorted(path.glob(f"*{_SUFFIX}")) if path.is_dir() and text else [path]
         if len(files) != 1:
             found = ", ".join(file.name for file in files) or "none"
             raise InputError(
                 f"the folder {text!r} should hold one {_SUFFIX} file, found {found}. "
                 "Name the file itself."
             )
-        return _read(files[0])
-    if path.is_file():
-        return _read(path)
-    if ":" in text and "/" in text.split(":")[0]:
-        return _read(*_from_hub(text))
+        if files[0].is_file():
+            return _read(files[0])
+        hub = _HUB.fullmatch(text)
+        if hub and path.suffix != _SUFFIX and not Path(hub["owner"]).exists():
+            return _read(*_from_hub(**hub.groupdict()))
+    except (OSError, RuntimeError) as error:  # RuntimeError: an unknown user's home
+        raise InputError(f"the checkpoint {text!r} cannot be read: {error}.") from error
     if "/" in text or path.suffix:
         raise InputError(
             f"no checkpoint at {text!r}. Expected a {_SUFFIX} file, a folder that holds one, a hub "
@@ -244,7 +256,14 @@ def from_published(
     source: str,
     defaults: ForecastDefaults | None = None,
 ) -> DynaMix:
-    """A model from published tensors; every tensor is checked against what the config implies."""
+    """A model from published tensors, which are compared with the config before it is built."""
+    found = _sizes(tensors, source=source)
+    for name, size in found.items():
+        if getattr(config, name) != size:
+            raise InputError(
+                f"{source} does not fit its config: the tensors have {name} {size!r}, the config "
+                f"{getattr(config, name)!r}."
+            )
     model = DynaMix(config, defaults=defaults)
     expected = {key: value.shape for key, value in to_published(model).items()}
     missing = sorted(set(expected) - set(tensors) - set(_ZERO))
@@ -260,11 +279,15 @@ def from_published(
                 f"{source} does not fit its config ({config}): tensor {key!r} should have shape "
                 f"{tuple(expected[key])}, found {tuple(value.shape)}."
             )
-        if not torch.isfinite(value).all():
-            raise InputError(f"{source}: tensor {key!r} holds NaN or infinity.")
+    N = config.observed_dims
     for name in _ZERO:
         if name in tensors and tensors[name].any():
             raise InputError(f"{source}: {name!r} must be zero; this model has no gate biases.")
+    if not torch.equal(tensors["B"][:, :N], torch.eye(N)):
+        raise InputError(f"{source}: the first {N} columns of 'B' must be the identity.")
+    for name in ("softmax_temp1", "softmax_temp2"):
+        if not tensors[f"gating_network.{name}"].abs() >= _LEAST_TEMPERATURE:
+            raise InputError(f"{source}: the temperature 'gating_network.{name}' must not be zero.")
     own = {ours: tensors[published] for ours, published in _GATE.items()}
     for key in model.experts.state_dict():
         each = [tensors[f"experts.{j}.{key}"] for j in range(config.experts)]
@@ -273,9 +296,27 @@ def from_published(
         own["sigma_expert"] = torch.cat(
             [tensors[f"experts.{j}.sigma"] for j in range(config.experts)]
         )
-    own["L"] = tensors["B"][:, config.observed_dims :].T
+    own["L"] = tensors["B"][:, N:].T
     model.load_state_dict(own)
     return model.eval()
+
+
+def _sizes(tensors: dict[str, Tensor], *, source: str) -> dict[str, Any]:
+    """The settings of the model that the tensors' shapes show."""
+    gate, shallow = tensors.get("gating_network.D"), tensors.get("experts.0.W1")
+    if gate is None or gate.ndim != 2 or "experts.0.A" not in tensors:
+        raise InputError(
+            f"{source} holds no tensors of a DynaMix with its published names; found "
+            f"{sorted(tensors)[:5]}."
+        )
+    sizes = {
+        "observed_dims": gate.shape[0],
+        "latent_dims": gate.shape[1],
+        "experts": sum(key.startswith("experts.") and key.endswith(".A") for key in tensors),
+        "expert_kind": "alrnn" if shallow is None else "clipped_shallow_plrnn",
+        "probabilistic": "experts.0.sigma" in tensors,
+    }
+    return sizes if shallow is None else sizes | {"hidden_units": shallow.shape[-1]}
 
 
 def _to_published(config: ModelConfig) -> dict[str, Any]:
@@ -295,7 +336,6 @@ def _from_published(architecture: dict[str, Any], *, source: str) -> ModelConfig
     }
     kind = str(values.get("expert_kind", ModelConfig.expert_kind)).lower()
     values["expert_kind"] = _PUBLISHED_KINDS.get(kind, kind)
-    values["probabilistic"] = bool(values.get("probabilistic", ModelConfig.probabilistic))
     try:
         return ModelConfig(**values)
     except InputError as error:
@@ -305,68 +345,79 @@ def _from_published(architecture: dict[str, Any], *, source: str) -> ModelConfig
 def _read(path: Path, config_path: Path | None = None) -> Any:
     tensors, metadata = read_tensors(path)
     source = repr(path.name)
+    for key, value in tensors.items():
+        if value.dtype not in _FLOATS:
+            raise InputError(
+                f"{source}: tensor {key!r} must hold real numbers of floating point, "
+                f"found {str(value.dtype).removeprefix('torch.')}."
+            )
+        tensors[key] = value.float()
+        if not torch.isfinite(tensors[key]).all():
+            raise InputError(f"{source}: tensor {key!r} holds NaN, infinity or more than float32.")
+    texts = {f"the header of {source}": metadata["config"]} if "config" in metadata else {}
     beside = config_path or path.with_name(path.name.removesuffix(_SUFFIX) + ".json")
     if beside.is_file():
-        text, origin = beside.read_bytes(), repr(beside.name)
-    else:
-        text, origin = metadata.get("config", "").encode(), f"the header of {source}"
-    if not text:
-        return from_published(tensors, _guess_config(tensors, source=source), source=source)
-    try:
-        stored = json.loads(text)
-        architecture, forecast = dict(stored["architecture"]), dict(stored.get("forecast", {}))
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        texts[repr(beside.name)] = beside.read_bytes()
+    if not texts:
+        sizes = _sizes(tensors, source=source)
+        config = ModelConfig(**sizes, relu_units=min(ModelConfig.relu_units, sizes["latent_dims"]))
+        logger.info("%s has no config beside it; assuming %s", source, config)
+        return from_published(tensors, config, source=source)
+    stored = {origin: read_json(text, source=origin) for origin, text in texts.items()}
+    origin, config = stored.popitem()
+    for other, value in stored.items():
+        if value != config:
+            raise InputError(
+                f"{other} and {origin} hold different configs. Delete {origin} if the "
+                "weights are newer."
+            )
+    parts = {key: config.get(key, {}) for key in ("architecture", "forecast", *CHECKPOINT_KINDS)}
+    if not parts["architecture"] or not all(isinstance(part, dict) for part in parts.values()):
         raise InputError(
-            f"{origin} should be JSON with a key 'architecture', found {error!r}."
-        ) from error
-    known = {k: v for k, v in forecast.items() if k in declared(ForecastDefaults)}
-    defaults = from_dict(ForecastDefaults, known, source=origin)
-    for kind in CHECKPOINT_KINDS.keys() & stored.keys():
-        build = import_module(CHECKPOINT_KINDS[kind]).from_checkpoint
-        return build(tensors, stored, defaults=defaults, source=origin)
-    config = _from_published(architecture, source=origin)
-    return from_published(tensors, config, source=source, defaults=defaults)
-
-
-def _guess_config(tensors: dict[str, Tensor], *, source: str) -> ModelConfig:
-    """The config of a bare weights file: all but P shows in the shapes, and P takes its default."""
-    if "gating_network.D" not in tensors or "experts.0.A" not in tensors:
-        raise InputError(
-            f"{source} has no config beside it and no tensors of a DynaMix in it; found "
-            f"{sorted(tensors)[:5]}."
+            f"{origin} should be JSON with a key 'architecture'; found {config!r:.200}."
         )
-    N, M = tensors["gating_network.D"].shape
-    shallow = tensors.get("experts.0.W1")
-    config = ModelConfig(
-        observed_dims=N,
-        latent_dims=M,
-        experts=sum(key.startswith("experts.") and key.endswith(".A") for key in tensors),
-        relu_units=min(ModelConfig.relu_units, M),
-        hidden_units=ModelConfig.hidden_units if shallow is None else shallow.shape[1],
-        expert_kind="alrnn" if shallow is None else "clipped_shallow_plrnn",
-        probabilistic="experts.0.sigma" in tensors,
-    )
-    logger.info("%s has no config beside it; assuming %s", source, config)
-    return config
+    defaults = from_dict(ForecastDefaults, parts["forecast"], source=origin)
+    for kind in CHECKPOINT_KINDS.keys() & config.keys():
+        build = import_module(CHECKPOINT_KINDS[kind]).from_checkpoint
+        return build(tensors, config, defaults=defaults, source=origin)
+    model = _from_published(parts["architecture"], source=origin)
+    return from_published(tensors, model, source=source, defaults=defaults)
 
 
-def _from_hub(name: str) -> tuple[Path, Path]:
-    """Weights and config of ``owner/repo:checkpoint``; the hub's cache keeps them."""
+def _download(repository: str, file: str, revision: str) -> Path:
+    """A file of the hub, from the hub's cache or, where that cannot be written, without it."""
     from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repository, file, revision=revision))
+    except (PermissionError, FileExistsError, NotADirectoryError):
+        return Path(hf_hub_download(repository, file, revision=revision, cache_dir=scratch()))
+
+
+def _from_hub(owner: str, repo: str, name: str, revision: str | None) -> tuple[Path, Path]:
+    """Weights and config of one commit; the hub's cache keeps them."""
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    repository, checkpoint = name.split(":", 1)
+    repository = f"{owner}/{repo}"
     # the published naming: dynamix-3d-alrnn-v1.0.safetensors and config_3d-alrnn-v1.0.json
-    files = (
-        f"{checkpoint}{_SUFFIX}",
-        f"config_{checkpoint.removeprefix('dynamix-')}.json",
-    )
+    files = f"{name}{_SUFFIX}", f"config_{name.removeprefix('dynamix-')}.json"
     try:
-        weights, config = (Path(hf_hub_download(repository, file)) for file in files)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        weights = _download(repository, files[0], revision or "main")
+        commit = weights.parent.name if _COMMIT.fullmatch(weights.parent.name) else revision
+        if revision is None:
+            logger.warning(
+                "%s:%s is of commit %s; name it with @%s", repository, name, commit, commit
+            )
+        config = _download(repository, files[1], commit or "main")
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise InputError(
             f"could not fetch {files[0]!r} and {files[1]!r} of {repository!r} from the hub "
             f"({type(error).__name__}: {error}). Check the name and the network, or give a local "
             f"file, or a bundled name: {', '.join(bundled())}."
         ) from error
+    expected = weights.resolve().name  # the hub's cache names a large file by its SHA-256
+    if _SHA256.fullmatch(expected) and digest(weights) != expected:
+        weights.resolve().unlink()
+        logger.warning("the cached %s was damaged; fetching it again", files[0])
+        return _from_hub(owner, repo, name, revision)
     return weights, config

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 
 from ..errors import InputError
+from ..io.files import write_whole
 
 # Okabe & Ito, as in data/dynamix.mplstyle
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -69,8 +70,8 @@ def save(figure: Figure, path: str | Path) -> Path:
             f"cannot draw to {str(path)!r}: expected a name ending in one of {', '.join(known)}."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    with style():
-        figure.savefig(path)
+    with style(), write_whole(path) as temporary:
+        figure.savefig(temporary)
     return path
 
 

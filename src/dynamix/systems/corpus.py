@@ -9,13 +9,10 @@ import copy
 import csv
 import hashlib
 import json
-import logging
 import warnings
-import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from importlib import metadata, resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,9 +20,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, one_of, whole_number
-from ..io.files import cache_directory, write_whole
-
-logger = logging.getLogger(__name__)
+from ..io.files import cache_directory, read_cached, write_cached
 
 DIMENSION = 3  # of the systems that the split divides
 MOST_DIMS = 6  # of a flow; the larger systems of dysts are delay equations
@@ -196,12 +191,12 @@ def trajectory(
     }
     text = json.dumps(recipe, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    path = cache_directory() / "trajectories" / f"{name}-{digest}.npz"
-    values = _read_cache(path, text, (n + transient, len(start)))
-    if values is None:
-        values = _integrate(name, start, n + transient, points_per_period, given)
-        _write_cache(path, text, values)
-    return values[transient:]
+    path = cache_directory() / "trajectories" / f"{name}-{digest}.bin"
+    content = read_cached(path, key=text, size=4 * (n + transient) * len(start))
+    if content is None:
+        content = _integrate(name, start, n + transient, points_per_period, given).tobytes()
+        write_cached(path, key=text, content=content)
+    return np.frombuffer(content, np.float32).reshape(-1, len(start))[transient:].copy()
 
 
 def _integrate(
@@ -249,32 +244,6 @@ def solve(
             "Use a shorter trajectory or another initial condition."
         )
     return np.asarray(values)
-
-
-def _read_cache(path: Path, recipe: str, shape: tuple[int, int]) -> Float[ndarray, "n N"] | None:
-    """The cached values, or None where the file is absent, damaged or of another recipe."""
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as file:  # the zip's checksums guard the content
-            values, found = file["values"], str(file["recipe"])
-        if found == recipe and values.shape == shape and np.isfinite(values).all():
-            return values
-        reason = "other content"
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        reason = str(error)
-    logger.warning("the cached trajectory %s is damaged (%s); it is made again", path.name, reason)
-    return None
-
-
-def _write_cache(path: Path, recipe: str, values: Float[ndarray, "n N"]) -> None:
-    """Store the values; where that fails, a warning is enough."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with write_whole(path) as temporary:
-            np.savez(temporary, values=values, recipe=np.array(recipe))
-    except OSError as error:
-        logger.warning("could not cache the trajectory %s: %s", path.name, error)
 
 
 def variant(

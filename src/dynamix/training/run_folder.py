@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..io.files import write_text
+from ..io.files import read_records, record_line, write_text
 from ..model.checkpoints import read_tensors, write_tensors
 
 logger = logging.getLogger(__name__)
 
 STATE, LOG, CONFIG = "state.safetensors", "log.jsonl", "config.json"
+MODEL, BEST = "model.safetensors", "best.safetensors"
 
 
 def read_log(output: str | Path) -> Iterator[dict[str, Any]]:
@@ -30,31 +31,18 @@ def read_log(output: str | Path) -> Iterator[dict[str, Any]]:
     >>> list(read_log("no-such-folder"))
     []
     """
-    path = Path(output) / LOG
-    if not path.is_file():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            logger.warning("left out an unreadable line of %s", path)
-
-
-def append_log(output: Path, record: Mapping[str, Any]) -> None:
-    """Add a record to the log."""
-    with (output / LOG).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+    yield from read_records(Path(output) / LOG)
 
 
 def cut_log(output: Path, last: int) -> None:
     """Leave out the records of the epochs after ``last``."""
-    done = [record for record in read_log(output) if record["epoch"] <= last]
-    write_text(output / LOG, "".join(json.dumps(record) + "\n" for record in done))
+    done = [record for record in read_log(output) if record.get("epoch", last + 1) <= last]
+    write_text(output / LOG, "".join(map(record_line, done)))
 
 
 def refuse_existing(output: Path) -> None:
-    """Raise where the folder holds a run, which a new one would overwrite."""
-    if any((output / name).exists() for name in (STATE, LOG)):
+    """Raise where the folder holds a run or a model, which a new one would overwrite."""
+    if any((output / name).exists() for name in (STATE, LOG, MODEL, BEST)):
         raise InputError(
             f"{str(output)!r} already holds a training run. Continue it with resume (--resume), or "
             "choose another output folder."

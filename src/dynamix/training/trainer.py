@@ -23,7 +23,7 @@ from ..engine import training as compiled_training
 from ..engine.runtime import EngineUnavailable
 from ..errors import InputError, one_of
 from ..forecasting.zero_shot import forecast
-from ..io.files import write_text
+from ..io.files import append_record, write_text
 from ..metrics.reconstruction import MASE_STEPS
 from ..model import checkpoints
 from ..model.batch import Batch
@@ -167,7 +167,10 @@ class Trainer:
             stored = dataclasses.replace(model.defaults, attention_sharpness=1.0)
             model.defaults = defaults or stored
             return model.train()
-        model = DynaMix(description, seed=config.seed, defaults=defaults)
+        try:
+            model = DynaMix(description, seed=config.seed, defaults=defaults)
+        except (RuntimeError, MemoryError) as error:  # torch's allocator raises the former
+            raise InputError(f"there is no memory for a model with {description}.") from error
         model.gate.tau_att.data.fill_(config.attention_temperature)
         if config.first_weights == "analogue":
             start_as_analogue(
@@ -181,6 +184,11 @@ class Trainer:
     def run(self, on_epoch: OnEpoch | None = None) -> DynaMix:
         """Train to the last epoch; returns ``kept`` in evaluation mode."""
         config, dims = self.config, self.model.config.observed_dims
+        try:  # before the corpus, which may take an hour
+            self.output.mkdir(parents=True, exist_ok=True)
+            write_text(self.output / run_folder.CONFIG, json.dumps(self._settings(), indent=2))
+        except OSError as error:
+            raise InputError(f"cannot write the run to {str(self.output)!r}: {error}.") from error
         trajectories = training_trajectories(config, self._given, dims)
         sampler = WindowSampler(
             trajectories,
@@ -191,8 +199,6 @@ class Trainer:
             warp=config.warp,
         )
         own = trajectories if self._given is not None or config.data else None
-        self.output.mkdir(parents=True, exist_ok=True)
-        write_text(self.output / run_folder.CONFIG, json.dumps(self._settings(), indent=2) + "\n")
         steps, done = (n * config.batches_per_epoch for n in (config.epochs, self.epoch))
         threads = torch.get_num_threads()
         torch.set_num_threads(config.threads)
@@ -210,12 +216,12 @@ class Trainer:
                 if every and (self.epoch % every == 0 or last):
                     record |= self._validate(own)
                 record["seconds"] = round(self.seconds, 3)
-                run_folder.append_log(self.output, record)
+                append_record(self.output / run_folder.LOG, record)
                 if on_epoch is not None:
                     on_epoch(record)
                 if self.epoch % config.checkpoint_every == 0 or last:
                     self._checkpoint()
-        checkpoints.save(self.kept, self.output / "model.safetensors")
+        checkpoints.save(self.kept, self.output / run_folder.MODEL)
         return self.kept.eval()
 
     def _train_epoch(self, sampler: WindowSampler, bar: tqdm[Any]) -> dict[str, Any]:
@@ -301,7 +307,7 @@ class Trainer:
         score = record["validation_d_stsp"]
         if score is not None and (self.best is None or score < self.best):
             self.best = score
-            checkpoints.save(self.kept, self.output / "best.safetensors")
+            checkpoints.save(self.kept, self.output / run_folder.BEST)
         return record
 
     def _settings(self) -> dict[str, dict[str, Any]]:
@@ -330,7 +336,7 @@ class Trainer:
         if self.kept is not self.model:
             tensors |= run_folder.named(self.kept.state_dict(), "kept.")
         run_folder.write_state(self.output, tensors, header)
-        checkpoints.save(self.kept, self.output / "model.safetensors")
+        checkpoints.save(self.kept, self.output / run_folder.MODEL)
 
     def resume(self) -> None:
         """Load the folder's checkpoint, so that :meth:`run` ends as if it had never been broken.
@@ -342,10 +348,18 @@ class Trainer:
             return
         tensors, header = stored
         run_folder.check_same(self.output, header, self._settings(), free=("threads", "engine"))
-        if self.kept is not self.model:
-            self.kept.load_state_dict(run_folder.part(tensors, "kept."))
-        self._restore(tensors)
-        self._good = run_folder.part(tensors, "good.")
-        self.guard = Guard(**header["guard"])
-        vars(self).update({name: header[name] for name in _PROGRESS})
+        try:
+            if self.kept is not self.model:
+                self.kept.load_state_dict(run_folder.part(tensors, "kept."))
+            self._good = run_folder.part(tensors, "good.")
+            self._restore(self._good)
+            self._restore(tensors)
+            self.guard = Guard(**header["guard"])
+            vars(self).update({name: header[name] for name in _PROGRESS})
+            if self.epoch not in range(self.config.epochs + 1):
+                raise ValueError(f"epoch {self.epoch}")
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"cannot resume {str(self.output)!r}: {run_folder.STATE} is damaged ({error})."
+            ) from error
         run_folder.cut_log(self.output, self.epoch)  # later epochs are run again

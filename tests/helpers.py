@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import itertools
 import json
+import os
+import shutil
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -88,3 +92,36 @@ def quick(**changes: object) -> TrainingConfig:
 def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Copies of a model's weights."""
     return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def died_at_every_event(folder: Path, work: Callable[[Path], None]) -> Iterator[Path]:
+    """Copies of a folder in which a process died while it did ``work``: one for each file event.
+
+    The process ends before its n-th audited event (open, rename, remove, mkdir, ...) in the folder,
+    without any clean-up. The last copy is of a process that came to its end.
+    """
+    events = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate")
+    for n in itertools.count(1):
+        place = folder.with_name(f"{folder.name}-{n}")
+        shutil.copytree(folder, place)
+        if (child := os.fork()) == 0:
+            left = n
+
+            def hook(event: str, arguments: tuple, place: str = str(place)) -> None:
+                nonlocal left
+                if event in events and place in str(arguments[0]):
+                    left -= 1
+                    if not left:
+                        os._exit(9)
+
+            sys.addaudithook(hook)
+            try:
+                work(place)
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert code in (0, 9)
+        yield place
+        if code == 0:
+            return

@@ -26,7 +26,6 @@ from tqdm import tqdm
 from dynamix import BenchmarkConfig, systems
 from dynamix.baselines import Baseline, baseline
 from dynamix.evaluation import benchmark, failures, perturbations
-from dynamix.evaluation.failures import FailureConfig
 
 PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
 # on all held-out systems; on the subset alone, for they train or search on every context
@@ -149,8 +148,7 @@ def rates(
 ) -> None:
     """A row per model and system: every measure, and the verdicts."""
     config = BenchmarkConfig(context=CONTEXT, horizon=HORIZON, starts=1)
-    limits = FailureConfig()
-    settings = {"benchmark": dataclasses.asdict(config), "failures": dataclasses.asdict(limits)}
+    settings = {"benchmark": dataclasses.asdict(config), "failures": failures.LIMITS}
     made = table(path, COLUMNS, ("model", "system"), settings, calls, options)
     todo = {m: [n for _, n in made.left((m, n) for n in shown[m])] for m in calls}
     bar = tqdm(total=sum(map(len, todo.values())), desc="failures", unit="forecast", disable=None)
@@ -170,7 +168,7 @@ def rates(
                 truth = x[config.context : config.context + config.horizon]
                 with np.errstate(over="ignore", invalid="ignore"):
                     found = failures.examine(
-                        forecast=y, context=c, truth=truth, config=limits, known=known.get(name)
+                        forecast=y, context=c, truth=truth, known=known.get(name)
                     )
                     measured = benchmark.measure(y, truth, config=config)
                 known[name] = {k: v for k, v in found.items() if k.startswith("true_")}

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from dynamix import BenchmarkConfig, baselines, systems
 from dynamix.errors import InputError
 from dynamix.evaluation import failures, perturbations
-from dynamix.evaluation.failures import FailureConfig
 
 T_C, T = 512, 2000
 SCALES = st.floats(0.01, 100) | st.floats(-100, -0.01)
@@ -103,13 +102,9 @@ def test_decay_has_its_rate_and_onset(lifetime):
         lifetime * np.log(1 / 0.1 / np.sqrt(2) * np.sqrt(2)), rel=0.1
     )
     assert found.remaining < 0.01
-    assert found.offset < 0.01
 
 
-def test_a_fixed_point_off_the_mean_is_told_from_the_mean(lorenz):
-    last, mean = (f(lorenz["context"], 500) for f in (baselines.naive, baselines.mean))
-    assert failures.decay(forecast=last, context=lorenz["context"]).offset > 0.1
-    assert failures.decay(forecast=mean, context=lorenz["context"]).offset < 1e-6
+def test_what_goes_on_does_not_fade(lorenz):
     assert failures.decay(forecast=lorenz["truth"], context=lorenz["context"]).onset == np.inf
 
 
@@ -204,8 +199,6 @@ def test_bad_input(lorenz):
         index(lorenz["truth"][:20], lorenz)
     with pytest.raises(InputError, match="context must be finite"):
         failures.decay(forecast=np.zeros(9), context=np.r_[np.zeros(8), np.nan])
-    with pytest.raises(InputError, match="parroting"):
-        FailureConfig(parroting=1.5)
 
 
 # --- sensitivity --------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,62 +27,31 @@ _SHORTEST = 4  # steps of a context that these models can be fitted to
 _APPROXIMATE = 150  # steps beyond which ARIMA orders are compared by an approximation, as R does
 
 
-def _forecast(kind: str, context: Series, horizon: int, seasons: Sequence[int]) -> Series:
+def _forecast(
+    kind: str, context: Series, horizon: int, *, seed: int = 0, seasons: Sequence[int] = ()
+) -> Series:
     """``seasons``: periods in steps. Those that the context does not show twice are left out."""
     seasons = [whole_number("season", season) for season in seasons]
     if len(context) < _SHORTEST:
         raise InputError(
             f"{kind} needs a context of at least {_SHORTEST} steps, found {len(context)}."
         )
-    shown = shown_twice(seasons, len(context))
+    shown = sorted({season for season in seasons if 1 < season <= len(context) // 2})
     return np.stack([_channel(kind, series, horizon, shown) for series in context.T], axis=1)
 
 
-@register(
-    "auto_arima",
-    "ARIMA of the order that AICc picks",
-    "Hyndman & Khandakar (2008)",
-    fitted=True,
-    packages=("statsforecast",),
-)
-def auto_arima(
-    context: Series, horizon: int, *, seed: int = 0, seasons: Sequence[int] = ()
-) -> Series:
-    """ARIMA per channel, ``(T_C, N)`` to ``(horizon, N)``."""
-    return _forecast("AutoARIMA", context, horizon, seasons)
-
-
-@register(
-    "auto_ets",
-    "exponential smoothing of the kind that AICc picks",
-    "Hyndman et al. (2002)",
-    fitted=True,
-    packages=("statsforecast",),
-)
-def auto_ets(
-    context: Series, horizon: int, *, seed: int = 0, seasons: Sequence[int] = ()
-) -> Series:
-    """Exponential smoothing per channel."""
-    return _forecast("AutoETS", context, horizon, seasons)
-
-
-@register(
-    "auto_theta",
-    "the best of four Theta models",
-    "Fiorucci et al. (2016)",
-    fitted=True,
-    packages=("statsforecast",),
-)
-def auto_theta(
-    context: Series, horizon: int, *, seed: int = 0, seasons: Sequence[int] = ()
-) -> Series:
-    """The Theta method per channel."""
-    return _forecast("AutoTheta", context, horizon, seasons)
-
-
-def shown_twice(seasons: Sequence[int], length: int) -> list[int]:
-    """Those seasons that a context of this length shows at least twice, shortest first."""
-    return sorted({season for season in seasons if 1 < season <= length // 2})
+for _kind, _name, _what, _source in (
+    ("AutoARIMA", "auto_arima", "ARIMA of the order that AICc picks", "Hyndman & Khandakar (2008)"),
+    (
+        "AutoETS",
+        "auto_ets",
+        "exponential smoothing of the kind that AICc picks",
+        "Hyndman et al. (2002)",
+    ),
+    ("AutoTheta", "auto_theta", "the best of four Theta models", "Fiorucci et al. (2016)"),
+):
+    _entry = register(_name, _what, _source, fitted=True, packages=("statsforecast",))
+    _entry(partial(_forecast, _kind))
 
 
 def _channel(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata, util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -38,14 +38,6 @@ _entries: dict[str, Baseline] = {}
 _families: dict[Callable[[Any], Baseline | None], Callable[[], Iterable[str]]] = {}
 
 
-@runtime_checkable
-class Forecaster(Protocol):
-    """Any ``f(context, horizon, *, seed)``: from ``(T_C, N)`` to ``(horizon, N)``."""
-
-    def __call__(self, context: Any, horizon: int, *, seed: int = 0) -> ndarray:
-        """Continue the context."""
-
-
 @dataclass(frozen=True, eq=False)
 class Baseline:
     """An entry of the registry: a forecaster and its properties.
@@ -54,26 +46,8 @@ class Baseline:
     same kind, ``horizon`` steps long. From the step at which a series diverges (beyond a million
     deviations from the context's mean, or not finite) all its channels are NaN.
 
-    Attributes
-    ----------
-    name, what, source
-        The name in the registry, a description, and the publication (author and year).
-    function
-        ``f(context, horizon, *, seed)`` with its settings as further keywords. With ``load`` the
-        model comes first.
-    fitted, joint
-        Whether it is fitted to the context, and whether it sees all channels together.
-    batched, rival, needs_truth
-        Whether the function takes several series at once, is another method than DynaMix, and needs
-        the true continuation, ``truth=``.
-    config, settings
-        The class of its settings, if it has one, and the settings that differ from the defaults.
-    load
-        Returns the model, with ``config`` and weights, where the library holds them.
-    packages, extra
-        The modules that it needs, and this package's extra that installs them.
-    weights_here
-        Says whether pretrained weights are on this machine.
+    ``function`` is ``f(context, horizon, *, seed)`` with its settings as further keywords. With
+    ``load``, which returns a model with ``config`` and weights, the model comes first.
 
     Raises
     ------
@@ -90,34 +64,29 @@ class Baseline:
 
     name: str
     what: str
-    source: str
+    source: str  # the publication
     function: Callable[..., ndarray]
-    fitted: bool = False
-    joint: bool = False
-    batched: bool = False
-    rival: bool = True
-    needs_truth: bool = False
-    config: type[Any] | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    fitted: bool = False  # to the context
+    joint: bool = False  # sees all channels together
+    batched: bool = False  # takes several series at once
+    rival: bool = True  # another method than DynaMix
+    needs_truth: bool = False  # is given the true continuation
+    config: type[Any] | None = None  # the class of its settings, if it has one
+    settings: Mapping[str, Any] = field(default_factory=dict)  # those that differ from the defaults
     load: Callable[[], Any] | None = None
-    packages: tuple[str, ...] = ()
-    extra: str = "baselines"
-    weights_here: Callable[[], bool] | None = None
+    packages: tuple[str, ...] = ()  # modules that it needs
+    extra: str = "baselines"  # what installs them
+    weights_here: Callable[[], bool] | None = None  # whether pretrained weights are on this machine
 
     def __call__(self, context: Any, horizon: int, *, seed: int = 0, truth: Any = None) -> Any:
         """Continue the context, or several of them."""
         horizon = whole_number("horizon", horizon)
-        settings = (
-            self.settings if self.config is None else {"config": self.config(**self.settings)}
-        )
-        given = {"seed": whole_number("seed", seed, least=0), **settings}
+        given = {"seed": whole_number("seed", seed, least=0), **self.settings}
+        if self.config is not None:
+            given = {"seed": given["seed"], "config": self.config(**self.settings)}
         values, restore = unpack(context)
         check_values(values, least=_SHORTEST, moving=False)
-        if self.missing:
-            raise InputError(
-                f"{self.name!r} needs {' and '.join(self.missing)}, which is not installed here. "
-                f"Install it with: pip install '{self.needs}'"
-            )
+        self.check_packages()
         if self.needs_truth:
             if truth is None:
                 raise InputError(f"{self.name!r} needs the true system: give its series as truth=.")
@@ -134,14 +103,13 @@ class Baseline:
     def having(self, **settings: Any) -> Baseline:
         """The same forecaster with other settings."""
         both = {**self.settings, **settings}
+        known = inspect.signature(self.function).parameters.values()
         if self.config is not None:
             from_dict(self.config, both, source=f"baseline({self.name!r})")
-        else:
-            known = inspect.signature(self.function).parameters.values()
-            if not any(p.kind is p.VAR_KEYWORD for p in known):
-                names = {p.name for p in known if p.kind is p.KEYWORD_ONLY} - {"seed", "truth"}
-                for name in settings:
-                    one_of(f"setting of {self.name!r}", name, sorted(names))
+        elif not any(p.kind is p.VAR_KEYWORD for p in known):
+            names = {p.name for p in known if p.kind is p.KEYWORD_ONLY} - {"seed", "truth"}
+            for name in settings:
+                one_of(f"setting of {self.name!r}", name, sorted(names))
         return dataclasses.replace(self, settings=both)
 
     @cached_property
@@ -167,14 +135,17 @@ class Baseline:
     @property
     def versions(self) -> dict[str, str]:
         """The version of each needed package, for the record of a result."""
+        self.check_packages()
         known = metadata.packages_distributions() if self.packages else {}
-        try:
-            return {p: metadata.version(known.get(p, [p])[0]) for p in self.packages}
-        except metadata.PackageNotFoundError as error:
+        return {name: metadata.version(known[name][0]) for name in self.packages}
+
+    def check_packages(self) -> None:
+        """Raise where a package is missing."""
+        if self.missing:
             raise InputError(
-                f"{self.name} needs {' and '.join(self.packages)}, not all of them installed here. "
-                f"Install them with: pip install '{self.needs}'"
-            ) from error
+                f"{self.name!r} needs {' and '.join(self.missing)}, which is not installed here. "
+                f"Install it with: pip install '{self.needs}'"
+            )
 
 
 def register(name: str, what: str, source: str = "", **more: Any) -> Callable[[Any], Any]:
@@ -237,9 +208,7 @@ def baseline(name: Any, **settings: Any) -> Baseline:
     for find in _families:
         found = found or find(name)
     if found is None:
-        one_of(
-            "model", name, [*_entries, *(name for names in _families.values() for name in names())]
-        )
+        one_of("model", name, [*_entries, *(n for names in _families.values() for n in names())])
     assert found is not None
     return found.having(**settings) if settings else found
 

@@ -93,7 +93,7 @@ def _recurrent(
     x = scaling.apply(context)
     N = x.shape[1]
     net = kind(N, config, torch.Generator().manual_seed(seed))
-    with _one_thread():
+    with one_thread():
         _train(
             net,
             x,
@@ -152,7 +152,7 @@ def neural_ode(
         return odeint(lambda t, y: rate * net(y), start, times, method="rk4")[1:]
 
     forecast = np.full((horizon, N), np.nan)
-    with _one_thread():
+    with one_thread():
         _train(net, x, lambda inputs: solve(inputs[0], len(inputs)), seed=seed, config=config)
         state = torch.tensor(x[-1:], dtype=torch.float32)
         with torch.no_grad():
@@ -224,7 +224,7 @@ def _draw_weights(net: nn.Module, width: int, generator: torch.Generator) -> Non
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Small matrices gain nothing from more, and a sum must not depend on the number of threads."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

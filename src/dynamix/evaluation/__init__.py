@@ -4,7 +4,7 @@ This room asks forecasters by name and measures them. It must not know figures o
 """
 
 from .benchmark import measure, run
-from .failures import FailureConfig, examine
+from .failures import examine
 from .perturbations import sensitivity
 from .rolling import evaluate
 from .settings import BenchmarkConfig, RollingConfig
@@ -12,7 +12,6 @@ from .statistics import per_system, summary, win_rates
 
 __all__ = [
     "BenchmarkConfig",
-    "FailureConfig",
     "RollingConfig",
     "evaluate",
     "examine",

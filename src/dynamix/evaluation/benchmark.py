@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
 from ..baselines.registry import baseline
+from ..baselines.trained import one_thread
 from ..engine import tangent as lyapunov
 from ..engine.runtime import EngineUnavailable
 from ..errors import InputError
@@ -36,7 +36,7 @@ from ..systems import corpus as systems
 from . import results
 from .parallel import spread
 from .settings import BenchmarkConfig
-from .statistics import MEASURES
+from .statistics import EXPONENTS, MEASURES
 
 logger = logging.getLogger(__name__)
 
@@ -68,15 +68,11 @@ def run(
 
     Parameters
     ----------
-    model
-        A model, or a name of :func:`dynamix.baselines.baseline`. ``"ceiling"`` is the true system
-        continued from another start.
-    config
-        The protocol; its ``source`` says where systems come from.
-    names
-        Systems of any dimension, or seeds of generated flows; None: all of the source.
-    engine
-        As of :func:`dynamix.forecast`.
+    model, engine
+        A model, or a name of :func:`dynamix.baselines.baseline`, such as ``"ceiling"``: the true
+        system continued from another start. The engine is that of :func:`dynamix.forecast`.
+    config, names
+        The protocol; systems of any dimension, or seeds of generated flows (None: all).
     output, resume
         CSV file of the table, with its record beside it, and whether to continue an unfinished run.
     workers, dask
@@ -142,7 +138,7 @@ def run(
     total, left = (config.starts * n for n in (len(chosen), sum(map(len, batches))))
     bar = tqdm(total=total, initial=total - left, desc="benchmark", unit="forecast", disable=None)
     shared = str(model) if entry.rival else entry.model
-    work = partial(_measured, model=shared, config=config, engine=engine)
+    work = partial(_rows, model=shared, config=config, engine=engine)
     with bar:
         for rows in spread(work, batches, workers=workers, dask=dask):
             found |= {(row["system"], row["start"]): row for row in rows}
@@ -156,22 +152,12 @@ def run(
     return table
 
 
-def _measured(
+@one_thread()  # processes share the cores, and a sum must not depend on their number
+@np.errstate(over="ignore", invalid="ignore")  # a forecast that explodes is a result
+def _rows(
     names: Sequence[str], *, model: Any, config: BenchmarkConfig, engine: Engine
 ) -> list[dict[str, Any]]:
     """The rows of some systems, all their starts."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # processes share the cores, and a sum must not depend on their number
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):  # a forecast that explodes is a result
-            return _rows(names, model, config, engine)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _rows(
-    names: Sequence[str], model: Any, config: BenchmarkConfig, engine: Engine
-) -> list[dict[str, Any]]:
     cases = [(name, start, x) for name in names for start, x in enumerate(stretches(name, config))]
     series = np.stack([x for *_, x in cases], axis=1)
     contexts, beyond = series[: config.context], series[config.context :]
@@ -182,7 +168,7 @@ def _rows(
     y = entry(contexts, config.horizon, seed=config.seed, truth=beyond)
     seconds = (time.perf_counter() - began) / len(cases)
     quiet_fates: Sequence[str | None] = [None] * len(cases)
-    exponents = dict.fromkeys(("lyapunov", "quiet_lyapunov"), np.full(len(cases), np.nan))
+    exponents = dict.fromkeys(EXPONENTS, np.full(len(cases), np.nan))
     if not entry.rival:
         quiet = entry.having(gate_noise=False)(contexts, config.horizon, seed=config.seed)
         quiet_fates = list(fate_of(forecast=quiet, context=contexts))
@@ -204,7 +190,7 @@ def _exponents(
 ) -> dict[str, Float[ndarray, " S"]]:
     """The model's largest Lyapunov exponents per step, with and without the gate's noise."""
     N, S = model.config.observed_dims, contexts.shape[1]
-    found = {key: np.full(S, np.nan) for key in ("lyapunov", "quiet_lyapunov")}
+    found = {key: np.full(S, np.nan) for key in EXPONENTS}
     by_channel = contexts.shape[2] > N  # each channel is a forecast of its own
     if config.lyapunov_steps == 0 or by_channel or not lyapunov.supports(model):
         return found
@@ -230,15 +216,8 @@ def _exponents(
 def stretches(name: str, config: BenchmarkConfig) -> list[Float[ndarray, "n N"]]:
     """Per start ``(context + 2 horizon, N)``: context, truth, and the ceiling's forecast.
 
-    The starts of the system ``name`` are views of one trajectory, a context and a horizon apart.
-    The chaos of some systems is transient; there the starts are closer, and none begins at rest.
-
-    Examples
-    --------
-    >>> short = BenchmarkConfig(context=100, horizon=100, starts=2)
-    >>> first, second = stretches("Rossler", short)
-    >>> bool((first[200:] == second[:100]).all())  # the second starts where the first's truth ends
-    True
+    The starts of a system are views of one trajectory, a context and a horizon apart. The chaos of
+    some systems is transient; there the starts are closer, and none begins at rest.
     """
     length = config.context + config.horizon
     n = config.starts * length + config.horizon
@@ -302,18 +281,17 @@ def measure(
     >>> measure(x, x, config=BenchmarkConfig(), context=x[:300])
     {'d_stsp': 0.0, 'd_h': 0.0, 'mase': 0.0, 'vpt': nan, 'fate': 'cycle'}
     """
-    time_scale = _lyapunov_time(name, config)
+    scale = _lyapunov_time(name, config)
     both: dict[str, Any] = {"forecast": forecast, "truth": truth}
-    vpt = float("nan")
     with np.errstate(all="ignore"):
-        if np.isfinite(time_scale):
-            vpt = float(metrics.valid_prediction_time(**both, lyapunov_time=time_scale))
         measured: dict[str, Any] = {
             "d_stsp": float(metrics.state_space_divergence(**both, bins=config.bins)),
             "d_h": float(metrics.spectral_hellinger(**both, smoothing=config.smoothing)),
             "mase": float(metrics.mase(**both, steps=config.mase_steps)),
-            "vpt": vpt,
+            "vpt": float("nan"),
         }
+        if np.isfinite(scale):
+            measured["vpt"] = float(metrics.valid_prediction_time(**both, lyapunov_time=scale))
         if context is not None:
             measured["fate"] = fate_of(forecast=forecast, context=context)
     return measured
@@ -337,13 +315,7 @@ def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | N
 
 
 def read(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """A table that :func:`run` wrote to ``path``, and its record.
-
-    Raises
-    ------
-    InputError
-        If a file is missing or not a benchmark's, or the run was interrupted.
-    """
+    """A table that :func:`run` wrote to ``path``, and its record."""
     path = Path(path)
     try:
         table, record = results.stored(path)

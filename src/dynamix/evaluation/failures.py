@@ -8,7 +8,6 @@ channels and equal units. Context and truth must be finite. Lengths may differ.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +21,6 @@ from ..io.arrays import as_series
 from ..metrics.fates import fate, returns
 from ..metrics.inputs import Points
 from ..metrics.reconstruction import power_spectrum
-from ..settings import setting, settings
 
 MODES = {
     "parroting": "copies the context",
@@ -32,42 +30,25 @@ MODES = {
     "invented": "frequencies invented",
     "drift": "leaves the range",
 }
+# conventions that turn measures into verdicts
+LIMITS: dict[str, float] = {
+    "stretch": 30,  # shortest copied stretch in steps
+    "parroting": 0.5,  # fails by parroting: an index above this
+    "amplitude": 0.1,  # by decay: less than this share of the context's deviation is left
+    "chaos": 0.25,  # by no chaos: less than this share of the exponent of a chaotic truth
+    "least_exponent": 0.001,  # per step; estimated exponents below this are no chaos
+    "spectral_ratio": 0.1,  # a frequency is lost with less than this share of the truth's power
+    "spectral_mass": 0.25,  # by lost or invented frequencies: with more than this share of power
+    "margin": 0.1,  # steps outside lie beyond the range by more than this share of it
+    "outside": 0.01,  # by drift: a larger share of steps outside
+    "smoothing": 20,  # width in frequency bins of the spectra's smoothing
+}
+_STRETCH, _SMOOTHING = int(LIMITS["stretch"]), int(LIMITS["smoothing"])
 _ROWS = 1000  # forecast windows compared with the whole context at once
+_BACK = 0.01  # deviations within which a cycle comes back
 
 
-_share = partial(setting, at_least=0, at_most=1)
-
-
-@settings
-class FailureConfig:
-    """Thresholds of the verdicts: conventions that turn measures into rates."""
-
-    stretch: int = setting(30, "shortest copied stretch in steps", at_least=2)
-    parroting: float = _share(0.5, "a parroting index above this is a failure")
-    amplitude: float = _share(
-        0.1, "a deviation in the last tenth below this share of the context's is a failure"
-    )
-    chaos: float = _share(
-        0.25, "an exponent below this share of the truth's is a failure, where the truth is chaotic"
-    )
-    least_exponent: float = _share(
-        1e-3, "estimated exponents per step below this do not count as chaos"
-    )
-    spectral_ratio: float = _share(
-        0.1, "a frequency is lost if less than this share of the truth's power is left"
-    )
-    spectral_mass: float = _share(0.25, "lost or invented power above this share is a failure")
-    margin: float = _share(0.1, "steps outside lie beyond the range by more than this share of it")
-    outside: float = _share(0.01, "a larger share of steps outside is a failure")
-    smoothing: int = setting(20, "width in frequency bins of the spectra's smoothing", at_least=0)
-
-
-_DEFAULT = FailureConfig()
-
-
-def parroting_index(
-    *, forecast: Any, context: Any, truth: Any, stretch: int = _DEFAULT.stretch
-) -> float:
+def parroting_index(*, forecast: Any, context: Any, truth: Any, stretch: int = _STRETCH) -> float:
     """Similarity of a forecast to copies of its context: 1 for a copy, about 0 for none.
 
     ``d`` is :func:`copy_distance`, ``d*`` that of the true continuation: attractors recur.
@@ -88,9 +69,7 @@ def parroting_index(
     return float(np.clip((score - truths) / (1.0 - truths), 0.0, 1.0))
 
 
-def copy_distance(
-    *, forecast: Any, context: Any, stretch: int = _DEFAULT.stretch
-) -> Float[ndarray, " _"]:
+def copy_distance(*, forecast: Any, context: Any, stretch: int = _STRETCH) -> Float[ndarray, " _"]:
     """Distance of each forecast step from the best copy through it, in the context's deviations.
 
     The least root mean square distance, over the windows of ``stretch`` forecast steps that contain
@@ -125,27 +104,24 @@ class Decay(NamedTuple):
     remaining: float  # deviation of the last tenth; 1 is right
     rate: float  # exponential rate per step; positive if the forecast fades
     onset: float  # in steps; infinite if the forecast does not fade
-    offset: float  # distance of the last tenth's mean from the context's
 
 
-def decay(
-    *, forecast: Any, context: Any, amplitude: float = _DEFAULT.amplitude, window: int = 100
-) -> Decay:
+def decay(*, forecast: Any, context: Any, window: int = 100) -> Decay:
     """Whether, when and how fast a forecast dies out, to the mean or to another fixed point.
 
     The envelope is the deviation in successive stretches of ``window`` steps. The onset is the
-    first step after which it stays below ``amplitude``. The rate is minus the slope of its
-    logarithm before the onset.
+    first step after which it stays below the limit ``amplitude``. The rate is minus the slope of
+    its logarithm before the onset.
     """
     f, c = _alike(forecast=forecast, context=context)
     window = min(whole_number("window", window), len(f))
     if not np.isfinite(f).all():
-        return Decay(*[float("nan")] * 4)
+        return Decay(*[float("nan")] * 3)
     y = (f - c.mean(axis=0)) / _scale(c)
     last = y[-max(len(y) // 10, 1) :]
     parts = y[: len(y) // window * window].reshape(-1, window, y.shape[1])
     envelope = np.sqrt((parts.std(axis=1) ** 2).mean(axis=1))
-    loud = np.flatnonzero(envelope >= amplitude)
+    loud = np.flatnonzero(envelope >= LIMITS["amplitude"])
     faded_from = int(loud[-1]) + 1 if len(loud) else 0
     fading = np.maximum(envelope[: max(faded_from, min(2, len(envelope)))], 1e-12)
     steps = np.arange(len(fading)) * window
@@ -154,22 +130,21 @@ def decay(
         remaining=float(np.sqrt((last.std(axis=0) ** 2).mean())),
         rate=float(-slope),
         onset=float(faded_from * window) if faded_from < len(envelope) else float("inf"),
-        offset=float(np.sqrt((last.mean(axis=0) ** 2).mean())),
     )
 
 
-def cycle_period(*, forecast: Any, tolerance: float = 0.01) -> float:
+def cycle_period(*, forecast: Any) -> float:
     """Period, in steps, of a forecast whose last half repeats itself; NaN if it does not.
 
-    It is the first lag with a return within ``tolerance`` deviations, at most a quarter of the
-    forecast. A cycle of :func:`dynamix.metrics.fate` returns at any lag.
+    It is the first lag with a return within 0.01 deviations, at most a quarter of the forecast. A
+    cycle of :func:`dynamix.metrics.fate` returns at any lag.
     """
     (f,) = _alike(forecast=forecast)
     if not np.isfinite(f).all() or not np.ptp(f[len(f) // 2 :], axis=0).any():
         return float("nan")
     error = returns(f[len(f) // 2 :])
     away = np.flatnonzero(error > 1.0)
-    back = away[0] + np.flatnonzero(error[away[0] :] < tolerance) if len(away) else away
+    back = away[0] + np.flatnonzero(error[away[0] :] < _BACK) if len(away) else away
     if not len(back):
         return float("nan")
     # a return is a dip some steps wide: take its minimum
@@ -178,15 +153,11 @@ def cycle_period(*, forecast: Any, tolerance: float = 0.01) -> float:
 
 
 def spectral_failure(
-    *,
-    forecast: Any,
-    truth: Any,
-    ratio: float = _DEFAULT.spectral_ratio,
-    smoothing: int = _DEFAULT.smoothing,
+    *, forecast: Any, truth: Any, smoothing: int = _SMOOTHING
 ) -> tuple[float, float]:
     """``(lost, invented)``: shares of power at frequencies that the other spectrum nearly lacks.
 
-    Lost is the truth's power where the forecast has less than ``ratio`` of it; invented is the
+    Lost is the truth's power where the forecast has less than a tenth of it; invented is the
     reverse. Both spectra are in units of the truth's variance. The longer series is cut. NaN if the
     forecast is not finite.
     """
@@ -198,16 +169,14 @@ def spectral_failure(
     variance = np.maximum(t.var(axis=0), 1e-300)
     with np.errstate(over="ignore"):
         q = power_spectrum(f, smoothing=smoothing) * (f.var(axis=0) / variance)
-    total = q.sum(axis=0)
+    total, ratio = q.sum(axis=0), LIMITS["spectral_ratio"]
     lost = np.where(q < ratio * p, p, 0.0).sum(axis=0)
     invented = np.where(p < ratio * q, q, 0.0).sum(axis=0) / np.where(total > 0, total, 1.0)
     return float(lost.mean()), float(invented.mean())
 
 
-def outside_share(
-    *, forecast: Any, context: Any, truth: Any, margin: float = _DEFAULT.margin
-) -> float:
-    """Share of steps outside the range of context and truth by more than ``margin`` of that range.
+def outside_share(*, forecast: Any, context: Any, truth: Any) -> float:
+    """Share of steps outside the range of context and truth by more than a tenth of that range.
 
     A step counts if any channel is outside or not finite. This *drift* is stricter than the
     *escape* of :func:`dynamix.metrics.fate`, whose box is five times as wide as the context.
@@ -215,7 +184,7 @@ def outside_share(
     f, c, t = _alike(forecast=forecast, context=context, truth=truth)
     seen = np.concatenate([c, t])
     low, high = seen.min(axis=0), seen.max(axis=0)
-    slack = margin * (high - low)
+    slack = LIMITS["margin"] * (high - low)
     inside = ((f >= low - slack) & (f <= high + slack)).all(axis=1)
     return float(1.0 - inside.mean())
 
@@ -225,7 +194,6 @@ def examine(
     forecast: Any,
     context: Any,
     truth: Any,
-    config: FailureConfig | None = None,
     known: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Measure one forecast in every way of this module, and judge it.
@@ -233,9 +201,9 @@ def examine(
     Parameters
     ----------
     forecast, context, truth
-        ``(T,)`` or ``(T, N)``, each with at least ``config.stretch`` steps.
-    config, known
-        Thresholds; ``true_exponent`` and ``true_dimension`` of an earlier call on the same truth.
+        ``(T,)`` or ``(T, N)``, each with at least 30 steps.
+    known
+        ``true_exponent`` and ``true_dimension`` of an earlier call on the same truth.
 
     Returns
     -------
@@ -259,20 +227,17 @@ def examine(
     >>> [mode for mode in MODES if found[f"fails by {mode}"]], found["fails by no chaos"]
     (['decay', 'lost'], None)
     """
-    config = config or FailureConfig()
     f, c, t = _alike(forecast=forecast, context=context, truth=truth)
     three, nan = {"forecast": f, "context": c, "truth": t}, float("nan")
     end = str(fate(forecast=f, context=c))
     bounded = end != "escape"  # and so finite
     moves = bounded and end != "fixed point"
-    fading = decay(forecast=f, context=c, amplitude=config.amplitude)
-    lost, invented = spectral_failure(
-        forecast=f, truth=t, ratio=config.spectral_ratio, smoothing=config.smoothing
-    )
+    fading = decay(forecast=f, context=c)
+    lost, invented = spectral_failure(forecast=f, truth=t)
     if known is None:
         known = {"true_exponent": largest_exponent(t), "true_dimension": correlation_dimension(t)}
     found: dict[str, Any] = {
-        "parroting_index": parroting_index(**three, stretch=config.stretch) if bounded else nan,
+        "parroting_index": parroting_index(**three) if bounded else nan,
         "remaining": fading.remaining,
         "fading_rate": fading.rate,
         "faded_from": fading.onset,
@@ -283,18 +248,18 @@ def examine(
         "period": cycle_period(forecast=f) if moves else nan,
         "lost": lost,
         "invented": invented,
-        "outside": outside_share(**three, margin=config.margin),
+        "outside": outside_share(**three),
         "fate": end,
     }
-    chaotic = found["true_exponent"] > config.least_exponent
-    tame = not found["exponent"] > config.chaos * found["true_exponent"]  # NaN: no chaos is left
+    chaotic = found["true_exponent"] > LIMITS["least_exponent"]
+    tame = not found["exponent"] > LIMITS["chaos"] * found["true_exponent"]  # NaN: no chaos is left
     verdicts: dict[str, bool | None] = {
-        "parroting": found["parroting_index"] > config.parroting,
-        "decay": bounded and fading.remaining < config.amplitude,
+        "parroting": found["parroting_index"] > LIMITS["parroting"],
+        "decay": bounded and fading.remaining < LIMITS["amplitude"],
         "no chaos": (end == "cycle" or tame) if chaotic and bounded else None,
-        "lost": not lost <= config.spectral_mass,
-        "invented": not invented <= config.spectral_mass,
-        "drift": end == "escape" or found["outside"] > config.outside,
+        "lost": not lost <= LIMITS["spectral_mass"],
+        "invented": not invented <= LIMITS["spectral_mass"],
+        "drift": end == "escape" or found["outside"] > LIMITS["outside"],
     }
     return found | {f"fails by {mode}": verdict for mode, verdict in verdicts.items()}
 

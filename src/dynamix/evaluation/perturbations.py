@@ -73,9 +73,8 @@ def sensitivity(
         one_of("system", name, catalogue())
     rows: list[dict[str, Any]] = []
     for key, value in [(key, value) for key, values in varied.items() for value in values]:
-        changed: dict[str, Any] = {} if key == "noise" else {key: value}
-        here = dataclasses.replace(config, **changed)
         level = value if key == "noise" else 0.0
+        here = config if key == "noise" else dataclasses.replace(config, **{key: value})
         # contexts of every length end, and truths begin, at the same place
         longest = dataclasses.replace(here, context=max([here.context, *contexts]))
         stretches = [benchmark.stretches(name, longest)[start] for name in names]
@@ -89,9 +88,8 @@ def sensitivity(
         for name, x, context, y in zip(names, stretches, shown, answers, strict=True):
             truth = x[longest.context : longest.context + here.horizon]
             measured = benchmark.measure(y, truth, config=here, name=name, context=context)
-            rows.append(
-                {"varied": key.replace("_", " "), "value": value, "system": name} | measured
-            )
+            place = {"varied": key.replace("_", " "), "value": value, "system": name}
+            rows.append(place | measured)
     return pd.DataFrame(rows)
 
 

@@ -7,7 +7,7 @@ longest horizon, and its first steps are measured for the shorter ones.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -17,13 +17,12 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from tqdm import tqdm
 
-from ..baselines.registry import Forecaster
 from ..errors import InputError, whole_number
 from ..io.arrays import check_values, unpack
 from ..metrics.reconstruction import spectral_hellinger, state_space_divergence
 from ..preprocessing.periods import decorrelation_time
 from .settings import RollingConfig
-from .statistics import bootstrap
+from .statistics import bootstrap, quantiles, scores
 
 LABELS = {
     "mase": "MASE",
@@ -52,7 +51,7 @@ def origins(length: int, config: RollingConfig) -> Int[ndarray, " K"]:
 def evaluate(
     series: Any,
     *,
-    forecasters: Mapping[str, Forecaster],
+    forecasters: Mapping[str, Callable[..., ndarray]],
     config: RollingConfig | None = None,
     contexts: Sequence[int] | None = None,
     label: str = "forecasts",
@@ -65,10 +64,9 @@ def evaluate(
         ``(T,)`` or ``(T, N)``: an array, or a frame with regular time steps as rows.
     forecasters
         ``f(context, horizon, *, seed) -> forecast`` by name, with arrays ``(T, N)``.
-    config, label
-        Contexts, horizons, origins and measures; text of the progress bar.
-    contexts
-        Contexts of this run, at most the config's longest, which determines the origins.
+    config, contexts, label
+        The protocol; contexts of this run (None: the config's), of which the config's longest
+        determines the origins; text of the progress bar.
 
     Returns
     -------
@@ -135,7 +133,7 @@ def evaluate(
 
 
 def _ask(
-    forecaster: Forecaster, context: Float[ndarray, "T_C N"], horizon: int, seed: int
+    forecaster: Callable[..., ndarray], context: Float[ndarray, "T_C N"], horizon: int, seed: int
 ) -> tuple[Float[ndarray, "horizon N"] | None, float, str]:
     """The forecast or None, its CPU seconds, and the reason for a failure."""
     began = time.process_time()
@@ -206,12 +204,11 @@ def summary(table: pd.DataFrame, *, against: str | None = None) -> pd.DataFrame:
         row: dict[str, Any] = dict(zip(keys, key, strict=True))
         for name in ERRORS:
             values = part[name].dropna().to_numpy(dtype=np.float64)
-            row[name] = np.quantile(values, 0.5, method="nearest") if len(values) else np.nan
+            row[name] = quantiles(values, 0.5)
             row[f"{name}_low"], row[f"{name}_high"] = bootstrap(values)
         if rival is not None:
-            ours = part["mase"].to_numpy()
             theirs = rival.loc[part.set_index(place).index].to_numpy()
-            points = np.where(ours < theirs, 1.0, np.where(ours == theirs, 0.5, 0.0))
+            points = scores(part["mase"].to_numpy(), theirs)
             row["beats"] = points.mean()
             row["beats_low"], row["beats_high"] = bootstrap(points, mean=True)
         row["seconds"], row["origins"] = float(part["seconds"].median()), len(part)
@@ -245,12 +242,11 @@ def phase_lags(
             f"{longest} either way, found {made.shape} and {real.shape}."
         )
 
-    def lag_at(start: int) -> int:
-        def error(lag: int) -> float:
-            shifted = made[start + lag : start + lag + season]
-            return float(np.abs(shifted - real[start : start + season]).mean())
-
-        return min(sorted(range(-longest, longest + 1), key=abs), key=error)
-
+    lags = np.array(sorted(range(-longest, longest + 1), key=abs))
     # each season lies far enough from both ends to be shifted either way
-    return np.array([lag_at(s) for s in range(longest, len(real) - season - longest + 1, season)])
+    starts = range(longest, len(real) - season - longest + 1, season)
+    errors = [
+        [np.abs(made[s + lag :][:season] - real[s : s + season]).mean() for lag in lags]
+        for s in starts
+    ]
+    return lags[np.argmin(errors, axis=1)]

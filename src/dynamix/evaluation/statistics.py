@@ -18,7 +18,8 @@ from ..errors import InputError
 from ..metrics.fates import FATES
 
 ERRORS = ("d_stsp", "d_h", "mase")  # smaller is better, NaN is a failure
-MEASURES = (*ERRORS, "vpt", "lyapunov", "quiet_lyapunov")
+EXPONENTS = ("lyapunov", "quiet_lyapunov")
+MEASURES = (*ERRORS, "vpt", *EXPONENTS)
 LABELS = {
     "d_stsp": r"$D_\mathrm{stsp}$",
     "d_h": r"$D_H$",
@@ -52,15 +53,9 @@ def per_system(table: pd.DataFrame) -> pd.DataFrame:
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Median over systems per measure, its 95 % interval, quartiles, and failures.
 
-    Parameters
-    ----------
-    table
-        A result of :func:`dynamix.evaluation.run`.
-
-    Returns
-    -------
-    A row per measure: ``median``, ``interval low`` and ``interval high`` (bootstrap over systems),
-    the quartiles, ``systems`` (those with a value), ``forecasts`` and the number of ``failures``.
+    ``table`` is a result of :func:`dynamix.evaluation.run`. A row per measure: ``median``,
+    ``interval low`` and ``interval high`` (bootstrap over systems), the quartiles, ``systems``
+    (those with a value), ``forecasts`` and the number of ``failures``.
 
     Raises
     ------
@@ -80,7 +75,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     rows = {}
     for name, values in per_system(table).items():
         column = values.dropna().to_numpy()
-        low, middle, high = _quantiles(column, [0.25, 0.5, 0.75])
+        low, middle, high = quantiles(column, [0.25, 0.5, 0.75])
         failed = table[name].isna() if name in ERRORS else np.isinf(table[name])
         counts = len(column), len(table), int(failed.sum())
         rows[name] = [middle, *bootstrap(column), low, high, *counts]
@@ -121,18 +116,10 @@ def win_rates(tables: Mapping[str, pd.DataFrame], against: str) -> pd.DataFrame:
     Systems are paired. The better model has the smaller error, the longer valid time, the ratio of
     exponents nearer 1. A tie counts one half, and a failure loses against everything but a failure.
 
-    Parameters
-    ----------
-    tables
-        Results of :func:`dynamix.evaluation.run` by name.
-    against
-        One of the names.
-
-    Returns
-    -------
-    Rows ``(model, measure)`` for every other model and each measure that both have: ``share`` with
-    its bootstrap interval over systems, ``p`` of the two-sided sign test (ties left out), ``wins``,
-    ``ties``, ``losses``, ``systems``.
+    ``tables`` holds results of :func:`dynamix.evaluation.run` by name. There is a row ``(model,
+    measure)`` for every other model and each measure that both have: ``share`` with its bootstrap
+    interval over systems, ``p`` of the two-sided sign test (ties left out), ``wins``, ``ties``,
+    ``losses``, ``systems``.
 
     Raises
     ------
@@ -161,7 +148,7 @@ def win_rates(tables: Mapping[str, pd.DataFrame], against: str) -> pd.DataFrame:
             both = pd.DataFrame({"a": ours[measure], "b": theirs[measure]}).reindex(theirs.index)
             # a system without chaos has no valid time
             both = both.dropna(how="all").fillna(np.inf)
-            points = np.where(both["a"] < both["b"], 1.0, 0.5 * (both["a"] == both["b"]))
+            points = scores(both["a"], both["b"])
             wins, losses = int((points == 1).sum()), int((points == 0).sum())
             rows[name, measure] = {
                 "share": points.mean(),
@@ -175,6 +162,11 @@ def win_rates(tables: Mapping[str, pd.DataFrame], against: str) -> pd.DataFrame:
     frame = pd.DataFrame.from_dict(rows, orient="index")
     frame.index = pd.MultiIndex.from_tuples(rows, names=["model", "measure"]) if rows else None
     return frame
+
+
+def scores(ours: Any, theirs: Any) -> Float[ndarray, " n"]:
+    """1 where ours is smaller, 1/2 where both are equal, else 0."""
+    return np.where(ours < theirs, 1.0, np.where(ours == theirs, 0.5, 0.0))
 
 
 def bootstrap(
@@ -196,12 +188,12 @@ def bootstrap(
     if n == 0:
         return float("nan"), float("nan")
     drawn = values[np.random.default_rng(seed).integers(n, size=(draws, n))]
-    statistic = drawn.mean(axis=1) if mean else _quantiles(drawn, 0.5)
-    low, high = _quantiles(np.asarray(statistic), [(1 - level) / 2, (1 + level) / 2])
+    statistic = drawn.mean(axis=1) if mean else quantiles(drawn, 0.5)
+    low, high = quantiles(np.asarray(statistic), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def _quantiles(values: ndarray, q: float | list[float]) -> Any:
+def quantiles(values: ndarray, q: float | list[float]) -> Any:
     """Quantiles along the last axis, each one of the values: an average could be of infinities."""
     if values.shape[-1] == 0:
         return np.full(np.shape(q), np.nan)
@@ -213,9 +205,8 @@ def _badness(table: pd.DataFrame) -> pd.DataFrame:
     values = per_system(table)
     if "vpt" in values:
         values["vpt"] = -values["vpt"]
-    for name in ("lyapunov", "quiet_lyapunov"):
-        if name in values:
-            values[name] = (values[name] - 1.0).abs()
+    exponents = values.columns.intersection(EXPONENTS)
+    values[exponents] = (values[exponents] - 1.0).abs()
     return values
 
 
@@ -231,11 +222,10 @@ def _check(table: pd.DataFrame, what: str) -> None:
 def _check_paired(a: pd.DataFrame, b: pd.DataFrame, first: str, second: str) -> None:
     _check(a, repr(first))
     x, y = (set(zip(t["system"], t["start"], strict=True)) for t in (a, b))
-    only = {first: sorted(x - y), second: sorted(y - x)}
     found = [
-        f"{len(rest)} only in {name!r} ({rest[0][0]}, start {rest[0][1]}, ...)"
-        for name, rest in only.items()
-        if rest
+        f"{len(only)} only in {name!r} ({min(only)[0]}, start {min(only)[1]}, ...)"
+        for name, only in ((first, x - y), (second, y - x))
+        if only
     ]
     if found:
         raise InputError(

@@ -127,8 +127,8 @@ def sensitivities(
 ) -> Figure:
     """Draw medians over systems: a column per condition varied, a row per measure.
 
-    ``table`` joins the tables of :func:`dynamix.evaluation.perturbations.sensitivity`, with a
-    column ``model`` added. NaN, a failure, counts as infinite. ``measures`` holds the label of each
+    ``table`` is the stored result ``sensitivity``: measures by ``model``, condition ``varied``, its
+    ``value`` and ``system``. NaN, a failure, counts as infinite. ``measures`` holds the label of each
     measure drawn, ``names`` the models (None: all).
 
     Raises

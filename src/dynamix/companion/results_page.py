@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from . import BOOK, RESULTS
 
 PAGE, TEXT, CLAIMS = BOOK / "results.md", BOOK / "results.yml", BOOK / "claims.yml"
 MADE_AGAIN = RESULTS / "made_again.jsonl"
-MEASURES = ("d_stsp", "d_h", "mase", "mae", "coverage", "seconds")
 MOST = 6  # numbers shown in a headline
 NUMBER = re.compile(r"\{(?P<result>[\w.-]+):(?P<name>[^}:]+)(?::(?P<digits>\d))?\}")
 
@@ -52,7 +52,7 @@ def headline(name: str, record: dict[str, Any]) -> dict[str, float]:
     if "headline" in record:
         return {key: float(value) for key, value in record["headline"].items()}
     if (log := RESULTS / name / "log.jsonl").is_file():
-        last = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
+        last = _lines(log)[-1]
         return {key: float(last[key]) for key in ("epoch", "loss") if last.get(key) is not None}
     path = RESULTS / f"{name}.csv"
     if not path.is_file():  # a record that is itself the result
@@ -62,22 +62,20 @@ def headline(name: str, record: dict[str, Any]) -> dict[str, float]:
     if {"start", "quiet_fate"} <= set(table.columns):
         return _of_benchmark(table)
     if "rank_sum" in table:
-        best = table.loc[table["rank_sum"].idxmin()]
-        return {key: float(best[key]) for key in table.columns if key != "rank_sum"}
+        best = table.loc[table["rank_sum"].idxmin()].drop("rank_sum")
+        return best.astype(float).to_dict()
     for column, usual in (("points_per_period", 50), ("sharpness", 8.0)):
         if column in table and (table[column] == usual).any():
             table = table[table[column] == usual]
-    measures = [measure for measure in MEASURES if measure in table]
-    for group in ("model", "variant", "forecaster"):
-        if group in table and measures:
-            medians = table.groupby(group, sort=False)[measures[0]].median()
-            return {f"{measures[0]} {key}": float(v) for key, v in medians.items()}
-    return {"rows": float(len(table))}
+    groups = [name for name in ("model", "variant") if name in table]
+    if not groups or "d_stsp" not in table:
+        return {"rows": float(len(table))}
+    return table.groupby(groups[0], sort=False)["d_stsp"].median().add_prefix("d_stsp ").to_dict()
 
 
 def _of_benchmark(table: pd.DataFrame) -> dict[str, float]:
     summary = statistics.summary(table)
-    medians = {key: float(summary.loc[key, "median"]) for key in ("d_stsp", "d_h", "mase")}
+    medians = summary["median"][list(statistics.ERRORS)].to_dict()
     escaped = 100 * float(statistics.shares(table).loc["escape", ("fate", "share")])
     failures = float(summary.loc["d_stsp", "failures"])
     return medians | {"failures": failures, "escaped percent": escaped}
@@ -99,68 +97,65 @@ def page() -> str:
 
     records = stored()
     headlines = {name: headline(name, record) for name, record in records.items()}
-    text = yaml.safe_load(TEXT.read_text(encoding="utf-8"))
-    claims = yaml.safe_load(CLAIMS.read_text(encoding="utf-8"))
-    parts = [text["head"], "\n| | claim | verdict | measured here |\n|---|---|---|---|\n"]
-    claims_of: dict[str, list[str]] = {name: [] for name in records}
-    for i, claim in enumerate(claims, start=1):
-        measured = fill(claim["measured"], headlines)
-        parts.append(f"| {i} | {claim['claim']} | {claim['verdict']} | {measured} |\n")
-        for pattern in claim["results"]:
-            for name in fnmatch.filter(records, pattern):
-                claims_of[name].append(str(i))
-    parts.append(f"\n{text['headlines']}\n| result | headline | claim |\n|---|---|---|\n")
+    text, claims = (yaml.safe_load(p.read_text(encoding="utf-8")) for p in (TEXT, CLAIMS))
+    measured = [
+        (i, claim["claim"], claim["verdict"], fill(claim["measured"], headlines))
+        for i, claim in enumerate(claims, start=1)
+    ]
+    shown = []
     for name, numbers in headlines.items():
-        shown = ", ".join(f"{key} {_short(value)}" for key, value in list(numbers.items())[:MOST])
-        more = f", and {len(numbers) - MOST} more" if len(numbers) > MOST else ""
-        parts.append(f"| `{name}` | {shown}{more} | {', '.join(claims_of[name]) or '–'} |\n")
-    return "".join([*parts, _made(records), _made_again(records, text["made_again"])])
+        listed = ", ".join(f"{key} {_short(value)}" for key, value in list(numbers.items())[:MOST])
+        listed += f", and {len(numbers) - MOST} more" if len(numbers) > MOST else ""
+        rests = (any(fnmatch.fnmatch(name, p) for p in claim["results"]) for claim in claims)
+        on = ", ".join(str(i) for i, true in enumerate(rests, start=1) if true)
+        shown.append((f"`{name}`", listed, on or "–"))
+    parts = [text["head"], _table("| claim | verdict | measured here", measured)]
+    parts += [text["headlines"], _table("result | headline | claim", shown), *_made(records)]
+    return "\n".join([*parts, *_made_again(records, text["made_again"])])
 
 
-def _made(records: dict[str, dict[str, Any]]) -> str:
+def _made(records: dict[str, dict[str, Any]]) -> list[str]:
     """How each result was made; combinations of versions and machines are listed once."""
-    places: list[str] = []
+    places: dict[str, int] = {}
     rows = []
     for name, whole in records.items():
         record = whole.get("provenance", whole)
         versions = ", ".join(f"{k} {v}" for k, v in record["versions"].items())
-        place = f"{record['machine']}; {versions}"
-        places += [] if place in places else [place]
+        place = places.setdefault(f"{record['machine']}; {versions}", len(places) + 1)
         seeds = ", ".join(dict.fromkeys(_seeds(record["settings"]))) or "fixed in the script"
         command = record["command"].replace("|", "\\|")
-        rows.append(
-            f"| `{name}` | `{command}` | {seeds} | {_whole(record['date'])} | "
-            f"{_duration(record['seconds'])} | {places.index(place) + 1} |\n"
-        )
-    listed = "".join(f"{i}. {place}\n" for i, place in enumerate(places, start=1))
-    return (
-        "\n## How each was made\n\n| result | command | seed | date | took | made on |\n"
-        f"|---|---|---|---|---|---|\n{''.join(rows)}\nMade on:\n\n{listed}"
-    )
+        rows.append((f"`{name}`", f"`{command}`", seeds, *_when(record), place))
+    head = "result | command | seed | date | took | made on"
+    listed = "".join(f"{i}. {place}\n" for place, i in places.items())
+    return ["## How each was made\n", _table(head, rows), f"Made on:\n\n{listed}"]
 
 
-def _made_again(records: dict[str, dict[str, Any]], text: str) -> str:
+def _made_again(records: dict[str, dict[str, Any]], text: str) -> list[str]:
     """The differences that `dynamix book recompute` found."""
-    lines = MADE_AGAIN.read_text(encoding="utf-8").splitlines() if MADE_AGAIN.is_file() else []
-    rows = [row for row in map(json.loads, lines) if row["result"] in records]
+    lines = _lines(MADE_AGAIN) if MADE_AGAIN.is_file() else []
+    rows = [row for row in lines if row["result"] in records]
     if not rows:
-        return ""
+        return []
     same = sum(row["found"].startswith("the same") for row in rows)
-    told = "".join(
-        f"| `{row['result']}` | {_whole(row['date'])} | {_duration(row['seconds'])} | "
-        f"{row['found']} |\n"
-        for row in rows
-    )
-    head = "\n| result | made again | took | found |\n|---|---|---|---|\n"
-    return "\n" + text.format(of=len(records), made=len(rows), same=same) + head + told
+    told = [(f"`{row['result']}`", *_when(row), row["found"]) for row in rows]
+    head = text.format(of=len(records), made=len(rows), same=same)
+    return [head, _table("result | made again | took | found", told)]
+
+
+def _table(head: str, rows: Iterable[Iterable[Any]]) -> str:
+    lines = [head, *(" | ".join(map(str, row)) for row in rows)]
+    lines.insert(1, " | ".join("---" for _ in head.split("|")))
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _seeds(value: Any) -> list[str]:
     """Every seed in a record's settings."""
-    if not isinstance(value, dict):
-        return []
     found = []
-    for key, inner in value.items():
+    for key, inner in value.items() if isinstance(value, dict) else ():
         found += [str(inner)] if "seed" in key and isinstance(inner, int | list) else []
         found += _seeds(inner)
     return found
@@ -170,12 +165,12 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:.3g}"
 
 
-def _whole(text: str) -> str:
-    """A text at whose hyphens and spaces a narrow column does not break the line."""
-    return text.replace("-", "\N{NON-BREAKING HYPHEN}").replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return _whole(f"{seconds:.0f} s")
-    return _whole(f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h")
+def _when(record: dict[str, Any]) -> list[str]:
+    """Date and duration; a narrow column does not break their lines."""
+    seconds = record["seconds"]
+    took = f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    texts = record["date"], f"{seconds:.0f} s" if seconds < 120 else took
+    return [
+        text.replace("-", "\N{NON-BREAKING HYPHEN}").replace(" ", "\N{NO-BREAK SPACE}")
+        for text in texts
+    ]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, systems
 from dynamix.baselines import Baseline, baseline
-from dynamix.evaluation import benchmark, failures, perturbations
+from dynamix.evaluation import benchmark, failures
 
 PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
 # on all held-out systems; on the subset alone, for they train or search on every context
@@ -159,9 +160,7 @@ def rates(
             stretches = [benchmark.stretches(name, config)[0] for name in part]
             contexts = [x[: config.context] for x in stretches]
             asked = time.perf_counter()
-            answers = perturbations.together(
-                calls[model], contexts, config.horizon, seed=config.seed
-            )
+            answers = together(calls[model], contexts, config.horizon, seed=config.seed)
             seconds = (time.perf_counter() - asked) / len(part)
             new = []
             for name, x, c, y in zip(part, stretches, contexts, answers, strict=True):
@@ -195,17 +194,50 @@ def reactions(path: Path, calls: dict[str, Baseline], options: Any) -> None:
     made = table(path, VARIED, ("model",), settings, calls, options)
     left = made.left((model,) for model in calls)
     for (model,) in tqdm(left, desc="sensitivity", unit="model", disable=None):
-        found = perturbations.sensitivity(
-            calls[model],
-            names=SUBSET,
-            config=config,
-            points_per_period=RATES,
-            contexts=CONTEXTS,
-            noise=NOISE,
-        )
-        new = [{**row, "model": model} for row in found.to_dict("records")]
-        made.add([{column: row[column] for column in VARIED} for row in new])
+        varied = {"points_per_period": RATES, "context": CONTEXTS, "noise": NOISE}
+        found = sensitivity(calls[model], names=SUBSET, config=config, varied=varied)
+        made.add([{c: {**row, "model": model}[c] for c in VARIED} for row in found])
     made.finish(headline=headline)
+
+
+def sensitivity(
+    call: Callable[..., np.ndarray],
+    *,
+    names: Sequence[str],
+    config: BenchmarkConfig,
+    varied: Mapping[str, Sequence[Any]],
+) -> list[dict[str, Any]]:
+    """The benchmark's measures while one condition changes; a row per condition and system.
+
+    Noise is in deviations of the context. The truth stays clean, and levels scale the same draws.
+    """
+    rows = []
+    for key, value in [(key, value) for key, values in varied.items() for value in values]:
+        level = value if key == "noise" else 0.0
+        here = config if key == "noise" else dataclasses.replace(config, **{key: value})
+        # contexts of every length end, and truths begin, at the same place
+        longest = dataclasses.replace(here, context=max([here.context, *varied["context"]]))
+        stretches = [benchmark.stretches(name, longest)[0] for name in names]
+        shown = []
+        for name, x in zip(names, stretches, strict=True):
+            context = x[longest.context - here.context : longest.context].astype(np.float64)
+            rng = np.random.default_rng([config.seed, *name.encode()])
+            kick = level * context.std(axis=0) * rng.standard_normal(context.shape)
+            shown.append((context + kick).astype(np.float32))
+        answers = together(call, shown, here.horizon, seed=here.seed)
+        for name, x, context, y in zip(names, stretches, shown, answers, strict=True):
+            truth = x[longest.context : longest.context + here.horizon]
+            measured = benchmark.measure(y, truth, config=here, name=name, context=context)
+            place = {"varied": key.replace("_", " "), "value": value, "system": name}
+            rows.append(place | measured)
+    return rows
+
+
+def together(
+    call: Callable[..., np.ndarray], contexts: Sequence[np.ndarray], horizon: int, *, seed: int
+) -> np.ndarray:
+    """Forecasts ``(S, horizon, N)`` of equally long contexts."""
+    return np.swapaxes(call(np.stack(contexts, axis=1), horizon, seed=seed), 0, 1)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import pytest
 from helpers import wave
 
 from dynamix import (
-    BenchmarkConfig,
     InputError,
     TrainingConfig,
     baselines,
@@ -22,7 +21,7 @@ from dynamix import (
 from dynamix.companion import sweep as sweeps
 from dynamix.datasets import loading as datasets
 from dynamix.dynamics import invariants, kin
-from dynamix.evaluation import RollingConfig, benchmark, failures, perturbations, rolling
+from dynamix.evaluation import RollingConfig, benchmark, failures, rolling
 from dynamix.forecasting import ensembles
 from dynamix.io.time_axis import continue_index
 from dynamix.metrics import reconstruction as metrics
@@ -59,18 +58,6 @@ CASES = {
         r"found \(\)",
     ),
     "no forecaster": (lambda: rolling.evaluate(ONE, forecasters={}, config=SMALL), "nothing to"),
-    "no season": (
-        lambda: rolling.phase_lags(forecast=ONE, truth=ONE, season=0),
-        "season must be an integer of at least 2, found 0",
-    ),
-    "no shift": (
-        lambda: rolling.phase_lags(forecast=ONE, truth=ONE, season=20, longest=0),
-        "longest must be an integer of at least 1, found 0",
-    ),
-    "too large a shift": (
-        lambda: rolling.phase_lags(forecast=ONE, truth=ONE, season=20, longest=30),
-        "at least 80 steps",
-    ),
     "no stretch to match": (
         lambda: baselines.parrot(ONE, 5, match_length=0),
         "match_length must be an integer of at least 1, found 0",
@@ -133,22 +120,6 @@ CASES = {
         "references must be an integer of at least 1",
     ),
     "five steps": (lambda: invariants.largest_exponent(ONE[:5]), "at least 6 steps, found 5"),
-    "nothing varied": (
-        lambda: perturbations.sensitivity(
-            baselines.parrot, names=["Lorenz"], config=BenchmarkConfig()
-        ),
-        "nothing to vary",
-    ),
-    "a start that is not there": (
-        lambda: perturbations.sensitivity(
-            baselines.parrot,
-            names=["Lorenz"],
-            config=BenchmarkConfig(starts=2),
-            noise=[0.1],
-            start=2,
-        ),
-        "below the config's 2 starts, found 2",
-    ),
     "an expert use of nothing": (
         lambda: kin.use_distances(USE * [[1.0], [0.0]]),
         "positive somewhere in every row",
@@ -172,10 +143,6 @@ CASES = {
     "a forecast for samples": (
         lambda: plotting.time_series(context=ONE, samples=np.zeros(5)),
         r"needs samples.*found the shape \(5,\)",
-    ),
-    "names of another number than systems": (
-        lambda: plotting.expert_use({"m": USE}, names=["Lorenz"]),
-        "1 names, 2 rows",
     ),
     "no panels": (lambda: plotting.panels(0, 5.0, 3.0), "nothing to draw"),
     "times of others alone": (
@@ -279,7 +246,7 @@ def test_a_rival_whose_package_is_missing_says_how_to_get_it(monkeypatch):
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", absent)
-    with pytest.raises(InputError, match=r"dmd needs pydmd.*pip install"):
+    with pytest.raises(InputError, match=r"'dmd' needs pydmd.*pip install"):
         _ = baselines.baseline("dmd").versions
     assert baselines.baseline("parrot").versions == {}
 

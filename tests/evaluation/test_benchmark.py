@@ -332,9 +332,9 @@ def interrupted(tmp_path, monkeypatch, one_each):
 
 def resumed(path, names, monkeypatch, **changes):
     """Go on; also the systems that were computed."""
-    real, computed = benchmark._measured, []
+    real, computed = benchmark._rows, []
     monkeypatch.setattr(
-        benchmark, "_measured", lambda batch, **o: computed.extend(batch) or real(batch, **o)
+        benchmark, "_rows", lambda batch, **o: computed.extend(batch) or real(batch, **o)
     )
     options = {"model": small_model(), "config": SHORT, "names": names} | changes
     return benchmark.run(output=path, resume=True, **options), computed

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamix import BenchmarkConfig, baselines, systems
+from dynamix import baselines, systems
 from dynamix.errors import InputError
-from dynamix.evaluation import failures, perturbations
+from dynamix.evaluation import failures
 
 T_C, T = 512, 2000
 SCALES = st.floats(0.01, 100) | st.floats(-100, -0.01)
@@ -199,39 +199,3 @@ def test_bad_input(lorenz):
         index(lorenz["truth"][:20], lorenz)
     with pytest.raises(InputError, match="context must be finite"):
         failures.decay(forecast=np.zeros(9), context=np.r_[np.zeros(8), np.nan])
-
-
-# --- sensitivity --------------------------------------------------------------------------------
-
-
-def test_sensitivity_varies_one_condition_at_a_time():
-    seen = []
-
-    def watching(context, horizon, *, seed):
-        seen.append(context)
-        return baselines.mean(context, horizon)
-
-    table = perturbations.sensitivity(
-        watching,
-        names=["Lorenz"],
-        config=BenchmarkConfig(context=200, horizon=300, starts=1),
-        points_per_period=(25, 50),
-        contexts=(100, 400),
-        noise=(0.0, 0.1),
-    )
-    assert table["varied"].tolist() == ["points per period"] * 2 + ["context"] * 2 + ["noise"] * 2
-    assert [len(c) for c in seen] == [200, 200, 100, 400, 200, 200]
-    np.testing.assert_array_equal(seen[2], seen[3][-100:])  # the truth begins at the same place
-    noise = (seen[5] - seen[4]).astype(np.float64)
-    np.testing.assert_allclose(noise.std(axis=0), 0.1 * seen[4].std(axis=0), rtol=0.15)
-    assert table["d_h"].notna().all()
-
-
-def test_forecasters_by_name():
-    call = baselines.baseline("dynamix-3d")
-    x = systems.trajectory("Lorenz", n=600)
-    both = perturbations.together(call, [x[:200], x[300:500]], 50, seed=0)
-    np.testing.assert_allclose(both[1], call(x[300:500], 50, seed=0), rtol=1e-4, atol=1e-3)
-    assert baselines.baseline("mean").name == "mean"
-    with pytest.raises(InputError, match="Did you mean 'parrot'"):
-        baselines.baseline("parrott")

@@ -157,28 +157,6 @@ def test_dynamix_behind_the_signature():
     assert np.isfinite(table.loc[table["horizon"] == 5, ["mase", "mae", "seconds"]]).all(axis=None)
 
 
-@given(st.integers(-9, 9), st.integers(20, 40), st.integers(0, 99))
-def test_a_shifted_forecast_has_its_shift_as_lag(shift, season, seed):
-    cycle = np.random.default_rng(seed).normal(size=season)
-    t = np.arange(5 * season)
-    found = rolling.phase_lags(
-        forecast=cycle[(t - shift) % season], truth=cycle[t % season], season=season, longest=9
-    )
-    assert len(found) >= 4
-    assert (found == shift).all()
-
-
-def test_a_slow_clock_falls_behind():
-    t = np.arange(400)
-    found = rolling.phase_lags(
-        forecast=np.sin(2 * np.pi * t / 40.8), truth=np.sin(2 * np.pi * t / 40), season=40
-    )
-    assert (np.diff(found) >= 0).all()
-    assert found[-1] == pytest.approx(0.02 * 380, abs=1.5)
-    with pytest.raises(InputError, match="at least 80 steps"):
-        rolling.phase_lags(forecast=t[:79], truth=t[:79], season=40)
-
-
 @pytest.mark.parametrize(
     ("x", "told"),
     [

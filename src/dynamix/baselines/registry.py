@@ -86,7 +86,8 @@ class Baseline:
             given = {"seed": given["seed"], "config": self.config(**self.settings)}
         values, restore = unpack(context)
         check_values(values, least=_SHORTEST, moving=False)
-        self.check_packages()
+        if self.missing:
+            raise self._incomplete(self.missing)
         if self.needs_truth:
             if truth is None:
                 raise InputError(f"{self.name!r} needs the true system: give its series as truth=.")
@@ -135,17 +136,17 @@ class Baseline:
     @property
     def versions(self) -> dict[str, str]:
         """The version of each needed package, for the record of a result."""
-        self.check_packages()
         known = metadata.packages_distributions() if self.packages else {}
-        return {name: metadata.version(known[name][0]) for name in self.packages}
+        try:
+            return {name: metadata.version(known.get(name, [name])[0]) for name in self.packages}
+        except metadata.PackageNotFoundError as error:
+            raise self._incomplete(self.packages) from error
 
-    def check_packages(self) -> None:
-        """Raise where a package is missing."""
-        if self.missing:
-            raise InputError(
-                f"{self.name!r} needs {' and '.join(self.missing)}, which is not installed here. "
-                f"Install it with: pip install '{self.needs}'"
-            )
+    def _incomplete(self, missing: Iterable[str]) -> InputError:
+        return InputError(
+            f"{self.name!r} needs {' and '.join(missing)}, which is not installed here. "
+            f"Install it with: pip install '{self.needs}'"
+        )
 
 
 def register(name: str, what: str, source: str = "", **more: Any) -> Callable[[Any], Any]:

@@ -1,11 +1,10 @@
-"""Benchmarks, failure rates, sensitivity and rolling evaluation, with their stored results.
+"""Benchmarks, failure rates and rolling evaluation, with their stored results.
 
 This room asks forecasters by name and measures them. It must not know figures or reports.
 """
 
 from .benchmark import measure, run
 from .failures import examine
-from .perturbations import sensitivity
 from .rolling import evaluate
 from .settings import BenchmarkConfig, RollingConfig
 from .statistics import per_system, summary, win_rates
@@ -18,7 +17,6 @@ __all__ = [
     "measure",
     "per_system",
     "run",
-    "sensitivity",
     "summary",
     "win_rates",
 ]

@@ -215,38 +215,3 @@ def summary(table: pd.DataFrame, *, against: str | None = None) -> pd.DataFrame:
         row["failures"] = int((part["failure"] != "").sum())
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def phase_lags(
-    *, forecast: Any, truth: Any, season: int, longest: int | None = None
-) -> Int[ndarray, " K"]:
-    """How many steps a forecast is late in each season of the horizon; 0 if its phase is correct.
-
-    The lag is the shift of at most ``longest`` steps (None: half a ``season``) with the least mean
-    absolute error; the shorter one if two are equal. Forecast and truth are ``(T,)`` or ``(T, N)``.
-    An InputError is raised if their shapes differ or the horizon is too short.
-
-    Examples
-    --------
-    >>> t = np.arange(100)
-    >>> phase_lags(forecast=np.sin((t - 2) / 20 * 6.283), truth=np.sin(t / 20 * 6.283), season=20)
-    array([2, 2, 2, 2])
-    """
-    made, real = (np.asarray(x, dtype=np.float64).reshape(len(x), -1) for x in (forecast, truth))
-    season = whole_number("season", season, least=2)
-    longest = whole_number("longest", season // 2 if longest is None else longest)
-    if made.shape != real.shape or len(real) < season + 2 * longest:
-        raise InputError(
-            f"phase lags need forecast and truth of the same shape and at least "
-            f"{season + 2 * longest} steps, a season of {season} with room for a shift of "
-            f"{longest} either way, found {made.shape} and {real.shape}."
-        )
-
-    lags = np.array(sorted(range(-longest, longest + 1), key=abs))
-    # each season lies far enough from both ends to be shifted either way
-    starts = range(longest, len(real) - season - longest + 1, season)
-    errors = [
-        [np.abs(made[s + lag :][:season] - real[s : s + season]).mean() for lag in lags]
-        for s in starts
-    ]
-    return lags[np.argmin(errors, axis=1)]

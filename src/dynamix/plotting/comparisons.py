@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -94,30 +93,6 @@ def errors_by_forecaster(table: pd.DataFrame, *, groups: Mapping[str, str] | Non
     axes[0].set_yticks(rows, names)
     axes[0].invert_yaxis()
     theme.legend(figure, axes[:1])
-    return figure
-
-
-@theme.style()
-def rate_grid(rates: pd.DataFrame, *, counts: Mapping[str, int] | None = None) -> Figure:
-    """Draw shares in [0, 1] as shaded numbers.
-
-    ``rates`` has models as rows and failures as columns; NaN is drawn as a dash. ``counts`` holds
-    the number of systems of each row, written after its name.
-
-    >>> rates = pd.DataFrame({"escapes": [0.0, 0.25], "freezes": [np.nan, 1.0]}, index=["A", "B"])
-    >>> [text.get_text() for text in rate_grid(rates).axes[0].texts]
-    ['0%', '–', '25%', '100%']
-    """
-    import seaborn as sns
-
-    texts = rates.map(lambda value: "–" if np.isnan(value) else f"{value:.0%}")
-    figure, ax = plt.subplots(figsize=(1.15 * rates.shape[1] + 2.6, 0.34 * len(rates) + 0.9))
-    look = {"annot": texts, "fmt": "", "annot_kws": {"color": "black"}, "cbar": False}
-    sns.heatmap(rates.fillna(0.0), cmap="Oranges", vmin=0, vmax=1.25, ax=ax, **look)
-    names = [f"{n} ({counts[n]})" if counts else str(n) for n in rates.index]
-    ax.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0)
-    ax.xaxis.tick_top()
-    ax.tick_params(length=0)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Figures of models: gate, attention, training, and time of inference."""
+"""Figures of models: gate, attention, symbols, training, and time of inference."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
 
 from ..errors import InputError
 from . import theme
 from .state_space import plane
+
+_RARE = 0.02  # probability of a transition below which no arrow is drawn
 
 
 @theme.style()
@@ -142,4 +145,41 @@ def inference_times(table: pd.DataFrame) -> Figure:
         axes[-1].plot(x, y, marker, color=theme.GREEN, label=name)
     axes[0].set_ylabel("seconds")
     theme.legend(figure, axes[-1:], "lower")
+    return figure
+
+
+@theme.style()
+def transition_graphs(graphs: Mapping[str, tuple[Sequence[str], Any, Any]]) -> Figure:
+    """Draw symbols and the transitions between them, a graph per panel.
+
+    ``graphs`` holds ``(labels, shares, probabilities)`` of A symbols by title: names, ``(A,)``
+    shares of time, and ``(A, A)`` probabilities from row to column. A node's area is its share of
+    time, an arrow's width its probability among the steps that leave; none is drawn below 2 %.
+
+    >>> graph = (["up", "down"], [0.3, 0.7], [[0.9, 0.1], [0.0, 1.0]])
+    >>> len(transition_graphs({"falls and stays": graph}).axes[0].patches)  # from up to down
+    1
+    """
+    figure, axes = theme.panels(len(graphs), 3.5 * len(graphs), 3.7)
+    for ax, (title, (labels, shares, probabilities)) in zip(axes, graphs.items(), strict=True):
+        angle = np.pi / 2 - 2 * np.pi * np.arange(len(labels)) / len(labels)
+        places = np.column_stack([np.cos(angle), np.sin(angle)])
+        leaving = np.array(probabilities, dtype=np.float64)
+        np.fill_diagonal(leaving, 0.0)
+        leaving /= np.maximum(leaving.sum(axis=1, keepdims=True), 1e-12)
+        for i, j in np.argwhere(leaving > _RARE):
+            share = leaving[i, j]
+            arrow = FancyArrowPatch(
+                places[i], places[j], linewidth=0.3 + 2.0 * share, alpha=0.25 + 0.7 * share,
+                connectionstyle="arc3,rad=0.15", arrowstyle="-|>", mutation_scale=9, shrinkA=9,
+                shrinkB=9, color=theme.BLUE,
+            )  # fmt: skip
+            ax.add_patch(arrow)
+        ax.scatter(
+            *places.T, s=40 + 900 * np.asarray(shares), color=theme.VERMILION, alpha=0.85, zorder=3
+        )
+        for label, place in zip(labels, places, strict=True):
+            ax.annotate(label, 1.24 * place, ha="center", va="center", fontsize=8)
+        ax.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal", title=title)
+        ax.set_axis_off()
     return figure

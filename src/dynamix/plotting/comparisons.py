@@ -118,8 +118,7 @@ def sensitivities(
     """
     if table.empty or "model" not in table:
         raise InputError(
-            "expected a table with a column 'model': join the tables of sensitivity(), each "
-            "with .assign(model=name)."
+            "expected a table with a column 'model', such as the stored result 'sensitivity'."
         )
     known = list(dict.fromkeys(table["model"]))
     names = known if names is None else list(names)

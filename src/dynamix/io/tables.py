@@ -1,16 +1,14 @@
-"""Reads tables in any usual format; the content of a file decides on the format, not the name."""
+"""The one reader of tables; the content of a file decides on the format, not the name."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import logging
-import re
 import sys
 import zipfile
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,52 +17,53 @@ import pandas as pd
 from numpy import ndarray
 
 from ..errors import InputError, one_of, whole_number
-from .time_axis import take_time
+from .text import Table, numbered, parse
+from .time_columns import take_time
 
 logger = logging.getLogger(__name__)
 
-_SEPARATORS = (";", "\t", ",")  # a comma may be the decimal sign where another one stands
-_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d{1,3}(\.?\d{3})*,\d+([eE][+-]?\d+)?\s*")
 _UNREADABLE = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 def read(
     path: str | Path,
     *,
-    columns: Sequence[str] = (),
-    time: str | None = None,
+    columns: Sequence[str | int] = (),
+    time: str | int | None = None,
     no_time: bool = False,
     last: int | None = None,
 ) -> pd.DataFrame:
     r"""Read a table: a row per time step, a column per channel, its time as the index.
 
-    The formats are CSV, TSV, Parquet, ``.npy`` and ``.npz``, also compressed by gzip. The separator
-    and decimal commas are found in the file. Without a line of names, the columns are x1, x2, ...
+    The formats are CSV and its relatives, Parquet, ``.npy`` and ``.npz``, also compressed by gzip.
+    Encoding, separator, decimal sign, lines above the names and notations of missing values are
+    found in the file. ``frame.attrs["notes"]`` says what was found, as does the log.
 
     Parameters
     ----------
     path
-        The file; ``"-"`` reads standard input. Text is UTF-8 or cp1252.
+        The file; ``"-"`` reads standard input.
     columns
         Channels to keep; empty: all but time.
     time
-        The column of dates or times. None: the first column if it holds dates or is named like
-        time, or else columns named year, month, day (and hour, minute, second) together.
+        The column of dates or times. None: the column, or the columns together, that hold dates,
+        parts of a calendar, elapsed times, or numbers that rise in regular steps.
     no_time
-        Drop the column of dates or times and number the rows.
+        Number the rows; the columns of time are left out.
     last
         Keep only this many rows from the end; at least 2.
 
     Returns
     -------
-    A row per row of the file. Empty fields are NaN; a column with an entry that is not a number
-    stays text. Dates with full stops have the day first.
+    A row per row of the file, sorted by time. Empty fields are NaN; text stays text. Row counters
+    and calendar columns beside the time are left out unless ``columns`` names them.
 
     Raises
     ------
     InputError
-        If the file or a named column is missing, the file is empty or unreadable, or the column of
-        times holds neither numbers nor dates.
+        If the file or a named column is missing, the file is empty or unreadable, or a number or
+        time cannot be read, by line and entry. If several series stand below each other, by the
+        column that tells them apart; see :func:`dynamix.predict_df`.
 
     Examples
     --------
@@ -75,6 +74,33 @@ def read(
     ...     frame = read(path)
     >>> frame["load"].tolist(), frame.index.name, str(frame.index[1].date())
     ([1.5, 2.5], 'day', '2025-01-01')
+    >>> frame.attrs["notes"]
+    ['time: `day`, step day, 2 rows']
+    """
+    series = read_series(path, columns=columns, time=time, no_time=no_time, last=last)
+    if len(series) > 1:
+        names, column = list(series), next(iter(series.values())).attrs["id_column"]
+        shown = ", ".join(map(str, names[:3])) + (", ..." if len(names) > 3 else "")
+        raise InputError(
+            f"{_shown(path)} holds {len(names)} series below each other, told apart by column "
+            f"{column!r} ({shown}). Give one of them, or use dynamix.predict_df with "
+            f"id_column={column!r} (dynamix forecast forecasts each)."
+        )
+    return next(iter(series.values()))
+
+
+def read_series(
+    path: str | Path,
+    *,
+    columns: Sequence[str | int] = (),
+    time: str | int | None = None,
+    no_time: bool = False,
+    last: int | None = None,
+    strict: bool = True,
+) -> dict[Any, pd.DataFrame]:
+    """The series of a table by their names, one of no name if it isn't a long table; see `read`.
+
+    Unless ``strict``, a column of numbers may hold entries that are none; it has dtype object.
     """
     table = _load(path)
     if isinstance(table, ndarray):
@@ -84,20 +110,48 @@ def read(
                 "Save one series of it."
             )
         values = table.reshape(len(table), -1)
-        table = pd.DataFrame(values, columns=_numbered(values.shape[1]))
-    known = [str(column) for column in table.columns]
-    for name in (*columns, *([time] if time else [])):
+        table = Table(pd.DataFrame(values, columns=numbered(values.shape[1])))
+    frame = table.frame
+    known = [str(column) for column in frame.columns]
+    named = [str(name) for name in columns]
+    for name in (*named, *([] if time is None else [str(time)])):
         one_of("column", name, known)
-    table, index = take_time(table, time=time, channels=columns)
-    if index is not None and not no_time:
-        table = table.set_axis(index, axis=0)
-    table = table[list(columns)] if columns else table
-    return table if last is None else table.iloc[-whole_number("context", last, least=2) :]
+    time = None if time is None else str(time)
+    rest, index, notes = take_time(frame, time=time, channels=named, place=table.place)
+    by_name = {str(name): name for name in frame.columns}
+    rest = frame[[by_name[name] for name in named]] if named else rest
+    if strict:
+        _check_numbers(rest, table)
+    notes = [*table.notes, *notes]
+    identity = None
+    if index is not None:
+        texts = frame.drop(columns=[n for n in frame if str(n) in named or str(n) == time])
+        identity = _identity(texts, rest, index)
+        if not no_time:
+            rest = rest.set_axis(index, axis=0)
+        elif notes and identity is None:
+            notes[-1] += "; not used, the rows are numbered"
+    for note in notes:
+        logger.info("%s", note)
+    least = None if last is None else whole_number("context", last, least=2)
+    parts = {"": rest} if identity is None else {
+        name: part.drop(columns=identity.name, errors="ignore")
+        for name, part in rest.groupby(identity.to_numpy(), sort=False)
+    }
+    found = {}
+    for name, part in parts.items():
+        part, more = _sorted(part)
+        part = part if least is None else part.iloc[-least:]
+        part.attrs = {"notes": notes + more} | ({} if identity is None else {"id_column": str(identity.name)})
+        found[name] = part
+        for note in more:
+            logger.info("%s", note)
+    return found
 
 
 def read_array(path: str | Path) -> ndarray:
     """The numbers of a file, ``(T, n)``, or ``(T, S, n)`` from an array file; text is left out."""
-    if str(path) != "-" and isinstance(values := _load(path), ndarray):
+    if str(path) != "-" and isinstance(values := _load(path), ndarray) and values.ndim == 3:
         return values
     table = read(path)
     numeric = table.select_dtypes("number")
@@ -107,15 +161,51 @@ def read_array(path: str | Path) -> ndarray:
     return numeric.to_numpy(dtype=np.float64)
 
 
+def _check_numbers(rest: pd.DataFrame, table: Table) -> None:
+    """Raise for the first entry that is no number in a column where most are."""
+    for name in rest.select_dtypes(object):
+        column = rest[name]
+        bad = (pd.to_numeric(column, errors="coerce").isna() & column.notna()).to_numpy()
+        if bad.any() and bad.sum() < 0.5 * column.notna().sum():
+            row = int(np.argmax(bad))
+            raise InputError(
+                f"column {str(name)!r} should hold numbers, found {column.iloc[row]!r} in "
+                f"{table.place(row)}. Correct or delete that entry, or leave the column out (command "
+                "line: --columns)."
+            )
+
+
+def _identity(frame: pd.DataFrame, rest: pd.DataFrame, index: pd.Index) -> pd.Series | None:
+    """The column that tells apart rows of the same time; None if no time occurs twice."""
+    if not index.dropna().has_duplicates:
+        return None
+    texts = [n for n in frame if not pd.api.types.is_numeric_dtype(frame[n]) and n in rest]
+    whole = [n for n in frame if n in rest and frame[n].dtype.kind in "iu"]
+    for name in (*texts, *whole):
+        column = frame[name]
+        if 1 < column.nunique() < len(column) and not column.isna().any():
+            if not pd.MultiIndex.from_arrays([index, column]).has_duplicates:
+                return column
+    for name in texts:  # never average what a text tells apart
+        if pd.Series(frame[name].to_numpy()).groupby(index.to_numpy()).nunique().max() > 1:
+            return frame[name]
+    return None
+
+
+def _sorted(part: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Rows in the order of time."""
+    index = part.index
+    if index.is_monotonic_increasing or index.hasnans:
+        return part.copy(), []
+    newest = "the newest row came first; " if index.is_monotonic_decreasing else ""
+    return part.sort_index(kind="stable"), [f"{newest}the rows were sorted by time"]
+
+
 def _shown(path: str | Path) -> str:
     return "standard input" if str(path) == "-" else repr(str(path))
 
 
-def _numbered(count: int) -> list[str]:
-    return [f"x{i + 1}" for i in range(count)]
-
-
-def _load(path: str | Path) -> pd.DataFrame | ndarray:
+def _load(path: str | Path) -> Table | ndarray:
     """The content of a file as a table or an array; its first bytes tell the format."""
     if str(path) == "-":
         content = sys.stdin.buffer.read()
@@ -133,19 +223,20 @@ def _load(path: str | Path) -> pd.DataFrame | ndarray:
         if content.startswith(b"PK\x03\x04"):
             kind = ".npz file"
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                return _joined({name: arrays[name] for name in arrays})
+                found = _joined({name: arrays[name] for name in arrays})
+                return found if isinstance(found, ndarray) else Table(found)
         if content.startswith(b"PAR1"):
             kind = "Parquet file"
             frame = pd.read_parquet(io.BytesIO(content))
-            return frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
+            return Table(frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index())
         kind = "CSV file"
-        return _parse(content, _shown(path))
+        return parse(content)
     except InputError:
         raise
     except ImportError as error:
         raise InputError(f"{_shown(path)} is a {kind}, and pyarrow is not installed.") from error
     except _UNREADABLE as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{_shown(path)} is not a readable {kind}: {error}".strip()) from error
+        raise InputError(f"{_shown(path)} is not a readable {kind}: {error}.") from error
 
 
 def _joined(arrays: dict[str, ndarray]) -> pd.DataFrame | ndarray:
@@ -164,36 +255,3 @@ def _joined(arrays: dict[str, ndarray]) -> pd.DataFrame | ndarray:
         for name, array in arrays.items()
     ]
     return pd.concat(frames, axis=1)
-
-
-def _parse(content: bytes, shown: str) -> pd.DataFrame:
-    """A text as pandas reads it, with its own separator, decimal sign and encoding."""
-    try:
-        text = content.decode("utf-8-sig")  # a byte order mark is no part of the first name
-    except UnicodeDecodeError:
-        text = content.decode("cp1252")
-    head = next((line for line in text.splitlines() if line.strip()), "")
-    separator = next((sign for sign in _SEPARATORS if sign in head), ",")
-    given: dict[str, Any] = {"sep": separator}
-    fields = [field.strip().strip('"') for field in head.strip().split(separator)]
-    if all(_is_number(field.replace(",", ".")) for field in fields):
-        given |= {"header": None, "names": _numbered(len(fields))}
-        logger.info("the first line of %s holds numbers only and is read as data", shown)
-    frame = pd.read_csv(io.StringIO(text), **given)
-    for name in frame.columns if separator != "," else ():
-        seen = frame[name].dropna().astype(str)
-        fits = seen.str.fullmatch(_DECIMAL_COMMA)
-        if not pd.api.types.is_numeric_dtype(frame[name]) and len(seen) and fits.mean() > 0.5:
-            dots = seen.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-            frame[name] = dots.where(fits, seen)  # an entry that is not a number stays visible
-            with suppress(ValueError, TypeError):
-                frame[name] = pd.to_numeric(frame[name])
-    return frame
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -32,6 +32,7 @@ OTHER_TESTS = {
     "evaluation": {"real_world", "stored_results"},
     "experiments": {"headlines", "scripts"},
     "forecasting": {"golden"},
+    "io": {"cases"},
     "training": {"golden"},
     "plotting": {"plotting", "turning_page"},
 }

@@ -89,9 +89,9 @@ def test_dates_with_gaps_can_be_left_out(data, model, capsys):
     [
         (None, [], "no file"),
         ("", [], "not a readable CSV"),
-        ("a,b\n", [], "empty"),
+        ("a,b\n", [], "no row of data"),
         ("a\n1\n", [], "at least 2 steps"),
-        ("a\n1\nx\n3\n", [], "neither numbers nor dates"),
+        ("a\n1\nx\n3\n", [], "'x' in line 3"),
         ("a,b\n1,x\n2,y\n", [], "'b'"),
         ("a\n1\n\n3\n", ["--horizon", "0"], "horizon"),
         ("a\n1\n2\n4\n", ["--columns", "aa"], "Did you mean 'a'"),

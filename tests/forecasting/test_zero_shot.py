@@ -273,7 +273,7 @@ BAD = {
     "gappy dates": (
         pd.DataFrame({"a": wave(59, 1)[:, 0]}, index=DATES.delete(30)),
         {},
-        "1 days .* to 2 days",
+        "of 60 steps of day, 59 have a row",
     ),
     "text index": (
         pd.DataFrame({"a": wave(3, 1)[:, 0]}, index=["x", "y", "z"]),

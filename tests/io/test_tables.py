@@ -137,7 +137,7 @@ def test_any_separator_and_decimal_sign_gives_the_same_numbers(
     tmp_path_factory, values, separator, comma, mark
 ):
     times = pd.date_range("2023-03-01", periods=len(values), freq="h", name="when")
-    frame = pd.DataFrame({"a": values, "b": np.arange(len(values)) + 0.25}, index=times)
+    frame = pd.DataFrame({"a": values, "b": np.cos(np.arange(len(values))) + 0.25}, index=times)
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     decimal = "," if comma and separator != "," else "."
     encoding = "utf-8-sig" if mark else "utf-8"

@@ -127,14 +127,14 @@ def test_a_hole_is_refused_or_cut_away():
     ):
         resample(broken)
     y, report = resample(broken, holes="cut")
-    pd.testing.assert_frame_equal(y, x.iloc[100:])
+    pd.testing.assert_frame_equal(y, x.iloc[100:], check_freq=False)
     assert (report.cut, report.filled, report.steps) == (100, 0, 100)
     assert "100 steps beyond holes" in str(report)
 
 
 def test_too_many_small_gaps_are_refused():
     x = regular(100, "h", 1, 0)
-    with pytest.raises(InputError, match=r"too much is missing: 33 of 100 steps of h \(33%\)"):
+    with pytest.raises(InputError, match=r"too much is missing: 33 of 100 steps of hour \(33%\)"):
         resample(x.drop(x.index[1:-1:3]), step="h")
 
 
@@ -153,7 +153,7 @@ def test_months_with_a_gap_are_recognised():
     x = regular(30, "MS", 1, 2)
     y, report = resample(x.drop(x.index[[4, 9]]))
     pd.testing.assert_index_equal(y.index, x.index)
-    assert (report.step, report.filled) == ("MS", 2)
+    assert (report.step, report.filled) == ("month", 2)
 
 
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])

@@ -78,7 +78,9 @@ def test_own_trajectories_from_npy_and_csv(tmp_path, caplog):
     np.save(tmp_path / "one.npy", x)
     np.save(tmp_path / "two.npy", np.stack([x, x + 1], axis=1))
     lines = ["date,a,b,c,who"]
-    lines += [f"2024-01-{i % 28 + 1},{r[0]},{r[1]},{r[2]},me" for i, r in enumerate(x)]
+    lines += [
+        f"2024-{1 + i // 28:02d}-{i % 28 + 1},{r[0]},{r[1]},{r[2]},me" for i, r in enumerate(x)
+    ]
     (tmp_path / "three.csv").write_text("\n".join(lines))
     loaded = load_trajectories([tmp_path / f for f in ("one.npy", "two.npy", "three.csv")], dims=3)
     assert [y.shape for y in loaded] == [(50, 3)] * 4
@@ -91,7 +93,7 @@ def test_own_trajectories_from_npy_and_csv(tmp_path, caplog):
     [
         ("a.npy", None, "no file"),
         ("a.txt", "1\n2\n", r"found \(2, 1\)"),
-        ("a.npy", "junk", r"\(T, 3\)"),
+        ("a.npy", "junk", "no row of data"),
         ("a.csv", "a,b\n1,2\n", r"\(1, 2\)"),
         ("a.csv", "a,b,c\n1,2,\n", "NaN"),
     ],

@@ -7,7 +7,9 @@ import dataclasses
 import sys
 from typing import Any
 
-from ..io.files import write_whole
+import pandas as pd
+
+from ..errors import InputError
 from ..settings import ForecastConfig
 from .flags import add_model, add_settings, check_folders, command, given_settings, split
 
@@ -19,18 +21,24 @@ def add(commands: Any) -> None:
         "data", help="table with a row per time step and a column per channel; - is standard input"
     )
     parser.add_argument("--horizon", type=int, required=True, help="steps to forecast")
-    parser.add_argument("--output", help="CSV file for the forecast (default: standard output)")
+    parser.add_argument(
+        "--output",
+        help="file for the forecast: .csv, .tsv, .parquet, .npy, also .csv.gz (default: CSV to "
+        "standard output)",
+    )
     parser.add_argument("--plot", help="figure of context and forecast (.png, .pdf, .svg)")
     parser.add_argument(
-        "--columns", help="channels to use, separated by commas (default: all numeric columns)"
+        "--columns", help="channels to use, separated by commas (default: all but time)"
     )
     parser.add_argument(
         "--time",
-        help="column of times or dates (default: a first column of dates, or one named time, "
-        "date, step, ...)",
+        help="column of times or dates (default: found by its content)",
     )
     parser.add_argument(
-        "--no-time", action="store_true", help="ignore the column of times and number the rows"
+        "--no-time", action="store_true", help="leave out the column of times and number the rows"
+    )
+    parser.add_argument(
+        "--fill", action="store_true", help="interpolate short holes before the forecast"
     )
     parser.add_argument("--context", type=int, help="use only this many last steps of the data")
     add_model(parser)
@@ -39,44 +47,68 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read, forecast, write."""
-    from ..forecasting.zero_shot import forecast
-    from ..io.tables import read
+    from ..io.tables import read_series, write
 
     check_folders(options.output, options.plot)
-    frame = read(
+    series = read_series(
         options.data,
         columns=split(options.columns),
         time=options.time,
         no_time=options.no_time,
         last=options.context,
     )
+    if len(series) > 1 and options.plot:
+        raise InputError(f"--plot draws one series, the file holds {len(series)}. Leave it out.")
     config = given_settings(options, ForecastConfig)
-    result = forecast(
-        frame, horizon=options.horizon, model=options.model, **dataclasses.asdict(config)
-    )
-    table = result
-    if config.n_samples is not None:  # a CSV has one row of names: x[0], y[0], x[1], y[1], ...
-        table = result.set_axis([f"{name}[{i}]" for i, name in result.columns], axis=1)
-    if options.output is None:
-        table.to_csv(sys.stdout)
+    parts = {name: _continued(name, frame, options, config) for name, frame in series.items()}
+    if len(parts) > 1:
+        identity = next(iter(series.values())).attrs["id_column"]
+        table = pd.concat(parts, names=[identity])
     else:
-        with write_whole(options.output) as temporary:
-            table.to_csv(temporary)
-        names = ", ".join(map(str, frame.columns))
+        table = next(iter(parts.values()))
+    write(table, options.output)
+    if options.output:
+        steps = sum(map(len, series.values()))
+        names = ", ".join(map(str, next(iter(series.values())).columns))
         sys.stderr.write(
-            f"{len(frame)} steps of {names}, {len(result)} steps forecast: {options.output}\n"
+            f"{steps} steps of {names}, {len(table)} steps forecast: {options.output}\n"
         )
-    if options.plot:
-        from .. import plotting
 
-        times = frame.index.append(result.index)
-        figure = plotting.time_series(
-            context=frame.to_numpy(),
-            names=[str(column) for column in frame.columns],
-            shown=max(4 * len(result), 200),  # a long context would hide the forecast
-            times=times.to_timestamp() if hasattr(times, "to_timestamp") else times,
-            time_label=str(frame.index.name or "step"),
-            **{"forecast": result.to_numpy()} if config.n_samples is None else {"samples": result},
-        )
-        plotting.save(figure, options.plot)
-        sys.stderr.write(f"figure: {options.plot}\n")
+
+def _continued(
+    name: Any, frame: pd.DataFrame, options: argparse.Namespace, config: ForecastConfig
+) -> pd.DataFrame:
+    """The forecast of one series as a table with one line of names."""
+    from ..forecasting.zero_shot import forecast
+
+    how = {"horizon": options.horizon, "model": options.model, **dataclasses.asdict(config)}
+    try:
+        if options.fill:
+            from ..preprocessing.resampling import resample
+
+            frame, what = resample(frame)
+            sys.stderr.write(f"{what}\n")
+        result = forecast(frame, **how)
+    except InputError as error:
+        raise error if name == "" else InputError(f"series {name!r}: {error}") from error
+    if options.plot:
+        _plot(frame, result, options.plot, sampled=config.n_samples is not None)
+    if config.n_samples is None:
+        return result
+    return result.set_axis([f"{name}[{i}]" for i, name in result.columns], axis=1)
+
+
+def _plot(frame: pd.DataFrame, result: pd.DataFrame, path: str, *, sampled: bool) -> None:
+    from .. import plotting
+
+    times = frame.index.append(result.index)
+    figure = plotting.time_series(
+        context=frame.to_numpy(),
+        names=[str(column) for column in frame.columns],
+        shown=max(4 * len(result), 200),  # a long context would hide the forecast
+        times=times.to_timestamp() if hasattr(times, "to_timestamp") else times,
+        time_label=str(frame.index.name or "step"),
+        **{"samples": result} if sampled else {"forecast": result.to_numpy()},
+    )
+    plotting.save(figure, path)
+    sys.stderr.write(f"figure: {path}\n")

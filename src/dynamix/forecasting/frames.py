@@ -11,7 +11,8 @@ import pandas as pd
 
 from ..errors import InputError, one_of, whole_number
 from ..io.arrays import check_values
-from ..io.time_axis import continue_index, to_dates
+from ..io.dates import to_dates
+from ..io.time_axis import continue_index
 from .zero_shot import forecast
 
 if TYPE_CHECKING:
@@ -83,7 +84,13 @@ def predict_df(
     table = df[[id_column, timestamp_column, target]]
     times = table[timestamp_column]
     if not (pd.api.types.is_numeric_dtype(times) or hasattr(times, "dt")):
-        table = table.assign(**{timestamp_column: to_dates(times)})
+        dates, bad = to_dates(times)
+        if bad is not None:
+            raise InputError(
+                f"column {timestamp_column!r} should hold dates or numbers, found "
+                f"{times.iloc[bad]!r} in row {bad + 1}. Convert it with pd.to_datetime."
+            )
+        table = table.assign(**{timestamp_column: dates})
     how = {"model": model, "n_samples": n_samples, "seed": seed, **settings}
     parts = []
     for item, rows in table.groupby(id_column, sort=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -13,10 +14,15 @@ from numpy import ndarray
 
 from ..errors import InputError
 from .time_axis import continue_index
+from .time_columns import take_time
+
+logger = logging.getLogger(__name__)
+
+_KEPT = (np.float16, np.float32, np.float64)  # dtypes that a forecast keeps
 
 
 def unpack(
-    context: Any, *, check: bool = False
+    context: Any, *, check: bool = False, steps: int = 1
 ) -> tuple[Float[ndarray, "T_C S n"], Callable[[ndarray], Any]]:
     """The context as ``(T_C, S, n)`` in float64, and a function that restores its kind.
 
@@ -24,9 +30,12 @@ def unpack(
     ----------
     context
         An array, tensor or list of shape ``(T_C,)``, ``(T_C, n)`` or ``(T_C, S, n)``; or a pandas
-        Series or DataFrame with a regular index.
+        Series or DataFrame with a regular index. Tables of xarray, polars and Arrow become pandas'.
+        Masked entries are NaN. Rows that run backwards in time are turned round.
     check
         Apply :func:`check_values`.
+    steps
+        The index is continued by so many steps at once, so that an error comes before the work.
 
     Returns
     -------
@@ -45,16 +54,19 @@ def unpack(
     >>> values.shape, restore(values[:1]).index.tolist()
     ((3, 1, 1), [1.5])
     """
+    context = context if isinstance(context, np.ndarray) else to_pandas(context)
     if isinstance(context, pd.DataFrame | pd.Series):
-        values, restore = _unpack_pandas(context)
+        context = _forwards(context)
+        values, restore = _unpack_pandas(context, steps)
         frame = context.to_frame() if isinstance(context, pd.Series) else context
         own = np.result_type(*(getattr(kind, "numpy_dtype", kind) for kind in frame.dtypes))
     else:
         array = to_numpy(context)
-        dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+        dtype = array.dtype if array.dtype in _KEPT else np.dtype(np.float64)
 
         def restore(out: ndarray) -> Any:
-            out = out.reshape(len(out), *array.shape[1:]).astype(dtype, copy=False)
+            with np.errstate(over="ignore"):  # beyond the range of a short float: infinite
+                out = out.reshape(len(out), *array.shape[1:]).astype(dtype, copy=False)
             return out if array is context else like(context, out)
 
         values, own = _three_axes(array, "context").astype(np.float64), array.dtype
@@ -147,8 +159,44 @@ def check_initial(initial_x: Any, *, S: int, n: int) -> Float[ndarray, "S n"]:
     return x
 
 
+def to_pandas(x: Any) -> Any:
+    """Tables of xarray, polars and Arrow as pandas tables with their time as the index."""
+    library = type(x).__module__.split(".")[0]  # without importing any
+    if library == "xarray":
+        if len(x.dims) > 2 or (hasattr(x, "data_vars") and len(x.dims) > 1):
+            raise InputError(
+                f"the context has the dimensions {tuple(x.dims)}, expected time, or time and "
+                "channel. Select one series, or give x.to_numpy()."
+            )
+        return x.to_dataframe() if hasattr(x, "data_vars") else x.to_pandas()
+    if library == "pyarrow" and hasattr(x, "to_pydict"):
+        table = pd.DataFrame(x.to_pydict())
+    elif library == "polars":
+        frame = x.collect() if hasattr(x, "collect") else x
+        table = pd.DataFrame(
+            frame.to_dict(as_series=False) if hasattr(frame, "columns") else {x.name: x.to_list()}
+        )
+    else:
+        return x
+    rest, index, _ = take_time(table)
+    return rest if index is None else rest.set_axis(index, axis=0)
+
+
+def _forwards(context: Any) -> Any:
+    """Rows in the order of time, where all run backwards."""
+    if len(context) < 2 or context.index.is_monotonic_increasing:
+        return context
+    if not context.index.is_monotonic_decreasing or context.index.has_duplicates:
+        return context
+    logger.warning("the newest row came first; the rows were sorted by time")
+    return context.iloc[::-1]
+
+
 def to_numpy(x: Any, name: str = "context") -> ndarray:
-    """Any array, frame or tensor as a NumPy array of real numbers."""
+    """Any array, frame or tensor as a NumPy array of real numbers; masked entries are NaN."""
+    x = x if isinstance(x, np.ndarray) else to_pandas(x)
+    if isinstance(x, np.ma.MaskedArray) and x.dtype.kind in "fiu":
+        x = np.ma.filled(x.astype(x.dtype if x.dtype.kind == "f" else np.float64), np.nan)
     if not isinstance(x, np.ndarray) and _is_tensor(x):
         x = x.detach().cpu()
         x = (x.float() if x.dtype.itemsize < 4 else x).numpy()  # NumPy has no bfloat16
@@ -178,7 +226,7 @@ def like(context: Any, out: ndarray) -> Any:
 def samples_array(samples: Any) -> Float[ndarray, "K T *rest"]:
     """An ensemble of any kind that :func:`dynamix.forecast` returns, samples first, in float64."""
     if _is_tensor(samples):
-        samples = samples.detach().cpu().numpy()
+        samples = to_numpy(samples, "samples")
     if isinstance(samples, pd.DataFrame):
         single, names = samples.columns.nlevels == 1, samples.columns.unique(level=0)
         samples = samples.to_numpy().T if single else [samples[i].to_numpy() for i in names]
@@ -197,6 +245,11 @@ def _three_axes(array: ndarray, name: str) -> Float[ndarray, "T S N"]:
         )
     if array.size == 0:
         raise InputError(f"{name} is empty: its shape is {array.shape}. Give at least 2 steps.")
+    if name == "context" and array.ndim == 2 and array.shape[1] >= max(50, 5 * len(array)):
+        raise InputError(
+            f"context must have shape (time, channels), found {array.shape}: is time the second "
+            "axis? Give context.T; or, if these are series of one channel, context[:, :, None]."
+        )
     return array.reshape({1: (-1, 1, 1), 2: (len(array), 1, -1), 3: array.shape}[array.ndim])
 
 
@@ -205,7 +258,11 @@ def columns_of(frame: pd.DataFrame, name: str) -> Float[ndarray, "T n"]:
     if frame.empty:
         raise InputError(f"{name} is empty: its shape is {frame.shape}. Give at least 2 rows.")
     real = frame.dtypes.map(lambda dtype: getattr(dtype, "kind", "O") in "fiu")
-    bad = [f"{column!r} ({dtype})" for column, dtype in frame.dtypes[~real].items()]
+    bad = [
+        f"{name!r} ({dtype}, {frame.iloc[0, i]!r})"
+        for i, (name, dtype) in enumerate(frame.dtypes.items())
+        if not real.iloc[i]
+    ]
     if bad:
         raise InputError(
             f"{name} must have numeric columns only, found {', '.join(bad)}. Drop or convert "
@@ -214,7 +271,9 @@ def columns_of(frame: pd.DataFrame, name: str) -> Float[ndarray, "T n"]:
     return frame.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _unpack_pandas(context: Any) -> tuple[Float[ndarray, "T_C S n"], Callable[[ndarray], Any]]:
+def _unpack_pandas(
+    context: Any, steps: int
+) -> tuple[Float[ndarray, "T_C S n"], Callable[[ndarray], Any]]:
     frame = context.to_frame() if isinstance(context, pd.Series) else context
     values = columns_of(frame, "context")
     float32 = all(dtype == np.float32 for dtype in frame.dtypes)
@@ -230,5 +289,5 @@ def _unpack_pandas(context: Any) -> tuple[Float[ndarray, "T_C S n"], Callable[[n
         return result.iloc[:, 0].rename(context.name) if is_series else result
 
     if len(frame) > 1:
-        later(1)  # an index that cannot be continued is an error before the forecast
+        later(steps)  # an index that cannot be continued is an error before the forecast
     return values[:, None, :], restore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import timedelta, timezone
+from datetime import UTC, timedelta, timezone
 
 import numpy as np
 import pandas as pd
@@ -73,8 +73,8 @@ def to_dates(column: pd.Series) -> tuple[pd.Series, int | None]:
         dates = dates.as_unit("ns")
     if zoned.any():
         minutes = set(ahead[zoned].tolist())
-        local = timezone(timedelta(minutes=minutes.pop())) if len(minutes) == 1 else timezone.utc
-        dates = dates.tz_localize("UTC").tz_convert("UTC" if local == timezone.utc else local)
+        local = timezone(timedelta(minutes=minutes.pop())) if len(minutes) == 1 else UTC
+        dates = dates.tz_localize("UTC").tz_convert("UTC" if local == UTC else local)
     return pd.Series(dates, column.index, name=column.name), int(bad[0]) if len(bad) else None
 
 
@@ -117,7 +117,9 @@ def from_parts(year: ndarray, **parts: ndarray) -> ndarray:
         valid = (parts["week"] >= 1) & (parts["week"] <= 53)
         return _later(monday, days, valid)
     if "month" not in parts and "day" in parts:
-        return _later(_day(year, one, one), parts["day"] - 1, (parts["day"] >= 1) & (parts["day"] < 367))
+        return _later(
+            _day(year, one, one), parts["day"] - 1, (parts["day"] >= 1) & (parts["day"] < 367)
+        )
     return _day(year, parts.get("month", one), parts.get("day", one))
 
 
@@ -172,10 +174,19 @@ def _assembled(fields: pd.DataFrame) -> tuple[ndarray, Float[ndarray, " T"]]:
     after[~exists] = np.timedelta64("NaT")
     if "a" in fields:
         a, b = _number(fields["a"]), _number(fields["b"])
-        first, second = from_parts(year, day=a, month=b) + after, from_parts(year, day=b, month=a) + after
+        first, second = (
+            from_parts(year, day=a, month=b) + after,
+            from_parts(year, day=b, month=a) + after,
+        )
         return (first if _day_first(first, second, fields["sign"].iloc[0]) else second), ahead
     parts = {}
-    for part, name in (("m", "month"), ("d", "day"), ("week",) * 2, ("weekday",) * 2, ("quarter",) * 2):
+    for part, name in (
+        ("m", "month"),
+        ("d", "day"),
+        ("week",) * 2,
+        ("weekday",) * 2,
+        ("quarter",) * 2,
+    ):
         if part in fields:
             given = _number(fields[part])
             parts[name] = np.where(np.isnan(given), 1, given)

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy import ndarray
 
 from ..errors import InputError, one_of, whole_number
+from .files import write_whole
 from .text import Table, numbered, parse
 from .time_columns import take_time
 
@@ -134,19 +135,53 @@ def read_series(
     for note in notes:
         logger.info("%s", note)
     least = None if last is None else whole_number("context", last, least=2)
-    parts = {"": rest} if identity is None else {
-        name: part.drop(columns=identity.name, errors="ignore")
-        for name, part in rest.groupby(identity.to_numpy(), sort=False)
-    }
+    parts = (
+        {"": rest}
+        if identity is None
+        else {
+            name: part.drop(columns=identity.name, errors="ignore")
+            for name, part in rest.groupby(identity.to_numpy(), sort=False)
+        }
+    )
     found = {}
     for name, part in parts.items():
         part, more = _sorted(part)
         part = part if least is None else part.iloc[-least:]
-        part.attrs = {"notes": notes + more} | ({} if identity is None else {"id_column": str(identity.name)})
+        part.attrs = {"notes": notes + more, "sorted": bool(more)}
+        if identity is not None:
+            part.attrs["id_column"] = str(identity.name)
         found[name] = part
         for note in more:
             logger.info("%s", note)
     return found
+
+
+def write(table: pd.DataFrame, path: str | Path | None) -> None:
+    """Write a table with its index in the format of the suffix; None: CSV to standard output.
+
+    The suffixes are ``.csv``, ``.tsv``, ``.parquet``, ``.npy`` (without the index), and ``.gz``
+    after those of text.
+    """
+    if isinstance(table.index, pd.TimedeltaIndex):  # as clocks write it: 04:00:00
+        table = table.set_axis([_elapsed(t) for t in table.index.total_seconds()], axis=0)
+    if path is None:
+        table.to_csv(sys.stdout)
+        return
+    kinds = [suffix.lower() for suffix in Path(path).suffixes]
+    kind = kinds[-2] if kinds[-1:] == [".gz"] and len(kinds) > 1 else "".join(kinds[-1:])
+    with write_whole(path) as temporary:
+        if kind == ".parquet":
+            table.rename(columns=str).reset_index().to_parquet(temporary, index=False)
+        elif kind == ".npy":
+            np.save(temporary, table.to_numpy())
+        else:
+            table.to_csv(temporary, sep="\t" if kind == ".tsv" else ",")
+
+
+def _elapsed(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds, 6), 60)
+    second = f"{rest:09.6f}".rstrip("0").rstrip(".")
+    return f"{int(minutes // 60):02d}:{int(minutes % 60):02d}:{second}"
 
 
 def read_array(path: str | Path) -> ndarray:
@@ -170,8 +205,8 @@ def _check_numbers(rest: pd.DataFrame, table: Table) -> None:
             row = int(np.argmax(bad))
             raise InputError(
                 f"column {str(name)!r} should hold numbers, found {column.iloc[row]!r} in "
-                f"{table.place(row)}. Correct or delete that entry, or leave the column out (command "
-                "line: --columns)."
+                f"{table.place(row)}. Correct or delete that entry, or leave the column out "
+                "(command line: --columns)."
             )
 
 
@@ -183,9 +218,9 @@ def _identity(frame: pd.DataFrame, rest: pd.DataFrame, index: pd.Index) -> pd.Se
     whole = [n for n in frame if n in rest and frame[n].dtype.kind in "iu"]
     for name in (*texts, *whole):
         column = frame[name]
-        if 1 < column.nunique() < len(column) and not column.isna().any():
-            if not pd.MultiIndex.from_arrays([index, column]).has_duplicates:
-                return column
+        repeats = 1 < column.nunique() < len(column) and not column.isna().any()
+        if repeats and not pd.MultiIndex.from_arrays([index, column]).has_duplicates:
+            return column
     for name in texts:  # never average what a text tells apart
         if pd.Series(frame[name].to_numpy()).groupby(index.to_numpy()).nunique().max() > 1:
             return frame[name]
@@ -193,9 +228,9 @@ def _identity(frame: pd.DataFrame, rest: pd.DataFrame, index: pd.Index) -> pd.Se
 
 
 def _sorted(part: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Rows in the order of time."""
+    """Rows in the order of time, if they have one."""
     index = part.index
-    if index.is_monotonic_increasing or index.hasnans:
+    if index.is_monotonic_increasing or index.hasnans or index.has_duplicates:
         return part.copy(), []
     newest = "the newest row came first; " if index.is_monotonic_decreasing else ""
     return part.sort_index(kind="stable"), [f"{newest}the rows were sorted by time"]

@@ -20,7 +20,18 @@ _SEPARATORS = (";", "\t", ",", "|")  # a comma may be the decimal sign where ano
 _SHOWN = 60  # lines that show how a file is laid out
 _COMMENT = r'\s*"?(?:#|%|//)'
 _MISSING = ["?", "-", "--", "---", ".", "..", "...", "…", "*", "missing", "nodata", "NoData", "nil"]
-_NOTHING = {"", "nan", "na", "n/a", "#n/a", "#na", "null", "none", "<na>", *map(str.lower, _MISSING)}
+_NOTHING = {
+    "",
+    "nan",
+    "na",
+    "n/a",
+    "#n/a",
+    "#na",
+    "null",
+    "none",
+    "<na>",
+    *map(str.lower, _MISSING),
+}
 _SIGNS = str.maketrans("\u00a0\u202f\u2009\u2212\u2019", "   -'")
 _EXPONENT = r"(?:[eEdD][+-]?\d+)?"
 _POINT = r"[+-]?(?=[\d.]*\d)(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d*)?" + _EXPONENT
@@ -66,7 +77,9 @@ def parse(content: bytes) -> Table:
         head, start = rows[:1], 1
     names, extra = _names(head, width)
     if not head:
-        notes.append(f"no line of names: the columns are called {', '.join(numbered(width)[:3])}, ...")
+        notes.append(
+            f"no line of names: the columns are called {', '.join(numbered(width)[:3])}, ..."
+        )
     for i, row in enumerate(rows[:start]):
         if row in extra:
             shown = ", ".join(row)[:60]
@@ -138,7 +151,7 @@ def _lines(text: str) -> tuple[list[str], list[int], list[str], str | None]:
     for number, line in enumerate(every, start=1):
         if open_quote:  # a field in quotes goes on
             texts[-1] += " " + line
-        elif number == 1 and given or not line.strip(" \t;,|"):
+        elif (number == 1 and given) or not line.strip(" \t;,|"):
             continue
         elif re.match(_COMMENT, line):
             comments.append(line)
@@ -166,7 +179,10 @@ def _separator(texts: list[str]) -> str:
 def _fields(text: str, separator: str) -> list[str]:
     if separator == " ":
         return next(csv.reader([" ".join(text.split())], delimiter=" "), [])
-    return [part.strip() for part in next(csv.reader([text], delimiter=separator, skipinitialspace=True))]
+    return [
+        part.strip()
+        for part in next(csv.reader([text], delimiter=separator, skipinitialspace=True))
+    ]
 
 
 def _is_missing(text: str) -> bool:
@@ -224,18 +240,22 @@ def _counts(rows: list[list[str]], kinds: list[str]) -> bool:
         return False
     values = [int(text) for text in first]
     counted = values == list(range(values[0], values[0] + len(values)))
-    decimals = all(any(re.search(r"[.,]\d", row[-1 - i]) for row in rows[1:]) for i in range(len(first)))
+    decimals = all(
+        any(re.search(r"[.,]\d", row[-1 - i]) for row in rows[1:]) for i in range(len(first))
+    )
     years = values[0] > 1500 and len(values) > 1
     return counted and decimals and (values[0] == 0 or years)
 
 
 def _names(head: list[list[str]], width: int) -> tuple[list[str], list[list[str]]]:
-    """The names of the columns from the rows above the data, and the rows that are no part of them."""
+    """The names of the columns from the rows above the data, and the rows left over."""
     full = [row for row in head if len(row) == width and (width < 3 or sum(map(bool, row)) > 1)]
     if not full:
         if head and len(head[-1]) == width - 1:  # row names have none
             return ["", *head[-1]], head[:-1]
-        found = [row + [""] * (width - len(row)) for row in head[-1:] if width > len(row) > width / 2]
+        found = [
+            row + [""] * (width - len(row)) for row in head[-1:] if width > len(row) > width / 2
+        ]
         return (found[0], head[:-1]) if found else (numbered(width), head)
     names, used = list(full[0]), [full[0]]
     given = [name for name in names if name]
@@ -265,8 +285,8 @@ def _check_widths(texts: list[str], numbers: list[int], separator: str, width: i
             texts[i] = separator.join(f'"{p}"' if separator in p else p for p in parts[:width])
             continue
         raise ValueError(
-            f"line {numbers[i]} has {len(parts)} of {width} entries: {text.strip()[:60]!r}. Correct "
-            "or delete that line"
+            f"line {numbers[i]} has {len(parts)} of {width} entries: {text.strip()[:60]!r}. "
+            "Correct or delete that line"
         )
 
 
@@ -314,14 +334,20 @@ def _without_sentinels(column: pd.Series) -> tuple[pd.Series, str]:
         return column, ""
     values = column.to_numpy(dtype=np.float64)
     found: Bool[ndarray, " T"] = np.zeros(len(values), dtype=bool)
-    ends = {float(v) for v in (np.nanmin(values), np.nanmax(values))} if np.isfinite(values).any() else set()
+    ends = (
+        {float(v) for v in (np.nanmin(values), np.nanmax(values))}
+        if np.isfinite(values).any()
+        else set()
+    )
     for end in ends:
         others = values[np.isfinite(values) & (values != end)]
         if len(others) < 2:
             continue
         low, high = others.min(), others.max()
         away = low - end if end < low else end - high
-        nines = re.fullmatch(r"(-?)9+(\.9*|\.0)?", repr(end)) and abs(end) >= (99 if end < 0 else 999)
+        nines = re.fullmatch(r"(-?)9+(\.9*|\.0)?", repr(end)) and abs(end) >= (
+            99 if end < 0 else 999
+        )
         if (nines and away > (high - low if end < 0 else 3 * (high - low))) or abs(end) > 1e20 * (
             np.abs(others).max() + 1e-300
         ):

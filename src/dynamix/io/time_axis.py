@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -79,7 +80,7 @@ def continue_index(index: Any, steps: int) -> Any:
     >>> continue_index(pd.Index([0, 1, 3]), 3)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    dynamix.errors.InputError: the context's times are not regular and ascending: of 4 steps of 1 ...
+    dynamix.errors.InputError: the context's times are not regular and ascending: of 4 steps of 1...
     """
     steps = whole_number("steps", steps)
     index = check_index(index, periods=True)
@@ -116,9 +117,9 @@ def check_index(index: Any, *, periods: bool = False) -> Any:
     numbers = getattr(index.dtype, "kind", "O") in "fiu"
     if not numbers and not isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex | pd.PeriodIndex):
         raise InputError(
-            f"the index ({index.dtype}, from {index[0]!r} to {index[-1]!r}) cannot be continued: "
-            "expected dates or numbers. Convert it with pd.to_datetime, or drop it with "
-            "df.reset_index(drop=True) (command line: --no-time)."
+            f"expected an index of dates or numbers, found {index.dtype}, from {index[0]!r} to "
+            f"{index[-1]!r}, which cannot be continued. Convert it with pd.to_datetime, or drop it "
+            "with df.reset_index(drop=True) (command line: --no-time)."
         )
     if index.isna().any() or (numbers and np.isinf(index.to_numpy(dtype=np.float64)).any()):
         raise InputError("the index must not have missing or infinite times. Drop those rows.")
@@ -138,7 +139,9 @@ def _one_each(place: Float[ndarray, " T"]) -> bool:
 
 def _at_least_two(index: Any) -> None:
     if len(index) < 2:
-        raise InputError(f"the single time {index[0]} shows no step. Give at least 2 rows.")
+        raise InputError(
+            f"the single time {index[0]} cannot be continued: it shows no step. Give 2 rows."
+        )
 
 
 def _given(index: Any, step: Any) -> Axis:
@@ -192,7 +195,7 @@ def _calendars(index: Any, day: ndarray) -> Iterator[Axis]:
         for which in (31, latest, "first business day", "last business day"):
             if (_of_month(month, which) == day).all():
                 words = _MONTHS.get(step, f"{step} months")
-                yield _on_wall(index, words, lambda k: _of_month(month[0] + step * k, which))
+                yield _on_wall(index, words, partial(_months, month[0], step, which))
                 break
     step = math.gcd(*np.diff(day).astype(np.int64).tolist())
     works = np.bincount((day.astype(np.int64) + 3) % 7, minlength=7) > 0  # Monday comes first
@@ -201,6 +204,10 @@ def _calendars(index: Any, day: ndarray) -> Iterator[Axis]:
         words = "business day" if words == "Mon, Tue, Wed, Thu, Fri" else f"day of {words}"
         yield _on_wall(index, words, lambda k: np.busday_offset(day[0], k, weekmask=works))
     yield _days(index, step)
+
+
+def _months(first: Any, step: int, which: int | str, k: ndarray) -> ndarray:
+    return _of_month(first + step * k, which)
 
 
 def _of_month(month: ndarray, which: int | str) -> ndarray:
@@ -262,7 +269,7 @@ def _in_zone(found: Any, index: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Even:
-    """Labels at ``start + step k``; ``rounded``: times differ from them by their last digit only."""
+    """Labels at ``start + step k``; ``rounded``: times differ from them by rounding only."""
 
     step: float
     start: float
@@ -283,8 +290,8 @@ def _even(
     """The constant step of ascending ticks from 0, whose digits resolve ``blur``.
 
     Each gap counts as a whole number of typical gaps. The slope of the ticks over these counts is
-    the step, shortened to the fewest digits that fit the ticks as well. ``units`` are steps to which
-    times are usually rounded.
+    the step, shortened to the fewest digits that fit the ticks as well. Times are usually rounded
+    to one of the ``units``.
     """
     if step is not None:
         return _Even(float(step), 0.0, False, blur)
@@ -396,8 +403,7 @@ def in_units(seconds: float) -> str:
     >>> in_units(1800.0), in_units(1 / 256)
     ('30 min', '3.90625 ms')
     """
-    for unit, size in _UNITS.items():
-        if seconds >= size * (1 - ROUNDING):
-            break
+    large = (item for item in _UNITS.items() if seconds >= item[1] * (1 - ROUNDING))
+    unit, size = next(large, ("ns", 1e-9))
     count = float(f"{seconds / size:.9g}")
     return unit if count == 1 else f"{count:g} {unit}" if count < 1e6 else f"{count:.9g} {unit}"

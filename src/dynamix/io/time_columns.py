@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy import ndarray
+from pandas.errors import OutOfBoundsDatetime
 
 from ..errors import InputError
 from .dates import are_dates, from_parts, to_clock, to_dates
@@ -16,11 +18,10 @@ from .time_axis import fit, is_regular
 
 _FEWEST = 4  # rows from which a straight line is a clock, whatever its name
 _MOST_MISSING = 0.1  # of a clock's labels, where its name doesn't say that it is one
-_TIMES = set(
-    "time times t date dates datetime timestamp ts ds index step steps seconds second sec secs s ms "
-    "us ns minutes minute min hours hour hr h days day year years yr month epoch unix elapsed zeit "
-    "datum uhrzeit jahr tiempo fecha temps heure tempo sample samples frame frames jd mjd "
-    "datenum unnamed clock posix utc".split()
+_CALLED = re.compile(  # names of clocks, in a few languages
+    r"times?|t|dates?|datetime|timestamp|[td]s|index|steps?|sec(?:s|onds?)?|[sh]|[mun]s|min(?:utes?)?"
+    r"|h(?:ou)?rs?|days?|years?|yr|month|epoch|unix|posix|utc|elapsed|clock|samples?|frames?|m?jd"
+    r"|datenum|unnamed|zeit|datum|uhrzeit|jahr|tiempo|fecha|temps|heure|tempo"
 )
 _PARTS = {
     "year": "year years yr yyyy y jahr année annee año ano anno",
@@ -33,7 +34,15 @@ _PARTS = {
     "second": "second sec seconds",
 }
 _PART_OF = {word: part for part, words in _PARTS.items() for word in words.split()}
-_LIMITS = {"quarter": 4, "month": 12, "week": 53, "day": 366, "hour": 24, "minute": 59, "second": 60}
+_LIMITS = {
+    "quarter": 4,
+    "month": 12,
+    "week": 53,
+    "day": 366,
+    "hour": 24,
+    "minute": 59,
+    "second": 60,
+}
 _SINCE_1970 = ((1e8, 1e10, "seconds"), (1e11, 1e13, "ms"), (1e14, 1e16, "us"), (1e17, 1e19, "ns"))
 
 Found = tuple[list[Any], pd.Index]  # the columns taken, and the times that they make
@@ -48,16 +57,16 @@ def take_time(
 ) -> tuple[pd.DataFrame, pd.Index | None, list[str]]:
     """Split a table into its channels and its time, with notes on what was taken.
 
-    Times are dates, parts of a calendar, a date beside a time of day, elapsed times, or numbers that
-    rise in regular steps. Row counters and calendar columns beside the time are no channels. No
-    column of ``channels`` is taken. ``place`` names a row in messages.
+    Times are dates, parts of a calendar, a date beside a time of day, elapsed times, or numbers
+    that rise in regular steps. Row counters and calendar columns beside the time are no channels.
+    No column of ``channels`` is taken. ``place`` names a row in messages.
     """
     free = [name for name in table.columns if str(name) not in channels]
     searches: list[Callable[..., Found | None]] = [_dates, _calendar, _clock, _numbers]
     if time is not None:
         free = [name for name in free if str(name) != time]
         named = next(name for name in table.columns if str(name) == time)
-        found = _of_column(table, named, free, place)
+        found: Found | None = _of_column(table, named, free, place)
     else:
         found = next(filter(None, (search(table, free, place) for search in searches)), None)
     if found is None:
@@ -194,11 +203,12 @@ def _calendar(table: pd.DataFrame, free: list[Any], place: Callable[[int], str])
         numbers = part and _whole(table[name], _LIMITS.get(part, 9999))
         if part and part not in columns and (months or numbers):
             columns[part] = name
-    if "year" not in columns and len(free) > 2 and all(re.fullmatch(r"x\d+", str(n)) for n in free):
+    if "year" not in columns and len(free) > 2:
+        nameless = all(re.fullmatch(r"x\d+", str(name)) for name in free)
         year, month = (table[name] for name in free[:2])
-        if _whole(year, 2999) and year.min() >= 1000 and _whole(month, 12) and month.min() >= 1:
-            if (np.diff(12 * year + month) == 1).all():
-                columns = {"year": free[0], "month": free[1]}
+        if nameless and _whole(year, 2999) and _whole(month, 12) and year.min() >= 1000:
+            following = month.min() >= 1 and (np.diff(12 * year + month) == 1).all()
+            columns = {"year": free[0], "month": free[1]} if following else columns
     finer = [part for part in ("quarter", "month", "week", "day") if part in columns]
     if "year" not in columns or not finer:
         return None
@@ -208,13 +218,15 @@ def _calendar(table: pd.DataFrame, free: list[Any], place: Callable[[int], str])
     days = from_parts(**{k: v for k, v in parts.items() if k in ("year", *finer)})
     zero = np.zeros(len(table))
     seconds = sum(
-        size * parts.get(part, zero) for part, size in (("hour", 3600), ("minute", 60), ("second", 1))
+        size * parts.get(part, zero)
+        for part, size in (("hour", 3600), ("minute", 60), ("second", 1))
     )
     times = pd.DatetimeIndex(days.astype("M8[s]") + np.asarray(seconds).astype("m8[s]"))
     if times.isna().any() or times.nunique() < 2:
         return None
-    with_unit = times.as_unit("ns") if 1678 < times.year.min() and times.year.max() < 2262 else times
-    return list(columns.values()), with_unit.rename("time")
+    with suppress(OutOfBoundsDatetime):
+        times = times.as_unit("ns")
+    return list(columns.values()), times.rename("time")
 
 
 def _part(name: Any) -> str | None:
@@ -264,7 +276,8 @@ def _numbers(table: pd.DataFrame, free: list[Any], place: Callable[[int], str]) 
     ]
     if len([n for n in table.columns if pd.api.types.is_numeric_dtype(table[n])]) < 2:
         return None
-    called = [name for name in numeric if _TIMES & set(re.findall(r"[a-zäéñ]+", str(name).lower()))]
+    words = {name: re.findall(r"[a-zäéñ]+", str(name).lower()) for name in numeric}
+    called = [name for name in numeric if any(map(_CALLED.fullmatch, words[name]))]
     first = [name for name in numeric if name == table.columns[0]]
     for name in [*[n for n in first if n in called], *called, *first]:
         if _clock_like(table[name], named=name in called):
@@ -293,23 +306,28 @@ def _clock_like(column: pd.Series, *, named: bool) -> bool:
     )
 
 
-def _straight(column: pd.Series) -> bool:
+def _straight(column: pd.Series, rows: ndarray | None = None) -> bool:
     """Whether numbers lie on a sloping line up to their last digit: nothing to forecast."""
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     if len(values) < _FEWEST or not np.isfinite(values).all() or values[0] == values[1]:
         return False
-    rows = np.arange(len(values))
+    rows = np.arange(len(values)) if rows is None else rows
     line = np.polynomial.Polynomial.fit(rows, values, 1)
     step = abs((values[-1] - values[0]) / (len(values) - 1))
     digits = (np.abs(values * 10**d - np.rint(values * 10**d)).max() < 1e-6 for d in range(7))
     unit = next((10.0**-d for d, exact in enumerate(digits) if exact), 0.0)
-    blur = max(0.6 * unit if unit < 0.5 * step else 0.0, 8 * np.spacing(np.abs(values).max()), 1e-9 * step)
+    last_digit = 0.6 * unit if unit < 0.5 * step else 0.0
+    blur = max(last_digit, 8 * float(np.spacing(np.abs(values).max())), 1e-9 * step)
     return bool(step > 0 and np.abs(values - line(rows)).max() <= blur)
 
 
 def _no_channels(rest: pd.DataFrame, index: pd.Index, free: list[Any]) -> Iterator[Any]:
     """Columns that follow from the time: counters of rows, and parts of the date."""
     parts = []
+    order = index.argsort()
+    times, rows = index[order], np.arange(len(index), dtype=np.float64)
+    if len(index) > 1 and not index.hasnans and not index.has_duplicates:
+        rows[order] = fit(times).place(times)
     if isinstance(index, pd.DatetimeIndex):
         week = index.isocalendar().week.to_numpy(dtype=np.float64, na_value=np.nan)
         parts = [index.year, index.quarter, index.month, week, index.day, index.dayofyear]
@@ -320,7 +338,8 @@ def _no_channels(rest: pd.DataFrame, index: pd.Index, free: list[Any]) -> Iterat
         if not pd.api.types.is_numeric_dtype(column) or column.dtype == bool:
             continue
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        if _straight(column) or any(np.array_equal(values, part) for part in parts):
+        copied = any(np.array_equal(values, part) for part in parts)
+        if copied or _straight(column) or _straight(column, rows):
             yield name
 
 

@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from ..errors import InputError
 from ..io.arrays import columns_of
-from ..io.time_axis import ROUNDING, check_index, grid_positions, step_of
+from ..io.time_axis import ROUNDING, check_index, fit
 from ..settings import setting, settings, takes
 
 Holes = Literal["refuse", "cut"]
@@ -37,7 +37,7 @@ class ResampleReport:
     3 steps of 1, none missing; nothing was changed
     """
 
-    step: str  # of the grid, as pandas writes it or as a number
+    step: str  # of the grid, in words
     observations: int  # rows of the input that hold a value
     repeated: int  # rows at the time of an earlier row
     out_of_order: bool  # the rows had to be sorted
@@ -88,8 +88,9 @@ def resample(
     frame
         Columns of numbers over an index of dates or numbers; NaN means missing.
     step
-        The grid's step: a pandas offset (``"15min"``) for dates, a number otherwise; None: the
-        index's own frequency, or else the median spacing. The grid begins at the first observation.
+        The grid's step: a pandas offset (``"15min"``) for dates, a number otherwise, from the first
+        observation; None: the index's frequency, the calendar that its dates follow, or the
+        constant step nearest to its times.
     **settings
 
     Returns
@@ -128,15 +129,16 @@ def resample(
         order = np.argsort(index.to_numpy(), kind="stable")
         index, values = index[order], values[order]
     repeated = int(index.duplicated().sum())
-    step = step_of(index.unique(), step)
-    grid, position = grid_positions(index, step)
+    axis = fit(index.unique(), step)
+    position = axis.place(index)
+    grid = axis.labels(np.arange(int(position[-1] + ROUNDING) + 2))
     moved = int((np.abs(position - np.round(position)) > ROUNDING).sum())
 
     filled, result = _fill(values, position, len(grid))
     first, last = _kept(filled, result, limits)
     kept = filled[first:last]
     report = ResampleReport(
-        step=step.freqstr if isinstance(step, pd.DateOffset) else f"{step:g}",
+        step=axis.step,
         observations=len(values),
         repeated=repeated,
         out_of_order=out_of_order,
@@ -154,7 +156,7 @@ def resample(
         )
     if report.unchanged and seen.all():
         same = frame.copy()
-        same.index = grid[first:last]
+        same.index = index
         return same, report
     table = pd.DataFrame(result[first:last], index=grid[first:last], columns=frame.columns)
     table.attrs = dict(frame.attrs)

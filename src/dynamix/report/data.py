@@ -13,7 +13,7 @@ from scipy.signal import lfilter
 
 from ..errors import InputError, whole_number
 from ..io.files import write_text
-from ..io.tables import read
+from ..io.tables import read_series
 from ..preprocessing.resampling import ResampleReport, resample
 from .checks import Finding, graded, worst
 from .limits import ReportConfig
@@ -67,7 +67,12 @@ def write_example(path: str | Path, *, seed: int = 0) -> Path:
 
 
 def load(
-    path: str | Path, *, column: str = "", time_column: str = "", context_length: int = 0
+    path: str | Path,
+    *,
+    column: str | int = "",
+    time_column: str | int = "",
+    no_time: bool = False,
+    context_length: int = 0,
 ) -> Loaded:
     """Read a file and put one to three of its columns on a regular grid.
 
@@ -80,6 +85,8 @@ def load(
         neither constant nor a counter.
     time_column
         The column of times; empty: as :func:`dynamix.read` finds it.
+    no_time
+        Number the rows, for records whose rows are steps although their times have gaps.
     context_length
         Only the last steps are used; 0: all.
 
@@ -105,10 +112,24 @@ def load(
     """
     whole_number("context_length", context_length, least=0)
     path = find_file(path)
-    frame = read(path, time=time_column or None)
+    column, time = str(column), None if time_column == "" else str(time_column)
+    series = read_series(path, time=time, no_time=no_time, strict=False)
+    frame = next(iter(series.values()))
+    known = set(map(str, frame.columns))
+    asked = [column] if column in known else [part.strip() for part in column.split(",") if part]
+    if not known.issuperset(asked):  # a counter, which is left out unasked, or a wrong name
+        series = read_series(path, columns=asked, time=time, no_time=no_time, strict=False)
+        frame = next(iter(series.values()))
+    if len(series) > 1:
+        raise InputError(
+            f"{path.name} holds {len(series)} series below each other, told apart by column "
+            f"{frame.attrs['id_column']!r} ({', '.join(map(str, list(series)[:3]))}, ...). Give a "
+            "file of one of them."
+        )
     notes = [f"{len(frame)} rows with columns {', '.join(map(str, frame.columns))}"]
+    notes += frame.attrs["notes"]
     numbers, unreadable = _as_numbers(frame)
-    names = _chosen(numbers, frame, column, notes)
+    names = _chosen(numbers, frame, asked, notes)
     findings = [_unreadable(str(k), *unreadable[k], len(frame)) for k in names if unreadable[k][0]]
     table = numbers[names]
     if missing_times := int(table.index.isna().sum()):
@@ -118,7 +139,8 @@ def load(
         table, longest_gap=_LIMITS.longest_gap, most_filled=_LIMITS.most_filled, holes="cut"
     )
     notes.append(str(what))
-    findings += _times(what, behind=int((table.dropna(how="all").index > mended.index[-1]).sum()))
+    behind = int((table.dropna(how="all").index > mended.index[-1]).sum())
+    findings += _times(what, behind=behind, unsorted=frame.attrs["sorted"] or what.out_of_order)
     if context_length:
         mended = mended.iloc[-context_length:]
     if len(mended) < _LIMITS.fewest_rows:
@@ -136,7 +158,7 @@ def load(
     return Loaded(mended.astype(float), str(path), tuple(notes), tuple(findings))
 
 
-def _times(what: ResampleReport, *, behind: int) -> list[Finding]:
+def _times(what: ResampleReport, *, behind: int, unsorted: bool) -> list[Finding]:
     """Findings on the times; ``behind`` rows come after the context."""
     filled = what.filled / what.steps
     moved = (what.moved + what.repeated) / what.observations
@@ -145,7 +167,7 @@ def _times(what: ResampleReport, *, behind: int) -> list[Finding]:
         "note" if what.cut else "fine",
         "warning" if behind > _LIMITS.longest_gap else "fine",
     )
-    grid = worst(graded(moved, *_LIMITS.off_grid), "note" if what.out_of_order else "fine")
+    grid = worst(graded(moved, *_LIMITS.off_grid), "note" if unsorted else "fine")
     found = f"{what.filled} of {what.steps} steps interpolated, at most {what.longest_gap} in a row"
     if what.cut:
         found += f"; {what.cut} steps lie beyond longer holes and are not used"
@@ -153,7 +175,7 @@ def _times(what: ResampleReport, *, behind: int) -> list[Finding]:
         found += f"; {behind} rows come after the context's end"
     times = (
         f"{what.moved} of {what.observations} rows off the grid of {what.step}, {what.repeated} at "
-        f"times already taken, {'not ' if what.out_of_order else ''}in order of time"
+        f"times already taken, {'not ' if unsorted else ''}in order of time"
     )
     return [Finding("gaps", gaps, filled, found), Finding("sampling times", grid, moved, times)]
 
@@ -170,31 +192,24 @@ def _as_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[Any, tuple[int,
     return pd.DataFrame(columns, index=frame.index), unreadable
 
 
-def _chosen(numbers: pd.DataFrame, frame: pd.DataFrame, column: str, notes: list[str]) -> list[Any]:
+def _chosen(
+    numbers: pd.DataFrame, frame: pd.DataFrame, asked: list[str], notes: list[str]
+) -> list[Any]:
     """The channels asked for, or the first that could be one."""
     by_text = {str(name): name for name in frame.columns}
-    if column:
-        asked = [column] if column in by_text else [part.strip() for part in column.split(",")]
+    if asked:
         for name in asked:
-            if name not in by_text:
-                known = ", ".join(by_text) or "none"
-                raise InputError(f"no column {name!r}; the file has {known}.")
             if by_text[name] not in numbers:
                 raise InputError(
                     f"column {name!r} holds text, for example {frame[by_text[name]].iloc[0]!r}. "
                     f"Columns of numbers: {', '.join(map(str, numbers.columns)) or 'none'}."
                 )
         return [by_text[name] for name in asked]
-    passed = []
-    for name in numbers.columns:
-        steps = numbers[name].dropna().diff().dropna()
-        if not (steps != 0).any():
-            passed.append(f"{name} (constant)")
-        elif (steps > 0).all() and (steps == steps.iloc[0]).mean() > 0.9:  # rows may be missing
-            passed.append(f"{name} (a counter)")
-        else:
-            chosen = f"column {name} was chosen"
-            notes.append(f"{chosen}; passed over: {', '.join(passed)}" if passed else chosen)
+    constant = [name for name in numbers if numbers[name].nunique() < 2]
+    for name in numbers:
+        if name not in constant:
+            passed = f"; passed over, since constant: {', '.join(constant)}" if constant else ""
+            notes.append(f"column {name} was chosen{passed}")
             return [name]
     found = ", ".join(f"{name} ({dtype})" for name, dtype in frame.dtypes.items()) or "none"
     raise InputError(f"no column of numbers that vary. Columns found: {found}.")

@@ -145,10 +145,6 @@ CASES = {
         r"needs samples.*found the shape \(5,\)",
     ),
     "no panels": (lambda: plotting.panels(0, 5.0, 3.0), "nothing to draw"),
-    "times of others alone": (
-        lambda: plotting.inference_times(pd.DataFrame({"model": ["chronos"]})),
-        "no row of model DynaMix",
-    ),
     "a sensitivity of no model": (
         lambda: plotting.sensitivities(pd.DataFrame({"varied": ["noise"]}), measures={}),
         "a column 'model'",

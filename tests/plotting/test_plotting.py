@@ -23,22 +23,6 @@ TABLE = pd.DataFrame(
         "mase": [0.5] * 3,
     }
 )
-TIMES = pd.DataFrame(
-    [
-        {
-            "model": model,
-            "engine": "torch",
-            "parameters": parameters,
-            "context": 512,
-            "horizon": horizon,
-            "series": 1,
-            "seconds": 1e-4 * horizon,
-        }
-        for model, parameters in (("DynaMix", 10_227), ("other", 46_000_000))
-        for horizon in (128, 512, 512)
-    ]
-)
-
 FIGURES = {
     "attractors": lambda: plotting.attractors(
         {"a": {"truth": X, "forecast": Y}, "b": {"context": X}}
@@ -62,10 +46,6 @@ FIGURES = {
     "gate_use": lambda: plotting.gate_use(np.full((50, 4), 0.25), observation=X),
     "gates_alone": lambda: plotting.gate_use(np.full((50, 4), 0.25)),
     "attention": lambda: plotting.attention(X, np.exp(-np.arange(299.0)), state=X[0]),
-    "graphs": lambda: plotting.transition_graphs(
-        {"a": (["up", "down"], [0.3, 0.7], [[0.9, 0.1], [0.2, 0.8]])}
-    ),
-    "times": lambda: plotting.inference_times(TIMES),
     "boxes": lambda: plotting.benchmark_boxes({"one": TABLE, "two": TABLE}),
     "curves": lambda: plotting.training_curves([{"epoch": 1, "loss": 1.0, "gradient_norm": 2.0}]),
     "lines": lambda: plotting.lines([1, 2], {"a": [1, 2], "b": [2, 3]}, x_label="x", y_label="y"),

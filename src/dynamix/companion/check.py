@@ -23,10 +23,13 @@ LARGEST_POINTS = MEGABYTE // 10  # of one figure that turns
 DRAWING = "plotly-gl3d.min.js"  # too large to load before a reader turns a figure
 
 # attributes from which a page loads a file by itself; a plain link does not
-LOADING = {tag: ["src"] for tag in ("audio", "embed", "iframe", "input", "script", "track")}
-LOADING |= {"image": ["href", "xlink:href"], "img": ["src", "srcset"], "link": ["href"]}
-LOADING |= {"object": ["data"], "source": ["src", "srcset"], "use": ["href", "xlink:href"]}
-LOADING |= {"video": ["src", "poster"]}
+LOADING: dict[str, tuple[str, ...]] = dict.fromkeys(
+    ("audio", "embed", "iframe", "input", "script", "track"), ("src",)
+)
+LOADING |= dict.fromkeys(("image", "use"), ("href", "xlink:href"))
+LOADING |= dict.fromkeys(("img", "source"), ("src", "srcset"))
+LOADING |= {"link": ("href",), "object": ("data",), "video": ("src", "poster")}
+NO_FILE = {"mailto", "javascript", "data", "blob", "about"}  # schemes of addresses
 # relations of <link> that only name another page
 NAMING = {"alternate", "author", "canonical", "help", "index", "license", "next", "prev", "search"}
 CSS_URL = re.compile(r"url\(\s*['\"]?([^'\")]+)['\"]?\s*\)|@import\s+['\"]([^'\"]+)['\"]")
@@ -49,8 +52,8 @@ def check(root: Path) -> list[str]:
     anchors.cache_clear()
     found = []
     for path in tqdm(pages, desc="checking pages", unit="page", disable=None):
-        problems = [*_links(path, root), *_requests(path, root), *_alternatives(path)]
-        problems += [*_turnable(path, root), *_download(path, root), *_weight(path, root)]
+        problems = [*_addresses(path, root), *_alternatives(path), *_turnable(path, root)]
+        problems += [*_download(path, root), *_weight(path, root)]
         name = path.relative_to(root).as_posix()
         found += [f"{name}: {problem}" for problem in dict.fromkeys(problems)]
     for suffix, requests in ((".css", css_loads), (".js", JS_REQUEST.findall)):
@@ -109,11 +112,15 @@ def css_loads(text: str) -> list[str]:
     return [one or other for one, other in CSS_URL.findall(CSS_COMMENT.sub("", text))]
 
 
-def _links(path: Path, root: Path) -> Iterator[str]:
-    """Links of a page that lead nowhere inside the book."""
-    for tag in soup(path).find_all(["a", "area"], href=True):
-        address = str(tag["href"])
-        if not outside(address) and not address.startswith(("mailto:", "javascript:", "data:")):
+def _addresses(path: Path, root: Path) -> Iterator[str]:
+    """Links and files of a page that are missing, and files that it loads from another host."""
+    loaded = list(_loads(soup(path)))
+    for address in loaded:
+        if outside(address):
+            yield f"asks another host for {address[:100]!r}"
+    links = [str(tag["href"]) for tag in soup(path).find_all(["a", "area"], href=True)]
+    for address in [*(address for address in loaded if address[0] != "#"), *links]:
+        if not outside(address) and urlsplit(address).scheme not in NO_FILE:
             yield from _unresolved(address, path, root)
 
 
@@ -128,15 +135,6 @@ def _unresolved(address: str, path: Path, root: Path) -> Iterator[str]:
         yield f"{address!r} leads to no file of the book"
     elif target.suffix == ".html" and fragment not in {"", "top", *anchors(target)}:
         yield f"{address!r}: {target.name} has no anchor {fragment!r}"
-
-
-def _requests(path: Path, root: Path) -> Iterator[str]:
-    """Files that a page loads from another host, or that do not exist."""
-    for address in _loads(soup(path)):
-        if outside(address):
-            yield f"asks another host for {address[:100]!r}"
-        elif not address.startswith(("data:", "blob:", "#", "about:")):
-            yield from _unresolved(address, path, root)
 
 
 def _alternatives(path: Path) -> Iterator[str]:

@@ -6,7 +6,6 @@ copy is run. A solution sees the names that the chapter has defined, and none of
 
 from __future__ import annotations
 
-import base64
 import copy
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,6 @@ from typing import Any
 import pandas as pd
 
 from ..errors import InputError
-from ..io.files import write_bytes
 from . import BUILD, notebooks
 from . import run as book
 from . import sweep as sweeps
@@ -70,7 +68,11 @@ class Ran:
     seconds: float | None = None
     printed: str = ""
     error: str = ""
-    figures: tuple[Path, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"\n{self.chapter}, {self.solution.label}: {self.solution.title}"]
+        lines += [*self.printed.splitlines(), *([f"FAILED: {self.error}"] if self.error else [])]
+        return "\n    ".join(lines)
 
 
 def text_of(notebook: Any) -> str:
@@ -133,26 +135,18 @@ def with_solutions(notebook: Any) -> Any:
 
 
 def outcome(ran: Path, solution: Solution, *, seconds: float | None) -> Ran:
-    """What a solution printed and drew in a copy that was run; figures are saved beside it."""
+    """What a solution printed in a copy that was run."""
     cells = [c for c in notebooks.read(ran).cells if c.metadata.get(KEY) == solution.label]
-    printed: list[str] = []
-    errors: list[str] = []
-    figures: list[Path] = []
+    printed, errors = "", []
     for output in (output for cell in cells for output in cell.outputs):
-        if output.output_type == "stream":
-            printed.append(output.text)
-        elif output.output_type == "error":
+        if output.output_type == "error":
             errors.append(f"{output.ename}: {output.evalue}")
-        elif "image/png" in output.data:
-            path = ran.with_name(f"{ran.stem}-{solution.label}-{len(figures) + 1}.png")
-            write_bytes(path, base64.b64decode(output.data["image/png"]))
-            figures.append(path)
         else:
-            printed.append(f"{output.data.get('text/plain', '')}\n")
+            shown = output.get("data", {}).get("text/plain", "")
+            printed += output.get("text", f"{shown}\n")
     status = "failed" if errors else "ran" if seconds is not None else "not reached"
-    error = errors[0] if errors else ""  # later ones mostly follow from the first
-    text = "".join(printed).rstrip()
-    return Ran(ran.stem, solution, status, seconds, text, error, tuple(figures))
+    # later errors mostly follow from the first
+    return Ran(ran.stem, solution, status, seconds, printed.rstrip(), next(iter(errors), ""))
 
 
 def run(path: Path, *, folder: Path, values: dict[str, Any] | None = None) -> list[Ran]:
@@ -184,14 +178,6 @@ def run(path: Path, *, folder: Path, values: dict[str, Any] | None = None) -> li
     return result
 
 
-def shown(ran: Ran) -> str:
-    """A solution's outputs under its name; empty without outputs."""
-    lines = [*ran.printed.splitlines(), *(f"figure: {path.name}" for path in ran.figures)]
-    lines += [f"FAILED: {ran.error}"] if ran.error else []
-    head = f"\n{ran.chapter}, {ran.solution.label}: {ran.solution.title}"
-    return "\n    ".join([head, *lines]) if lines else ""
-
-
 def table(rows: list[Ran]) -> str:
     """All outcomes, one line each."""
     cells = [(r.chapter, r.solution.label or r.solution.title, r.status, r.seconds) for r in rows]
@@ -207,8 +193,9 @@ def run_book(names: Sequence[str], *, profile: str | None, say: Callable[[str], 
     for path in book.chapters(names):
         if path.name[:2].isdigit():
             made = run(path, folder=folder, values=values.get(path.stem))
-            for text in filter(None, map(shown, made)):
-                say(text)
+            for ran in made:
+                if ran.printed or ran.error:
+                    say(str(ran))
             rows += made
     if not rows:
         raise InputError(f"no chapter of the book begins with {' or '.join(names)}.")

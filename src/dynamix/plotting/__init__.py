@@ -1,7 +1,7 @@
 """The figures of the book and of the command line. Nothing here computes a result."""
 
 from .comparisons import benchmark_boxes, errors_by_forecaster, sensitivities
-from .models import attention, gate_use, inference_times, training_curves, transition_graphs
+from .models import attention, gate_use, training_curves
 from .series import continuations, lines, mended, spectra, time_series
 from .state_space import attractors, occupancy
 from .theme import panels, save, style
@@ -14,7 +14,6 @@ __all__ = [
     "continuations",
     "errors_by_forecaster",
     "gate_use",
-    "inference_times",
     "lines",
     "mended",
     "occupancy",
@@ -25,6 +24,5 @@ __all__ = [
     "style",
     "time_series",
     "training_curves",
-    "transition_graphs",
     "turnable",
 ]

@@ -102,9 +102,9 @@ def sensitivities(
 ) -> Figure:
     """Draw medians over systems: a column per condition varied, a row per measure.
 
-    ``table`` is the stored result ``sensitivity``: measures by ``model``, condition ``varied``, its
-    ``value`` and ``system``. NaN, a failure, counts as infinite. ``measures`` holds the label of each
-    measure drawn, ``names`` the models (None: all).
+    ``table`` is like the stored result ``sensitivity``: measures by ``model``, ``varied`` (the
+    condition), its ``value`` and ``system``. NaN, a failure, counts as infinite. ``measures`` holds
+    the label of each measure drawn, ``names`` the models (None: all).
 
     Raises
     ------

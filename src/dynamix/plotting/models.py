@@ -1,4 +1,4 @@
-"""Figures of models: gate, attention, symbols, training, and time of inference."""
+"""Figures of models: gate, attention, and training."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
 
-from ..errors import InputError
 from . import theme
 from .state_space import plane
-
-_RARE = 0.02  # probability of a transition below which no arrow is drawn
 
 
 @theme.style()
@@ -104,82 +99,4 @@ def training_curves(records: Sequence[Mapping[str, Any]]) -> Figure:
         ax.set(xlabel="epoch", ylabel=label, yscale="log")
     if axes[2].lines:
         axes[2].legend()
-    return figure
-
-
-@theme.style()
-def inference_times(table: pd.DataFrame) -> Figure:
-    """Draw seconds of a forecast against horizon, context, series and parameters, one varied each.
-
-    ``table`` has a row per measurement: ``model``, ``engine`` (``"compiled"`` or ``"torch"``),
-    ``parameters``, ``context``, ``horizon``, ``series``, ``seconds``. Models other than ``DynaMix``
-    are single marks in the last panel.
-
-    Raises
-    ------
-    InputError
-        If there is no row of ``DynaMix``.
-
-    >>> table = pd.DataFrame({"horizon": [10, 100, 1000], "seconds": [0.1, 0.2, 1.1]})
-    >>> rest = {"engine": "torch", "parameters": 10_000, "context": 512, "series": 1}
-    >>> [ax.get_xlabel() for ax in inference_times(table.assign(model="DynaMix", **rest)).axes]
-    ['horizon', 'context', 'series', 'parameters']
-    """
-    varied = ["horizon", "context", "series", "parameters"]
-    own = table[table["model"] == "DynaMix"]
-    if own.empty:
-        raise InputError("the table has no row of model DynaMix, which the others are compared to.")
-    usual = own[varied].mode().iloc[0]  # the most frequent value of each
-    figure, axes = theme.panels(4, 9.6, 2.7, sharey=True)
-    looks = {"compiled": ("o-", theme.BLUE), "torch": ("s--", theme.VERMILION)}
-    for ax, column in zip(axes, varied, strict=True):
-        rest = [name for name in varied if name != column]
-        alike = own[(own[rest] == usual[rest]).all(axis=1)].sort_values(column)
-        for engine, (look, color) in looks.items():
-            x, y = alike.loc[alike["engine"] == engine, [column, "seconds"]].to_numpy().T
-            ax.loglog(x, y, look, color=color, markersize=4, label=f"DynaMix, {engine}")
-        ax.set_xlabel(column)
-    others = table[table["model"] != "DynaMix"]
-    for (_, row), marker in zip(others.iterrows(), "^Dv*P", strict=False):
-        name, x, y = row[["model", "parameters", "seconds"]]
-        axes[-1].plot(x, y, marker, color=theme.GREEN, label=name)
-    axes[0].set_ylabel("seconds")
-    theme.legend(figure, axes[-1:], "lower")
-    return figure
-
-
-@theme.style()
-def transition_graphs(graphs: Mapping[str, tuple[Sequence[str], Any, Any]]) -> Figure:
-    """Draw symbols and the transitions between them, a graph per panel.
-
-    ``graphs`` holds ``(labels, shares, probabilities)`` of A symbols by title: names, ``(A,)``
-    shares of time, and ``(A, A)`` probabilities from row to column. A node's area is its share of
-    time, an arrow's width its probability among the steps that leave; none is drawn below 2 %.
-
-    >>> graph = (["up", "down"], [0.3, 0.7], [[0.9, 0.1], [0.0, 1.0]])
-    >>> len(transition_graphs({"falls and stays": graph}).axes[0].patches)  # from up to down
-    1
-    """
-    figure, axes = theme.panels(len(graphs), 3.5 * len(graphs), 3.7)
-    for ax, (title, (labels, shares, probabilities)) in zip(axes, graphs.items(), strict=True):
-        angle = np.pi / 2 - 2 * np.pi * np.arange(len(labels)) / len(labels)
-        places = np.column_stack([np.cos(angle), np.sin(angle)])
-        leaving = np.array(probabilities, dtype=np.float64)
-        np.fill_diagonal(leaving, 0.0)
-        leaving /= np.maximum(leaving.sum(axis=1, keepdims=True), 1e-12)
-        for i, j in np.argwhere(leaving > _RARE):
-            share = leaving[i, j]
-            arrow = FancyArrowPatch(
-                places[i], places[j], linewidth=0.3 + 2.0 * share, alpha=0.25 + 0.7 * share,
-                connectionstyle="arc3,rad=0.15", arrowstyle="-|>", mutation_scale=9, shrinkA=9,
-                shrinkB=9, color=theme.BLUE,
-            )  # fmt: skip
-            ax.add_patch(arrow)
-        ax.scatter(
-            *places.T, s=40 + 900 * np.asarray(shares), color=theme.VERMILION, alpha=0.85, zorder=3
-        )
-        for label, place in zip(labels, places, strict=True):
-            ax.annotate(label, 1.24 * place, ha="center", va="center", fontsize=8)
-        ax.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal", title=title)
-        ax.set_axis_off()
     return figure

@@ -145,16 +145,6 @@ CASES = {
         r"needs samples.*found the shape \(5,\)",
     ),
     "no panels": (lambda: plotting.panels(0, 5.0, 3.0), "nothing to draw"),
-    "a sensitivity of no model": (
-        lambda: plotting.sensitivities(pd.DataFrame({"varied": ["noise"]}), measures={}),
-        "a column 'model'",
-    ),
-    "a sensitivity of another model": (
-        lambda: plotting.sensitivities(
-            pd.DataFrame({"model": ["a"], "varied": ["noise"]}), measures={}, names=["b"]
-        ),
-        "unknown model 'b'. Known: a",
-    ),
     "a pretrained model that nobody knows": (
         lambda: baselines.baseline("chronos-huge"),
         "unknown model 'chronos-huge'. Known: parrot.*chronos",

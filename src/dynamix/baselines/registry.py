@@ -175,18 +175,11 @@ def register_family(names: Callable[[], Iterable[str]]) -> Callable[[Any], Any]:
 def baseline(name: Any, **settings: Any) -> Baseline:
     """The forecaster of a name.
 
-    Parameters
-    ----------
-    name
-        A name of :func:`table`; the folder of a pretrained model; a DynaMix model, or a checkpoint
-        as :meth:`dynamix.DynaMix.from_pretrained` takes it. A checkpoint is read at the first call.
-    **settings
-        Those of :func:`dynamix.forecast` for DynaMix, of :mod:`dynamix.baselines.settings` for
-        fitted rivals, the function's own for the others.
-
-    Returns
-    -------
-    An entry, called as ``f(context, horizon, seed=seed)``.
+    ``name`` is one of :func:`table`, the folder of a pretrained model, a DynaMix model, or a
+    checkpoint as :meth:`dynamix.DynaMix.from_pretrained` takes it, which is read at the first call.
+    ``settings`` are those of :func:`dynamix.forecast` for DynaMix, of
+    :mod:`dynamix.baselines.settings` for fitted rivals, the function's own for the others. The
+    entry is called as ``f(context, horizon, seed=seed)``.
 
     Raises
     ------
@@ -217,14 +210,10 @@ def baseline(name: Any, **settings: Any) -> Baseline:
 def table() -> pd.DataFrame:
     """All named forecasters: a row each, indexed by name.
 
-    Returns
-    -------
     Columns: ``what`` it is, its ``source``, ``fitted`` (to the context: yes or no), ``channels``
     (together or each alone), ``needs`` (what pip installs beyond this package), and ``here``:
     whether its packages and its pretrained weights are on this machine. Nothing is downloaded.
 
-    Examples
-    --------
     >>> table().loc["dmd", ["fitted", "channels", "needs"]].tolist()
     ['yes', 'together', 'dynamix-companion[baselines]']
     """

@@ -22,23 +22,12 @@ def parrot(
 ) -> Float[ndarray, "horizon N"]:
     """Context parroting: find the past most like the present, and repeat what followed it.
 
-    The context's last ``match_length`` states are compared with all earlier stretches (squared
-    distance, channels standardised). The context after the nearest stretch is copied, over and
-    over. The two stretches do not overlap: on a slow piece of an orbit the nearest stretch would
-    begin one step earlier, and the forecast would repeat the last state. See Zhang & Gilpin (2025).
-
-    Parameters
-    ----------
-    context
-        ``(T_C, N)``, at least 3 steps, in any units.
-    horizon, seed
-        Steps to forecast; the seed has no effect.
-    match_length
-        Steps of the stretch, at least 1. At most half of the context less one step is used.
-
-    Returns
-    -------
-    ``(horizon, N)``, states of the context in its units and dtype.
+    The last ``match_length`` states of ``context``, ``(T_C, N)``, are compared with all earlier
+    stretches (squared distance, channels standardised). The context after the nearest stretch is
+    copied, over and over, for ``horizon`` steps; ``seed`` has no effect. The two stretches do not
+    overlap: on a slow piece of an orbit the nearest stretch would begin one step earlier, and the
+    forecast would repeat the last state. At most half of the context is matched. See Zhang & Gilpin
+    (2025).
 
     Raises
     ------
@@ -93,24 +82,12 @@ def naive(
 def seasonal_naive(
     context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0, season: int | None = None
 ) -> Float[ndarray, "horizon N"]:
-    """The last season of the context, repeated (Hyndman & Athanasopoulos 2021).
+    """The last season of ``context``, ``(T_C, N)``, repeated for ``horizon`` steps.
 
-    Parameters
-    ----------
-    context
-        ``(T_C, N)``, in any units.
-    horizon, seed
-        Steps to forecast; the seed has no effect.
-    season
-        Period in steps, at least 1. None: the :func:`dynamix.preprocessing.dominant_period` of each
-        channel, which may be a multiple of the shortest period and needs 3 steps.
+    ``season`` is a period in steps, ``seed`` has no effect. None takes the
+    :func:`dynamix.preprocessing.dominant_period` of each channel, which may be a multiple of the
+    shortest period and needs 3 steps. See Hyndman & Athanasopoulos (2021).
 
-    Returns
-    -------
-    ``(horizon, N)``, in the units and dtype of the context.
-
-    Examples
-    --------
     >>> t = np.arange(120)
     >>> seasonal_naive(np.stack([t % 4, t % 6], axis=1).astype(float), 5)[:, 1]
     array([0., 1., 2., 3., 4.])

@@ -81,10 +81,10 @@ def run(
     Returns
     -------
     Columns :data:`COLUMNS`. ``d_stsp`` is in nats, ``vpt`` in Lyapunov times. ``lyapunov`` is the
-    model's largest exponent after this context over the system's (1 is right).
-    ``quiet_lyapunov`` and ``quiet_fate`` are without gate noise. ``seconds`` is a forecast's share
-    of its batch. ``vpt`` and exponents are NaN for systems without chaos, exponents and quiet
-    columns also for rivals. An exponent is infinite where the model diverges.
+    model's largest exponent over the system's (1 is right); ``quiet_`` columns are without gate
+    noise. ``seconds`` is a forecast's share of its batch. ``vpt`` and exponents are NaN for systems
+    without chaos, exponents and quiet columns also for rivals. An exponent is infinite where the
+    model diverges.
 
     Raises
     ------
@@ -275,8 +275,6 @@ def measure(
     time; without one, ``vpt`` is NaN. ``context (T_C, N)`` is the scale of the fate; without one,
     the fate is left out.
 
-    Examples
-    --------
     >>> x = np.sin(np.arange(2000) / 7)[:, None]
     >>> measure(x, x, config=BenchmarkConfig(), context=x[:300])
     {'d_stsp': 0.0, 'd_h': 0.0, 'mase': 0.0, 'vpt': nan, 'fate': 'cycle'}

@@ -198,19 +198,11 @@ def examine(
 ) -> dict[str, Any]:
     """Measure one forecast in every way of this module, and judge it.
 
-    Parameters
-    ----------
-    forecast, context, truth
-        ``(T,)`` or ``(T, N)``, each with at least 30 steps.
-    known
-        ``true_exponent`` and ``true_dimension`` of an earlier call on the same truth.
-
-    Returns
-    -------
-    dict
-        The measures by name. Exponents are per step, the period and ``faded_from`` in steps. A
-        measure that the forecast does not allow is NaN. ``"fails by MODE"`` for each of
-        :data:`MODES` is True, False, or None if it does not apply: a cycle cannot lose chaos.
+    ``forecast``, ``context`` and ``truth`` are ``(T,)`` or ``(T, N)`` with at least 30 steps;
+    ``known`` holds ``true_exponent`` and ``true_dimension`` of an earlier call on the same truth.
+    The result holds the measures by name. Exponents are per step, the period and ``faded_from`` in
+    steps. A measure that the forecast does not allow is NaN. ``"fails by MODE"`` for each of
+    :data:`MODES` is True, False, or None if it does not apply: a cycle cannot lose chaos.
 
     Raises
     ------

@@ -58,24 +58,16 @@ def evaluate(
 ) -> pd.DataFrame:
     """Measure every forecaster from every origin, at every context and horizon.
 
-    Parameters
-    ----------
-    series
-        ``(T,)`` or ``(T, N)``: an array, or a frame with regular time steps as rows.
-    forecasters
-        ``f(context, horizon, *, seed) -> forecast`` by name, with arrays ``(T, N)``.
-    config, contexts, label
-        The protocol; contexts of this run (None: the config's), of which the config's longest
-        determines the origins; text of the progress bar.
+    ``series`` is ``(T,)`` or ``(T, N)``: an array, or a frame with regular time steps as rows.
+    ``forecasters`` are ``f(context, horizon, *, seed) -> forecast`` by name, with arrays ``(T,
+    N)``. ``config`` is the protocol. Its longest context determines the origins, even if
+    ``contexts`` names shorter ones for this run. ``label`` is the text of the progress bar.
 
-    Returns
-    -------
-    DataFrame
-        A row per forecaster, context, origin and horizon. ``mae`` is in the data's units; ``mase``
-        divides it by the mean absolute change of the *whole* series at a lag of ``config.season``
-        steps. ``d_stsp`` compares delay embeddings if there is one channel. It and ``d_h`` are NaN
-        below 50 steps. ``seconds`` is CPU time. ``failure`` is the forecaster's InputError or
-        ``"not finite"``; the errors are then infinite.
+    There is a row per forecaster, context, origin and horizon. ``mae`` is in the data's units;
+    ``mase`` divides it by the mean absolute change of the *whole* series at a lag of
+    ``config.season`` steps. ``d_stsp`` compares delay embeddings if there is one channel. It and
+    ``d_h`` are NaN below 50 steps. ``seconds`` is CPU time. ``failure`` is the forecaster's
+    InputError or ``"not finite"``; the errors are then infinite.
 
     Raises
     ------

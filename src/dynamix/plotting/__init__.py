@@ -1,6 +1,6 @@
 """The figures of the book and of the command line. Nothing here computes a result."""
 
-from .comparisons import benchmark_boxes, errors_by_forecaster, sensitivities
+from .comparisons import benchmark_boxes, errors_by_forecaster
 from .models import attention, gate_use, training_curves
 from .series import continuations, lines, mended, spectra, time_series
 from .state_space import attractors, occupancy
@@ -19,7 +19,6 @@ __all__ = [
     "occupancy",
     "panels",
     "save",
-    "sensitivities",
     "spectra",
     "style",
     "time_series",

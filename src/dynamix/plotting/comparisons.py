@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..errors import InputError, one_of
 from ..evaluation import rolling, statistics
 from . import theme
 
 _COLOURS = (theme.VERMILION, theme.BLUE, *theme.PALETTE[2:], "#000000", "0.55")  # DynaMix first
 _BOX = 0.6  # height of a box, of the distance between two of them
 _FLOOR = 1e-3  # smaller errors are drawn here on logarithmic axes
-_LONG_SCALE = 30.0  # largest value over the median from which on a scale is logarithmic
 
 
 @theme.style()
@@ -93,57 +91,4 @@ def errors_by_forecaster(table: pd.DataFrame, *, groups: Mapping[str, str] | Non
     axes[0].set_yticks(rows, names)
     axes[0].invert_yaxis()
     theme.legend(figure, axes[:1])
-    return figure
-
-
-@theme.style()
-def sensitivities(
-    table: pd.DataFrame, *, measures: Mapping[str, str], names: Sequence[str] | None = None
-) -> Figure:
-    """Draw medians over systems: a column per condition varied, a row per measure.
-
-    ``table`` is like the stored result ``sensitivity``: measures by ``model``, ``varied`` (the
-    condition), its ``value`` and ``system``. NaN, a failure, counts as infinite. ``measures`` holds
-    the label of each measure drawn, ``names`` the models (None: all).
-
-    Raises
-    ------
-    InputError
-        If the table is empty or has no column ``model``, or a name is no model of it.
-
-    >>> table = pd.DataFrame({"varied": "noise", "value": [0.0, 0.1], "mase": [0.3, 0.9]})
-    >>> ax = sensitivities(table.assign(model="parrot"), measures={"mase": "MASE"}).axes[0]
-    >>> ax.get_xlabel(), ax.get_ylabel(), ax.lines[0].get_ydata().tolist()
-    ('noise', 'MASE', [0.3, 0.9])
-    """
-    if table.empty or "model" not in table:
-        raise InputError(
-            "expected a table with a column 'model', such as the stored result 'sensitivity'."
-        )
-    known = list(dict.fromkeys(table["model"]))
-    names = known if names is None else list(names)
-    for name in names:
-        one_of("model", name, known)
-    conditions = list(dict.fromkeys(table["varied"]))
-    wide, count = len(conditions), len(conditions) * len(measures)
-    shared = {"sharex": "col", "sharey": "row"}
-    figure, axes = theme.panels(count, 8.4, 2.1, columns=wide, base=0.7, **shared)
-    axes = axes.reshape(-1, wide)
-    failed = table.fillna(dict.fromkeys(measures, np.inf))
-    middle = failed.groupby(["varied", "model", "value"])[list(measures)].median()
-    for row, (measure, label) in zip(axes, measures.items(), strict=True):
-        for ax, varied in zip(row, conditions, strict=True):
-            for i, name in enumerate(names):
-                y = middle[measure].get((varied, name), pd.Series(dtype=float))
-                look = {"color": f"C{i}", "marker": "o", "markersize": 3, "label": name}
-                ax.plot(range(len(y)), y, linestyle=theme.DASHES[i % len(theme.DASHES)], **look)
-                ax.set_xticks(range(len(y)), [f"{value:g}" for value in y.index])
-        drawn = np.concatenate([line.get_ydata() for ax in row for line in ax.get_lines()])
-        drawn = drawn[np.isfinite(drawn)]
-        if len(drawn) and drawn.min() > 0 and drawn.max() > _LONG_SCALE * np.median(drawn):
-            row[0].set_yscale("log")  # one model that diverges would flatten all others
-        row[0].set_ylabel(label)
-    for ax, varied in zip(axes[-1], conditions, strict=True):
-        ax.set_xlabel(varied)
-    theme.legend(figure, axes[0, :1], ncols=min(len(names), 4))
     return figure

@@ -68,19 +68,11 @@ def time_series(
 ) -> Figure:
     """Draw a context and its continuation over time, a panel per channel.
 
-    Parameters
-    ----------
-    context, forecast, truth
-        ``(T,)`` or ``(T, n)`` each, with the same channels, in the data's units.
-    samples
-        ``(K, horizon)`` or ``(K, horizon, n)``, in place of a forecast. Drawn are their median and
-        bands with 50 % and 90 % of the samples at each step. Non-finite values are left out.
-    names
-        Of the channels; None: ``x_1``, ``x_2``, ....
-    shown
-        Most steps drawn on either side of the context's end; None: all.
-    times, time_label
-        Labels of all context and forecast steps, such as dates (None: steps), and their name.
+    ``context``, ``forecast`` and ``truth`` are ``(T,)`` or ``(T, n)``. ``samples``, ``(K,
+    horizon)`` or ``(K, horizon, n)``, take the place of a forecast: drawn are their median and
+    bands with 50 % and 90 % of the finite samples at each step. ``names`` are those of the
+    channels, ``shown`` the most steps drawn on either side of the context's end. ``times`` labels
+    all context and forecast steps, such as with dates; ``time_label`` names them.
 
     Raises
     ------

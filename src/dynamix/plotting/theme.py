@@ -27,7 +27,6 @@ ROLES: dict[str, dict[str, Any]] = {"context": CONTEXT, "truth": TRUTH, "forecas
 # zero, one, the context's end
 REFERENCE: dict[str, Any] = {"color": "0.3", "linewidth": 0.8, "linestyle": ":"}
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (6, 1)))
-MARKERS = "osD^vPX*<>hd"
 
 
 @contextmanager
@@ -89,16 +88,10 @@ def channel_name(i: int, names: Sequence[str] | None = None) -> str:
 def panels(
     count: int, width: float, height: float, *, columns: int = 0, base: float = 0.0, **options: Any
 ) -> tuple[Figure, Any]:
-    """Make axes in a grid, for drawing within :func:`style`; return the figure and its axes.
+    """Make ``count`` axes in rows of ``columns`` (0: one row), for drawing within :func:`style`.
 
-    Parameters
-    ----------
-    count, columns
-        Number of axes, and how many stand in a row (0: all).
-    width, height, base
-        In inches: the figure's width, the height of a row, and the height that is added once.
-    **options
-        Those of :func:`matplotlib.pyplot.subplots`.
+    ``width`` is the figure's, ``height`` that of a row, ``base`` is added to all rows, in inches.
+    ``options`` are those of :func:`matplotlib.pyplot.subplots`.
 
     Raises
     ------

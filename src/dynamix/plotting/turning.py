@@ -41,8 +41,7 @@ _DARKER = dict(zip(theme.PALETTE, _DARK, strict=True)) | {theme.CONTEXT["color"]
 class Turnable:
     """What :func:`turnable` returns: a picture, and the points that a page gets.
 
-    A coordinate in ``data`` is ``low[i] + step[i] * trace["xyz"[i]]``, in the data's units;
-    ``frame`` holds the axes' limits, ``view`` the camera's angles in degrees.
+    A coordinate in ``data`` is ``low[i] + step[i] * trace["xyz"[i]]``, in the data's units.
     """
 
     figure: Figure
@@ -84,16 +83,11 @@ def turnable(
 ) -> Turnable:
     """Draw trajectories in three dimensions; the figure can be turned in the book's pages.
 
-    Parameters
-    ----------
-    trajectories
-        ``(T, 3)`` by label. ``context``, ``truth`` and ``forecast`` have their usual colours. The
-        frame covers all but the forecast. Points are thinned evenly to 6000 and rounded to 1/5000
-        of the frame; points more than three frames outside are moved to that distance.
-    alt, title
-        What the figure shows, for readers who cannot see it; and what is written above it.
-    lines
-        ``False`` draws dots instead of lines, for sets of states.
+    ``trajectories`` holds ``(T, 3)`` by label. ``context``, ``truth`` and ``forecast`` have their
+    usual colours. The frame covers all but the forecast. Points are thinned evenly to 6000 and
+    rounded to 1/5000 of the frame; points more than three frames outside are moved to that
+    distance. ``alt`` says what the figure shows, for readers who cannot see it; ``title`` stands
+    above it. Without ``lines`` dots are drawn, for sets of states.
 
     Raises
     ------
@@ -148,11 +142,11 @@ def _checked(x: Any, label: str, least: int) -> Float[ndarray, "T 3"]:
             f"trajectory {label!r} has the shape {points.shape}: expected (T, 3), T at least "
             f"{least}. Of more channels choose three, x[:, [0, 1, 2]]; attractors() draws fewer."
         )
-    if not np.isfinite(points).all():
-        first = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])
+    finite = np.isfinite(points).all(axis=1)
+    if not finite.all():
         raise InputError(
-            f"trajectory {label!r} is not finite at row {first}: expected numbers throughout. Draw "
-            "the rows before it, or fill the gaps."
+            f"trajectory {label!r} is not finite at row {np.argmin(finite)}: expected numbers "
+            "throughout. Draw the rows before it, or fill the gaps."
         )
     return points
 

@@ -16,21 +16,18 @@ from dynamix.companion import build, sphinx_extension
 
 
 @pytest.mark.parametrize(
-    ("named", "environment", "urls", "origin", "expected"),
+    ("named", "in_project", "origin", "expected"),
     [
-        (None, {}, {}, "", None),
-        (None, {}, {}, "/somewhere/on/disk", None),
-        (None, {}, {}, "git@github.com:me/mine.git", "https://github.com/me/mine"),
-        (None, {}, {}, "https://github.com/me/mine.git", "https://github.com/me/mine"),
-        (None, {"GITHUB_REPOSITORY": "a/b"}, {}, "", "https://github.com/a/b"),
-        (None, {}, {"Repository": "https://github.com/c/d"}, "", "https://github.com/c/d"),
-        ("https://github.com/e/f/", {"GITHUB_REPOSITORY": "a/b"}, {}, "", "https://github.com/e/f"),
+        (None, None, "", None),
+        (None, None, "/somewhere/on/disk", None),
+        (None, None, "git@github.com:me/mine.git", "https://github.com/me/mine"),
+        (None, None, "https://github.com/me/mine.git", "https://github.com/me/mine"),
+        (None, "https://github.com/c/d", "https://github.com/me/m", "https://github.com/c/d"),
+        ("https://github.com/e/f/", "https://github.com/c/d", "", "https://github.com/e/f"),
     ],
 )
-def test_launch_buttons_lead_to_the_repository_that_is_there(
-    named, environment, urls, origin, expected
-):
-    address = build.choose_repository(named, environment, {"urls": urls}, origin)
+def test_launch_buttons_lead_to_the_repository_that_is_there(named, in_project, origin, expected):
+    address = build.choose_repository(named, in_project, origin)
     assert address == expected
     settings = build.configuration(address)
     assert ("launch_buttons" in settings) == (expected is not None)

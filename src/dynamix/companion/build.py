@@ -1,19 +1,18 @@
 """Building the book from the notebooks' stored outputs: pages, one PDF, or a zip of the pages.
 
-Launch buttons need the address of the book's repository. It comes from ``--repository``, from the
-variables of a GitHub workflow, from ``Repository`` in pyproject.toml, or from git's origin.
+Launch buttons need the address of the book's repository. It comes from ``--repository``, from
+``Repository`` in pyproject.toml, or from git's origin.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sysconfig
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,23 +64,15 @@ def find_repository(named: str | None) -> str | None:
         origin = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     except FileNotFoundError:
         origin = ""
-    return choose_repository(named, os.environ, project, origin)
+    return choose_repository(named, project.get("urls", {}).get("Repository"), origin)
 
 
-def choose_repository(
-    named: str | None, environment: Mapping[str, str], project: Mapping[str, Any], origin: str
-) -> str | None:
+def choose_repository(*candidates: str | None) -> str | None:
     """The first candidate that is an address like ``https://host/owner/name``."""
-    github = environment.get("GITHUB_REPOSITORY")
-    server = environment.get("GITHUB_SERVER_URL", "https://github.com")
-    for candidate in (
-        named,
-        f"{server}/{github}" if github else None,
-        project.get("urls", {}).get("Repository"),
-        re.sub(r"^(?:ssh://)?git@([^:/]+)[:/]", r"https://\1/", origin),
-    ):
-        if re.fullmatch(r"https://[\w.-]+\.\w+/[\w.-]+/[\w.-]+?(\.git)?/?", candidate or ""):
-            return str(candidate).rstrip("/").removesuffix(".git")
+    for candidate in candidates:
+        address = re.sub(r"^(?:ssh://)?git@([^:/]+)[:/]", r"https://\1/", candidate or "")
+        if re.fullmatch(r"https://[\w.-]+\.\w+/[\w.-]+/[\w.-]+?(\.git)?/?", address):
+            return address.rstrip("/").removesuffix(".git")
     return None
 
 

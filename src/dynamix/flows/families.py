@@ -1,7 +1,6 @@
 """Families of generated flows: each drafts the equations of a candidate, with random coefficients.
 
-Open coefficients are drawn from continuous distributions, so a given system of a catalogue has
-probability zero.
+Coefficients are drawn from continuous distributions, so no flow is a system of a catalogue.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ _TERM = re.compile(r"(\??)([^: ]+):?([^ ]*) ?(?:([a-z]{2,})\(([^: ]+):?([^ ]*) )
 def _parsed(equation: str) -> tuple[int, list[Any]]:
     """The variable of an equation of :meth:`_Draft.write` and the parts of its terms."""
     variable, terms = equation.split(": ", 1)
-    parts = []
+    parts: list[Any] = []
     for term in terms.split(", "):
         found = _TERM.fullmatch(term)
         assert found, term
         maybe, low, high, kind, least, most, factors = found.groups("")
         sizes = (float(low), float(high or low)), (float(least or 0), float(most or least or 0))
-        parts.append((bool(maybe), *sizes, kind, [NAMES.index(factor) for factor in factors]))
+        parts.append((maybe, *sizes, kind, [NAMES.index(factor) for factor in factors]))
     return NAMES.index(variable), parts
 
 
@@ -48,9 +47,8 @@ class _Draft:
     terms: dict[tuple[int, ...], float] = field(default_factory=dict)
     units: list[tuple[int, ndarray]] = field(default_factory=list)
 
-    @property
-    def names(self) -> str:
-        return NAMES[: self.n]
+    def __post_init__(self) -> None:
+        self.names = NAMES[: self.n]
 
     def part(self, first: int, n: int) -> _Draft:
         """The same draft for some of the variables, which are then called x, y, ..."""
@@ -84,19 +82,18 @@ class _Draft:
     def write(self, *equations: str, scale: float = 1.0) -> None:
         """Add terms: ``write("x: -2:-1 y, ?0.5 xx, 1:3 tanh(1:4 x)", ...)``.
 
-        A coefficient ``low:high`` is drawn evenly and multiplied by ``scale``. A term with a
-        question mark occurs in two cases of five. A unit's argument has a random bias.
+        A coefficient ``low:high`` is drawn uniformly and multiplied by ``scale``. A term with a
+        question mark occurs with probability 0.4. A unit's argument has a random bias.
         """
-        random = self.rng.random
         for i, terms in map(_parsed, equations):
-            for maybe, (low, high), (least, most), kind, factors in terms:
-                if maybe and random() > 0.4:
+            for maybe, sizes, weights, kind, factors in terms:
+                if maybe and not self.chance(0.4):
                     continue
-                size = scale * (low + (high - low) * random())
+                size = scale * self.even(*sizes)
                 if kind:
-                    weight, one = least + (most - least) * random(), np.eye(self.n)
-                    bias = 2.4 * random() - 1.2
-                    self.unit(kind, weight * one[factors[0]], bias, size * one[i])
+                    into, one = self.even(*weights), np.eye(self.n)
+                    bias = 2.4 * self.rng.random() - 1.2
+                    self.unit(kind, into * one[factors[0]], bias, size * one[i])
                 else:
                     self.add(i, size, *factors)
 
@@ -112,7 +109,7 @@ class _Draft:
 
 
 def _saddle_focus(e: _Draft) -> None:
-    """A spiral, and the opposite stability across it: chaos is common there (Shilnikov 1965)."""
+    """A spiral with the opposite stability across it: chaos is common there (Shilnikov 1965)."""
     turn, weak, strong = e.log(0.5, 2.5), e.log(0.05, 0.7), e.log(0.3, 3.0)
     L = np.diag(-strong * (0.5 + e.rng.random(e.n)))
     out = 1 if e.chance(0.6) else -1
@@ -199,7 +196,7 @@ def _relaxation(e: _Draft) -> None:
 
 
 def _oscillator(e: _Draft) -> None:
-    """A cycle in two dimensions: a circle, or skewed like van der Pol's; in more, another flow."""
+    """A cycle in two dimensions, round or like van der Pol's; in more, a flow of another family."""
     if e.n > 2:
         return (_jerk, _well, _quadratic)[e.rng.integers(3)](e)
     e.write("x: 1 y", "y: -1 x", scale=e.log(0.4, 2.5))

@@ -40,7 +40,7 @@ def _require(condition: bool | np.bool_, otherwise: str) -> None:
 def _check_exponent(
     walk: Walk, period: float, drop: int, use: int, *, tolerance: float, kind: str, slack: float
 ) -> None:
-    """Raise unless the largest exponent over ``use`` periods is of the kind, bounds times slack."""
+    """Raise if the largest exponent over ``use`` periods is not of the kind, within a slack."""
     *_, growth = walk.path(period / 6, 6 * (drop + use), tolerance=tolerance, pair=True)
     parts = 6 * growth[6 * drop :].reshape(6, -1).mean(axis=1)
     mean, error = float(parts.mean()), float(parts.std()) / math.sqrt(6)
@@ -50,7 +50,7 @@ def _check_exponent(
 
 @dataclass
 class _Flow:
-    """A candidate, and a flow once it is accepted; ``start``, a state on its attractor, ends in 1.
+    """A candidate. Once accepted, ``start`` is a state on its attractor, followed by a 1.
 
     The returned coordinates are ``s + bend tanh(mix s)`` of the standardised variables ``s``.
     """
@@ -78,9 +78,9 @@ class _Flow:
 def dominant_period(x: Float[ndarray, "T N"], *, guess: float) -> float:
     """The dominant period in samples: each channel's highest spectral peak, then the median.
 
-    Spectra of stretches of some 32 periods are averaged and weighted by the root of the frequency.
-    Without the weight, a flow that rarely changes sides would have the longest possible period. NaN
-    after six rounds, or where the first ``guess`` does not fit the series.
+    The spectra of parts of some 32 periods are averaged and weighted by the root of the frequency.
+    Without the weight, a flow that rarely changes sides would have the longest possible period. The
+    result is NaN after six rounds, or if the ``guess`` does not fit the series.
     """
     from scipy.signal.windows import blackmanharris
 
@@ -100,16 +100,16 @@ def dominant_period(x: Float[ndarray, "T N"], *, guess: float) -> float:
 
 
 def _check_motion(x: Float[ndarray, "T N"], *, parts: int, most: float) -> None:
-    """Raise unless every channel moves about as much in each part as in the others."""
+    """Raise unless the deviation of each channel is similar in all parts."""
     spread = x[: len(x) // parts * parts].reshape(parts, -1, x.shape[1]).std(axis=1)
     uneven = (spread.max(axis=0) > most * spread.min(axis=0)).any()
     _require(not (spread.min() < 3e-3 or uneven), "settles or drifts")
 
 
 def _check_shape(x: Float[ndarray, "T N"], *, points: float, turns: float) -> None:
-    """Raise if a path with so many ``points`` a period jumps, is flat, or is too plain.
+    """Raise if a path with ``points`` samples a period jumps, is flat, or is too plain.
 
-    Plain: every channel is close to a sine, or has fewer than so many ``turns`` a period.
+    Plain: every channel is close to a sine, or has fewer than ``turns`` turns a period.
     """
     steps = np.diff(x, axis=0)
     largest = np.abs(steps).max(axis=0) * points / POINTS
@@ -127,7 +127,7 @@ def _judge(flow: _Flow, *, turns: float) -> None:
     """Complete a candidate; raise where it fails, the cheapest checks first."""
     kind, dims = flow.kind, len(flow.bend)
     walk = Walk(flow.tables, flow.start)
-    # a glance: does it stay bounded and keep moving, and can it be of the kind?
+    # quick checks: is it bounded, does it keep moving, can it be of the kind?
     path, *_ = walk.path(0.4, 100, tolerance=1e-4, steps=10)
     _require(not np.ptp(path[75:], axis=0).min() < 1e-2, "settles or drifts")
     path, speed, _ = walk.path(0.4, 150, tolerance=1e-4, steps=10)
@@ -142,8 +142,8 @@ def _judge(flow: _Flow, *, turns: float) -> None:
     points = float(dominant_period(path[:, :dims], guess=24.0))
     _require(12 < points < 144, "no rhythm")
     _check_shape(path[:, :dims], points=points, turns=turns)
-    flow.scale, flow.centre, flow.period = path.std(axis=0), path.mean(axis=0), wave * points / 24
-    walk.scale = path.std(axis=0)
+    walk.scale, flow.centre, flow.period = path.std(axis=0), path.mean(axis=0), wave * points / 24
+    flow.scale = walk.scale
     _check_exponent(walk, flow.period, 40, 120, tolerance=1e-6, kind=kind, slack=1.0)
     # the path to be returned, and that the flow moves alike after it
     flow.start = walk.x.copy()
@@ -192,7 +192,7 @@ def flow(
     seed
         Of the flow, 0 or more.
     n
-        Number of samples. A path far longer than 10,000 may come to rest: chaos may be transient.
+        Number of samples. A path far longer than 10,000 may settle, since chaos may be transient.
     points_per_period
         Samples per dominant period, 2 or more.
     dims
@@ -209,7 +209,7 @@ def flow(
     Raises
     ------
     InputError
-        If an argument is out of range, or a path of over 10,000 samples leaves all bounds.
+        If an argument is out of range, or if a path of over 10,000 samples is unbounded.
 
     Examples
     --------

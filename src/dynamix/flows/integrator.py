@@ -1,6 +1,6 @@
 """Paths of generated flows: an adaptive Dormand-Prince integrator, compiled by numba.
 
-All compiled code and its constants stay in this file: numba's cache notices no other change.
+All compiled code and its constants are in this file, the only one that numba's cache watches.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _slope(x, k, s, a, ends, factors, coefficient, kinds, units):  # type: ignor
 
 @piece
 def _advance(x, tables, dt, h, error, budget, k, trial):  # type: ignore[no-untyped-def]
-    """Move one or two states ``x (c, n+1)`` by ``dt``, in steps that suit the first.
+    """Move one or two states ``x (c, n+1)`` by ``dt``; the first controls the steps.
 
     Returns the next step and the rest of the ``budget`` of steps, negative after a failure.
     """
@@ -120,9 +120,9 @@ def _advance(x, tables, dt, h, error, budget, k, trial):  # type: ignore[no-unty
 def _run(x, tables, dt, error, budget, samples, speed, growth):  # type: ignore[no-untyped-def]
     """Fill ``samples (T, n)`` from ``x (n+1,)`` on, ``dt`` apart, and move ``x`` to the end.
 
-    ``speed (n,)`` becomes the mean square of ``x'``. ``growth (T,)``, unless empty, becomes the log
-    of the growth of a small distance in each ``dt`` (Benettin et al., Meccanica 15, 9, 1980).
-    False: the path is unbounded or takes more than ``budget`` steps.
+    ``speed (n,)`` gets the mean square of ``x'``. ``growth (T,)``, unless empty, gets the log of
+    the growth of a small distance in each ``dt`` (Benettin et al., Meccanica 15, 9, 1980). Returns
+    False if the path is unbounded or takes more than ``budget`` steps.
     """
     m, c = x.size, 2 if growth.size else 1
     k, trial, state = np.empty((7, c, m)), np.empty((c, m)), np.empty((c, m))

@@ -187,17 +187,6 @@ def test_the_compiled_exponent_equals_automatic_differentiation(kind, dims, nois
         assert found[s] == pytest.approx(np.mean(logs[5:]), abs=1e-9)
 
 
-def test_models_with_unknown_parts_have_no_compiled_exponent(caplog):
-    model = small_model()
-    assert lyapunov.supports(model)
-    model.gate.more = torch.nn.Parameter(torch.zeros(1))
-    assert not lyapunov.supports(model)
-    table = benchmark.run(model, config=SHORT, names=["Rossler"])
-    assert table[["lyapunov", "quiet_lyapunov"]].isna().all(axis=None)
-    assert "no Lyapunov exponents" in caplog.text
-    assert "lyapunov" not in statistics.summary(table).index
-
-
 def test_a_diverging_model_has_an_infinite_exponent_and_counts_as_a_failure():
     model = small_model()
     with torch.no_grad():

@@ -37,8 +37,8 @@ from .vectors import (
     smaller,
     splat,
     store,
-    store_integers,
     total,
+    truncated,
     where_at_least,
     widened,
     within,
@@ -284,7 +284,7 @@ def look_up(index, q, q0, tau, cutoff, room, out, o0):  # type: ignore[no-untype
                 after += push(lists, there + after, opened, 8 * lists[here + f], bits)
                 corner = where_at_least(qx, ux, eight) + where_at_least(qy, uy, sixteen)
                 corner = corner + (where_at_least(qz, uz, thirty_two) + numbers)
-                store_integers(rows, groups, corner, group * 64)
+                store(rows, groups, truncated(corner) + splat(np.uint32(group * 64)))
                 store(shares, groups, e)
                 closed += push(near, closed, reached ^ opened, groups, bits)
                 groups += 8

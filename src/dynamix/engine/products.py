@@ -5,98 +5,49 @@ A matrix that maps ``n`` inputs to ``m`` outputs is stored as ``(blocks, n, 32)`
 product together, so that every entry of the matrix is loaded once for both.
 """
 
-from typing import NamedTuple
+from collections import namedtuple
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from .runtime import WIDTH, inlined, padded, piece, rows_of
-from .vectors import exponential, fma, highest, larger, load, splat, store, total
+from .runtime import BLOCK, WIDTH, inlined, padded, piece, rows_of
+from .vectors import exponential, fma, highest, larger, load, load_block, splat, store, total
 
-
-class Mixing(NamedTuple):
-    """The gate's two layers; both matrices have their inputs first and ``J'`` columns."""
-
-    U: ndarray  # U_s, from the summary
-    V: ndarray  # -V^T / |tau_gate|
-    floor: ndarray  # 0, and -1e30 for the columns that are padding
+# The gate's two layers: U_s; -V^T / |tau_gate|; 0, and -1e30 for the columns that are padding. Both
+# matrices have their inputs first and J' columns
+Mixing = namedtuple("Mixing", "U V floor")
 
 
 @piece
 def product(x, x0, x1, n, W, w0, y, y0, y1, blocks, stride):  # type: ignore[no-untyped-def]
     """``y += x W`` for two inputs ``x[x0:]`` and ``x[x1:]``, of ``n`` entries, at once.
 
-    ``W[w0:]`` is ``(blocks, n, 32)``; block ``b`` of the outputs begins at ``y0 + b stride`` and
-    ``y1 + b stride``. Two at once, because then each entry of ``W`` is loaded once for both.
+    ``W[w0:]`` is ``(blocks, n, 32)``. Block ``b`` of the outputs begins at ``y0 + b stride`` and
+    ``y1 + b stride``.
     """
-    r = w0
     for b in range(blocks):
-        o, p = y0 + b * stride, y1 + b * stride
-        a0, a1, a2, a3 = load(y, o), load(y, o + 8), load(y, o + 16), load(y, o + 24)
-        b0, b1, b2, b3 = load(y, p), load(y, p + 8), load(y, p + 16), load(y, p + 24)
+        o, p, r = y0 + b * stride, y1 + b * stride, w0 + b * n * BLOCK
+        u, v = load_block(y, o), load_block(y, p)
         for k in range(n):
-            u, v = splat(x[x0 + k]), splat(x[x1 + k])
-            w = load(W, r)
-            a0, b0 = fma(u, w, a0), fma(v, w, b0)
-            w = load(W, r + 8)
-            a1, b1 = fma(u, w, a1), fma(v, w, b1)
-            w = load(W, r + 16)
-            a2, b2 = fma(u, w, a2), fma(v, w, b2)
-            w = load(W, r + 24)
-            a3, b3 = fma(u, w, a3), fma(v, w, b3)
-            r += 32
-        store(y, o, a0), store(y, o + 8, a1), store(y, o + 16, a2), store(y, o + 24, a3)
-        store(y, p, b0), store(y, p + 8, b1), store(y, p + 16, b2), store(y, p + 24, b3)
+            w = load_block(W, r + k * BLOCK)
+            u, v = fma(x[x0 + k], w, u), fma(x[x1 + k], w, v)
+        store(y, o, u), store(y, p, v)
 
 
 @piece
-def affine(x, x0, x1, both, n, W, bias, y, y0, y1, blocks):  # type: ignore[no-untyped-def]
-    """``y = x W + bias`` for one input or ``both``, laid out as for :func:`product`."""
-    r = 0
-    for b in range(blocks):
-        o, p, c = y0 + b * 32, y1 + b * 32, b * 32
-        a0, a1, a2, a3 = load(bias, c), load(bias, c + 8), load(bias, c + 16), load(bias, c + 24)
-        b0, b1, b2, b3 = a0, a1, a2, a3
+def affine(x, x0, x1, both, n, W, bias, y, y0, y1):  # type: ignore[no-untyped-def]
+    """``y = x W + bias`` for one input or ``both``; in float64 blocks have 16 outputs."""
+    width = 4 * BLOCK // W.itemsize
+    for b in range(bias.size // width):
+        c, r = b * width, b * n * width
+        u = v = load_block(bias, c)
         for k in range(n if both else 0):
-            u, v = splat(x[x0 + k]), splat(x[x1 + k])
-            w = load(W, r)
-            a0, b0 = fma(u, w, a0), fma(v, w, b0)
-            w = load(W, r + 8)
-            a1, b1 = fma(u, w, a1), fma(v, w, b1)
-            w = load(W, r + 16)
-            a2, b2 = fma(u, w, a2), fma(v, w, b2)
-            w = load(W, r + 24)
-            a3, b3 = fma(u, w, a3), fma(v, w, b3)
-            r += 32
+            w = load_block(W, r + k * width)
+            u, v = fma(x[x0 + k], w, u), fma(x[x1 + k], w, v)
         for k in range(0 if both else n):
-            u = splat(x[x0 + k])
-            a0, a1 = fma(u, load(W, r), a0), fma(u, load(W, r + 8), a1)
-            a2, a3 = fma(u, load(W, r + 16), a2), fma(u, load(W, r + 24), a3)
-            r += 32
-        store(y, o, a0), store(y, o + 8, a1), store(y, o + 16, a2), store(y, o + 24, a3)
-        store(y, p, b0), store(y, p + 8, b1), store(y, p + 16, b2), store(y, p + 24, b3)
-
-
-@piece
-def wide_affine(x, x0, x1, both, n, W, bias, y, y0, y1, blocks):  # type: ignore[no-untyped-def]
-    """:func:`affine` in float64, with a ``W`` of ``(blocks, n, 16)``."""
-    r = 0
-    for b in range(blocks):
-        o, p, c = y0 + b * 16, y1 + b * 16, b * 16
-        a0, a1 = load(bias, c), load(bias, c + 8)
-        b0, b1 = a0, a1
-        for k in range(n if both else 0):
-            u, v = splat(x[x0 + k]), splat(x[x1 + k])
-            w = load(W, r)
-            a0, b0 = fma(u, w, a0), fma(v, w, b0)
-            w = load(W, r + 8)
-            a1, b1 = fma(u, w, a1), fma(v, w, b1)
-            r += 16
-        for k in range(0 if both else n):
-            u = splat(x[x0 + k])
-            a0, a1 = fma(u, load(W, r), a0), fma(u, load(W, r + 8), a1)
-            r += 16
-        store(y, o, a0), store(y, o + 8, a1), store(y, p, b0), store(y, p + 8, b1)
+            u = fma(x[x0 + k], load_block(W, r + k * width), u)
+        store(y, y0 + c, u), store(y, y1 + c, v)
 
 
 @inlined
@@ -132,7 +83,7 @@ def mix(u, u0, s, s0, n, mixing, hidden, h0, logits, weights, l0):  # type: igno
         store(weights, l0 + j, load(weights, l0 + j) * scale)
 
 
-def gate_matrices(value: dict[str, ndarray]) -> tuple[ndarray, Mixing]:
+def gate_matrices(value: dict[str, ndarray]) -> tuple[ndarray, Any]:
     """``[D; U_z]``, inputs first, and the two layers that :func:`mix` needs."""
     U, V, D = value["gate.U"], value["gate.V"], value["gate.D"]
     N, M, J = len(D), D.shape[1], len(V)

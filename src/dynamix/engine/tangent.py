@@ -1,14 +1,14 @@
 """The compiled largest Lyapunov exponent: some 50 ms for 2,000 steps.
 
-The map and the tangent of :func:`dynamix.dynamics.lyapunov_spectrum`, written out in double
-precision, and equal to it by test. No sum of the plain loops is reordered, so that every machine
-adds alike.
+The kernel follows a state and one tangent in float64. Tests hold it equal to
+:func:`dynamix.dynamics.lyapunov_spectrum`. The loops are plain, so that the order of each sum is
+the same on every machine.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections import namedtuple
 
 import numpy as np
 from jaxtyping import Float
@@ -18,30 +18,15 @@ from torch import Tensor
 from ..local.choice import choose
 from ..local.forecaster import LocalForecaster
 from ..model.dynamix import DynaMix, check_series
-from ..settings import ModelConfig
 from . import local
 from .runtime import VERSION, available_cores, call, entry, piece, spread
 
-_SIZES = (
-    "observed_dims", "latent_dims", "experts", "relu_units", "hidden_units", "expert_kind",
-)  # fmt: skip
 CUTOFF = 40.0  # context steps that weigh less than exp(-40) of the nearest are left out
 
 
-class Weights(NamedTuple):
-    """The model in float64; matrices have their inputs first, and run along their outputs."""
-
-    D: ndarray
-    U: ndarray
-    V: ndarray
-    tau_att: float
-    tau_gate: float
-    A: ndarray
-    W: ndarray  # W_j of an AL-RNN, W1_j of a clipped shallow PLRNN
-    W2: ndarray  # of a clipped shallow PLRNN
-    h: ndarray
-    h2: ndarray
-    linear: int  # M - P, or -1 for a clipped shallow PLRNN
+# The model in float64; matrices have their inputs first, and run along their outputs. W is W_j of
+# an AL-RNN or W1_j of a clipped shallow PLRNN, and linear is M - P or -1
+Weights = namedtuple("Weights", "D U V tau_att tau_gate A W W2 h h2 linear")
 
 
 @piece
@@ -66,8 +51,8 @@ def grow(points, encodings, weights, kicks, z, transient, logs, version):  # typ
     """Follow the state ``z[0]`` and the unit tangent ``z[1]``; ``logs`` gets log-growths.
 
     Arrays of two rows hold a value and its derivative along the tangent. ``points`` and
-    ``encodings`` are ``(N, K)``; ``kicks (steps, N)`` are added to the query. Where the state
-    diverges it ends, and the rest of ``logs`` is infinite.
+    ``encodings`` are ``(N, K)``. ``kicks (steps, N)`` are added to the query. After divergence
+    ``logs`` is infinite.
     """
     D, U, V, tau_att, tau_gate, A, W, W2, h, h2, linear = weights
     N, K = points.shape
@@ -79,8 +64,7 @@ def grow(points, encodings, weights, kicks, z, transient, logs, version):  # typ
     logs[:] = np.inf
     for t in range(transient + len(logs)):
         # q = D z + kick
-        for n in range(N):
-            q[0, n], q[1, n] = kicks[t, n], 0.0
+        q[0], q[1] = kicks[t], 0.0
         add(q, D, z)
         # d |c - q|_1 = -sign(c - q) dq
         distance[:] = 0.0
@@ -89,9 +73,7 @@ def grow(points, encodings, weights, kicks, z, transient, logs, version):  # typ
                 c = points[n, k] - q[0, n]
                 distance[0, k] += abs(c)
                 distance[1, k] -= np.sign(c) * q[1, n]
-        nearest = np.inf
-        for k in range(K):
-            nearest = min(nearest, distance[0, k])
+        nearest = distance[0].min()
         # s = sum_k a_k e_k / sum_k a_k
         mass, dmass = 0.0, 0.0
         s[:] = 0.0
@@ -119,13 +101,10 @@ def grow(points, encodings, weights, kicks, z, transient, logs, version):  # typ
                 w[0, j] -= V[i, j] * r[0, i] / tau_gate
                 w[1, j] -= V[i, j] * r[1, i] / tau_gate
         top = w[0].max()
-        mass, dmass = 0.0, 0.0
         for j in range(J):
             w[0, j] = math.exp(w[0, j] - top)
             w[1, j] *= w[0, j]
-            mass += w[0, j]
-            dmass += w[1, j]
-        divide(w, mass, dmass)
+        divide(w, w[0].sum(), w[1].sum())
         # phi(z)
         for m in range(M):
             off = linear >= 0 and m >= linear and z[0, m] <= 0.0
@@ -149,29 +128,12 @@ def grow(points, encodings, weights, kicks, z, transient, logs, version):  # typ
             for m in range(M):
                 new[0, m] += w[0, j] * y[0, m]
                 new[1, m] += w[1, j] * y[0, m] + w[0, j] * y[1, m]
-        size = 0.0
-        for m in range(M):
-            size += new[1, m] * new[1, m]
-        size = math.sqrt(size)
+        size = math.sqrt((new[1] ** 2).sum())
         if not size < np.inf:  # NaN, too
             return
-        for m in range(M):
-            z[0, m], z[1, m] = new[0, m], new[1, m] / max(size, 1e-300)
+        z[0], z[1] = new[0], new[1] / max(size, 1e-300)
         if t >= transient:
             logs[t - transient] = math.log(size + 1e-300)
-
-
-def supports(model: DynaMix | LocalForecaster) -> bool:
-    """Whether :func:`largest_exponents` knows every part of this ``model``."""
-    if isinstance(model, LocalForecaster):
-        return True
-    plain = ModelConfig(
-        **{name: getattr(model.config, name) for name in _SIZES},
-        probabilistic=model.config.probabilistic,  # the experts' noise is left out
-    )
-    known = {name: p.shape for name, p in DynaMix(plain).named_parameters()}
-    here = {name: p.shape for name, p in model.named_parameters()}
-    return known == here
 
 
 def largest_exponents(
@@ -184,12 +146,12 @@ def largest_exponents(
 ) -> Float[ndarray, " S"]:
     """Largest Lyapunov exponent after each context, in nats per step; infinite after divergence.
 
-    Benettin's method with one tangent vector, as :func:`dynamix.dynamics.lyapunov_spectrum`, over
-    ``steps`` steps after ``transient`` others. ``contexts`` are as the model sees them. ``noise``
-    is the gate's ``eps``, ``(transient + steps, N)``; None leaves it out. The own noise of
-    probabilistic experts is left out. Raises EngineUnavailable if the kernel does not compile.
+    Benettin's method with one tangent vector, over ``steps`` steps after ``transient`` others.
+    ``contexts`` are as the model sees them. ``noise`` is the gate's ``eps``, of shape
+    ``(transient + steps, N)``; None means no noise. Noise of probabilistic experts is left out.
+    Raises EngineUnavailable if the kernel does not compile.
 
-    Experts that all halve the state lose ``ln 2`` a step, whatever the gate does:
+    If all experts halve the state, the exponent is ``-ln 2``:
 
     >>> import torch
     >>> model = DynaMix()
@@ -204,16 +166,11 @@ def largest_exponents(
         return _of_local(model, contexts, kicks, transient)
     check_series(contexts, model.config.observed_dims)
     c = model.config
-    value: dict[str, Any] = {
-        name: parameter.detach().cpu().double().numpy()
-        for name, parameter in model.named_parameters()
-    }
-    if c.expert_kind == "alrnn":
-        linear, W, W2 = c.latent_dims - c.relu_units, value["experts.W"], np.zeros((1, 1, 1))
-        h, h2 = value["experts.h"], W2[0]
-    else:
-        linear, W, W2 = -1, value["experts.W1"], value["experts.W2"]
-        h, h2 = value["experts.h1"], value["experts.h2"]
+    value = {name: p.detach().cpu().double().numpy() for name, p in model.named_parameters()}
+    linear, names = c.latent_dims - c.relu_units, ("W", "W", "h", "h")  # W2 and h2 are not used
+    if c.expert_kind != "alrnn":
+        linear, names = -1, ("W1", "W2", "h1", "h2")
+    W, W2, h, h2 = (value[f"experts.{name}"] for name in names)
     tau_att, tau_gate = (abs(float(value[f"gate.tau_{name}"][0])) for name in ("att", "gate"))
     D, U, V, W, W2 = map(_inputs_first, (value["gate.D"], value["gate.U"], value["gate.V"], W, W2))
     weights = Weights(D, U, V, tau_att, tau_gate, value["experts.A"], W, W2, h, h2, linear)
@@ -242,10 +199,9 @@ def _of_local(
     noise: Float[ndarray, "T N"],
     transient: int,
 ) -> Float[ndarray, " S"]:
-    """Exponents of the chosen candidates, from two states side by side.
+    """Exponents of the chosen candidates, by differences of two states (Benettin et al. 1980).
 
-    By differences (Benettin et al., Meccanica 15, 9, 1980): the fits depend on the state as well,
-    through which steps are near.
+    There is no tangent, since the steps that are near depend on the state as well.
     """
     check_series(contexts, model.config.observed_dims)
     chosen = choose(local.rollout, model, contexts, quiet_steps=model.defaults.quiet_steps)

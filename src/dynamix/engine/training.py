@@ -1,9 +1,8 @@
 """The compiled training step: the loss under teacher forcing and its gradient.
 
-:func:`loss_and_gradient` computes what ``Trainer.gradient`` computes with autograd, and equals it
-by test. Two series go through time together, forward and back (:mod:`.passes`). Pairs are spread
-over threads; each has sums of its own, added in a fixed order at the end, so that the result does
-not depend on the number of threads, to the bit.
+Tests hold it equal to autograd. Two series go through time together (:mod:`.passes`). Pairs are
+shared out among threads. Each pair has its own sums, which are added in a fixed order at the end:
+the bits of the result do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -35,75 +34,74 @@ from .runtime import (
 
 
 def supports(config: ModelConfig) -> bool:
-    """Whether :func:`loss_and_gradient` handles this model; autograd handles every one."""
+    """Whether :func:`loss_and_gradient` handles this model. Autograd handles every model."""
     return config.expert_kind == "alrnn" and config.experts > 0 and not config.probabilistic
 
 
 def loss_and_gradient(
     model: DynaMix, batch: Batch, config: TrainingConfig, *, threads: int = 1
 ) -> tuple[float, float]:
-    """Loss and gradient norm of a batch; the gradients are left in the parameters.
+    """Loss and gradient norm of a batch; the gradients are written to the parameters.
 
-    What :func:`dynamix.training.training_loss` and its backward pass compute, in float32 whatever
-    the model's precision. The result does not depend on ``threads``.
+    Computes :func:`dynamix.training.training_loss` and its backward pass, always in float32.
     """
     c = model.config
     N, M, J = c.observed_dims, c.latent_dims, c.experts
     T, S, _ = batch.inputs.shape
-    Mp, Jp, O = padded(M, WIDTH), padded(J, WIDTH), padded(J * padded(M, WIDTH), BLOCK)  # noqa: E741
-    R, Q, F = padded(M + 1, 2), padded(M + 4 * N + J + 1, 2), padded(2 * (N + J), BLOCK)
+    Mp, Jp = padded(M, WIDTH), padded(J, WIDTH)
+    O, F = padded(J * Mp, BLOCK), padded(2 * (N + J), BLOCK)  # noqa: E741
+    R, Q, pairs = padded(M + 1, 2), padded(M + 4 * N + J + 1, 2), (S + 1) // 2
     value = {name: as_array(p) for name, p in model.named_parameters()}
     wide = rows_of(value["experts.W"].transpose(2, 0, 1))  # (M, J M'), experts side by side
     tall = np.zeros((O, M), np.float32)
     tall[: J * Mp] = wide.T
     A, h = (followed(rows_of(value[f"experts.{name}"]), O - J * Mp) for name in "Ah")
-    experts = Experts(packed(wide), packed(tall), A, h)
     from_state, mixing = gate_matrices(value)
     kernel, sigma = value["gate.conv.weight"], value["gate.sigma"]
     tau_att, tau_gate = abs(value["gate.tau_att"][0]), abs(value["gate.tau_gate"][0])
-    gate = Gate(
-        packed(from_state), mixing, packed(value["gate.U"][:, N:]),
-        rows_of(-value["gate.V"] / tau_gate),
-        np.column_stack([kernel[:, :, 0], kernel[:, :, 1], value["gate.conv.bias"]]), sigma,
-        tau_att, tau_gate,
-    )  # fmt: skip
-    inputs, targets, noise = map(as_array, (batch.inputs, batch.targets, batch.gate_noise))
-    cutoff = np.float32(SAFE + math.log(len(batch.context) - 1))
-    data = Data(context_rows(batch.context.numpy()), inputs, targets, noise, value["L"], cutoff)
-    forcing = Forcing(
-        config.forcing_interval if config.forcing == "sparse" else 0,
-        np.float32(config.forcing_strength),
-        config.loss_scale if config.loss == "logarithmic" else 0.0,
-    )
-    pairs = (S + 1) // 2
     sums = Gradients(
         np.zeros(pairs * R * O, np.float32), np.zeros(pairs * Q * F, np.float32),
         np.zeros(pairs * O, np.float32), np.zeros((pairs, M - N, N), np.float32),
         np.zeros((pairs, 3)),
     )  # fmt: skip
-    sizes = Sizes(N, M, J, c.relu_units, T, S, Mp, Jp, padded(M, BLOCK), O, F, R, Q)
-
-    def work(first: int, last: int) -> None:
-        call(train, first, last, sizes, experts, gate, data, forcing, sums, VERSION)
-
-    share_out(work, pairs, threads)
+    arguments = (
+        Sizes(N, M, J, c.relu_units, T, S, Mp, Jp, padded(M, BLOCK), O, F, R, Q),
+        Experts(packed(wide), packed(tall), A, h),
+        Gate(
+            packed(from_state), mixing, packed(value["gate.U"][:, N:]),
+            rows_of(-value["gate.V"] / tau_gate),
+            np.column_stack([kernel[:, :, 0], kernel[:, :, 1], value["gate.conv.bias"]]), sigma,
+            tau_att, tau_gate,
+        ),
+        Data(
+            context_rows(batch.context.numpy()), as_array(batch.inputs), as_array(batch.targets),
+            as_array(batch.gate_noise), value["L"],
+            np.float32(SAFE + math.log(len(batch.context) - 1)),
+        ),
+        Forcing(
+            config.forcing_interval if config.forcing == "sparse" else 0,
+            np.float32(config.forcing_strength),
+            config.loss_scale if config.loss == "logarithmic" else 0.0,
+        ),
+        sums, VERSION,
+    )  # fmt: skip
+    share_out(lambda first, last: call(train, first, last, *arguments), pairs, threads)
 
     # rows are right vectors, columns left ones
     W = sums.W.reshape(pairs, R, O).sum(axis=0)[:, : J * Mp].reshape(R, J, Mp)[:, :, :M]
     G = sums.gate.reshape(pairs, Q, F).sum(axis=0)
     dq, dr, dlogit, ds = np.split(G[:, : 2 * (N + J)], [N, N + J, N + 2 * J], axis=1)
-    edges = np.cumsum([0, M, N, J, N, N, N, 1])
-    z, s, r, here, after, eps, one = map(slice, edges[:-1], edges[1:])
+    z, s, here, after, eps, one, r, _ = np.split(np.arange(Q), np.cumsum([M, N, N, N, N, 1, J]))
     closed = np.exp(-np.abs(sigma.astype(np.float64)) / config.gate_noise_scale)
     loss, d_tau_att, d_tau_gate = sums.scalars.sum(axis=0)
     penalty = config.gate_noise_penalty / N
+    d_sigma = dq[eps].diagonal() - penalty / config.gate_noise_scale * closed * np.sign(sigma)
     gradient = {
         "experts.A": sums.A.reshape(pairs, O).sum(axis=0)[: J * Mp].reshape(J, Mp)[:, :M],
         "experts.W": W[:M].transpose(1, 2, 0),
         "experts.h": W[M],
         "gate.D": dq[z].T,
-        "gate.sigma": dq[eps].diagonal()
-        - penalty / config.gate_noise_scale * closed * np.sign(sigma),
+        "gate.sigma": d_sigma,
         "gate.tau_att": d_tau_att * np.sign(value["gate.tau_att"]),
         "gate.tau_gate": d_tau_gate * np.sign(value["gate.tau_gate"]),
         "gate.U": np.concatenate([dr[s], dr[z]]).T,
@@ -114,11 +112,11 @@ def loss_and_gradient(
     }
     squares = 0.0
     for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        if parameter.grad is None:
-            parameter.grad = torch.empty_like(parameter)
-        parameter.grad.copy_(torch.from_numpy(np.ascontiguousarray(gradient[name])))
-        flat = np.asarray(gradient[name], np.float64).ravel()
-        squares += float(flat @ flat)
+        if parameter.requires_grad:
+            found = np.ascontiguousarray(gradient[name])
+            if parameter.grad is None:
+                parameter.grad = torch.empty_like(parameter)
+            parameter.grad.copy_(torch.from_numpy(found))
+            flat = found.astype(np.float64).ravel()
+            squares += float(flat @ flat)
     return float(loss + penalty * closed.sum()), math.sqrt(squares)

@@ -7,7 +7,6 @@ and the protocol. Failures are NaN and count as worst in :mod:`dynamix.evaluatio
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -37,8 +36,6 @@ from . import results
 from .parallel import spread
 from .settings import BenchmarkConfig
 from .statistics import EXPONENTS, MEASURES
-
-logger = logging.getLogger(__name__)
 
 COLUMNS: dict[str, Callable[[str], Any]] = {
     "system": str,
@@ -111,11 +108,6 @@ def run(
     if resume and output is None:
         raise InputError("resume continues the run in output, but no output is given.")
     entry = baseline(model)
-    if not entry.rival and config.lyapunov_steps and not lyapunov.supports(entry.model):
-        logger.warning(
-            "no Lyapunov exponents: the compiled ones lack a part of this model; "
-            "dynamics.lyapunov_spectrum follows every model, slowly"
-        )
     journal, found = None, {}
     if output is not None:
         line = command(entry.name, config, names)
@@ -192,7 +184,7 @@ def _exponents(
     N, S = model.config.observed_dims, contexts.shape[1]
     found = {key: np.full(S, np.nan) for key in EXPONENTS}
     by_channel = contexts.shape[2] > N  # each channel is a forecast of its own
-    if config.lyapunov_steps == 0 or by_channel or not lyapunov.supports(model):
+    if config.lyapunov_steps == 0 or by_channel:
         return found
     pipeline = Pipeline(model)
     series = (np.ascontiguousarray(contexts[:, s], dtype=np.float64) for s in range(S))

@@ -18,12 +18,4 @@ from . import (  # noqa: F401
     zero_shot,
 )
 
-__all__ = [
-    "Baseline",
-    "baseline",
-    "mean",
-    "naive",
-    "parrot",
-    "seasonal_naive",
-    "table",
-]
+__all__ = ["Baseline", "baseline", "mean", "naive", "parrot", "seasonal_naive", "table"]

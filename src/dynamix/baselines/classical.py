@@ -41,13 +41,8 @@ def _forecast(
 
 
 for _kind, _name, _what, _source in (
-    ("AutoARIMA", "auto_arima", "ARIMA of the order that AICc picks", "Hyndman & Khandakar (2008)"),
-    (
-        "AutoETS",
-        "auto_ets",
-        "exponential smoothing of the kind that AICc picks",
-        "Hyndman et al. (2002)",
-    ),
+    ("AutoARIMA", "auto_arima", "ARIMA of the order picked by AICc", "Hyndman & Khandakar (2008)"),
+    ("AutoETS", "auto_ets", "exponential smoothing picked by AICc", "Hyndman et al. (2002)"),
     ("AutoTheta", "auto_theta", "the best of four Theta models", "Fiorucci et al. (2016)"),
 ):
     _entry = register(_name, _what, _source, fitted=True, packages=("statsforecast",))

@@ -17,8 +17,7 @@ class EchoStateConfig:
     spectral_radius: float = setting(0.9, "of the reservoir's weights", at_least=0)
     input_scaling: float = setting(0.2, "size of the input weights", at_least=0)
     bias: float = setting(1.0, "largest bias of a unit, either way", at_least=0)
-    # keeps free runs stable
-    input_noise: float = setting(1e-3, "noise of the fit's inputs, in deviations", at_least=0)
+    input_noise: float = setting(1e-3, "noise of the fit's inputs; stabilises runs", at_least=0)
     ridge: float = setting(1e-6, "penalty of the readout's weights", at_least=0)
     washout: int = setting(50, "first steps not fitted, at most a quarter", at_least=0)
 
@@ -28,9 +27,7 @@ class DMDConfig:
     """Dynamic mode decomposition of delayed copies."""
 
     delays: int = setting(50, "steps in a stack, at most a third of the context", at_least=1)
-    rank: int | float = setting(
-        0, "pydmd's svd_rank: modes; below 1 a share of the energy; 0 the optimum; -1 all modes"
-    )
+    rank: int | float = setting(0, "pydmd's svd_rank: modes; 0 the optimum; -1 all modes")
 
 
 @settings

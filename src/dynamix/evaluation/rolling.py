@@ -20,6 +20,7 @@ from tqdm import tqdm
 from ..errors import InputError, whole_number
 from ..io.arrays import check_values, unpack
 from ..metrics.reconstruction import spectral_hellinger, state_space_divergence
+from ..preprocessing.embedding import embed
 from ..preprocessing.periods import decorrelation_time
 from .settings import RollingConfig
 from .statistics import bootstrap, quantiles, scores
@@ -146,7 +147,7 @@ def measure(
     truth: Float[ndarray, "T N"],
     *,
     scale: Float[ndarray, " N"],
-    delays: Sequence[int],
+    delays: tuple[int, ...],
     config: RollingConfig,
 ) -> dict[str, float]:
     """Errors of a finite forecast; D_stsp is infinite if it never enters the truth's range."""
@@ -154,7 +155,8 @@ def measure(
     found = dict.fromkeys(ERRORS, float("nan"))
     found |= {"mase": float((error / scale).mean()), "mae": float(error.mean())}
     if len(truth) >= _LEAST_FOR_SHAPE and (np.ptp(truth, axis=0) > 0).all():
-        made, real = (delayed(values, delays) for values in (forecast, truth))
+        how = {"dims": truth.shape[1] + len(delays), "embedding": "delay", "delays": delays}
+        made, real = (embed(values, **how) for values in (forecast, truth))
         divergence = state_space_divergence(forecast=made, truth=real, bins=config.bins)
         found["d_stsp"] = float(np.nan_to_num(divergence, nan=np.inf))
         found["d_h"] = float(
@@ -163,19 +165,13 @@ def measure(
     return found
 
 
-def delays_of(x: Float[ndarray, "T N"], horizon: int, config: RollingConfig) -> list[int]:
+def delays_of(x: Float[ndarray, "T N"], horizon: int, config: RollingConfig) -> tuple[int, ...]:
     """Delays, in steps, of the embedding in which D_stsp is measured; none for several channels."""
     if x.shape[1] > 1:
-        return []
+        return ()
     most = max(1, horizon // (4 * max(config.dims - 1, 1)))  # three quarters of the points remain
     delay = min(decorrelation_time(x), most)
-    return [delay * i for i in range(1, config.dims)]
-
-
-def delayed(x: Float[ndarray, "T N"], delays: Sequence[int]) -> Float[ndarray, "_ _"]:
-    """The series and its delayed copies, side by side; rows without a full past are dropped."""
-    longest = max(delays, default=0)
-    return np.concatenate([x[longest - d : len(x) - d] for d in (0, *delays)], axis=1)
+    return tuple(delay * i for i in range(1, config.dims))
 
 
 def summary(table: pd.DataFrame, *, against: str | None = None) -> pd.DataFrame:
@@ -196,7 +192,7 @@ def summary(table: pd.DataFrame, *, against: str | None = None) -> pd.DataFrame:
         row: dict[str, Any] = dict(zip(keys, key, strict=True))
         for name in ERRORS:
             values = part[name].dropna().to_numpy(dtype=np.float64)
-            row[name] = quantiles(values, 0.5)
+            row[name] = float(quantiles(values, 0.5))
             row[f"{name}_low"], row[f"{name}_high"] = bootstrap(values)
         if rival is not None:
             theirs = rival.loc[part.set_index(place).index].to_numpy()

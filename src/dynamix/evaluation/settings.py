@@ -22,20 +22,10 @@ class BenchmarkConfig:
     horizon: int = setting(10_000, "steps forecast", at_least=1)
     points_per_period: int = setting(50, "samples per dominant period", at_least=2)
     starts: int = setting(5, "different starting points on each attractor", at_least=1)
-    bins: int = setting(
-        BINS, "histogram bins per dimension of the state-space divergence", at_least=2
-    )
-    smoothing: int = setting(
-        SMOOTHING, "width in frequency bins of the spectrum's smoothing", at_least=0
-    )
-    mase_steps: int = setting(
-        MASE_STEPS, "steps over which the short-term error is averaged", at_least=1
-    )
-    lyapunov_steps: int = setting(
-        2000,
-        "steps that the model's largest Lyapunov exponent is averaged over; 0 to leave it out",
-        at_least=0,
-    )
+    bins: int = setting(BINS, "histogram bins per dimension of D_stsp", at_least=2)
+    smoothing: int = setting(SMOOTHING, "width in bins of the spectra's smoothing", at_least=0)
+    mase_steps: int = setting(MASE_STEPS, "steps averaged in the short-term error", at_least=1)
+    lyapunov_steps: int = setting(2000, "steps averaged in an exponent; 0: none", at_least=0)
     seed: int = setting(0, "seed of the gate's noise", at_least=0)
 
     def check(self) -> None:
@@ -51,20 +41,12 @@ class RollingConfig:
     """Forecasts from many origins of one series, and how they are measured."""
 
     contexts: tuple[int, ...] = setting((512,), "context steps shown", at_least=2)
-    horizons: tuple[int, ...] = setting(
-        (10, 336), "steps over which errors are averaged", at_least=2
-    )
-    origins: int = setting(
-        20, "starting points, spread evenly over what the contexts leave", at_least=1
-    )
-    season: int = setting(
-        1, "lag of the change that MASE divides by; 1: the one-step change", at_least=1
-    )
-    dims: int = setting(
-        3, "dimensions of the delay embedding that D_stsp is measured in", at_least=1
-    )
+    horizons: tuple[int, ...] = setting((10, 336), "steps averaged in the errors", at_least=2)
+    origins: int = setting(20, "starting points, spread evenly", at_least=1)
+    season: int = setting(1, "lag of the change that MASE divides by", at_least=1)
+    dims: int = setting(3, "dimensions of the delay embedding for D_stsp", at_least=1)
     bins: int = setting(8, "histogram bins per dimension of D_stsp", at_least=2)
-    smoothing: int = setting(2, "width in frequency bins of the spectra's smoothing", at_least=0)
+    smoothing: int = setting(2, "width in bins of the spectra's smoothing", at_least=0)
     seed: int = setting(0, "seed handed to every forecaster", at_least=0)
 
     def check(self) -> None:

@@ -2,7 +2,7 @@
 
 from .comparisons import benchmark_boxes, errors_by_forecaster
 from .models import attention, gate_use, training_curves
-from .series import continuations, lines, mended, spectra, time_series
+from .series import lines, mended, spectra, time_series
 from .state_space import attractors, occupancy
 from .theme import panels, save, style
 from .turning import turnable
@@ -11,7 +11,6 @@ __all__ = [
     "attention",
     "attractors",
     "benchmark_boxes",
-    "continuations",
     "errors_by_forecaster",
     "gate_use",
     "lines",

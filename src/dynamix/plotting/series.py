@@ -142,39 +142,6 @@ def _quantile(samples: Float[ndarray, "K T n"], q: float) -> Float[ndarray, "T n
 
 
 @theme.style()
-def continuations(*, context: Any, truth: Any, forecasts: Mapping[str, Any]) -> Figure:
-    """Draw the first channel of several forecasts: the first and the last 400 steps, a row each.
-
-    ``context``, ``truth`` and each of ``forecasts``, by model's name, are ``(T,)`` or ``(T, n)``.
-    The axis covers the truth, so a forecast may leave the panel.
-
-    >>> x = np.sin(np.arange(1000) / 5)
-    >>> figure = continuations(context=x[:100], truth=x[100:], forecasts={"flat": np.zeros(900)})
-    >>> figure.axes[1].lines[0].get_xdata()[[0, -1]].tolist()
-    [500, 899]
-    """
-    c, t = theme.as_columns(context)[-200:, 0], theme.as_columns(truth)[:, 0]
-    shown = min(400, len(t) // 2)
-    slack = 0.12 * (t.max() - t.min())
-    shared: dict[str, Any] = {"sharex": "col", "sharey": True, "gridspec_kw": {"wspace": 0.04}}
-    shared["width_ratios"] = [200 + shown, shown]
-    figure, axes = theme.panels(2 * len(forecasts), 8.4, 0.95, columns=2, base=0.7, **shared)
-    first, last = np.arange(shown), np.arange(len(t) - shown, len(t))
-    for near, far, (name, values) in zip(axes[::2], axes[1::2], forecasts.items(), strict=True):
-        y = theme.as_columns(values)[:, 0]
-        near.plot(np.arange(-len(c), 0), c, label="context", **theme.CONTEXT)
-        for ax, steps in ((near, first), (far, last)):
-            ax.plot(steps, t[steps], label="truth", **theme.TRUTH)
-            ax.plot(steps, y[steps], label="forecast", **theme.FORECAST)
-        near.set(ylim=(t.min() - slack, t.max() + slack), yticks=[])
-        near.set_ylabel(name, rotation=0, ha="right", va="center")
-        far.tick_params(left=False)
-    axes[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=3)
-    plt.setp(axes[-2:], xlabel="step")
-    return figure
-
-
-@theme.style()
 def spectra(
     *,
     forecast: Any,

@@ -220,7 +220,8 @@ def examine(
     (['decay', 'lost'], None)
     """
     f, c, t = _alike(forecast=forecast, context=context, truth=truth)
-    three, nan = {"forecast": f, "context": c, "truth": t}, float("nan")
+    nan = float("nan")
+    three: dict[str, Any] = {"forecast": f, "context": c, "truth": t}
     end = str(fate(forecast=f, context=c))
     bounded = end != "escape"  # and so finite
     moves = bounded and end != "fixed point"

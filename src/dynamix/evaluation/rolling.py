@@ -25,13 +25,6 @@ from ..preprocessing.periods import decorrelation_time
 from .settings import RollingConfig
 from .statistics import bootstrap, quantiles, scores
 
-LABELS = {
-    "mase": "MASE",
-    "mae": "MAE",
-    "d_stsp": r"$D_\mathrm{stsp}$",
-    "d_h": r"$D_H$",
-    "seconds": "seconds",
-}
 ERRORS = ("mase", "mae", "d_stsp", "d_h")  # smaller is better; infinite for a failed forecast
 _LEAST_FOR_SHAPE = 50  # steps; geometry and spectrum of fewer steps carry no information
 
@@ -155,8 +148,10 @@ def measure(
     found = dict.fromkeys(ERRORS, float("nan"))
     found |= {"mase": float((error / scale).mean()), "mae": float(error.mean())}
     if len(truth) >= _LEAST_FOR_SHAPE and (np.ptp(truth, axis=0) > 0).all():
-        how = {"dims": truth.shape[1] + len(delays), "embedding": "delay", "delays": delays}
-        made, real = (embed(values, **how) for values in (forecast, truth))
+        dims = truth.shape[1] + len(delays)
+        made, real = (
+            embed(x, dims=dims, embedding="delay", delays=delays) for x in (forecast, truth)
+        )
         divergence = state_space_divergence(forecast=made, truth=real, bins=config.bins)
         found["d_stsp"] = float(np.nan_to_num(divergence, nan=np.inf))
         found["d_h"] = float(

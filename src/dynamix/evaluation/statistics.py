@@ -20,14 +20,6 @@ from ..metrics.fates import FATES
 ERRORS = ("d_stsp", "d_h", "mase")  # smaller is better, NaN is a failure
 EXPONENTS = ("lyapunov", "quiet_lyapunov")
 MEASURES = (*ERRORS, "vpt", *EXPONENTS)
-LABELS = {
-    "d_stsp": r"$D_\mathrm{stsp}$",
-    "d_h": r"$D_H$",
-    "mase": "MASE(10)",
-    "vpt": "valid time [Lyapunov times]",
-    "lyapunov": "largest Lyapunov exponent / the system's",
-    "quiet_lyapunov": "the same without gate noise",
-}
 _INTERVAL = ["interval low", "interval high"]
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..evaluation import rolling, statistics
+from ..evaluation import statistics
 from . import theme
 
+_LABELS = {"d_stsp": r"$D_\mathrm{stsp}$", "d_h": "$D_H$", "mase": "MASE"}
 _COLOURS = (theme.VERMILION, theme.BLUE, *theme.PALETTE[2:], "#000000", "0.55")  # DynaMix first
 _BOX = 0.6  # height of a box, of the distance between two of them
 _FLOOR = 1e-3  # smaller errors are drawn here on logarithmic axes
@@ -37,7 +38,7 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame]) -> Figure:
     figure, axes = theme.panels(3, 7.6, 0.9 + 0.55 * len(errors), sharey=True)
     data = pd.concat(errors, ignore_index=True)
     palette = sns.color_palette("colorblind", len(errors))
-    for ax, measure in zip(axes, ("d_stsp", "d_h", "mase"), strict=True):
+    for ax, (measure, label) in zip(axes, _LABELS.items(), strict=True):
         data["value"] = data[measure].clip(lower=_FLOOR)
         sns.boxplot(
             data, x="value", y="model", hue="model", order=[*tables], hue_order=[*tables], ax=ax,
@@ -55,7 +56,8 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame]) -> Figure:
                     xycoords=("axes fraction", "data"), textcoords="offset points",
                     ha="right", va="top",
                 )  # fmt: skip
-        ax.set(xscale="log", xlabel=statistics.LABELS[measure], ylabel="")
+        ax.set(xscale="log", xlabel=label, ylabel="")
+    axes[2].set_xlabel("MASE(10)")
     return figure
 
 
@@ -86,7 +88,7 @@ def errors_by_forecaster(table: pd.DataFrame, *, groups: Mapping[str, str] | Non
             part = kinds == kind
             ax.hlines(rows[part], low[part], high[part], color=colour, linewidth=1.6)
             ax.plot(middle[part], rows[part], "o", color=colour, markersize=4.5, label=kind)
-        ax.set_xlabel(rolling.LABELS[name])
+        ax.set_xlabel(_LABELS[name])
         ax.grid(axis="x", linewidth=0.4, alpha=0.5)
     axes[0].set_yticks(rows, names)
     axes[0].invert_yaxis()

@@ -58,8 +58,7 @@ def test_all_starts_and_near_settings_share_one_cached_trajectory(cache):
         config = dataclasses.replace(SHORT, context=context, starts=3)
         benchmark.stretches("Rossler", config)
     (file,) = (cache / "trajectories").glob("*")
-    with np.load(file) as stored:
-        assert stored["values"].shape == (2000, 3)
+    assert 0 <= file.stat().st_size - 2000 * 3 * 4 < 1000  # float32, after a short header
 
 
 def test_no_start_begins_where_transient_chaos_has_died():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from .registry import Baseline, register_family
 @register_family(names=lambda: checkpoints.bundled())
 def checkpoint(name: Any) -> Baseline | None:
     """The entry of a bundled name, of a path or hub name, or of a model itself."""
+    load: Callable[[], Any]
     if isinstance(name, str):
         if name not in checkpoints.bundled() and not ("/" in name or Path(name).suffix):
             return None
         load = partial(DynaMix.from_pretrained, name)
     elif hasattr(name, "initial_state"):
-        load, name = partial(_same, name), type(name).__name__
+        load, name = (lambda model=name: model), type(name).__name__
     else:
         return None
     return Baseline(
@@ -41,7 +43,3 @@ def _forecast(
     model: Any, context: ndarray, horizon: int, *, seed: int = 0, **settings: Any
 ) -> ndarray:
     return forecast(context, horizon=horizon, model=model, seed=seed, **settings)
-
-
-def _same(model: Any) -> Any:
-    return model

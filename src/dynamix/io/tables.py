@@ -163,7 +163,8 @@ def write(table: pd.DataFrame, path: str | Path | None) -> None:
     after those of text.
     """
     if isinstance(table.index, pd.TimedeltaIndex):  # as clocks write it: 04:00:00
-        table = table.set_axis([_elapsed(t) for t in table.index.total_seconds()], axis=0)
+        labels = [_elapsed(t) for t in table.index.total_seconds()]
+        table = table.set_axis(pd.Index(labels, name=table.index.name), axis=0)
     if path is None:
         table.to_csv(sys.stdout)
         return

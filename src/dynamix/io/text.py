@@ -18,6 +18,7 @@ from .dates import are_dates, to_clock, to_dates
 
 _SEPARATORS = (";", "\t", ",", "|")  # a comma may be the decimal sign where another one stands
 _SHOWN = 60  # lines that show how a file is laid out
+_RULE = r"[\s|+:=-]*[=-]{3}[\s|+:=-]*"  # a line drawn below the names
 _COMMENT = r'\s*"?(?:#|%|//)'
 _MISSING = ["?", "-", "--", "---", ".", "..", "...", "…", "*", "missing", "nodata", "NoData", "nil"]
 _NOTHING = {
@@ -37,6 +38,7 @@ _EXPONENT = r"(?:[eEdD][+-]?\d+)?"
 _POINT = r"[+-]?(?=[\d.]*\d)(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d*)?" + _EXPONENT
 _COMMA = r"[+-]?(?=[\d,]*\d)(?:\d+|\d{1,3}(?:\.\d{3})+)?(?:,\d*)?" + _EXPONENT
 _MARKED = r"^(?:[$€£¥]\s*)?(.*?)\s*[%€$£¥]?$"
+_SINGLE = re.compile(r'\s*"?[+-]?\d*,\d+"?\s*')  # one number, its decimal sign a comma
 _NUMBER = re.compile(rf"(?:{_POINT}|{_COMMA})")
 
 
@@ -75,7 +77,8 @@ def parse(content: bytes) -> Table:
         head = [named] if len(named) == width and _mismatch(named, kinds) else head
     if not head and _counts(rows, kinds):
         head, start = rows[:1], 1
-    names, extra = _names(head, width)
+    last_empty = not any(row[-1] for row in body if len(row) == width)
+    names, extra = _names(head, width, last_empty=last_empty)
     if not head:
         notes.append(
             f"no line of names: the columns are called {', '.join(numbered(width)[:3])}, ..."
@@ -151,7 +154,7 @@ def _lines(text: str) -> tuple[list[str], list[int], list[str], str | None]:
     for number, line in enumerate(every, start=1):
         if open_quote:  # a field in quotes goes on
             texts[-1] += " " + line
-        elif (number == 1 and given) or not line.strip(" \t;,|"):
+        elif (number == 1 and given) or not line.strip(" \t;,|") or re.fullmatch(_RULE, line):
             continue
         elif re.match(_COMMENT, line):
             comments.append(line)
@@ -170,7 +173,7 @@ def _separator(texts: list[str]) -> str:
     for sign in _SEPARATORS:
         counts = [len(_fields(text, sign)) for text in lower]
         width, often = Counter(counts).most_common(1)[0]
-        decimals = sign == "," and width == 2 and len(_fields(texts[0], sign)) == 1
+        decimals = sign == "," and "," not in texts[0] and all(map(_SINGLE.fullmatch, lower))
         if width > 1 and not decimals and often / len(lower) > best + 0.1:
             best, found = often / len(lower), sign
     return found
@@ -243,16 +246,18 @@ def _counts(rows: list[list[str]], kinds: list[str]) -> bool:
     decimals = all(
         any(re.search(r"[.,]\d", row[-1 - i]) for row in rows[1:]) for i in range(len(first))
     )
-    years = values[0] > 1500 and len(values) > 1
-    return counted and decimals and (values[0] == 0 or years)
+    known = values[0] == 0 or (len(values) > 1 and (values[0] == 1 or values[0] > 1500))
+    return counted and decimals and known
 
 
-def _names(head: list[list[str]], width: int) -> tuple[list[str], list[list[str]]]:
+def _names(
+    head: list[list[str]], width: int, *, last_empty: bool
+) -> tuple[list[str], list[list[str]]]:
     """The names of the columns from the rows above the data, and the rows left over."""
     full = [row for row in head if len(row) == width and (width < 3 or sum(map(bool, row)) > 1)]
     if not full:
         if head and len(head[-1]) == width - 1:  # row names have none
-            return ["", *head[-1]], head[:-1]
+            return ([*head[-1], ""] if last_empty else ["", *head[-1]]), head[:-1]
         found = [
             row + [""] * (width - len(row)) for row in head[-1:] if width > len(row) > width / 2
         ]
@@ -262,8 +267,9 @@ def _names(head: list[list[str]], width: int) -> tuple[list[str], list[list[str]
     if len(set(given)) < len(given) and len(full) > 1:  # two levels of names
         names = [" ".join(filter(None, pair)) for pair in zip(names, full[1], strict=True)]
         used.append(full[1])
-    alone = [row for row in head if len(row) == width and row[0] and not any(row[1:])]
-    if width > 2 and alone and len(head) > 1:  # pandas writes the name of the index by itself
+    below = head[head.index(full[0]) + 1 :]
+    alone = [row for row in below if len(row) == width and row[0] and not any(row[1:])]
+    if width > 2 and alone:  # pandas writes the name of the index by itself
         names[0] = alone[-1][0]
         used.append(alone[-1])
     seen: Counter[str] = Counter()

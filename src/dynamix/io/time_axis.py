@@ -101,8 +101,12 @@ def continue_index(index: Any, steps: int) -> Any:
             "dynamix.preprocessing.resample (command line: --fill), or number the rows with "
             "df.reset_index(drop=True) (command line: --no-time)."
         )
+    last = round(place[-1])
     try:
-        return axis.labels(round(place[-1]) + np.arange(1, steps + 1))
+        end = axis.labels(np.array([last + steps]))  # one label shows it, before there are many
+        if isinstance(end, pd.DatetimeIndex) and not index[-1].year <= end[0].year < 10_000:
+            raise OverflowError("the year 9999 is the last")
+        return axis.labels(last + np.arange(1, steps + 1))
     except (OutOfBoundsDatetime, OverflowError, ValueError) as error:
         raise InputError(
             f"{steps} steps of {axis.step} after {index[-1]} leave the calendar: {error}. Shorten "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
@@ -21,7 +22,7 @@ _MOST_MISSING = 0.1  # of a clock's labels, where its name doesn't say that it i
 _CALLED = re.compile(  # names of clocks, in a few languages
     r"times?|t|dates?|datetime|timestamp|[td]s|index|steps?|sec(?:s|onds?)?|[sh]|[mun]s|min(?:utes?)?"
     r"|h(?:ou)?rs?|days?|years?|yr|month|epoch|unix|posix|utc|elapsed|clock|samples?|frames?|m?jd"
-    r"|datenum|unnamed|zeit|datum|uhrzeit|jahr|tiempo|fecha|temps|heure|tempo"
+    r"|datenum|zeit|datum|uhrzeit|jahr|tiempo|fecha|temps|heure|tempo"
 )
 _PARTS = {
     "year": "year years yr yyyy y jahr année annee año ano anno",
@@ -282,6 +283,11 @@ def _numbers(table: pd.DataFrame, free: list[Any], place: Callable[[int], str]) 
     for name in [*[n for n in first if n in called], *called, *first]:
         if _clock_like(table[name], named=name in called):
             return [name], pd.Index(table[name], name=_label(name))
+    texts = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+    for name, text in itertools.product(called, texts):  # series below each other
+        series = [part for _, part in table.groupby(text, sort=False)[name]]
+        if 1 < len(series) < len(table) and all(_clock_like(x, named=True) for x in series):
+            return [name], pd.Index(table[name], name=_label(name))
     lines = [name for name in numeric if _straight(table[name])]
     return ([lines[0]], pd.Index(table[lines[0]], name=_label(lines[0]))) if lines else None
 
@@ -332,13 +338,13 @@ def _no_channels(rest: pd.DataFrame, index: pd.Index, free: list[Any]) -> Iterat
         week = index.isocalendar().week.to_numpy(dtype=np.float64, na_value=np.nan)
         parts = [index.year, index.quarter, index.month, week, index.day, index.dayofyear]
         parts += [index.dayofweek, index.dayofweek + 1, index.hour, index.minute]
-        parts = [part for part in map(np.asarray, parts) if len(np.unique(part)) > 1]
     for name in free:
         column = rest[name]
         if not pd.api.types.is_numeric_dtype(column) or column.dtype == bool:
             continue
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        copied = any(np.array_equal(values, part) for part in parts)
+        varies = _part(name) or len(np.unique(values)) > 1
+        copied = varies and any(np.array_equal(values, part) for part in parts)
         if copied or _straight(column) or _straight(column, rows):
             yield name
 

@@ -1,0 +1,157 @@
+"""Text tables in the layouts that programs and people write."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dynamix import InputError
+from dynamix.io.tables import read
+from dynamix.io.text import parse
+
+T = 60
+X = np.round(np.sin(np.arange(T) / 6), 3)
+Y = np.round(100 + 50 * np.sin(np.arange(T) / 7), 3)
+DAYS = pd.date_range("2024-01-01", periods=T)
+
+
+def lines(*columns, separator=","):
+    return [separator.join(map(str, row)) for row in zip(*columns, strict=True)]
+
+
+def table(*rows, end="\n"):
+    return end.join(rows).encode()
+
+
+CLOCK = [f"{i / 10:.1f}" for i in range(T)]
+PLAIN = lines(CLOCK, X, Y)
+LAYOUTS = {
+    "plain": table("t,x,y", *PLAIN),
+    "old Macintosh": table("t,x,y", *PLAIN, end="\r"),
+    "Windows": table("t,x,y", *PLAIN, end="\r\n"),
+    "UTF-16, big end first": "\n".join(["t,x,y", *PLAIN]).encode("utf-16-be"),
+    "blank lines": b"\n\n" + table("t,x,y", "", *PLAIN, "", ",,"),
+    "a title": table("Measured in Kiel", "by hand", "", "t,x,y", *PLAIN),
+    "a title with separators": table("Measured in Kiel,,", "t,x,y", *PLAIN),
+    "comments": table("# made by a logger", "t,x,y", *PLAIN[:9], "# pause", *PLAIN[9:]),
+    "names in a comment": table("# t x y", *lines(CLOCK, X, Y, separator=" ")),
+    "blanks": table("  t     x    y", *("  " + r for r in lines(CLOCK, X, Y, separator="   "))),
+    "a ruled table": table(
+        "| t | x | y |", "|---|---|---|", *(f"| {r} |" for r in lines(CLOCK, X, Y, separator=" | "))
+    ),
+    "pipes": table("t|x|y", *lines(CLOCK, X, Y, separator="|")),
+    "units": table("t,x,y", "s,m/s,m/s", *PLAIN),
+    "quotes": table('"t","x","y"', *(",".join(f'"{v}"' for v in r.split(",")) for r in PLAIN)),
+    "trailing separators": table("t,x,y,,", *(f"{row},," for row in PLAIN)),
+    "separators without a name": table("t,x,y", *(f"{row}," for row in PLAIN)),
+    "row names": table(
+        '"t" "x" "y"', *(f'"{i}" {r.replace(",", " ")}' for i, r in enumerate(PLAIN))
+    ),
+    "decimal commas": table("t;x;y", *(r.replace(",", ";").replace(".", ",") for r in PLAIN)),
+    "the sign of minus": table("t,x,y", *PLAIN).replace(b"-", "\u2212".encode()),
+    "Fortran": table("t x y", *(f"{t} {x:.3E} {y:.5E}".replace("E", "D")
+                               for t, x, y in zip(CLOCK, X, Y, strict=True))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_gives_the_same_table(layout, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(LAYOUTS[layout])
+    frame = read(path)
+    assert list(frame.columns) == ["x", "y"]
+    np.testing.assert_allclose(frame["x"], X, rtol=1e-3)
+    np.testing.assert_allclose(frame["y"], Y, rtol=1e-4)
+    np.testing.assert_allclose(frame.index, np.arange(T) / 10)
+
+
+def read_column(entries, separator=",", head="day{}v"):
+    rows = [f"{day.date()}{separator}{entry}" for day, entry in zip(DAYS, entries, strict=False)]
+    return parse(table(head.format(separator), *rows))
+
+
+@pytest.mark.parametrize(
+    ("entries", "separator", "values"),
+    [
+        (['"1,203"', "987", '"12,000"'], ",", [1203, 987, 12000]),
+        (["1.203", "987", "12.000"], ";", [1203, 987, 12000]),
+        (["1.203", "0.987", "12.001"], ";", [1.203, 0.987, 12.001]),
+        (["1,203", "0,987", "12,001"], ";", [1.203, 0.987, 12.001]),
+        (["1.203,5", "987", "-2.000,25"], ";", [1203.5, 987, -2000.25]),
+        (["1,203.5", "987", "-2,000.25"], ";", [1203.5, 987, -2000.25]),
+        (["1 203,5", "987", "2\u202f000,25"], ";", [1203.5, 987, 2000.25]),
+        (["1'203.5", "987", "2'000.25"], ";", [1203.5, 987, 2000.25]),
+        (["12.5%", "13%", "9.1 %"], ",", [12.5, 13, 9.1]),
+        (['"$1,500.25"', "$2.5", "$3"], ",", [1500.25, 2.5, 3]),
+        (["1.5", "?", "2.5", "n/a", "-", "3"], ",", [1.5, np.nan, 2.5, np.nan, np.nan, 3]),
+        (["1.5", "-999", "2.5", "3"], ",", [1.5, np.nan, 2.5, 3]),
+        (["1.5", "9999", "2.5", "3"], ",", [1.5, np.nan, 2.5, 3]),
+        (["-999", "-998", "-1500", "-700"], ",", [-999, -998, -1500, -700]),
+    ],
+)
+def test_notations_of_numbers(entries, separator, values):
+    found = read_column(entries, separator).frame["v"].to_numpy(dtype=float)
+    np.testing.assert_array_equal(found, values)
+
+
+def test_what_was_changed_is_noted():
+    notes = " | ".join(read_column(['"1,203"', "987", "-999999", "901"]).notes)
+    assert "`,` separates thousands" in notes
+    assert "1 entries -999999 count as missing" in notes
+    assert "line 2 holds no numbers" in " ".join(parse(LAYOUTS["units"]).notes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["t,x", "1,2", "2,3", "3,4", "Source: me"], "line 5 has 1 of 2 entries: 'Source: me'"),
+        (["t,x", "1,2", "2,3", "3,4,5", "5,6"], "line 4 has 3 of 2 entries"),
+        (["t,x", "1,2", "2,12.3.4", "3,4", "4,5"], r"found '12\.3\.4' in line 3"),
+        (
+            ["day,x", *(f"2024-01-0{i},{i}" for i in range(1, 8)), "Mean,4"],
+            "found 'Mean' in line 9",
+        ),
+    ],
+)
+def test_a_line_that_does_not_fit_is_named(rows, message, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(table(*rows))
+    with pytest.raises(InputError, match=message):
+        read(path)
+
+
+def test_numbers_as_names(tmp_path):
+    path = tmp_path / "a.csv"
+    pd.DataFrame({0: X, 1: Y}).to_csv(path, index=False)
+    assert list(read(path).columns) == ["0", "1"]
+    pd.DataFrame({2019: X, 2020: Y}).to_csv(path, index=False)
+    assert list(read(path).columns) == ["2019", "2020"]
+    path.write_bytes(table(*lines(X, Y)))
+    assert list(read(path).columns) == ["x1", "x2"]
+    assert len(read(path)) == T
+
+
+def test_two_levels_of_names(tmp_path):
+    path = tmp_path / "a.csv"
+    columns = pd.MultiIndex.from_product([["Close", "High"], ["A", "B"]])
+    values = np.stack([X, Y, X + 1, Y + 1], axis=1)
+    pd.DataFrame(values, index=DAYS.rename("day"), columns=columns).to_csv(path)
+    frame = read(path)
+    assert list(frame.columns) == ["Close A", "Close B", "High A", "High B"]
+    assert frame.index.name == "day"
+    np.testing.assert_allclose(frame["High B"], Y + 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=80) | st.text(alphabet="01.,;:-/\n\r\t \"'abTQ%#?\u20ac", max_size=120))
+def test_any_bytes_are_a_table_or_an_input_error(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("any") / "a.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    try:
+        frame = read(path)
+    except InputError:
+        return
+    assert isinstance(frame, pd.DataFrame)

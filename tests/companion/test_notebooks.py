@@ -6,7 +6,6 @@ import json
 
 import nbformat
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from dynamix import InputError, cli
 from dynamix.companion import notebooks
 from dynamix.companion import sweep as sweeps
 from dynamix.companion.notebooks import Parameter
+from dynamix.evaluation import results
 
 
 def make_notebook(path, *sources, tags=("parameters",)):
@@ -131,7 +131,8 @@ def test_a_sweep_is_a_table_with_provenance_and_a_failed_run_is_a_row(
     arguments = ["sweep", str(path), "-p", "x", "0,2", "-p", "t", "a,b", "--output", "out.csv"]
     assert cli.main(arguments) == 2
     assert "1 of 2 runs failed; the first: chapter 'a'" in capsys.readouterr().err
-    table = pd.read_csv("out.csv")
+    table, _ = results.stored("out.csv")
+    assert not (tmp_path / "out.csv.journal").exists()
     assert list(table["x"]) == [0, 2]
     assert table["inverse"].tolist()[1] == 0.5
     assert table["n"].tolist()[1] == 2
@@ -141,6 +142,47 @@ def test_a_sweep_is_a_table_with_provenance_and_a_failed_run_is_a_row(
     assert record["settings"]["grid"] == {"x": [0, 2], "t": [["a", "b"]]}
     with pytest.raises(InputError, match="unknown parameter"):
         sweeps.parse_grid(path, [("y", "1")])
+
+
+def test_an_interrupted_sweep_goes_on(tmp_path, monkeypatch, capsys):
+    path, output, ran = make_notebook(tmp_path / "a.ipynb", "x = 1.0"), tmp_path / "out.csv", []
+
+    def run_all(jobs, *, workers, done):
+        for job in jobs:
+            ran.append(job.values["x"])
+            job.output.parent.mkdir(exist_ok=True)
+            job.output.write_text(str(job.values["x"]))
+            done(sweeps.Outcome(job, 1.0, "a cell failed" if len(ran) == 2 else None))
+            if len(ran) == 3:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweeps, "run_all", run_all)
+    monkeypatch.setattr(notebooks, "recorded", lambda kept: {"double": 2 * int(kept.read_text())})
+    arguments = ["sweep", str(path), "-p", "x", "1,2,3,4", "--output", str(output)]
+    assert cli.main(arguments) == 130
+    assert not output.exists()
+    assert cli.main(arguments) == 2
+    assert "Continue it with resume" in capsys.readouterr().err
+    assert cli.main([*arguments[:4], "1,2", *arguments[5:], "--resume"]) == 2
+    assert cli.main([*arguments, "--resume"]) == 0
+    assert ran == [1, 2, 3, 2, 4]  # one failed and one was left
+    table, record = results.stored(output)
+    assert list(table["double"]) == [2, 4, 6, 8]
+    assert record["settings"]["grid"] == {"x": [1, 2, 3, 4]}
+
+
+def test_a_run_that_is_killed_leaves_the_old_output(tmp_path, monkeypatch):
+    path = make_notebook(tmp_path / "a.ipynb", "x = 1")
+    (tmp_path / "out.ipynb").write_text("old")
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("papermill.execute_notebook", killed)
+    with pytest.raises(KeyboardInterrupt):
+        notebooks.run(path, tmp_path / "out.ipynb")
+    assert (tmp_path / "out.ipynb").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_the_command_line_runs_a_notebook(tmp_path, monkeypatch, capsys):

@@ -26,6 +26,7 @@ def add(commands: Any) -> None:
         "a parameter and its values, separated by commas (lists by semicolons)",
     )
     many.add_argument("--output", help="CSV file for the table (default: NOTEBOOK-sweep.csv)")
+    many.add_argument("--resume", action="store_true", help="continue an interrupted sweep")
     many.add_argument("--workers", type=int, default=2, help="notebooks at a time (default: 2)")
 
 
@@ -65,6 +66,7 @@ def sweep(options: argparse.Namespace) -> None:
         sweep.parse_grid(path, options.parameter),
         output=output,
         workers=options.workers,
+        resume=options.resume,
         command=shlex.join(typed),
     )
     sys.stdout.write(f"{table.drop(columns='error').to_string(index=False)}\n")

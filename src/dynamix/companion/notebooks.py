@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, one_of
+from ..io.files import write_text, write_whole
 from . import stamps
 
 _KERNEL = "python3"
@@ -136,36 +137,40 @@ def run(
     root = stamps.project(path)
     output.parent.mkdir(parents=True, exist_ok=True)
     opened: list[str] = []
-    try:
-        pm.execute_notebook(
-            str(path),
-            str(output),
-            # papermill writes a tuple as a string
-            parameters={k: list(v) if isinstance(v, tuple) else v for k, v in values.items()},
-            engine_name=engine.register(),
-            kernel_name=_KERNEL,
-            language="python",
-            cwd=str(path.parent if cwd is None else cwd),
-            progress_bar=False,
-            log_output=False,
-            root=None if root is None else str(root),
-            opened=opened,
-        )
-    except (pm.PapermillExecutionError, DeadKernelError) as error:
-        why = "the kernel died"
-        if not isinstance(error, DeadKernelError):
-            why = f"{error.ename}: {error.evalue}"
-        cell, section = _last_begun(output)
-        raise NotebookError(
-            f"chapter {_title(path)!r} ({path.name}) failed in cell {cell} of the notebook, "
-            f"section {section!r}: {why}\nThe outputs until then are in {output}"
-        ) from error
-    notebook = clean(read(output))
-    if root is not None and not values:
-        stamp = stamps.make(notebook, root=root, files=opened)
-        notebook.metadata[stamps.PACKAGE] = {"stamp": stamp}
-    write(notebook, output)
-    return output
+    failure: Exception | None = None
+    with write_whole(output) as temporary:
+        try:
+            pm.execute_notebook(
+                str(path),
+                str(temporary),
+                # papermill writes a tuple as a string
+                parameters={k: list(v) if isinstance(v, tuple) else v for k, v in values.items()},
+                engine_name=engine.register(),
+                kernel_name=_KERNEL,
+                language="python",
+                cwd=str(path.parent if cwd is None else cwd),
+                progress_bar=False,
+                log_output=False,
+                root=None if root is None else str(root),
+                opened=opened,
+            )
+            notebook = clean(read(temporary))
+            if root is not None and not values:
+                stamp = stamps.make(notebook, root=root, files=opened)
+                notebook.metadata[stamps.PACKAGE] = {"stamp": stamp}
+            write(notebook, temporary)
+        except (pm.PapermillExecutionError, DeadKernelError) as error:
+            failure = error  # what ran is kept
+    if failure is None:
+        return output
+    why = "the kernel died"
+    if isinstance(failure, pm.PapermillExecutionError):
+        why = f"{failure.ename}: {failure.evalue}"
+    cell, section = _last_begun(output)
+    raise NotebookError(
+        f"chapter {_title(path)!r} ({path.name}) failed in cell {cell} of the notebook, "
+        f"section {section!r}: {why}\nThe outputs until then are in {output}"
+    ) from failure
 
 
 def _last_begun(output: Path) -> tuple[int, str]:
@@ -301,8 +306,10 @@ def read(path: str | Path) -> Any:
 
     try:
         return nbformat.read(path, as_version=4)
-    except FileNotFoundError as error:
-        raise InputError(f"no notebook {str(path)!r}. Name a file that ends in .ipynb.") from error
+    except OSError as error:
+        raise InputError(
+            f"no notebook {str(path)!r} ({error.strerror}). Name a file that ends in .ipynb."
+        ) from error
     except (nbformat.reader.NotJSONError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{str(path)!r} is not a notebook: expected the JSON of one.") from error
 
@@ -311,4 +318,4 @@ def write(notebook: Any, path: Path) -> None:
     """Write a notebook to a file."""
     import nbformat
 
-    nbformat.write(notebook, path)
+    write_text(path, nbformat.writes(notebook).rstrip("\n") + "\n")

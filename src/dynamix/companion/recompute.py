@@ -12,19 +12,17 @@ import itertools
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +31,15 @@ from tqdm import tqdm
 
 from ..errors import one_of
 from ..evaluation import results
-from ..io.files import write_text
+from ..io.files import (
+    append_record,
+    copy,
+    open_log,
+    read_records,
+    record_line,
+    set_aside,
+    write_text,
+)
 from . import ROOT
 
 BUNDLED = Path("src/dynamix/data/models")
@@ -82,9 +88,7 @@ class Recomputation:
     def recipes(self) -> list[Recipe]:
         """Every stored result by waves, in each wave the longest first."""
         found: dict[tuple[str, ...], list[tuple[str, float]]] = {}
-        aside = {path.name: path for path in self.logs.glob("*.json")}  # by an interrupted run
-        here = {path.name: path for path in self.results.glob("*.json")}
-        for path in [*(here | aside).values(), *self.results.glob("*/provenance.json")]:
+        for path in [*self.results.glob("*.json"), *self.results.glob("*/provenance.json")]:
             record = json.loads(path.read_text(encoding="utf-8"))
             record = record.get("provenance", record)
             name = path.parent.name if path.name == "provenance.json" else path.stem
@@ -101,7 +105,7 @@ class Recomputation:
         recipes = self.recipes()
         for name in names:
             one_of("stored result", name, [n for recipe in recipes for n in recipe.names])
-        made = {tuple(line["command"]) for line in lines_of(self.done)} if resume else set()
+        made = {tuple(line["command"]) for line in read_records(self.done)} if resume else set()
         return [
             recipe
             for recipe in recipes
@@ -119,10 +123,8 @@ class Recomputation:
         """Repeat the commands, wave after wave; returns the exit code."""
         self.logs.mkdir(parents=True, exist_ok=True)
         if not resume:
-            self.done.unlink(missing_ok=True)
-            self._put_back(path.stem for path in self.logs.glob("*.json"))
-            for mark in self.logs.glob("*.begun"):
-                mark.unlink()
+            for path in (self.done, *self.logs.glob("*.begun")):
+                path.unlink(missing_ok=True)
         recipes, failed = self.chosen(names, resume=resume), False
         handlers = {n: signal.signal(n, self._stop) for n in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -141,8 +143,8 @@ class Recomputation:
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        if not failed and not names and self.done.is_file():  # the next run begins anew
-            self.done.replace(self.done.with_stem("finished"))
+        if not failed and not names:  # the next run begins anew
+            self.done.unlink(missing_ok=True)
         return int(failed)
 
     def _stop(self, number: int, _frame: object) -> None:
@@ -163,12 +165,10 @@ class Recomputation:
         resume = mark.is_file()
         if not resume:
             self._make_room(recipe)
-            mark.touch()
-        for name in recipe.names:  # scripts continue a table that lies in the place of theirs
-            if not files(self.logs, name):
-                for path in files(self.results, name):
-                    path.replace(self.logs / path.name)
-        before = {name: self._table(name) for name in recipe.names}
+            for path in (path for name in recipe.names for path in files(self.results, name)):
+                copy(path, self.logs / path.name)
+            write_text(mark, "")
+        before = {name: self._table(name, self.logs) for name in recipe.names}
         began = time.perf_counter()
         code = self._run(recipe, known, resume=resume)
         seconds = time.perf_counter() - began
@@ -176,20 +176,17 @@ class Recomputation:
             return recipe, code, "interrupted"  # its rows and checkpoints stay, for --resume
         mark.unlink()
         if code:
-            self._put_back(recipe.names)
+            for path in (path for name in recipe.names for path in files(self.logs, name)):
+                copy(path, self.results / path.name)
             return recipe, code, f"failed with exit code {code}, see its log in {self.logs}"
-        for name in recipe.names:
-            for path in files(self.logs, name):
-                path.unlink()
         found = {
             name: "measures times, which are new"
             if recipe.wave == 2
-            else difference(old, self._table(name)) + self._weights(name)
+            else difference(old, self._table(name, self.results)) + self._weights(name)
             for name, old in before.items()
         }
         with self._writing:
-            with self.done.open("a", encoding="utf-8") as done:
-                done.write(json.dumps({"command": recipe.command, "found": found}) + "\n")
+            append_record(self.done, {"command": recipe.command, "found": found})
             self._remember(seconds, found)
         told = "; ".join(f"{name} {text}" for name, text in found.items())
         return recipe, 0, f"{seconds / 60:.1f} min, {told}"
@@ -203,13 +200,13 @@ class Recomputation:
         return known | ({_DATA: data} if data.is_dir() else {})
 
     def _make_room(self, recipe: Recipe) -> None:
-        """Move away older models in the command's place: it might continue with those."""
+        """Rename older models and unfinished tables: the command might continue with those."""
         named = {name.removeprefix("training_") for name in recipe.names}
         named |= {Path(word).name for word in recipe.command if word.startswith("runs/")}
         for name in named:
-            if (folder := self.runs / name).is_dir():
-                free = (folder.with_name(f"{folder.name}.before{n}") for n in itertools.count(1))
-                folder.rename(next(path for path in free if not path.exists()))
+            set_aside(self.runs / name)
+        for name in recipe.names:
+            set_aside(results.journal_of(self.results / f"{name}.csv"))
 
     def _run(self, recipe: Recipe, known: dict[str, Path], *, resume: bool) -> int:
         """Run one command in the project's folder; keep a training's log and weights."""
@@ -223,7 +220,7 @@ class Recomputation:
         scripts = sysconfig.get_path("scripts")
         environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
         with (
-            (self.logs / f"{recipe.name}.log").open("w", encoding="utf-8") as log,
+            open_log(self.logs / f"{recipe.name}.log") as log,
             subprocess.Popen(
                 words, cwd=self.root, env=environment, stdout=log, stderr=subprocess.STDOUT
             ) as process,
@@ -236,20 +233,13 @@ class Recomputation:
             keep_training(recipe, folder, self.results / recipe.names[0])
             for name in ("model.safetensors", "model.json"):
                 if (folder / name).is_file():
-                    shutil.copy(folder / name, self.runs / f"{folder.name}{Path(name).suffix}")
+                    copy(folder / name, self.runs / f"{folder.name}{Path(name).suffix}")
         return code
 
-    def _put_back(self, names: Iterable[str]) -> None:
-        """Return the tables that were set aside, over whatever lies in their place."""
-        for name in names:
-            for path in files(self.logs, name):
-                path.replace(self.results / path.name)
-
-    def _table(self, name: str) -> pd.DataFrame | None:
-        """A result's rows as they were set aside, else as they are: a CSV or a log."""
-        for folder in (self.logs, self.results):
-            if (path := folder / f"{name}.csv").is_file():
-                return pd.read_csv(path)
+    def _table(self, name: str, folder: Path) -> pd.DataFrame | None:
+        """A result's rows in a folder, or those of a training's log."""
+        if (path := folder / f"{name}.csv").is_file():
+            return pd.read_csv(path)
         log = self.results / name / "log.jsonl"
         return pd.read_json(log, lines=True) if log.is_file() else None
 
@@ -265,12 +255,11 @@ class Recomputation:
 
     def _remember(self, seconds: float, found: dict[str, str]) -> None:
         """Keep the differences, one line per result in the order of names, the latest only."""
-        kept = {row["result"]: row for row in lines_of(self.made_again)}
+        kept = {row["result"]: row for row in read_records(self.made_again)}
         date = datetime.now(UTC).date().isoformat()
         for name, text in found.items():
             kept[name] = {"result": name, "date": date, "seconds": round(seconds, 1), "found": text}
-        lines = [json.dumps(kept[name]) + "\n" for name in sorted(kept)]
-        write_text(self.made_again, "".join(lines))
+        write_text(self.made_again, "".join(record_line(kept[name]) for name in sorted(kept)))
 
 
 def overview(recipes: Sequence[Recipe], *, commands: bool) -> str:
@@ -316,25 +305,20 @@ def knows_resume(script: Path) -> bool:
 def keep_training(recipe: Recipe, run_folder: Path, kept: Path) -> None:
     """Copy a run's log, and write a record of it with its settings and duration."""
     kept.mkdir(exist_ok=True)
-    shutil.copy(run_folder / "log.jsonl", kept / "log.jsonl")
-    seconds = lines_of(kept / "log.jsonl")[-1]["seconds"]
+    copy(run_folder / "log.jsonl", kept / "log.jsonl")
+    seconds = read_records(kept / "log.jsonl")[-1]["seconds"]
     settings = json.loads((run_folder / "config.json").read_text(encoding="utf-8"))
     record = results.provenance(shlex.join(recipe.command), settings, seconds=seconds)
     path = kept / "provenance.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     record |= {key: before[key] for key in ("note",) if key in before}
+    record = results.sealed(record, kept / "log.jsonl")
     write_text(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
 def files(folder: Path, name: str) -> list[Path]:
     """A result's files in a folder: its table, if it has one, and its record."""
     return [path for path in (folder / f"{name}.csv", folder / f"{name}.json") if path.is_file()]
-
-
-def lines_of(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file that holds one per line; none if it is missing."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines]
 
 
 def matched(

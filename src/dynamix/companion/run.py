@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import one_of
+from ..io.files import copy
 from . import BOOK, BUILD, notebooks
 from . import sweep as sweeps
 
@@ -63,7 +63,7 @@ def run(
     if profile:
         return found + [problem for job in written for problem in notebooks.problems(job.output)]
     for job in written:
-        os.replace(job.output, job.path)
+        copy(job.output, job.path)
     return found + check([job.path for job in written])
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import multiprocessing
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from tqdm import tqdm
 
 from ..errors import InputError, one_of, whole_number
 from ..evaluation import results
+from ..io.files import open_log
 from . import notebooks
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -65,7 +68,11 @@ def run_all(
         running = {pool.submit(_run, job): i for i, job in enumerate(jobs)}
         finished = as_completed(running)
         for future in tqdm(finished, "notebooks", len(jobs), unit="notebook", disable=None):
-            outcomes[running[future]] = outcome = future.result()
+            try:
+                outcome = future.result()
+            except BrokenProcessPool:  # for lack of memory, for instance
+                outcome = Outcome(jobs[running[future]], 0.0, "its process was killed")
+            outcomes[running[future]] = outcome
             if done is not None:
                 done(outcome)
     return [outcomes[i] for i in range(len(jobs))]
@@ -78,12 +85,12 @@ def _run(job: Job) -> Outcome:
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")
     job.output.parent.mkdir(parents=True, exist_ok=True)
     # kernels inherit this process's standard error and write messages of their own to it
-    with job.output.with_suffix(".log").open("w") as log:
+    with open_log(job.output.with_suffix(".log")) as log:
         os.dup2(log.fileno(), 2)
     try:
         notebooks.run(job.path, job.output, values=job.values, cwd=job.cwd)
         job.output.with_suffix(".log").unlink()
-    except (notebooks.NotebookError, InputError) as failure:
+    except (notebooks.NotebookError, InputError, OSError) as failure:
         error = str(failure)
     return Outcome(job, time.perf_counter() - began, error)
 
@@ -94,40 +101,55 @@ def sweep(
     *,
     output: str | Path,
     workers: int = 2,
+    resume: bool = False,
     command: str = "dynamix.companion.sweep.sweep",
 ) -> pd.DataFrame:
     """Run a notebook on every combination of parameters and collect its records.
 
     ``output`` is the CSV file of the table, with its record beside it; a folder of the same name
     holds the notebooks. The table has one row per run: the parameters, ``seconds``, ``error``
-    (empty without failure), and one column per recorded name.
+    (empty without failure), and one column per recorded name. ``resume`` continues an interrupted
+    sweep; runs that failed are repeated.
     """
     path, output = Path(path), Path(output)
     if not grid or not all(grid.values()):
         raise InputError("a sweep needs at least one parameter with values: -p NAME VALUE,VALUE.")
     values = [dict(zip(grid, chosen, strict=True)) for chosen in itertools.product(*grid.values())]
-    folder = output.with_suffix("")
+    folder, began = output.with_suffix(""), time.perf_counter()
     jobs = [Job(path, folder / f"{i:03d}.ipynb", given) for i, given in enumerate(values)]
-    began = time.perf_counter()
-    rows = []
-    for outcome in run_all(jobs, workers=workers):
-        row: dict[str, Any] = {
+    settings = {"notebook": path.name, "grid": {name: list(v) for name, v in grid.items()}}
+    code = "".join(cell.source for cell in notebooks.read(path).cells)
+    record = results.provenance(command, settings, seconds=0.0)
+    journal = results.Journal(
+        output,
+        columns={},
+        record=record | {"code_sha256": hashlib.sha256(code.encode()).hexdigest()},
+        same=("settings", "code_sha256"),
+        resume=resume,
+    )
+    rows = {row["run"]: row for row in journal.rows if not row["error"]}
+
+    def keep(outcome: Outcome) -> None:
+        run = outcome.job.output.name
+        row: dict[str, Any] = {"run": run} | {
             name: ",".join(map(str, value)) if isinstance(value, tuple | list) else value
             for name, value in outcome.job.values.items()
         }
-        error = (outcome.error or "").partition("\n")[0]
-        row |= {"seconds": round(outcome.seconds, 1), "error": error}
+        row["seconds"] = round(outcome.seconds, 1)
+        row["error"] = (outcome.error or "").partition("\n")[0]
         kept = outcome.job.output
-        rows.append(row | (notebooks.recorded(kept) if kept.is_file() else {}))
-    table = pd.DataFrame(rows)
+        rows[run] = row | (notebooks.recorded(kept) if kept.is_file() else {})
+        journal.append([rows[run]], seconds=time.perf_counter() - began)
+
+    run_all([job for job in jobs if job.output.name not in rows], workers=workers, done=keep)
+    table = pd.DataFrame([rows[job.output.name] for job in jobs]).drop(columns="run")
     if not set(table.columns) - {*grid, "seconds", "error"} and not any(table["error"]):
+        journal.journal.unlink()
         raise InputError(
             f"{path.name} records nothing, so there is no table to make. Call "
             "dynamix.companion.notebooks.record(name, value) in it."
         )
-    settings = {"notebook": path.name, "grid": {name: list(v) for name, v in grid.items()}}
-    seconds = time.perf_counter() - began
-    results.write(table, output, results.provenance(command, settings, seconds=seconds))
+    journal.finish(table)
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import errno
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -135,6 +136,13 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def copy(source: Path, target: Path) -> None:
     """Write the content of one file to another one."""
     write_bytes(target, source.read_bytes())
+
+
+def set_aside(path: Path) -> None:
+    """Rename a file or folder, if it exists, to its name with ``.before1`` or the next number."""
+    if path.exists():
+        free = (path.with_name(f"{path.name}.before{n}") for n in itertools.count(1))
+        path.rename(next(place for place in free if not place.exists()))
 
 
 def record_line(record: Mapping[str, Any]) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import tempfile
 import tomllib
 import typing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, choices_of, one_of
+from ..io.files import read_json
 from ..settings import BUNDLED_MODEL, declared, from_dict
 
 
@@ -71,20 +74,60 @@ def read_settings(path: str | None, sections: tuple[str, ...]) -> dict[str, dict
     found: dict[str, Any] = {}
     if path is not None:
         try:
-            text = Path(path).read_text(encoding="utf-8")
-            found = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
-        except (OSError, ValueError) as error:
+            text = Path(path).read_text(encoding="utf-8-sig")
+            json = path.lower().endswith(".json")
+            found = read_json(text, source=repr(path)) if json else tomllib.loads(text)
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"the settings in {path!r} cannot be read: {error}.") from error
+        if not found or not all(isinstance(part, dict) for part in found.values()):
+            names = ", ".join(f"[{name}]" for name in sections)
+            raise InputError(f"the settings in {path!r} should be in the sections {names}.")
     for name in found:
         one_of("section of settings", name, sections)
     return {name: dict(found.get(name, {})) for name in sections}
 
 
-def check_folders(*paths: str | None) -> None:
-    """Raise where an output could not be written; found before the work and not after it."""
-    for path in paths:
-        if path is not None and not Path(path).absolute().parent.is_dir():
-            raise InputError(f"cannot write {path!r}: its folder does not exist. Create it first.")
+def check_outputs(*outputs: str | Path | None, inputs: Iterable[str | Path] = ()) -> None:
+    """Raise where a file could not be written, or would replace an input or another output.
+
+    Called before the work, and not found out after it. None is no output.
+    """
+    taken = [path for path in map(Path, inputs) if path.exists()]
+    for path in (Path(output) for output in outputs if output is not None):
+        if path.is_dir():
+            raise InputError(f"cannot write {str(path)!r}: it is a folder. Name a file in it.")
+        if path.exists() and not path.is_file():
+            continue  # a device or a pipe
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            raise InputError(
+                f"cannot write {str(path)!r}: its folder does not exist. Create it first."
+            )
+        if any(path.resolve() == other.resolve() for other in taken):
+            raise InputError(
+                f"cannot write {str(path)!r}: it is an input or another output. Name another file."
+            )
+        taken.append(path)
+        try:
+            if path.exists() and not os.access(path, os.W_OK):
+                raise PermissionError("the file is read-only")
+            with tempfile.TemporaryFile(dir=folder) as file:  # its folder may be full
+                file.write(bytes(4096))
+        except OSError as error:
+            raise InputError(
+                f"cannot write {str(path)!r}: {error.strerror or error}. Name another file."
+            ) from error
+
+
+def check_plot(path: str | Path | None) -> None:
+    """Raise where a figure's format is unknown."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if path is not None and Path(path).suffix.lstrip(".").lower() not in known:
+        raise InputError(
+            f"cannot draw to {str(path)!r}: expected a name ending in one of {', '.join(known)}."
+        )
 
 
 def split(text: str | None) -> list[str]:

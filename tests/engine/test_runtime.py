@@ -1,10 +1,12 @@
 """Compiling, and what says that a kernel on disk is stale."""
 
 import ast
+import importlib.util
 import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dynamix.engine import runtime
@@ -74,3 +76,40 @@ def test_kernels_use_code_of_the_engine_alone():
                 if "entry" in [getattr(d, "id", "") for d in node.decorator_list]:
                     assert node.args.args[-1].arg == "version", f"{path.name}: {node.name}"
                 assert len(node.args.args) <= 12, f"{path.name}: {node.name}"
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def block(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize("damage", [flip, block, lambda path: path.write_bytes(b"")])
+def test_compiled_code_that_is_damaged_on_disk_is_made_again(
+    suffix, damage, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "own.py").write_text("def doubled(x, y, version):\n    y[0] = 2 * x[0]\n")
+    spec = importlib.util.spec_from_file_location("own", tmp_path / "own.py")
+    own = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(own)
+
+    def run():
+        kernel, y = runtime.entry(own.doubled), np.zeros(1)
+        runtime.call(kernel, np.ones(1), y, runtime.VERSION)
+        assert y[0] == 2
+        return sum(kernel.stats.cache_hits.values())
+
+    assert [run(), run()] == [0, 1]
+    (path,) = (tmp_path / "cache").rglob(f"*{suffix}")
+    damage(path)
+    assert "compiled code" not in caplog.text
+    assert run() == 0
+    assert "compiled code of" in caplog.text  # is made again, or is not kept
+    assert run() == (damage is not block)

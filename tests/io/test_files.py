@@ -1,14 +1,22 @@
-"""The one writer: whole or not at all, from many threads, and nothing is left over."""
+"""The one way to disk: whole or not at all, nothing left over, no other way; caches are checked."""
 
 from __future__ import annotations
 
+import ast
 import os
+import signal
+import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
+from helpers import ROOT, died_at_every_event
 
-from dynamix.io.files import digest, write_bytes, write_text, write_whole
+from dynamix import InputError
+from dynamix.io import files
+from dynamix.io.files import digest, read_json, write_bytes, write_text, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -81,3 +89,146 @@ def test_a_device_is_written_directly():
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_text(tmp_path / "none" / "a.txt", "text")
+
+
+def test_whatever_died_when_a_file_is_old_or_new_and_the_next_writer_clears_up(tmp_path):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "a.txt").write_text("old")
+    seen = set()
+    for place in died_at_every_event(folder, lambda place: write_text(place / "a.txt", "new")):
+        seen.add((place / "a.txt").read_text())
+        write_text(place / "b.txt", "other")
+        assert names(place) == ["a.txt", "b.txt"]
+    assert seen == {"old", "new"}
+
+
+def test_a_killed_writer_leaves_nothing_behind_and_a_living_one_is_left_alone(tmp_path):
+    code = (
+        "import os, sys; from dynamix.io.files import write_whole\n"
+        "with write_whole('a.txt') as path:\n"
+        "    path.write_text('a'); print(1, flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", code]
+    given = {"cwd": tmp_path, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(words, **given) as killed, subprocess.Popen(words, **given) as living:
+        killed.stdout.readline(), living.stdout.readline()
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        assert len(names(tmp_path)) == 2
+        write_text(tmp_path / "b.txt", "b")
+        assert len(names(tmp_path)) == 2  # b.txt, and what the living one writes to
+    assert names(tmp_path) == ["a.txt", "b.txt"]
+    assert (tmp_path / "a.txt").read_text() == "a"
+
+
+def test_file_and_folder_are_flushed(tmp_path, monkeypatch):
+    kinds, real = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda f: kinds.append(os.fstat(f).st_mode) or real(f))
+    write_text(tmp_path / "a.txt", "text")
+    assert list(map(stat.S_ISDIR, kinds)) == [False, True]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full disk")
+def test_a_full_disk_and_a_folder_are_errors(tmp_path):
+    with pytest.raises(OSError, match="No space left"):
+        write_text("/dev/full", "text")
+    with pytest.raises(IsADirectoryError):
+        write_text(tmp_path, "text")
+
+
+def test_records_are_whole_lines(tmp_path, caplog):
+    path = tmp_path / "log.jsonl"
+    assert files.read_records(path) == []
+    path.write_bytes(b'{"a": 1}\n3\n\xff\n{"a": 2')
+    files.append_record(path, {"a": 3})
+    assert files.read_records(path) == [{"a": 1}, {"a": 3}]
+    assert "left out 3 damaged lines of log.jsonl" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "3", '{"a": 1, "a": 2}', "[" * 100_000, b"\xff"])
+def test_json_that_is_no_object_is_refused(text):
+    with pytest.raises(InputError, match="the file"):
+        read_json(text, source="the file")
+
+
+def test_a_cache_gives_what_was_kept_or_nothing(tmp_path, caplog):
+    path, content = tmp_path / "deep" / "a.bin", bytes(range(100))
+    files.write_cached(path, key="k", content=content)
+    assert files.read_cached(path, key="k", size=100) == content
+    assert not caplog.text
+    assert files.read_cached(path, key="other", size=100) is None
+    assert files.read_cached(path, key="k", size=99) is None
+    with path.open("r+b") as file:
+        file.truncate(45 << 30)  # sparse; it must not be read
+    assert files.read_cached(path, key="k", size=100) is None
+    assert caplog.text.count("damaged") == 3
+    files.write_cached(path / "below a file", key="k", content=content)
+    assert "could not cache" in caplog.text
+
+
+def test_without_a_home_the_cache_lasts_as_long_as_the_process(monkeypatch):
+    monkeypatch.setenv("DYNAMIX_CACHE", "~no_such_user/cache")
+    assert files.cache_directory() == files.scratch()
+    monkeypatch.delenv("DYNAMIX_CACHE")
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: f"~/.cache/{name}")
+    monkeypatch.setattr(Path, "expanduser", lambda path: path)  # no HOME and no such user
+    assert files.cache_directory() == files.scratch()
+
+
+WRITING = {"write_text", "write_bytes", "savefig", "save_file", "to_csv", "to_json", "to_parquet"}
+WRITING |= {
+    "to_pickle",
+    "to_excel",
+    "save",
+    "savez",
+    "savez_compressed",
+    "savetxt",
+    "tofile",
+    "dump",
+}
+WRITING |= {"copyfile", "copy2", "move", "make_archive", "rename", "replace", "touch", "dump"}
+OURS = {"checkpoints", "run", "plotting", "files", "results", "self"}  # whose `save` is our own
+
+
+def writes(call: ast.Call) -> bool:
+    """Whether a call may write to a file by itself."""
+    function = call.func
+    name = getattr(function, "attr", getattr(function, "id", ""))
+    owner = getattr(getattr(function, "value", None), "id", "")
+    if name == "open":
+        modes = [*call.args, *(k.value for k in call.keywords if k.arg == "mode")]
+        texts = [a.value for a in modes if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+        return any(set(mode) & set("wax+") and set(mode) <= set("wax+bt") for mode in texts)
+    if not isinstance(function, ast.Attribute) or name not in WRITING or owner in OURS:
+        return name == "save_file"
+    if name == "replace":  # of a text: two arguments; of a dataclass or frame: keywords
+        mapping = bool(call.args) and isinstance(call.args[0], ast.Dict)
+        return owner == "os" or (len(call.args) == 1 and not call.keywords and not mapping)
+    if name == "rename":  # of a series or an index, too, which is most of them
+        return owner in ("os", "path", "folder")
+    if name in ("to_csv", "to_json"):
+        return bool(call.args)
+    return True
+
+
+def test_nothing_else_in_the_project_writes_files():
+    """Other calls that write are inside of `with write_whole(...) as name`, and get that name."""
+    found = []
+    for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]:
+        if path == Path(files.__file__):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        safe = {"sys.stdout", "stream"} | {
+            item.optional_vars.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.With)
+            for item in node.items
+            if "write_whole" in ast.unparse(item.context_expr)
+            if isinstance(item.optional_vars, ast.Name)
+        }
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            text = ast.unparse(call)
+            if writes(call) and not any(name in text for name in safe):
+                found.append(f"{path.relative_to(ROOT)}:{call.lineno}: {text[:80]}")
+    assert found == []

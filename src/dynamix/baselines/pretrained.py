@@ -136,7 +136,8 @@ def _folder(name: str) -> Path | None:
     candidates = [Path(name).expanduser()] if os.sep in name or "/" in name else []
     if os.environ.get(WEIGHTS):
         root = Path(os.environ[WEIGHTS]).expanduser()
-        candidates.append(root / name)
+        if Path(name).name == name:  # nothing outside of this folder
+            candidates.append(root / name)
         if name in MODELS:  # as the hub calls it
             candidates.append(root / MODELS[name][1].split("/")[-1])
     return next((path for path in candidates if kind_of(path) is not None), None)

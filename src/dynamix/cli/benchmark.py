@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..evaluation.settings import BenchmarkConfig
-from .flags import add_model, add_settings, check_folders, command, given_settings, split
+from .flags import add_model, add_settings, check_outputs, command, given_settings, split
 
 
 def add(commands: Any) -> None:
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
     if options.compare:
         sys.stdout.write(_compared(options.compare))
         return
-    check_folders(options.output, options.plot)
+    check_outputs(options.output, plot=options.plot, inputs=[options.model])
     table = benchmark.run(
         options.model,
         config=given_settings(options, BenchmarkConfig),

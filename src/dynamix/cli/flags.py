@@ -87,13 +87,23 @@ def read_settings(path: str | None, sections: tuple[str, ...]) -> dict[str, dict
     return {name: dict(found.get(name, {})) for name in sections}
 
 
-def check_outputs(*outputs: str | Path | None, inputs: Iterable[str | Path] = ()) -> None:
-    """Raise where a file could not be written, or would replace an input or another output.
+def check_outputs(
+    *outputs: str | Path | None, plot: str | None = None, inputs: Iterable[str | Path] = ()
+) -> None:
+    """Raise before the work where a file could not be written, or would replace another one.
 
-    Called before the work, and not found out after it. None is no output.
+    None is no output. ``inputs`` are files that no output may replace.
     """
+    if plot is not None:
+        from matplotlib.backend_bases import FigureCanvasBase
+
+        known = FigureCanvasBase.get_supported_filetypes()
+        if Path(plot).suffix.lstrip(".").lower() not in known:
+            raise InputError(
+                f"cannot draw to {plot!r}: expected a name ending in one of {', '.join(known)}."
+            )
     taken = [path for path in map(Path, inputs) if path.exists()]
-    for path in (Path(output) for output in outputs if output is not None):
+    for path in (Path(output) for output in (*outputs, plot) if output is not None):
         if path.is_dir():
             raise InputError(f"cannot write {str(path)!r}: it is a folder. Name a file in it.")
         if path.exists() and not path.is_file():
@@ -104,9 +114,7 @@ def check_outputs(*outputs: str | Path | None, inputs: Iterable[str | Path] = ()
                 f"cannot write {str(path)!r}: its folder does not exist. Create it first."
             )
         if any(path.resolve() == other.resolve() for other in taken):
-            raise InputError(
-                f"cannot write {str(path)!r}: it is an input or another output. Name another file."
-            )
+            raise InputError(f"cannot write {str(path)!r}: it is in use. Name another output.")
         taken.append(path)
         try:
             if path.exists() and not os.access(path, os.W_OK):
@@ -115,19 +123,8 @@ def check_outputs(*outputs: str | Path | None, inputs: Iterable[str | Path] = ()
                 file.write(bytes(4096))
         except OSError as error:
             raise InputError(
-                f"cannot write {str(path)!r}: {error.strerror or error}. Name another file."
+                f"cannot write {str(path)!r}: {error.strerror or error}. Name another output."
             ) from error
-
-
-def check_plot(path: str | Path | None) -> None:
-    """Raise where a figure's format is unknown."""
-    from matplotlib.backend_bases import FigureCanvasBase
-
-    known = FigureCanvasBase.get_supported_filetypes()
-    if path is not None and Path(path).suffix.lstrip(".").lower() not in known:
-        raise InputError(
-            f"cannot draw to {str(path)!r}: expected a name ending in one of {', '.join(known)}."
-        )
 
 
 def split(text: str | None) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..errors import InputError
 from ..settings import ForecastConfig
-from .flags import add_model, add_settings, check_folders, command, given_settings, split
+from .flags import add_model, add_settings, check_outputs, command, given_settings, split
 
 
 def add(commands: Any) -> None:
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     """Read, forecast, write."""
     from ..io.tables import read_series, write
 
-    check_folders(options.output, options.plot)
+    check_outputs(options.output, plot=options.plot, inputs=[options.data, options.model])
     series = read_series(
         options.data,
         columns=split(options.columns),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .flags import command
+from .flags import check_outputs, command
 
 
 def add(commands: Any) -> None:
@@ -45,8 +45,7 @@ def run(options: argparse.Namespace) -> None:
         name: known[name].parse(text) if name in known else text for name, text in options.parameter
     }
     output = Path(options.output or f"{path.stem}-run.ipynb")
-    if output.resolve() == path.resolve():
-        raise InputError(f"the result would replace {str(path)!r}. Name another output.")
+    check_outputs(output, inputs=[path])
     (outcome,) = sweep.run_all([sweep.Job(path, output, values)], workers=1)
     if outcome.error is not None:
         raise InputError(outcome.error)
@@ -59,6 +58,13 @@ def sweep(options: argparse.Namespace) -> None:
 
     path = Path(options.notebook)
     output = Path(options.output or f"{path.stem}-sweep.csv")
+    check_outputs(output, inputs=[path])
+    folder = output.with_suffix("")
+    if folder == output or (folder.exists() and not folder.is_dir()):
+        raise InputError(
+            f"a folder {folder.name!r} beside the table is to hold the notebooks, but it is "
+            f"{'the table itself' if folder == output else 'a file'}. Name another output."
+        )
     typed = ["dynamix", "sweep", path.name]
     typed += [word for pair in options.parameter for word in ("-p", *pair)]
     table = sweep.sweep(
@@ -70,7 +76,7 @@ def sweep(options: argparse.Namespace) -> None:
         command=shlex.join(typed),
     )
     sys.stdout.write(f"{table.drop(columns='error').to_string(index=False)}\n")
-    sys.stderr.write(f"table: {output}, notebooks: {output.with_suffix('')}\n")
+    sys.stderr.write(f"table: {output}, notebooks: {folder}\n")
     failed = table[table["error"] != ""]
     if len(failed):
         raise InputError(

@@ -1,16 +1,21 @@
-"""The entry point: it chooses the command and turns an InputError into one line and exit code 2."""
+"""The entry point: it chooses the command; errors of input and disk become one line and code 2."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import InputError
 from . import benchmark, book, forecast, notebook, train
 
+_PATIENCE = 1.5  # seconds from Ctrl-C to the end of the process
 _EPILOG = """examples:
   dynamix forecast data.csv --horizon 500 --output forecast.csv --plot forecast.png
   dynamix forecast data.csv --columns price --embedding auto --horizon 100
@@ -51,14 +56,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    if arguments is None:
+        _end_on_interrupt()
     try:
-        return int(options.run(options) or 0)
+        code = int(options.run(options) or 0)
+        sys.stdout.flush()
+        return code
     except InputError as error:
-        sys.stderr.write(f"dynamix: {error}\n")
-        return 2
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
-        sys.stderr.close()
-        return 0
+        why = str(error)
+    except BrokenPipeError:
+        why = "the program that reads the output has ended (broken pipe)."
+    except OSError as error:  # a full disk, an unreadable file
+        where = "" if error.filename is None else f": {error.filename}"
+        why = f"{error.strerror or error}{where}."
+    except MemoryError:
+        why = "there is not enough memory. Use fewer steps, series or samples."
     except KeyboardInterrupt:
         sys.stderr.write("\ndynamix: interrupted\n")
         return 130
+    sys.stderr.write(f"dynamix: {why}\n")
+    try:
+        sys.stdout.flush()
+    except OSError:  # Python would try again at its end, and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 2
+
+
+def _end_on_interrupt() -> None:
+    """Have Ctrl-C end the process when kernels, which do not notice it, run on for a while."""
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while os.read(heard, 1) != bytes([signal.SIGINT]):
+            pass
+        time.sleep(_PATIENCE)
+        os._exit(130)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..errors import InputError, one_of
-from ..io.files import cache_directory, digest
+from ..io.files import cache_directory, digest, scratch
 from ..io.tables import read_array
 from ..preprocessing.resampling import resample
 from .registry import CARRIED, REGISTRY, Dataset
@@ -135,7 +135,7 @@ def catalogue() -> pd.DataFrame:
 def is_at_hand(name: str) -> bool:
     """Whether :func:`load` works without a network; the file is not checked."""
     entry = find(name)
-    return not entry.url or (folder() / entry.file).is_file()
+    return not entry.url or _readable(folder() / entry.file)
 
 
 def folder() -> Path:
@@ -157,7 +157,7 @@ def fetch(name: str) -> Path:
     if not entry.url:
         raise InputError(f"{name!r} comes with statsmodels; there is no file to fetch: load it.")
     path = folder() / entry.file
-    if path.is_file():
+    if _readable(path):
         if digest(path) == entry.sha256:
             return path
         if os.environ.get(FOLDER_VARIABLE):
@@ -176,7 +176,7 @@ def fetch(name: str) -> Path:
                 entry.url,
                 known_hash=f"sha256:{entry.sha256}",
                 fname=entry.file,
-                path=path.parent,
+                path=path.parent if _writable(path.parent) else scratch(),
                 downloader=partial(_download, bar=bar),
             )
     except InputError:
@@ -194,7 +194,23 @@ def fetch(name: str) -> Path:
             "truncated or has changed at the source. Nothing was kept. Try again later, or put the "
             f"file into a folder and name that in {FOLDER_VARIABLE}."
         ) from error
-    return path
+    return path if _readable(path) else scratch() / entry.file
+
+
+def _readable(path: Path) -> bool:
+    try:
+        return path.is_file() and os.access(path, os.R_OK)
+    except OSError:  # a name that is too long, or a folder of another user
+        return False
+
+
+def _writable(folder: Path) -> bool:
+    """Whether a folder can be written to; it is made if it does not exist."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK)
+    except OSError:
+        return False
 
 
 def _download(url: str, output_file: str, pooch: Any, *, bar: Any) -> None:

@@ -6,9 +6,11 @@ import hashlib
 import inspect
 import logging
 import os
+import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 from numba import njit, typeof
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from torch import Tensor
+
+from ..io.files import write_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +47,67 @@ def digest_of(folder: Path) -> str:
 VERSION = np.zeros(0, [("k" + digest_of(Path(__file__).parent), np.uint8)])
 
 
+class _CheckedFiles(IndexDataCacheFile):
+    """Numba's files of compiled code, each behind its digest: flipped bits must not be run."""
+
+    def _dump(self, obj: Any) -> bytes:
+        data: bytes = super()._dump(obj)
+        return hashlib.sha256(data).digest() + data
+
+    def _load_index(self) -> Any:
+        try:
+            with open(self._index_path, "rb") as file:
+                stamp, overloads = _undumped(file.read())
+        except FileNotFoundError:
+            return {}
+        return overloads if stamp == (self._version, self._source_stamp) else {}
+
+    def _save_index(self, overloads: Any) -> None:
+        self._write(self._index_path, ((self._version, self._source_stamp), overloads))
+
+    def _load_data(self, name: str) -> Any:
+        with open(self._data_path(name), "rb") as file:
+            return _undumped(file.read())
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._write(self._data_path(name), data)
+
+    def _write(self, path: str, content: Any) -> None:
+        write_bytes(path, self._dump(content))
+
+
+def _undumped(content: bytes) -> Any:
+    if hashlib.sha256(content[32:]).digest() != content[:32]:
+        raise ValueError("its digest differs")
+    return pickle.loads(content[32:])
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk; where it cannot be read or written, that costs time alone."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        own = self._cache_file
+        self._cache_file = _CheckedFiles(
+            self._cache_path, self._impl.filename_base, own._source_stamp
+        )
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # pickle and LLVM each have their own
+            logger.warning("compiled code of %s is made again: %s", self._name, error)
+            with suppress(OSError):
+                self._cache_file._save_index({})
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:
+            logger.warning("compiled code of %s is not kept on disk: %s", self._name, error)
+
+
 def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     """``unwrap``: the tests' import hook wraps every function."""
     return njit(nogil=True, error_model="numpy", **options)(inspect.unwrap(function))
@@ -62,10 +128,12 @@ def entry(function: Callable[..., Any]) -> Any:
 
     It takes :data:`VERSION` among its arguments.
     """
+    kernel = _compiled(function)
     try:
-        return _compiled(function, cache=True)
-    except RuntimeError:  # nowhere to write
-        return _compiled(function)
+        kernel._cache = _Cache(kernel.py_func)
+    except (RuntimeError, OSError) as error:  # nowhere to write
+        logger.info("compiled code of %s is not kept on disk: %s", kernel.__name__, error)
+    return kernel
 
 
 class EngineUnavailable(RuntimeError):  # noqa: N818

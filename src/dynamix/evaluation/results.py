@@ -58,11 +58,17 @@ def folder() -> Path:
 
 def write(table: pd.DataFrame, path: str | Path, record: dict[str, Any]) -> None:
     """Write a table without its index, and beside it its record with the table's digest."""
+    path = _checked(path)
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    write_text(path.with_suffix(".json"), json.dumps(sealed(record, path), indent=2) + "\n")
+
+
+def _checked(path: str | Path) -> Path:
+    """The path of a table; raise if it is the path of a record."""
     path = Path(path)
     if path.suffix == ".json":
         raise InputError(f"{path.name!r} is the name of a record. Name the table {path.stem}.csv.")
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
-    write_text(path.with_suffix(".json"), json.dumps(sealed(record, path), indent=2) + "\n")
+    return path
 
 
 def sealed(record: dict[str, Any], table: Path) -> dict[str, Any]:
@@ -125,7 +131,7 @@ class Journal:
         same: Sequence[str],
         resume: bool,
     ) -> None:
-        self.path, self.columns, self.record = Path(path), dict(columns), dict(record)
+        self.path, self.columns, self.record = _checked(path), dict(columns), dict(record)
         self.journal = journal_of(self.path)
         self.rows: list[dict[str, Any]] = []
         self.before: dict[str, Any] = {}  # the record of the run that is continued

@@ -31,6 +31,7 @@ def brute_force(x):
 def test_spacing_equals_brute_force(T_C, n, seed):
     x = wave(T_C, n, seed)
     assert spacing(x) == pytest.approx(brute_force(x), rel=1e-12, abs=1e-15)
+    assert spacing(x, engine="torch") == spacing(x)
 
 
 @given(st.integers(0, 50), st.floats(0.1, 10.0))

@@ -141,8 +141,8 @@ def narrow(boxes, box, tau):  # type: ignore[no-untyped-def]
 
 
 @piece
-def build(values, K, tau):  # type: ignore[no-untyped-def]
-    """The index over the steps ``0 .. K - 1`` of ``values (3, K + 1)``."""
+def boxes_over(values, K):  # type: ignore[no-untyped-def]
+    """The tree over the steps ``0 .. K - 1`` of ``values (3, K + 1)``: their order, and boxes."""
     order = arrange(values, K)
     leaves = (K + 7) // 8
     starts = np.zeros(24, np.int64)
@@ -157,12 +157,10 @@ def build(values, K, tau):  # type: ignore[no-untyped-def]
     starts[levels] = groups
     points = np.zeros(leaves * 48, np.float32)
     boxes = np.zeros(groups * GROUP, np.float32)
-    sums = np.zeros(groups * 8 * 64)
     for g in range(groups):
         for i in range(24):
             boxes[g * GROUP + i] = np.float32(3e38)
             boxes[g * GROUP + 24 + i] = np.float32(-3e38)
-    rate, zero = splat(np.float32(-1.0) / tau), splat(np.float32(0.0))
     for leaf in range(leaves):
         p, box = leaf * 48, (leaf // 8) * GROUP + leaf % 8
         for i in range(8):
@@ -174,6 +172,26 @@ def build(values, K, tau):  # type: ignore[no-untyped-def]
                 if k >= 0:
                     boxes[box + 8 * n] = min(x, boxes[box + 8 * n])
                     boxes[box + 24 + 8 * n] = max(x, boxes[box + 24 + 8 * n])
+    children = leaves
+    for level in range(1, levels):
+        for child in range(children):
+            small = (starts[level - 1] + child // 8) * GROUP + child % 8
+            box = (starts[level] + child // 64) * GROUP + child // 8 % 8
+            for i in range(0, 8 * DIMS, 8):
+                boxes[box + i] = min(boxes[small + i], boxes[box + i])
+                boxes[box + 24 + i] = max(boxes[small + 24 + i], boxes[box + 24 + i])
+        children = (children + 7) // 8
+    return order, points, boxes, starts, levels
+
+
+@piece
+def build(values, K, tau):  # type: ignore[no-untyped-def]
+    """The index over the steps ``0 .. K - 1`` of ``values (3, K + 1)``."""
+    _, points, boxes, starts, levels = boxes_over(values, K)
+    sums = np.zeros(starts[levels] * 8 * 64)
+    rate, zero = splat(np.float32(-1.0) / tau), splat(np.float32(0.0))
+    for leaf in range((K + 7) // 8):
+        p, box = leaf * 48, (leaf // 8) * GROUP + leaf % 8
         if not narrow(boxes, box, tau):
             continue
         for corner in range(8):
@@ -190,20 +208,15 @@ def build(values, K, tau):  # type: ignore[no-untyped-def]
                 off = total(e * (load(points, p + 8 * n) - splat(x)))
                 sums[row + 1 + n] = mass * np.float64(x) + np.float64(off)
                 sums[row + 1 + DIMS + n] = total(e * load(points, p + 24 + 8 * n))
-    children = leaves
+    children = (K + 7) // 8
     for level in range(1, levels):
         for node in range((children + 7) // 8):
             group, box = starts[level - 1] + node, (starts[level] + node // 8) * GROUP + node % 8
-            members = min(8, children - 8 * node)
-            for small in range(group * GROUP, group * GROUP + members):
-                for i in range(0, 8 * DIMS, 8):
-                    boxes[box + i] = min(boxes[small + i], boxes[box + i])
-                    boxes[box + 24 + i] = max(boxes[small + 24 + i], boxes[box + 24 + i])
             if not narrow(boxes, box, tau):
                 continue
             for corner in range(8):
                 row = ((starts[level] + node // 8) * 64 + corner * 8 + node % 8) * 8
-                for child in range(members):
+                for child in range(min(8, children - 8 * node)):
                     d = np.float32(0.0)
                     for n in range(DIMS):
                         side = 24 * (corner >> n & 1) + 8 * n

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import functools
 import logging
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..local.choice import chosen_rollout
+from ..local import choice
 from ..local.forecaster import LocalForecaster
 from ..model.dynamix import DynaMix
 from ..model.rollouts import Rollout, rollout
 from ..settings import Engine
 from . import local as compiled_local
 from . import rollout as compiled
+from .index import DIMS
 from .runtime import EngineUnavailable
 
 logger = logging.getLogger(__name__)
@@ -60,42 +61,38 @@ def run_engine(
     ...
     dynamix.errors.InputError: the compiled engine does not run a model in torch.float64. Use ...
     """
-    if isinstance(model, LocalForecaster):
-        run = functools.partial(_run, engine, compiled_local)
-        return chosen_rollout(run, model, context, **options)
+    local = isinstance(model, LocalForecaster)
+    plain: Callable[..., Rollout] = rollout
+    fast: Callable[..., Rollout] = compiled.rollout
+    if local:
+        plain = functools.partial(choice.chosen_rollout, choice.rollouts)
+        fast = functools.partial(choice.chosen_rollout, compiled_local.rollouts)
     if engine == "torch":
-        return rollout(model, context, **options)
-    return _run(engine, compiled, model, context, **options)
-
-
-def _run(
-    engine: Engine, kernels: ModuleType, model: Any, context: Tensor, **options: Any
-) -> Rollout:
-    """The rollout by ``kernels`` or by torch; of a local forecaster, with all candidates."""
-    if engine == "torch":
-        return rollout(model, context, **options)
-    weights = next(model.parameters())
-    if kernels is compiled and not compiled.supports(model.config):
+        return plain(model, context, **options)
+    reason = ""
+    if local and context.shape[2] > DIMS:
+        reason = "a local forecaster in more than three dimensions"
+    elif not isinstance(model, LocalForecaster) and not compiled.supports(model.config):
         reason = "probabilistic experts"
-    elif weights.device.type != "cpu":
+    weights = next(model.parameters())
+    if weights.device.type != "cpu":
         reason = f"a model on the device {weights.device}"
     elif weights.dtype != torch.float32:
         reason = f"a model in {weights.dtype}"
-    else:
+    if not reason:
         try:
-            return kernels.rollout(model, context, **options)
+            return fast(model, context, **options)
         except EngineUnavailable as error:
             if engine == "compiled":
                 raise InputError(
                     f"the compiled engine is not available here ({error}). Use engine='torch'."
                 ) from error
             warn_once(f"compiling failed ({error}); torch does the work, some 100 times slower")
-            return rollout(model, context, **options)
-    if engine == "compiled":
+    elif engine == "compiled":
         raise InputError(
             f"the compiled engine does not run {reason}. Use engine='auto' or engine='torch'."
         )
-    return rollout(model, context, **options)
+    return plain(model, context, **options)
 
 
 @functools.lru_cache(maxsize=16)

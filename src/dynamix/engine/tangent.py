@@ -204,12 +204,8 @@ def _of_local(
     There is no tangent, since the steps that are near depend on the state as well.
     """
     check_series(contexts, model.config.observed_dims)
-    chosen = choose(local.rollout, model, contexts, quiet_steps=model.defaults.quiet_steps)
-    found = np.empty(len(chosen))
-    for e in np.unique(chosen):
-        members = np.flatnonzero(chosen == e)
-        growth = local.growth(model.candidate(e), contexts[:, members], noise)
-        found[members] = growth[transient:].mean(axis=0)
+    chosen = choose(local.rollouts, model, contexts, quiet_steps=model.defaults.quiet_steps)
+    found = local.growth(model, contexts, chosen, noise)[transient:].mean(axis=0)
     return np.where(np.isfinite(found), found, np.inf)
 
 

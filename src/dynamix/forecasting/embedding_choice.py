@@ -361,5 +361,5 @@ def comparison(x: Series, *, dims: int) -> Callable[[Series], float]:
     def embedded(series: Series) -> Float[ndarray, "_ N"]:
         return embed(series, dims=dims, embedding="delay", delays=delays)
 
-    context = embedded(x)
-    return lambda run: unlikeness(embedded(run), context)
+    unlike = unlikeness(embedded(x))
+    return lambda run: unlike(embedded(run))

@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from ..errors import InputError
 from ..local.forecaster import LocalForecaster
 from ..model.checkpoints import bundled, load
@@ -40,11 +42,14 @@ def adapted(model: Model, *, sharpness: float, factor: float) -> Any:
     local = isinstance(model, LocalForecaster)
     if factor == 1 and (sharpness == 1 or local):
         return model
-    copied: Any = copy.deepcopy(model)
+    copied: Any = copy.copy(model)
+    widths = copied if local else copy.copy(copied.gate)
+    for module in (copied, widths):  # a parameter that is replaced here stays as it is there
+        module._parameters, module._modules = dict(module._parameters), dict(module._modules)
     if not local:
-        copied.gate.tau_att.data /= sharpness
-        copied.gate.tau_att.data *= factor
-    (copied if local else copied.gate).sigma.data *= factor
+        copied.gate = widths
+        widths.tau_att = nn.Parameter(widths.tau_att.detach() / sharpness * factor)
+    widths.sigma = nn.Parameter(widths.sigma.detach() * factor)
     return copied
 
 
@@ -52,7 +57,7 @@ def sharpened(model: Model, sharpness: float | None = None) -> Any:
     """The model as forecasts use it: the attention's temperature divided by ``sharpness``.
 
     None takes the model's own, from its defaults. With 1 the ``model`` itself is returned,
-    otherwise a copy.
+    otherwise a copy that shares the other parameters.
 
     Examples
     --------

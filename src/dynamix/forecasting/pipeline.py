@@ -105,20 +105,18 @@ class Pipeline:
         # sums round alike whatever series lie beside a series, if each lies by itself in memory
         series = list(map(np.ascontiguousarray, values.transpose(1, 0, 2)))
         how = self.embedding_of(n) if n < self.model.config.observed_dims else "none"
-        chosen: list[Any] = [None] * len(series)
+        asked: list[Any] = [None] * len(series)
         if how == "auto":
             from .embedding_choice import choose
 
-            chosen = [choice.chosen for choice in choose(series, self)]
+            asked = [choice.chosen for choice in choose(series, self)]
 
         def prepare(seed: int) -> list[Prepared]:
             found = []
-            for i, (x, candidate) in enumerate(zip(series, chosen, strict=True)):
+            for i, (x, candidate) in enumerate(zip(series, asked, strict=True)):
+                options = {} if candidate is None else vars(candidate)
                 start = None if starts is None else starts[i]
-                embedding, delays = (None, None)
-                if candidate is not None:
-                    embedding, delays = candidate.embedding, candidate.delays
-                found.append(self.prepare(x, embedding, delays=delays, start=start, seed=seed))
+                found.append(self.prepare(x, start=start, seed=seed, **options))
             return found
 
         prepared = prepare(s.seed)
@@ -154,7 +152,9 @@ class Pipeline:
         sharpness = defaults.attention_sharpness if sharpness is None else sharpness
         alike: dict[tuple[int, float], list[int]] = {}
         for i, item in enumerate(prepared):
-            factor = widening(item.context, reference=spacing) if spacing else 1.0
+            factor = 1.0
+            if spacing:
+                factor = widening(item.context, reference=spacing, engine=s.engine)
             alike.setdefault((len(item.context), factor), []).append(i)
         found = []
         for (_, factor), members in alike.items():

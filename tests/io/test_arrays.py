@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,3 +71,56 @@ def test_what_does_not_vary_but_for_rounding_is_refused(dtype, rounding):
         check_values(scale * moving, dtype=dtype)
     check_values(values, moving=False)
     check_values(values * np.nan, finite=False, moving=False)
+
+
+def test_tables_of_other_libraries_are_read_with_their_times():
+    days = pd.date_range("2024-01-01", periods=40)
+    x, y = np.sin(np.arange(40) / 3), np.cos(np.arange(40) / 3)
+    frame = pd.DataFrame({"x": x, "y": y}, index=days.rename("time"))
+    tables = {}
+    with contextlib.suppress(ImportError):
+        import pyarrow as pa
+
+        tables["arrow"] = pa.Table.from_pandas(frame.reset_index())
+    with contextlib.suppress(ImportError):
+        import polars as pl
+
+        tables["polars"] = pl.DataFrame({"time": days.to_pydatetime().tolist(), "x": x, "y": y})
+    with contextlib.suppress(ImportError):
+        import xarray as xr
+
+        tables["xarray"] = xr.Dataset.from_dataframe(frame)
+        with pytest.raises(InputError, match="Select one series"):
+            unpack(xr.DataArray(np.zeros((9, 2, 2))))
+    for table in tables.values():
+        values, restore = unpack(table)
+        np.testing.assert_array_equal(values[:, 0], frame)
+        assert list(restore(values[:2]).index) == list(pd.date_range("2024-02-10", periods=2))
+
+
+def test_masked_entries_are_missing_and_rows_are_turned_round():
+    masked = np.ma.masked_array(np.arange(5), mask=[0, 0, 1, 0, 0])
+    with pytest.raises(InputError, match="found nan at step 2"):
+        unpack(masked, check=True)
+    days = pd.date_range("2024-01-01", periods=3)
+    values, restore = unpack(pd.Series([3.0, 2.0, 1.0], index=days[::-1]))
+    assert values.ravel().tolist() == [1, 2, 3]
+    assert str(restore(values[:1]).index[0].date()) == "2024-01-04"
+
+
+def test_channels_first_is_asked_about():
+    with pytest.raises(InputError, match="is time the second axis"):
+        unpack(np.random.default_rng(0).standard_normal((19, 3000)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floats_keep_their_dtype(dtype):
+    values, restore = unpack(np.arange(4, dtype=dtype))
+    assert restore(1e30 * values).dtype == dtype
+
+
+def test_tensors_of_short_floats():
+    x = torch.arange(4.0, dtype=torch.bfloat16)
+    values, restore = unpack(x)
+    assert values.ravel().tolist() == [0, 1, 2, 3]
+    assert restore(values).dtype == torch.bfloat16

@@ -233,7 +233,12 @@ def _choose_one(x: Series, pipeline: Pipeline) -> EmbeddingChoice:
             "longer one, or name an embedding; 'zero' needs least."
         )
     s = pipeline.settings
-    scaled, _ = fit_transforms(x, standardize=s.standardize, detrend=s.detrend, box_cox=s.box_cox)
+    fit = functools.partial(
+        fit_transforms, standardize=s.standardize, detrend=s.detrend, box_cox=s.box_cox
+    )
+    # once for all candidates, since a trend takes long to fit
+    fitted = {T: fit(x[:T]) for T in (*origins, len(x))}
+    scaled, _ = fitted[len(x)]
     trial: dict[tuple[Candidate, int], Prepared] = {}
     free: dict[Candidate, Prepared] = {}
     for candidate in candidates(scaled, dims=pipeline.dims):
@@ -241,8 +246,10 @@ def _choose_one(x: Series, pipeline: Pipeline) -> EmbeddingChoice:
             pipeline.prepare, embedding=candidate.embedding, delays=candidate.delays
         )
         try:
-            trial |= {(candidate, origin): how(x[:origin]) for origin in origins}
-            free[candidate] = how(x)
+            trial |= {
+                (candidate, origin): how(x[:origin], fitted=fitted[origin]) for origin in origins
+            }
+            free[candidate] = how(x, fitted=fitted[len(x)])
         except InputError as error:  # too short a context before the first origin
             logger.info("%s is not tried: %s", candidate, error)
     made, _ = pipeline.run(list(trial.values()), horizon=steps, seed=0)

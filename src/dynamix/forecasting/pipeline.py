@@ -72,14 +72,16 @@ class Pipeline:
         delays: Sequence[int] | None = None,
         start: ndarray | None = None,
         seed: int = 0,
+        fitted: tuple[Series, list[Transform]] | None = None,
     ) -> Prepared:
         """Transform and embed one series, and complete its starting point ``start (n,)``.
 
         ``embedding``, ``delays`` and ``seed`` are those of :func:`dynamix.preprocessing.embed`;
-        None takes the setting's embedding, or the checkpoint's.
+        None takes the setting's embedding, or the checkpoint's. ``fitted`` is the result of
+        :func:`~dynamix.preprocessing.fit_transforms`, for several embeddings of one series.
         """
         (T_C, n), dims, s = x.shape, self.model.config.observed_dims, self.settings
-        embedded, transforms = fit_transforms(
+        embedded, transforms = fitted or fit_transforms(
             x, standardize=s.standardize, detrend=s.detrend, box_cox=s.box_cox
         )
         if n < dims:

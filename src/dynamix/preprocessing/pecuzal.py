@@ -29,6 +29,7 @@ MOST_CYCLES = 10
 MOST_POINTS = 2000  # that the statistics are averaged over, spread evenly over longer series
 _SMALLEST_SIZE = 1e-12  # of a neighbourhood, squared; quantised data has points that coincide
 _BINS = 16
+_SIZES = range(SMALLEST_NEIGHBOURHOOD, LARGEST_NEIGHBOURHOOD + 1)
 
 
 @dataclass(frozen=True)
@@ -121,14 +122,18 @@ def continuity(
     points = len(x) - max(lags) - longest
     v = np.stack([x[lag : lag + points] for lag in lags], axis=1)
     t = fiducials(points)
-    near = neighbours(v, t, count=LARGEST_NEIGHBOURHOOD, theiler=theiler)
-    sizes = range(SMALLEST_NEIGHBOURHOOD, LARGEST_NEIGHBOURHOOD + 1)
+    near = neighbours(v, t, count=LARGEST_NEIGHBOURHOOD, theiler=theiler).T
+    depth = max(k - images_needed(k) for k in _SIZES) + 1
     found = np.empty(longest + 1)
     for lag in range(longest + 1):
-        distance = np.abs(x[near + lag] - x[t + lag, None])
-        held = ((k, images_needed(k) - 1) for k in sizes)
-        eps = [np.partition(distance[:, :k], m, axis=1)[:, m] for k, m in held]
-        found[lag] = np.min(eps, axis=0).mean()
+        largest, smallest = list[ndarray](), np.inf  # the largest distances so far, descending
+        for k, distance in enumerate(np.abs(x[near + lag] - x[t + lag]), start=1):
+            for i, other in enumerate(largest):
+                largest[i], distance = np.maximum(other, distance), np.minimum(other, distance)
+            largest = [*largest, distance][:depth]
+            if k in _SIZES:
+                smallest = np.minimum(smallest, largest[k - images_needed(k)])
+        found[lag] = smallest.mean()
     return found
 
 
@@ -166,15 +171,24 @@ def costs(
     v = np.stack([x[lag : lag + points] for lag in lags], axis=1)
     t = fiducials(points)
     near = neighbours(v, t, count=COST_NEIGHBOURS, theiler=theiler)
-    ball = np.concatenate([t[:, None], near], axis=1)
+    ball = np.concatenate([t[None], near.T])
     # squared distances from the centre add up over components, and these are shifts of each other
-    spread = np.stack([x[ball + s].var(axis=1) for s in range(horizon + max(lags) + 1)])
+    spread = np.empty((horizon + max(lags) + 1, len(t)))
+    for s in range(len(spread)):
+        y = x[ball + s]
+        y -= _sum(y) / len(y)
+        spread[s] = _sum(y * y) / len(y)
     at = np.asarray(lags)
     size = spread[at].sum(axis=0) * 2 * (COST_NEIGHBOURS + 1) / COST_NEIGHBOURS
     size = np.maximum(size, _SMALLEST_SIZE)
     later = np.stack([spread[at + T].sum(axis=0) for T in range(2, horizon + 1)])
     mean = later.cumsum(axis=0) / np.arange(1, len(later) + 1)[:, None]
     return 0.5 * np.log10((mean / size).mean(axis=1) / (1.0 / size).sum())
+
+
+def _sum(y: Float[ndarray, "4 m"]) -> Float[ndarray, " m"]:
+    """In the order in which NumPy sums up four values."""
+    return y[0] + ((y[1] + y[2]) + y[3])
 
 
 def fiducials(points: int) -> Int[ndarray, " m"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import torch
 from helpers import QUICK, SMALL, WAVES, quick, weights
 
 from dynamix import DynaMix, InputError, ModelConfig
+from dynamix.model.checkpoints import read_tensors, write_tensors
 from dynamix.settings import ForecastDefaults
 from dynamix.systems import WindowSampler
 from dynamix.training import Trainer, read_log, train
@@ -205,3 +207,43 @@ def test_training_needs_no_room_above_it():
     rooms = {name.split(".")[1] for name in loaded.stdout.split() if name.startswith("dynamix.")}
     assert not rooms & {"baselines", "evaluation", "report", "plotting", "companion", "cli"}
     assert "matplotlib" not in loaded.stdout.split()
+
+
+def edit_state(folder, change):
+    tensors, metadata = read_tensors(folder / "state.safetensors")
+    header = json.loads(metadata["state"])
+    change(header, tensors)
+    write_tensors(folder / "state.safetensors", tensors, {"state": json.dumps(header)})
+
+
+def test_a_damaged_run_folder_is_refused_and_a_damaged_log_is_not(tmp_path):
+    given = {"model": SMALL, "training": quick(epochs=1, validate_every=0, engine="torch")}
+    given["trajectories"] = WAVES
+    first = train(tmp_path / "run", **given)
+    changes = (
+        lambda header, tensors: header.pop("guard"),
+        lambda header, tensors: header.update(epoch="1"),
+        lambda header, tensors: header.update(epoch=-5),
+        lambda header, tensors: tensors.pop("model.gate.D"),
+        lambda header, tensors: tensors.update({"good.model.gate.D": torch.zeros(2, 2)}),
+    )
+    for i, change in enumerate(changes):
+        folder = shutil.copytree(tmp_path / "run", tmp_path / f"run{i}")
+        edit_state(folder, change)
+        with pytest.raises(InputError, match="damaged"):
+            train(folder, resume=True, **given)
+    log = tmp_path / "run" / "log.jsonl"
+    log.write_bytes(b"\xff\n3\n" + log.read_bytes() + b'{"epo')
+    again = train(tmp_path / "run", resume=True, **given)
+    torch.testing.assert_close(weights(again), weights(first), rtol=0, atol=0)
+
+
+def test_an_output_that_cannot_be_a_run_folder_is_refused_before_the_work(tmp_path):
+    given = {"model": SMALL, "training": quick(epochs=1), "trajectories": WAVES}
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/run"):
+        with pytest.raises(InputError, match="cannot write the run"):
+            train(tmp_path / place, **given)
+    DynaMix(SMALL).save_pretrained(tmp_path / "model")
+    with pytest.raises(InputError, match="already holds"):
+        train(tmp_path / "model", **given)

@@ -354,7 +354,9 @@ def _read(path: Path, config_path: Path | None = None) -> Any:
         tensors[key] = value.float()
         if not torch.isfinite(tensors[key]).all():
             raise InputError(f"{source}: tensor {key!r} holds NaN, infinity or more than float32.")
-    texts = {f"the header of {source}": metadata["config"]} if "config" in metadata else {}
+    texts: dict[str, str | bytes] = {}
+    if "config" in metadata:
+        texts[f"the header of {source}"] = metadata["config"]
     beside = config_path or path.with_name(path.name.removesuffix(_SUFFIX) + ".json")
     if beside.is_file():
         texts[repr(beside.name)] = beside.read_bytes()
@@ -364,22 +366,20 @@ def _read(path: Path, config_path: Path | None = None) -> Any:
         logger.info("%s has no config beside it; assuming %s", source, config)
         return from_published(tensors, config, source=source)
     stored = {origin: read_json(text, source=origin) for origin, text in texts.items()}
-    origin, config = stored.popitem()
-    for other, value in stored.items():
-        if value != config:
+    origin, own = stored.popitem()
+    for other, described in stored.items():
+        if described != own:
             raise InputError(
                 f"{other} and {origin} hold different configs. Delete {origin} if the "
                 "weights are newer."
             )
-    parts = {key: config.get(key, {}) for key in ("architecture", "forecast", *CHECKPOINT_KINDS)}
+    parts = {key: own.get(key, {}) for key in ("architecture", "forecast", *CHECKPOINT_KINDS)}
     if not parts["architecture"] or not all(isinstance(part, dict) for part in parts.values()):
-        raise InputError(
-            f"{origin} should be JSON with a key 'architecture'; found {config!r:.200}."
-        )
+        raise InputError(f"{origin} should be JSON with a key 'architecture'; found {own!r:.200}.")
     defaults = from_dict(ForecastDefaults, parts["forecast"], source=origin)
-    for kind in CHECKPOINT_KINDS.keys() & config.keys():
+    for kind in CHECKPOINT_KINDS.keys() & own.keys():
         build = import_module(CHECKPOINT_KINDS[kind]).from_checkpoint
-        return build(tensors, config, defaults=defaults, source=origin)
+        return build(tensors, own, defaults=defaults, source=origin)
     model = _from_published(parts["architecture"], source=origin)
     return from_published(tensors, model, source=source, defaults=defaults)
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ import torch
 from numba import njit
 from tqdm import tqdm
 
-from dynamix import DynaMix, TrainingConfig, systems
+from dynamix import DynaMix, TrainingConfig, forecast, systems
 from dynamix.engine import products
 from dynamix.engine import rollout as kernels
 from dynamix.engine import training as kernels_training
@@ -46,6 +48,12 @@ TARGETS = {
     "schedule_minutes": ("the paper's 100,000 steps on 2 cores", "<=", 20.0, "min"),
     "peak_fraction": ("expert part, of the multiply-add peak", "", 0.0, ""),
     "forecast_memory_mib": ("1,000 series x 10,000 steps, above the output", "<=", 1024.0, "MiB"),
+    "forecast_ms_2000": ("20 steps, context 2,000, beyond the rollout", "<=", 2.0, "ms"),
+    "forecast_ms_30000": ("20 steps, context 30,000, beyond the rollout", "<=", 8.0, "ms"),
+    "plus_ms_2000": ("choice of dynamix-3d-plus, context 2,000", "<=", 50.0, "ms"),
+    "plus_ms_30000": ("choice of dynamix-3d-plus, context 30,000", "<=", 700.0, "ms"),
+    "auto_ms_2000": ("embedding auto, context 2,000", "<=", 150.0, "ms"),
+    "pecuzal_ms_2000": ("embedding pecuzal, context 2,000", "<=", 60.0, "ms"),
     "import_seconds": ("import dynamix", "<=", 0.3, "s"),
 }
 
@@ -245,6 +253,43 @@ def in_a_process(code: str) -> float:
     return float(done.stdout)
 
 
+def costs_around(model: DynaMix, repeats: int) -> dict[str, float]:
+    """Milliseconds of short forecasts on one core: the least of several, since others only add."""
+    x = systems.trajectory("Lorenz", n=40_000)
+
+    def least(run: Callable[[], Any]) -> float:
+        run()
+        return 1e3 * min(seconds(run) for _ in range(repeats))
+
+    found = {}
+    with one_core():
+        for T in (2000, 30_000):
+            whole = least(lambda T=T: forecast(x[:T], horizon=20))
+            rollout_alone = least(lambda c=series(T): kernels.rollout(model, c, horizon=20))
+            found[f"forecast_ms_{T}"] = whole - rollout_alone
+            found[f"plus_ms_{T}"] = least(
+                lambda T=T: forecast(x[:T], horizon=1, model="dynamix-3d-plus")
+            )
+        for name in ("auto", "pecuzal"):
+            found[f"{name}_ms_2000"] = least(
+                lambda name=name: forecast(x[:2000, :1], horizon=1, embedding=name)
+            )
+    return found
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Run on one core, where the operating system can be asked for it."""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    if cores:
+        os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        if cores:
+            os.sched_setaffinity(0, cores)
+
+
 def import_seconds(repeats: int) -> dict[str, float]:
     """Time of ``import dynamix`` in fresh processes."""
     code = "import time; t = time.perf_counter(); import dynamix; print(time.perf_counter() - t)"
@@ -268,6 +313,7 @@ def main() -> int:
         "threads": lambda: thread_scaling(model, repeats),
         "training step": lambda: train_ratio(repeats),
         "peak": lambda: peak_fraction(repeats),
+        "costs around the rollout": lambda: costs_around(model, repeats),
         "memory": lambda: {"forecast_memory_mib": in_a_process(_MEMORY)},
         "import": lambda: import_seconds(repeats),
     }

@@ -265,7 +265,8 @@ def costs_around(model: DynaMix, repeats: int) -> dict[str, float]:
     with one_core():
         for T in (2000, 30_000):
             whole = least(lambda T=T: forecast(x[:T], horizon=20))
-            rollout_alone = least(lambda c=series(T): kernels.rollout(model, c, horizon=20))
+            c = series(T)
+            rollout_alone = least(lambda c=c: kernels.rollout(model, c, horizon=20))
             found[f"forecast_ms_{T}"] = whole - rollout_alone
             found[f"plus_ms_{T}"] = least(
                 lambda T=T: forecast(x[:T], horizon=1, model="dynamix-3d-plus")

@@ -11,6 +11,7 @@ from numpy import ndarray
 from scipy import signal
 
 from ..errors import InputError, one_of
+from ..io.scale import unit
 
 _DECORRELATED = math.exp(-1.0)
 _FEW_LAGS = 50
@@ -32,6 +33,7 @@ def autocorrelation(x: Float[ndarray, " T"]) -> Float[ndarray, " T"]:
     >>> autocorrelation(np.array([1.0, -1.0, 1.0, -1.0])).round(2)
     array([ 1.  , -0.75,  0.5 , -0.25])
     """
+    x = x / unit(x)
     centred = x - x.mean()
     if not centred.any():
         raise InputError("a constant series has no autocorrelation.")
@@ -108,7 +110,7 @@ def _by_autocorrelation(x: Float[ndarray, " T"]) -> int:
 
 
 def _by_spectrum(x: Float[ndarray, " T"]) -> float:
-    T = len(x)
+    x, T = x / unit(x), len(x)
     power = np.abs(np.fft.rfft(signal.detrend(x) * np.hanning(T))) ** 2
     peak = 1 + int(np.argmax(power[1:]))
     shift = 0.0

@@ -6,7 +6,9 @@ A transform is fitted to one context ``(T_C, n)``. ``invert`` takes values that 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -15,10 +17,13 @@ from scipy import optimize, special, stats
 
 from ..errors import InputError
 from ..io.arrays import check_values
+from ..io.scale import unit
 
 Series = Float[ndarray, "T n"]
 
-_SMALLEST_SCALE = 1e-6  # a deviation below this would amplify rounding
+_ROUNDING = 4 * np.finfo(np.float64).eps  # of the largest value: a smaller deviation is none
+_FINEST = 2.0**-20  # deviations: optimisers see no less, as they would amplify units' rounding
+_SMALLEST_REST = 1e-6  # of the deviation: what a trend leaves below this is the fit's rounding
 _BOX_COX_OFFSET = 1.2  # shifts standardised data well into the positive numbers
 _LARGEST_LAMBDA = 2.0
 _SMALLEST_BASE = 1e-10  # keeps the inverse power real where a forecast leaves its domain
@@ -31,9 +36,15 @@ def _check(x: Series, what: str, *, least: int = 2) -> None:
         check_values(x[:, None], name=f"a context for {what}", least=least, moving=False)
 
 
+def _rounded(x: Series) -> Series:
+    return np.round(x / _FINEST) * _FINEST
+
+
 @dataclass(frozen=True)
 class Standardize:
-    """``(x - mean) / scale`` per channel; scale is the sample deviation (n - 1), at least 1e-6.
+    """``(x - mean) / scale`` per channel; ``scale`` is the sample deviation (n - 1).
+
+    ``least`` is its smallest value. A constant channel is scaled by its size.
 
     >>> x = np.array([[1.0], [2.0], [3.0]])
     >>> scaled = Standardize.fit(x)
@@ -45,10 +56,14 @@ class Standardize:
     scale: Float[ndarray, " n"]
 
     @classmethod
-    def fit(cls, x: Series) -> Standardize:
+    def fit(cls, x: Series, *, least: float = 0.0) -> Standardize:
         """Mean and deviation of a context."""
         _check(x, "standardising")
-        return cls(x.mean(axis=0), np.maximum(x.std(axis=0, ddof=1), _SMALLEST_SCALE))
+        size = unit(x)
+        y = x / size
+        deviation = y.std(axis=0, ddof=1)
+        scale = np.where(deviation > _ROUNDING, deviation, 1.0) * size
+        return cls(y.mean(axis=0) * size, np.maximum(scale, least))
 
     def apply(self, x: Series) -> Series:
         """``x`` in units of the context's deviation, its mean at 0."""
@@ -79,6 +94,7 @@ class BoxCox:
     def fit(cls, x: Series) -> BoxCox:
         """Offset and lambda of each channel of the context, of at least 2 steps."""
         _check(x, "a Box-Cox transform")
+        x = _rounded(x)
         lowest = x.min(axis=0)
         offset = np.where(lowest > 0, _BOX_COX_OFFSET, np.abs(lowest) + _BOX_COX_OFFSET)
         exponents = [
@@ -117,10 +133,17 @@ class PowerLawTrend:
     c: Float[ndarray, " n"]
 
     @classmethod
-    def fit(cls, x: Series) -> PowerLawTrend:
-        """Least squares from ``(0, 1, x_1)`` with L-BFGS-B; the context has at least 4 steps."""
+    def fit(cls, x: Series, *, scaled: bool = False) -> PowerLawTrend:
+        """Least squares from ``(0, 1, x_1)`` with L-BFGS-B; the context has at least 4 steps.
+
+        The fit depends on the size of its numbers, so ``x`` is standardised unless ``scaled``.
+        """
         _check(x, "a trend", least=_SHORTEST_FOR_TREND)
-        t = np.arange(1.0, len(x) + 1.0)
+        if not scaled:
+            own = Standardize.fit(x)
+            trend = cls.fit(own.apply(x), scaled=True)
+            return cls(own.scale * trend.a, trend.b, own.scale * trend.c + own.mean)
+        x, t = _rounded(x), np.arange(1.0, len(x) + 1.0)
 
         def fit_channel(column: ndarray) -> ndarray:
             def loss(p: ndarray) -> float:
@@ -185,16 +208,16 @@ def fit_transforms(
             "box_cox needs standardize=True: powers of raw values lose the digits that the inverse "
             "needs. Leave standardize on."
         )
-    steps: list[tuple[bool, type[Transform]]] = [
-        (standardize, Standardize),
-        (box_cox, BoxCox),
-        (detrend, PowerLawTrend),
-        (standardize and (box_cox or detrend), Standardize),
+    steps: list[tuple[bool, Callable[[Series], Transform]]] = [
+        (standardize, Standardize.fit),
+        (box_cox, BoxCox.fit),
+        (detrend, partial(PowerLawTrend.fit, scaled=standardize)),
+        (standardize and (box_cox or detrend), partial(Standardize.fit, least=_SMALLEST_REST)),
     ]
     x, fitted = context, list[Transform]()
-    for wanted, kind in steps:
+    for wanted, fit in steps:
         if wanted:
-            fitted.append(kind.fit(x))
+            fitted.append(fit(x))
             x = fitted[-1].apply(x)
     return x, fitted
 

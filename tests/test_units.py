@@ -1,0 +1,250 @@
+"""Units change nothing: data in other units give the same result in those units.
+
+Every function here is asked about a series, and about the same series in units up to 1e300 times
+smaller or larger, up to a few million deviations away from zero, and in different units for
+different channels.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import wave
+
+from dynamix import baselines, dynamics, forecast, metrics, preprocessing
+from dynamix.dynamics import expert_use, invariants, kin
+from dynamix.evaluation import failures
+from dynamix.forecasting import choose_embedding, spacing
+from dynamix.metrics import fates
+from dynamix.preprocessing import pecuzal, periods
+from dynamix.report import checks, report
+
+POWERS = [2.0**-996, 2.0**-43, 2.0**40, 2.0**996]
+UNITS = [1e-300, 1e-13, 1e6, 1e300]
+# multiples of 2^-20: nothing is rounded where a power of two takes them to 1e-300
+X = np.round(wave(400, 3) * 2**20) / 2**20
+Y = np.round(np.roll(X, 37, axis=0) * 2**19) / 2**20
+ONE = X[:, :1]
+
+
+def same(found, wanted, *, exact, tolerance=1e-6):
+    """Two results of any kind: equal to the last digit, or up to rounding."""
+    if isinstance(wanted, dict):
+        assert list(found) == list(wanted)
+        found, wanted = list(found.values()), list(wanted.values())
+    if isinstance(wanted, str):
+        assert found == wanted
+    elif isinstance(wanted, tuple | list):
+        assert len(found) == len(wanted)
+        for one, other in zip(found, wanted, strict=True):
+            same(one, other, exact=exact, tolerance=tolerance)
+    elif exact:
+        np.testing.assert_array_equal(found, wanted)
+    else:
+        np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
+
+
+def in_other_units(ask, *series, factor=None, tolerance=1e-6, mixed=True):
+    """``ask`` about the series in other units; ``factor`` makes its answer from the units' size."""
+    wanted = ask(*series)
+    n = series[0].shape[1]
+    scales = [*POWERS, *UNITS]
+    if mixed and n > 1:
+        scales += [np.array([1e-9, 1.0, 1e200, 1e-200, 1e9, 2.0])[:n]]
+    for scale in scales:
+        found = ask(*(x * scale for x in series))
+        if factor is not None:
+            found = found / factor(scale)
+        exact = np.ndim(scale) == 0 and scale in POWERS and tolerance < 1e-3
+        same(found, wanted, exact=exact, tolerance=tolerance)
+
+
+TRANSFORMS = {
+    "standardize": {},
+    "detrend": {"detrend": True},
+    "Box-Cox": {"box_cox": True},
+    "both": {"detrend": True, "box_cox": True},
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms(name):
+    how = {"standardize": True, "detrend": False, "box_cox": False} | TRANSFORMS[name]
+    in_other_units(lambda x: preprocessing.fit_transforms(x, **how)[0], X)
+
+    def back(x):
+        y, fitted = preprocessing.fit_transforms(x, **how)
+        return preprocessing.invert_transforms(y, fitted, start=1)
+
+    in_other_units(back, X, factor=lambda c: c)
+    x = X + 4e6
+    same(preprocessing.fit_transforms(x, **how)[0], preprocessing.fit_transforms(X, **how)[0],
+         exact=False, tolerance=1e-4)
+
+
+def test_a_trend_without_standardising():
+    how = {"standardize": False, "detrend": True, "box_cox": False}
+    line = X + 0.01 * np.arange(400.0)[:, None]
+    in_other_units(
+        lambda x: preprocessing.fit_transforms(x, **how)[0], line, factor=lambda c: c,
+        tolerance=1e-4,
+    )
+
+
+EMBEDDINGS = ("pos", "zero", "delay", "delay_random", "pecuzal")
+
+
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+def test_embeddings(embedding):
+    def ask(x):
+        y = preprocessing.embed(x, dims=3, embedding=embedding)
+        return y / np.where(np.arange(3) < (1 if embedding in ("pos", "zero") else 3), np.ptp(x), 1)
+
+    in_other_units(ask, ONE)
+    same(ask(ONE + 4e6)[:, 1:] - ask(ONE + 4e6)[0, 1:], ask(ONE)[:, 1:] - ask(ONE)[0, 1:],
+         exact=False, tolerance=1e-4)
+
+
+PERIODS = {
+    "autocorrelation": lambda x: preprocessing.autocorrelation(x[:, 0]),
+    "decorrelation": preprocessing.decorrelation_time,
+    "period": preprocessing.dominant_period,
+    "period by spectrum": lambda x: preprocessing.dominant_period(x, by="spectrum"),
+    "pecuzal": lambda x: pecuzal.pecuzal(x[:, 0], longest=20).lags,
+    "pecuzal's statistics": lambda x: pecuzal.pecuzal(x[:, 0], longest=20).decreases,
+    "mutual information": lambda x: pecuzal.information_minimum(x[:, 0]),
+}
+INVARIANTS = {
+    "mean period": invariants.mean_period,
+    "divergence": lambda x: dynamics.divergence_curve(x, steps=9),
+    "exponent": dynamics.largest_exponent,
+    "correlation sum": lambda x: invariants.correlation_sum(x, references=50)[1],
+    "dimension": lambda x: dynamics.correlation_dimension(x, references=100),
+    "recurrences": lambda x: dynamics.recurrence_matrix(x, longest=100).mean(),
+    "explained": lambda x: expert_use.explained(x, by=np.roll(X, 3, axis=0)),
+    "explaining": lambda x: expert_use.explained(np.roll(X, 3, axis=0), by=x),
+    "closest return": fates.closest_return,
+    "watched": lambda x: expert_use.watch(x, steps=4).weights,
+}
+CHECKS = {check.__name__: lambda x, c=check: (c(x[:, 0]).severity, c(x[:, 0]).number)
+          for check in checks.CHECKS}
+OF_ONE = PERIODS | INVARIANTS | CHECKS
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_numbers_of_a_series(name):
+    in_other_units(OF_ONE[name], X, mixed="explained" not in name)
+    same(OF_ONE[name](X + 4e6), OF_ONE[name](X), exact=False, tolerance=1e-3)
+
+
+MEASURES = {
+    "d_stsp": lambda y, x: metrics.state_space_divergence(forecast=y, truth=x),
+    "d_stsp, mixture": lambda y, x: metrics.state_space_divergence(
+        forecast=np.hstack([y, y[::-1]]), truth=np.hstack([x, x[::-1]])),
+    "hellinger": lambda y, x: metrics.histogram_hellinger(forecast=y, truth=x),
+    "d_h": lambda y, x: metrics.spectral_hellinger(forecast=y, truth=x),
+    "mase": lambda y, x: metrics.mase(forecast=y, truth=x),
+    "vpt": lambda y, x: metrics.valid_prediction_time(forecast=y, truth=x),
+    "fate": lambda y, x: metrics.fate(forecast=y, context=x),
+    "crps": lambda y, x: metrics.crps(forecast=np.stack([y, x, y / 2]), truth=x),
+    "coverage": lambda y, x: metrics.coverage(forecast=np.stack([y, x, y / 2]), truth=x),
+    "spectrum": lambda y, x: metrics.power_spectrum(x),
+    "failures": lambda y, x: failures.examine(forecast=y, context=x, truth=x[::-1]),
+    "energy distance": lambda y, x: (
+        kin.energy_distances([x, y]) / np.sqrt(np.ptp(x[:, 0]))),
+}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_measures(name):
+    in_other_units(MEASURES[name], Y, X, mixed=name != "energy distance")
+    same(MEASURES[name](Y + 4e6, X + 4e6), MEASURES[name](Y, X), exact=False, tolerance=1e-3)
+
+
+def continued(x, **how):
+    y = np.asarray(forecast(x, horizon=20, **how))
+    return y
+
+
+FORECASTS = {
+    "dynamix-3d": {},
+    "plus": {"model": "dynamix-3d-plus"},
+    "scratch": {"model": "dynamix-3d-scratch"},
+    "6d": {"model": "dynamix-6d"},
+    "torch": {"engine": "torch"},
+    "detrend": {"detrend": True},
+    "Box-Cox": {"box_cox": True, "detrend": True},
+    "samples": {"n_samples": 3},
+    "spacing": {"reference_spacing": 0.1, "attention_sharpness": 2.0},
+}
+
+
+@pytest.mark.parametrize("name", FORECASTS)
+def test_forecasts(name):
+    how = FORECASTS[name]
+    # detrending ends where an optimiser stops
+    tolerance = 1e-3 if "detrend" in how else 1e-5
+    in_other_units(lambda x: continued(x, **how), X, factor=lambda c: c, tolerance=tolerance)
+    found = continued(X + 4e6, **how) - 4e6
+    same(found, continued(X, **how), exact=False, tolerance=1e-2 if "detrend" in how else 1e-3)
+
+
+@pytest.mark.parametrize("embedding", [*EMBEDDINGS, "auto"])
+def test_forecasts_of_one_channel(embedding):
+    in_other_units(
+        lambda x: continued(x, embedding=embedding), ONE, factor=lambda c: c, tolerance=1e-4
+    )
+    found = continued(ONE + 4e6, embedding=embedding) - 4e6
+    same(found, continued(ONE, embedding=embedding), exact=False, tolerance=1e-3)
+
+
+def test_a_forecast_from_another_start():
+    in_other_units(
+        lambda x: continued(x, initial_x=x[20]), X, factor=lambda c: c, tolerance=1e-5
+    )
+
+
+def test_the_choice_of_an_embedding():
+    def ask(x):
+        (choice,) = choose_embedding(x)
+        return [(str(k), v.error, v.unlikeness) for k, v in choice.scores.items()]
+
+    in_other_units(ask, ONE, tolerance=1e-4)
+
+
+RIVALS = [name for name in baselines.table().index
+          if baselines.table().loc[name, "here"] and name not in ("ceiling",)]
+QUICK = {"alrnn_stf": {"updates": 3}, "lstm_stf": {"updates": 3}, "neural_ode": {"updates": 3}}
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_rivals(name):
+    rival = baselines.baseline(name, **QUICK.get(name, {}))
+    x = X[-120:]
+    in_other_units(lambda x: rival(x, 12), x, factor=lambda c: c, tolerance=1e-4)
+    same(rival(x + 4e6, 12) - 4e6, rival(x, 12), exact=False, tolerance=1e-2)
+
+
+def test_the_report():
+    def ask(x):
+        frame = pd.DataFrame(x, columns=list("ab"))
+        loaded = report.Loaded(frame, "", (), ())
+        made = report.make(loaded, horizon=10, n_samples=2)
+        numbers = [(f.label, f.severity, f.number) for f in made.findings]
+        return numbers, made.backtest.to_numpy(), made.coverage
+
+    x = X[:200, :2]
+    in_other_units(ask, x, tolerance=1e-4)
+    same(ask(x + 4e6), ask(x), exact=False, tolerance=1e-3)
+
+
+def test_resampling():
+    times = np.delete(np.arange(400.0), [7, 8, 90])
+    def ask(x):
+        series = pd.DataFrame(np.delete(x, [7, 8, 90], axis=0), index=times)
+        return preprocessing.resample(series)[0].to_numpy()
+
+    in_other_units(ask, X, factor=lambda c: c)

@@ -218,6 +218,17 @@ def test_the_forecast_is_the_package_s_own_median():
     np.testing.assert_allclose(y[:, 0], samples[0].median(dim=0).values, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_units_change_nothing(name):
+    x, call = np.round(wave(50) * 2**20) / 2**20, baselines.baseline(name)
+    y = call(x, 8)
+    np.testing.assert_array_equal(call(x * 2.0**-996, 8) / 2.0**-996, y)
+    mixed = np.array([1e-13, 1.0, 1e300])
+    np.testing.assert_allclose(call(x * mixed, 8) / mixed, y, rtol=1e-3, atol=1e-3)
+    far = call(x + 4e6, 8) - 4e6
+    np.testing.assert_allclose(far, call(x - x.mean(axis=0), 8) + x.mean(axis=0), atol=1e-2)
+
+
 def test_timesfm_rolls_out_by_appending_its_median_and_never_pads():
     x = wave(50)
     call = baselines.baseline("timesfm-2.5")

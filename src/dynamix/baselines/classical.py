@@ -16,6 +16,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
+from ..preprocessing.transforms import Standardize, distant_mean
 from .registry import register
 
 logger = logging.getLogger(__name__)
@@ -53,8 +54,12 @@ def _channel(
     kind: str, series: Float[ndarray, " T_C"], horizon: int, seasons: list[int]
 ) -> Float[ndarray, " horizon"]:
     model = _model(kind, seasons, len(series))
+    column = series[:, None]
+    # optimisers see deviations, and an offset only where it leaves them digits
+    scaling = Standardize(distant_mean(column), Standardize.fit(column).scale)
     try:
-        return np.asarray(model.forecast(y=np.asarray(series), h=horizon)["mean"], np.float64)
+        found = model.forecast(y=scaling.apply(column)[:, 0], h=horizon)["mean"]
+        return scaling.invert(np.asarray(found, np.float64)[:, None])[:, 0]
     except Exception as error:  # its models raise whatever numpy, scipy or C++ raise below
         logger.debug("%s failed", kind, exc_info=True)
         raise InputError(

@@ -22,6 +22,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError
+from ..io.scale import unit
+from ..preprocessing.transforms import distant_mean
 from .registry import Baseline, register_family
 
 WEIGHTS = "DYNAMIX_WEIGHTS"
@@ -106,7 +108,9 @@ def _median(
     source = str(folder) if folder is not None else name
     kind = kind_of(folder) if folder is not None else MODELS[name][0]
     predict = _load(source)
-    series = torch.tensor(context.T, dtype=torch.float32)  # (N, T_C)
+    middle = distant_mean(context)  # centred before the cast, which would leave no digits
+    size = unit(context - middle)
+    series = torch.tensor(((context - middle) / size).T, dtype=torch.float32)  # (N, T_C)
     # a copy of each channel: its place in memory would show in the last digit
     together = [series] if kind == _JOINT else [one[None].clone() for one in series]
     result = []
@@ -114,7 +118,7 @@ def _median(
         for channels in together:
             torch.manual_seed(seed)  # for each: a channel's samples do not depend on the others
             result.append(predict(channels, horizon).numpy().astype(np.float64))
-    return np.concatenate(result).T
+    return np.concatenate(result).T * size + middle
 
 
 def _here(name: str) -> bool:

@@ -25,6 +25,7 @@ from numpy import ndarray
 
 from ..errors import InputError, one_of, whole_number
 from ..io.arrays import as_series, check_values, unpack
+from ..io.scale import unit
 from ..settings import from_dict
 
 if TYPE_CHECKING:
@@ -239,11 +240,12 @@ def bounded(
     forecast: Float[ndarray, "T N"], context: Float[ndarray, "T_C N"]
 ) -> Float[ndarray, "T N"]:
     """The forecast, all channels NaN from the step at which one diverges."""
-    middle, deviation = context.mean(axis=0), context.std(axis=0)
+    size = unit(context)
+    middle, deviation = (context / size).mean(axis=0), (context / size).std(axis=0)
     # a constant channel has no scale but its value
     scale = np.where(deviation > 0, deviation, np.maximum(np.abs(middle), 1.0))
     with np.errstate(all="ignore"):
-        inside = (np.abs(forecast - middle) <= FURTHEST * scale).all(axis=1)
+        inside = (np.abs(forecast / size - middle) <= FURTHEST * scale).all(axis=1)
     lasting = np.logical_and.accumulate(inside)
     return np.where(lasting[:, None], forecast, np.nan)
 

@@ -15,8 +15,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError
+from ..io.scale import unit
 from ..preprocessing.embedding import embed
-from ..preprocessing.transforms import Standardize
+from ..preprocessing.transforms import Standardize, distant_mean
 from .registry import register
 from .settings import DMDConfig, EchoStateConfig, EDMDConfig, SINDyConfig
 
@@ -162,10 +163,9 @@ def sindy(
     same at every sampling rate.
     """
     _long_enough("SINDy", context)
-    deviation = np.maximum(context.std(axis=0), 1e-12)
-    middle = context.mean(axis=0)
-    middle = np.where(np.abs(middle) > _MOST_OFF_CENTRE * deviation, middle, 0.0)
-    scaling = Standardize(middle, deviation)
+    size = unit(context)
+    deviation = np.maximum((context / size).std(axis=0), 1e-12) * size
+    scaling = Standardize(distant_mean(context, beyond=_MOST_OFF_CENTRE), deviation)
     x = state_space(scaling.apply(context))
     dt = float(np.sqrt((np.diff(x, axis=0) ** 2).mean())) or 1.0
     fitted = sindy_model(x, dt=dt, config=config)

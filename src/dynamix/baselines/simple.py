@@ -7,6 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
+from ..io.scale import unit
 from ..preprocessing.periods import dominant_period
 from .registry import register
 
@@ -43,7 +44,8 @@ def parrot(
     length = min(whole_number("match_length", match_length), (T_C - 1) // 2)
     if length < 1:
         raise InputError(f"parroting needs a context of at least 3 steps, found {T_C}.")
-    scaled = context / np.maximum(context.std(axis=0), 1e-12)
+    scaled = context / unit(context)
+    scaled = scaled / np.maximum(scaled.std(axis=0), 1e-12)
     windows = np.lib.stride_tricks.sliding_window_view(scaled, length, axis=0)
     distance = ((windows[:-length] - windows[-1]) ** 2).sum(axis=(1, 2))
     follows = int(np.argmin(distance)) + length  # first step after the best match
@@ -96,7 +98,8 @@ def seasonal_naive(
         return _repeated(context[-whole_number("season", season) :], horizon)
     channels = []
     for channel in np.split(context, context.shape[1], axis=1):
-        still = channel.std() <= 1e-12 * abs(channel[0, 0])
+        one = channel / unit(channel)
+        still = one.std() <= 1e-12
         channels.append(_repeated(channel[-(1 if still else dominant_period(channel)) :], horizon))
     return np.concatenate(channels, axis=1)
 

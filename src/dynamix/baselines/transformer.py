@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import InputError, whole_number
+from ..io.scale import unit
 from .pretrained import no_bar
 from .registry import register
 
@@ -87,15 +88,17 @@ class TransformerControl:
         channels = values.shape[-1]
         seen = values[-self.config["context_length"] :]
         seen = seen.reshape(len(seen), -1)
+        size = unit(seen)
+        seen = seen / size
         middle, scale = seen.mean(axis=0), seen.std(axis=0)
-        scale = np.where(scale > 1e-12 * np.maximum(np.abs(middle), 1e-300), scale, 1.0)
+        scale = np.where(scale > 1e-12 * np.abs(middle), scale, 1.0)
         series = torch.from_numpy(((seen - middle) / scale).T.astype(np.float32))
         parts = series.split(max(_MOST_SEQUENCES // (samples * channels), 1) * channels)
         blocks = -(-horizon // self.config["prediction_length"])
         bar = tqdm(total=blocks * len(parts), desc="transformer", unit="block", disable=None)
         with bar, torch.inference_mode():
             paths = [self._continue(part, blocks, channels, seed, samples, bar) for part in parts]
-        path = torch.cat(paths)[:, :horizon].double().numpy().T * scale + middle
+        path = (torch.cat(paths)[:, :horizon].double().numpy().T * scale + middle) * size
         return path.reshape(horizon, *values.shape[1:]).astype(context.dtype)
 
     def _continue(

@@ -21,6 +21,7 @@ from ..errors import InputError, whole_number
 from ..forecasting.models import find_model
 from ..forecasting.pipeline import Pipeline
 from ..io.arrays import unpack
+from ..io.scale import unit
 from ..model.dynamix import DynaMix
 from ..model.rollouts import gate_noise_stream
 from ..settings import ForecastConfig
@@ -117,6 +118,7 @@ def effective_number(shares: Float[ndarray, "*T J"]) -> Float[ndarray, "*T"]:
 
 def explained(targets: Float[ndarray, "T N"], *, by: Float[ndarray, "T J"]) -> float:
     """R squared of an affine fit of ``targets`` by ``by``; T steps give J / T by chance."""
+    by, targets = by / unit(by), targets / unit(targets).max()
     x, y = by - by.mean(axis=0), targets - targets.mean(axis=0)
     rest = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
     return float(1.0 - (rest**2).sum() / (y**2).sum())

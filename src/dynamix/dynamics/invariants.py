@@ -17,6 +17,7 @@ from scipy.spatial.distance import cdist
 
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series
+from ..io.scale import unit
 from ..metrics.inputs import Points
 
 _NOTHING = 1e-9  # of the deviation: distances below are repetitions or rounding
@@ -30,7 +31,8 @@ def mean_period(x: Points) -> int:
 
     Neighbours within this window are neighbours in time only (Rosenstein et al. 1993).
     """
-    y = x - x.mean(axis=0)
+    y = x / unit(x)
+    y = y - y.mean(axis=0)
     power = (np.abs(np.fft.rfft(y, axis=0)) ** 2 / np.maximum((y**2).sum(axis=0), 1e-300)).sum(
         axis=1
     )
@@ -248,7 +250,7 @@ def _standardised(x: Any) -> Points:
     series = as_series(x, name="the series", least=4)
     if series.shape[1] != 1:
         raise InputError(f"expected one series, (T,) or (T, N), found {series.shape[1]} of them.")
-    y = series[:, 0]
+    y = series[:, 0] / unit(series[:, 0])
     size = np.abs(y).max(axis=0)
     y = y - y.mean(axis=0)
     deviation = y.std(axis=0)

@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import rankdata
 
 from ..errors import InputError
+from ..io.scale import unit
 
 
 def use_distances(
@@ -44,12 +45,14 @@ def energy_distances(clouds: Sequence[Float[ndarray, "_ n"]]) -> Float[ndarray, 
     ``sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|)``, means over all pairs of points (Szekely & Rizzo
     2013).
     """
+    size = unit(np.concatenate([cloud.ravel() for cloud in clouds]))
+    clouds = [cloud / size for cloud in clouds]
     within = [cdist(cloud, cloud).mean() for cloud in clouds]
     distances = np.zeros((len(clouds), len(clouds)))
     for i, j in combinations(range(len(clouds)), 2):
         squared = 2 * cdist(clouds[i], clouds[j]).mean() - within[i] - within[j]
         distances[i, j] = distances[j, i] = np.sqrt(max(float(squared), 0.0))
-    return distances
+    return distances * np.sqrt(size)
 
 
 @dataclass(frozen=True)

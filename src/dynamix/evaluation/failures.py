@@ -18,6 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ..dynamics.invariants import correlation_dimension, largest_exponent
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series
+from ..io.scale import unit
 from ..metrics.fates import fate, returns
 from ..metrics.inputs import Points
 from ..metrics.reconstruction import power_spectrum
@@ -270,4 +271,6 @@ def _alike(**series: Any) -> tuple[Points, ...]:
             f"{', '.join(series)} must be single series with the same channels, found "
             f"{', '.join(str(x.shape[2]) for x in found)}."
         )
-    return tuple(x[:, 0] for x in found)
+    size = unit(found[-1][:, 0])  # of the truth, or else of the context
+    with np.errstate(over="ignore"):  # a forecast that far away has diverged
+        return tuple(x[:, 0] / size for x in found)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from ..io.scale import unit
 from .inputs import Points, per_series
 
 _BOX = 5.0  # times the context's range: a forecast that leaves this box has escaped
@@ -65,7 +66,8 @@ def returns(
 
     Deviations are at least ``least_deviation``, so that rounding does not count.
     """
-    n = len(x)
+    n, size = len(x), unit(x)
+    x, least_deviation = x / size, least_deviation / size
     deviation = np.maximum(x.std(axis=0), least_deviation)
     y = (x - x.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
     padded = 1 << (2 * n - 1).bit_length()

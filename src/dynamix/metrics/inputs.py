@@ -10,7 +10,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError
-from ..io.arrays import as_series
+from ..io.arrays import as_series, still
+from ..io.scale import unit
 
 Points = Float[ndarray, "_ N"]
 Measured = float | Float[ndarray, " S"]
@@ -23,7 +24,7 @@ def per_series(
     names: tuple[str, str] = ("forecast", "truth"),
     finite: bool = False,
 ) -> Any:
-    """Apply a measure to each series; with ``finite``, other forecasts give NaN."""
+    """Apply a measure to each series, in the truth's units; with ``finite``, others give NaN."""
     several = np.ndim(forecast) == 3 or np.ndim(truth) == 3
     f, t = as_series(forecast, name=names[0], finite=False), as_series(truth, name=names[1])
     if f.shape[1:] != t.shape[1:]:
@@ -31,14 +32,21 @@ def per_series(
             f"{names[0]} and {names[1]} must have the same series and channels, found shapes "
             f"{np.shape(forecast)} and {np.shape(truth)}."
         )
+    f, t = in_units_of(t, f), in_units_of(t, t)
     good = np.isfinite(f).all(axis=(0, 2)) | (not finite)
     values = [measure(f[:, s], t[:, s]) if good[s] else np.nan for s in range(f.shape[1])]
     return np.array(values) if several else values[0]
 
 
-def check_moving(size: Float[ndarray, " N"]) -> None:
-    """Raise unless the range, deviation or change of every channel is positive."""
-    if not (size > 0).all():
+def in_units_of(truth: Float[ndarray, "T S N"], x: Float[ndarray, "*K T2 S N"]) -> ndarray:
+    """``x`` over the size of the truth's channels, so that no square overflows or vanishes."""
+    with np.errstate(over="ignore"):  # a forecast that far away has diverged
+        return x / unit(truth)
+
+
+def check_moving(truth: Points) -> None:
+    """Raise unless every channel varies."""
+    if (constant := still(truth)).any():
         raise InputError(
-            f"truth must vary, but channel {int(np.argmin(size > 0))} is constant. Drop it."
+            f"truth must vary, but channel {int(np.argmax(constant))} is constant. Drop it."
         )

@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series, samples_array
-from .inputs import Measured, Points, check_moving
+from .inputs import Measured, Points, check_moving, in_units_of
 
 Samples = Float[ndarray, "K T N"]
 
@@ -66,8 +66,8 @@ def crps(*, forecast: Any, truth: Any, steps: int | None = None) -> Measured:
     steps = None if steps is None else whole_number("steps", steps)
 
     def measure(samples: Samples, real: Points) -> float:
+        check_moving(real)
         change = np.abs(np.diff(real, axis=0)).mean(axis=0)
-        check_moving(change)
         drawn, target = samples[:, :steps], real[:steps]
         K = len(drawn)
         away = np.abs(drawn - target).mean(axis=0)
@@ -87,7 +87,8 @@ def _per_series(measure: Callable[[Samples, Points], float], forecast: Any, trut
             "an ensemble must have the truth's shape after a first axis of samples, (K, T), "
             f"(K, T, N) or (K, T, S, N); found {samples.shape} for a truth of {np.shape(truth)}."
         )
-    samples = samples.reshape(len(samples), *real.shape)
+    samples = in_units_of(real, samples.reshape(len(samples), *real.shape))
+    real = in_units_of(real, real)
     good = np.isfinite(samples).all(axis=(0, 1, 3))
     values = [
         measure(samples[:, :, s], real[:, s]) if good[s] else float("nan")

@@ -18,6 +18,7 @@ from scipy.special import logsumexp
 
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series
+from ..io.scale import unit
 from .inputs import Measured, Points, check_moving, per_series
 
 # defaults of the measures, and so of the benchmark
@@ -34,8 +35,8 @@ def state_space_divergence(*, forecast: Any, truth: Any, bins: int = BINS) -> Me
 
     ``sum_b p_b log(p_b / q_b)`` with ``bins`` equal bins per dimension over the truth's range and
     1e-5 added to every count (Koppe et al. 2019). 0 is perfect; 10 and more is a wrong geometry.
-    Points outside the range are dropped; NaN if none is inside. Above 5 dimensions a Gaussian of
-    width 1 on every point replaces the bins.
+    Points outside the range are dropped; NaN if none is inside. Above 5 dimensions a Gaussian as
+    wide as the truth's deviations on every point replaces the bins.
 
     Examples
     --------
@@ -45,6 +46,7 @@ def state_space_divergence(*, forecast: Any, truth: Any, bins: int = BINS) -> Me
     bins = whole_number("bins", bins, least=2)
 
     def measure(f: Points, t: Points) -> float:
+        check_moving(t)
         N = t.shape[1]
         if N > _MOST_HISTOGRAM_DIMS:
             return _mixture_divergence(f, t)
@@ -73,6 +75,7 @@ def histogram_hellinger(*, forecast: Any, truth: Any, bins: int = BINS) -> Measu
     bins = whole_number("bins", bins, least=2)
 
     def measure(f: Points, t: Points) -> float:
+        check_moving(t)
         both = [_cells(x, t, bins) for x in (t, f)]
         _, cell = np.unique(np.concatenate(both), axis=0, return_inverse=True)
         parts = np.split(cell.reshape(-1), [len(both[0])])
@@ -87,13 +90,14 @@ def histogram_hellinger(*, forecast: Any, truth: Any, bins: int = BINS) -> Measu
 def _cells(points: Points, truth: Points, bins: int) -> Int[ndarray, "_ N"]:
     """The cell of each point inside the truth's range; the last cell has both edges."""
     low, high = truth.min(axis=0), truth.max(axis=0)
-    check_moving(high - low)
     inside = points[((points >= low) & (points <= high)).all(axis=1)]
     return np.minimum(((inside - low) / (high - low) * bins).astype(np.int64), bins - 1)
 
 
 def _mixture_divergence(forecast: Points, truth: Points) -> float:
-    """Monte-Carlo divergence of Gaussian mixtures of width 1: ``mean_i log(p(x_i) / q(x_i))``."""
+    """Monte-Carlo divergence of Gaussian mixtures: ``mean_i log(p(x_i) / q(x_i))``."""
+    middle, width = truth.mean(axis=0), truth.std(axis=0)
+    truth, forecast = (truth - middle) / width, (forecast - middle) / width
     rng = np.random.default_rng(0)
     centres = truth[rng.integers(len(truth), size=_MIXTURE_SAMPLES)]
     draws = centres + rng.standard_normal(centres.shape)
@@ -132,6 +136,11 @@ def power_spectrum(x: Any, *, smoothing: int | float = SMOOTHING) -> Float[ndarr
     if not smoothing >= 0:
         raise InputError(f"smoothing must be at least 0, found {smoothing!r}.")
     points = series[:, 0]
+    return _spectrum(points / unit(points), smoothing)
+
+
+def _spectrum(points: Points, smoothing: int | float) -> Float[ndarray, "F N"]:
+    """The spectrum of points that are of order 1; those that vary less than 1e-12 do not vary."""
     deviation = points.std(axis=0)
     moving = deviation > 1e-12 * np.maximum(np.abs(points).max(axis=0), 1.0)
     scaled = (points - points.mean(axis=0)) / np.where(moving, deviation, 1.0)
@@ -166,7 +175,7 @@ def spectral_hellinger(*, forecast: Any, truth: Any, smoothing: int = SMOOTHING)
                 "spectra can be compared only for equally long series, found a forecast of "
                 f"{len(f)} and a truth of {len(t)} steps. Cut the longer one."
             )
-        p, q = power_spectrum(t, smoothing=smoothing), power_spectrum(f, smoothing=smoothing)
+        p, q = _spectrum(t, smoothing), _spectrum(f, smoothing)
         overlap = np.sqrt(p * q).sum(axis=0)
         # equal spectra overlap by 1 up to rounding, whose square root would show as 1e-8
         overlap = np.where(overlap > 1.0 - 1e-14, 1.0, overlap)
@@ -199,8 +208,8 @@ def mase(*, forecast: Any, truth: Any, steps: int = MASE_STEPS) -> Measured:
                 f"mase over {steps} steps needs that many of both, found {len(f)} of the forecast "
                 f"and {len(t)} of the truth."
             )
+        check_moving(t)
         change = np.abs(np.diff(t, axis=0)).mean(axis=0)
-        check_moving(change)
         error = float(np.mean(np.abs(f[:steps] - t[:steps]).mean(axis=0) / change))
         return error if np.isfinite(error) else float("nan")
 
@@ -234,9 +243,8 @@ def valid_prediction_time(
         )
 
     def measure(f: Points, t: Points) -> float:
-        length = min(len(f), len(t))
-        scale = t.std(axis=0)
-        check_moving(scale)
+        check_moving(t)
+        length, scale = min(len(f), len(t)), t.std(axis=0)
         error = np.sqrt(np.mean(((f[:length] - t[:length]) / scale) ** 2, axis=1))
         beyond = np.flatnonzero(~(error <= threshold))  # NaN counts as beyond
         return float((beyond[0] if len(beyond) else length) / lyapunov_time)

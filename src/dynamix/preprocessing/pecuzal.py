@@ -19,6 +19,7 @@ from scipy.stats import binom
 
 from ..errors import InputError, whole_number
 from ..io.arrays import check_values
+from ..io.scale import unit
 
 SMALLEST_NEIGHBOURHOOD = 8  # points; below, the null hypothesis of continuity is not rejectable
 LARGEST_NEIGHBOURHOOD = 13
@@ -47,6 +48,7 @@ def pecuzal(
 ) -> Embedding:
     """The embedding of one series; neighbours are more than ``theiler`` steps apart in time."""
     check_values(x[:, None, None], name="a series to embed")
+    x = x / unit(x)
     y = (x - x.mean()) / x.std()
     w = information_minimum(y) if theiler is None else whole_number("theiler", theiler, least=0)
     if longest is None:

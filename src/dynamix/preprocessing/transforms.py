@@ -169,6 +169,12 @@ class PowerLawTrend:
         return y + self._at(start, len(y))
 
 
+def distant_mean(x: Series, *, beyond: float = 1e3) -> Float[ndarray, " n"]:
+    """The mean of each channel that lies ``beyond`` so many deviations from zero; else 0."""
+    own = Standardize.fit(x)
+    return np.where(np.abs(own.mean) > beyond * own.scale, own.mean, 0.0)
+
+
 Transform = Standardize | BoxCox | PowerLawTrend
 
 

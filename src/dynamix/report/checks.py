@@ -11,8 +11,9 @@ import tomllib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +21,7 @@ from numpy import ndarray
 from scipy import ndimage, signal
 from scipy.spatial import cKDTree
 
+from ..io.scale import unit
 from ..preprocessing.periods import decorrelation_time, dominant_period
 from ..preprocessing.resampling import runs
 from .limits import ReportConfig
@@ -27,10 +29,10 @@ from .limits import ReportConfig
 Severity = Literal["fine", "note", "warning", "serious"]
 SEVERITIES: tuple[Severity, ...] = ("fine", "note", "warning", "serious")
 Channel = Float[ndarray, " T"]
+Found = TypeVar("Found")
 
 _LIMITS = ReportConfig()
 _WORDS = tomllib.loads(Path(__file__).with_name("findings.toml").read_text(encoding="utf-8"))
-_TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,27 @@ def graded(
     return SEVERITIES[sum(sign * value >= sign * limit for limit in (note, warning, serious))]
 
 
+def deviation(x: Channel) -> float:
+    """The deviation of a channel; 1 for a constant one."""
+    return float(x.std()) or 1.0
+
+
 def worst(*severities: Severity) -> Severity:
     """The most serious of several severities."""
     return max(severities, key=SEVERITIES.index)
 
 
+def in_its_unit(check: Callable[[Channel], Found]) -> Callable[[Channel], Found]:
+    """The check of a channel over its size; so squares neither overflow nor vanish."""
+
+    @wraps(check)
+    def scaled(x: Channel) -> Found:
+        return check(x / unit(x))
+
+    return scaled
+
+
+@in_its_unit
 def check_length(x: Channel) -> Finding:
     """Steps and oscillations in the context; the number is the count of dominant oscillations."""
     period = dominant_period(x[:, None], by="spectrum")
@@ -87,6 +105,7 @@ def check_length(x: Channel) -> Finding:
     return Finding("length", severity, count, found)
 
 
+@in_its_unit
 def check_sampling(x: Channel) -> Finding:
     """Points per oscillation, compared with training; the number is the period in steps."""
     period = dominant_period(x[:, None], by="spectrum")
@@ -108,6 +127,7 @@ def check_sampling(x: Channel) -> Finding:
     return Finding("sampling", severity, period, found, own_advice=advice)
 
 
+@in_its_unit
 def check_stationarity(x: Channel) -> Finding:
     """Compare mean and spread of the halves; the number is the mean's shift in deviations.
 
@@ -115,9 +135,9 @@ def check_stationarity(x: Channel) -> Finding:
     """
     halves = np.array_split(x, 2)
     spread = np.array([half.std() for half in halves])
-    inside = np.sqrt((spread**2).mean()) + _TINY
+    inside = np.sqrt((spread**2).mean()) or 1.0
     shift = abs(halves[1].mean() - halves[0].mean()) / inside
-    ratio = float((spread.max() + _TINY) / (spread.min() + _TINY))
+    ratio = float(spread.max() / spread.min()) if spread.min() > 0 else np.inf
     severity = worst(graded(shift, *_LIMITS.shift), graded(ratio, *_LIMITS.spread))
     text = f"the mean moves by {shift:.2f} deviations between the halves, the spread by {ratio:.2f}"
     p = _kpss(x)
@@ -139,6 +159,7 @@ def _kpss(x: Channel) -> float | None:
         return float(kpss(x, regression="c", nlags="auto")[1])
 
 
+@in_its_unit
 def check_constant(x: Channel) -> Finding:
     """The longest stretch of equal values; the number is its share of all steps."""
     longest = max((end - begin for begin, end in runs(np.diff(x) == 0)), default=0) + 1
@@ -148,12 +169,13 @@ def check_constant(x: Channel) -> Finding:
     return Finding("constant stretches", severity, share, found)
 
 
+@in_its_unit
 def check_repeats(x: Channel) -> Finding:
     """Stretches that occur twice to the ninth digit; the number is the share of such windows."""
     length, share = _LIMITS.repeat_steps, 0.0
     if len(x) > 2 * length:
         # rounded, since a copy of an invented cycle differs in its last bits
-        values = np.round((x - x.mean()) / (x.std() + _TINY), 9)
+        values = np.round((x - x.mean()) / deviation(x), 9)
         windows = np.lib.stride_tricks.sliding_window_view(values, length)
         # windows that mostly stand still belong to check_constant
         varied = windows[(np.abs(np.diff(windows, axis=1)) > 0).sum(axis=1) >= length // 2]
@@ -163,14 +185,16 @@ def check_repeats(x: Channel) -> Finding:
     return Finding("copied stretches", graded(share, *_LIMITS.repeats), share, found)
 
 
+@in_its_unit
 def check_resolution(x: Channel) -> Finding:
     """The step between neighbouring distinct values; the number is its median in deviations."""
     values = np.unique(x)
-    step = float(np.median(np.diff(values))) / (x.std() + _TINY) if len(values) > 1 else np.inf
+    step = float(np.median(np.diff(values)) / deviation(x)) if len(values) > 1 else np.inf
     found = f"{len(values)} distinct values, about {step:.2g} deviations apart"
     return Finding("resolution", graded(step, *_LIMITS.resolution), step, found)
 
 
+@in_its_unit
 def check_outliers(x: Channel) -> Finding:
     """Single values far from the running median of five steps; the number is their share."""
     residual = x - ndimage.median_filter(x, size=5, mode="nearest")
@@ -181,6 +205,7 @@ def check_outliers(x: Channel) -> Finding:
     return Finding("outliers", graded(share, *_LIMITS.outliers), share, found)
 
 
+@in_its_unit
 def unpredictable_share(x: Channel) -> float:
     """One-step error of nearest neighbours over the series' deviation, between 0 and about 1.
 
@@ -199,9 +224,10 @@ def unpredictable_share(x: Channel) -> float:
     first = allowed & (np.cumsum(allowed, axis=1) <= wanted)
     guess = (following[found] * first).sum(axis=1) / first.sum(axis=1)
     error = np.sqrt(np.mean((guess - following) ** 2) / (1.0 + 1.0 / wanted))
-    return float(error / (x.std() + _TINY))
+    return float(error / deviation(x))
 
 
+@in_its_unit
 def check_noise(x: Channel) -> Finding:
     """The number is :func:`unpredictable_share`; the floor of the spectrum is only reported."""
     share = unpredictable_share(x)

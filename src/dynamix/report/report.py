@@ -13,6 +13,7 @@ import pandas as pd
 from ..baselines import simple
 from ..errors import InputError, whole_number
 from ..forecasting.zero_shot import forecast
+from ..io.scale import unit
 from ..metrics.probabilistic import coverage
 from ..metrics.reconstruction import spectral_hellinger
 from ..preprocessing.periods import dominant_period
@@ -138,11 +139,13 @@ def _checked(frame: pd.DataFrame) -> Iterator[Finding]:
 
 def _ending(frame: pd.DataFrame, free_run: pd.DataFrame) -> Finding:
     """Whether the free run stays near the context's values."""
-    made, x = free_run.to_numpy(), frame.to_numpy()
-    width = np.maximum(np.ptp(x, axis=0), 1e-12)
+    size = unit(frame.to_numpy())
+    with np.errstate(over="ignore"):  # a run that far away has diverged
+        made, x = free_run.to_numpy() / size, frame.to_numpy() / size
+    width = np.ptp(x, axis=0)
     outside = np.maximum(x.min(axis=0) - made, made - x.max(axis=0)) / width
     far = float(np.nan_to_num(outside, nan=np.inf).max())
-    still = float((made[len(made) // 2 :].std(axis=0) / (x.std(axis=0) + 1e-12)).min())
+    still = float((made[len(made) // 2 :].std(axis=0) / x.std(axis=0)).min())
     worse = graded(still, 0.5, 0.25, 0.05) if np.isfinite(far) else "serious"
     found = (
         f"leaves the context's range by {max(far, 0.0):.2f} of its width at most, and keeps "
@@ -183,15 +186,15 @@ def backtest(
     >>> bool(table.loc["seasonal naive", "error, all"] < 1e-6), table["error, all"].idxmax()
     (True, 'last value')
     """
-    T = len(frame)
+    T, values = len(frame), frame.to_numpy()
+    values = values / unit(values)
     steps = int(np.clip(horizon, 2, max(2, int(_LIMITS.held_out * T))))
     origins = np.unique(np.linspace(max(T // 2, 12), T - steps, _LIMITS.origins).astype(int))
     rows: dict[str, list[dict[str, float]]] = {}
     covered: list[Any] = []
     for origin in origins:
-        shown = frame.iloc[:origin].to_numpy()
-        truth = frame.iloc[origin : origin + steps].to_numpy()
-        deviation = shown.std(axis=0) + 1e-12
+        shown, truth = values[:origin], values[origin : origin + steps]
+        deviation = shown.std(axis=0)
         fan = forecast(shown, horizon=steps, n_samples=n_samples, **how)
         made = {
             "DynaMix": np.median(fan, axis=0),

@@ -33,12 +33,19 @@ def autocorrelation(x: Float[ndarray, " T"]) -> Float[ndarray, " T"]:
     >>> autocorrelation(np.array([1.0, -1.0, 1.0, -1.0])).round(2)
     array([ 1.  , -0.75,  0.5 , -0.25])
     """
+    return _autocorrelations(x[:, None])[0]
+
+
+def _autocorrelations(x: Float[ndarray, "T n"]) -> list[Float[ndarray, " T"]]:
     x = x / unit(x)
-    centred = x - x.mean()
-    if not centred.any():
-        raise InputError("a constant series has no autocorrelation.")
-    sums = signal.correlate(centred, centred, mode="full", method="auto")[len(x) - 1 :]
-    return sums / sums[0]
+    found = []
+    for column in x.T:
+        centred = column - column.mean()
+        if not centred.any():
+            raise InputError("a constant series has no autocorrelation.")
+        sums = signal.correlate(centred, centred, mode="full", method="auto")[len(x) - 1 :]
+        found.append(sums / sums[0])
+    return found
 
 
 def decorrelation_time(x: Float[ndarray, "T n"]) -> int:
@@ -56,7 +63,7 @@ def decorrelation_time(x: Float[ndarray, "T n"]) -> int:
     >>> decorrelation_time(np.random.default_rng(0).normal(size=(2000, 1)))
     1
     """
-    longest, half = 1, len(x) // 2
+    x, longest, half = x / unit(x), 1, len(x) // 2
     for column in np.ascontiguousarray((x - x.mean(axis=0)).T):
         level = _DECORRELATED * np.einsum("i,i", column, column)  # BLAS would start threads
         for lag in range(1, min(half, _FEW_LAGS)):  # for most series, sums of a few lags are enough
@@ -65,7 +72,8 @@ def decorrelation_time(x: Float[ndarray, "T n"]) -> int:
                 break
         else:
             below = autocorrelation(column)[:half] < _DECORRELATED
-            longest = max(longest, int(below.argmax()))
+            if below.any():
+                longest = max(longest, int(below.argmax()))
     return longest
 
 

@@ -31,9 +31,8 @@ _LARGEST_EXPONENT = 3.0
 _SHORTEST_FOR_TREND = 4
 
 
-def _check(x: Series, what: str, *, least: int = 2) -> None:
-    if len(x) < least or not np.isfinite(x).all():
-        check_values(x[:, None], name=f"a context for {what}", least=least, moving=False)
+def _refuse(x: Series, what: str, *, least: int = 2) -> None:
+    check_values(x[:, None], name=f"a context for {what}", least=least, moving=False)
 
 
 def _rounded(x: Series) -> Series:
@@ -58,7 +57,8 @@ class Standardize:
     @classmethod
     def fit(cls, x: Series, *, least: float = 0.0) -> Standardize:
         """Mean and deviation of a context."""
-        _check(x, "standardising")
+        if len(x) < 2 or not np.isfinite(x).all():
+            _refuse(x, "standardising")
         size = unit(x)
         y = x / size
         deviation = y.std(axis=0, ddof=1)
@@ -93,7 +93,8 @@ class BoxCox:
     @classmethod
     def fit(cls, x: Series) -> BoxCox:
         """Offset and lambda of each channel of the context, of at least 2 steps."""
-        _check(x, "a Box-Cox transform")
+        if len(x) < 2 or not np.isfinite(x).all():
+            _refuse(x, "a Box-Cox transform")
         x = _rounded(x)
         lowest = x.min(axis=0)
         offset = np.where(lowest > 0, _BOX_COX_OFFSET, np.abs(lowest) + _BOX_COX_OFFSET)
@@ -138,7 +139,8 @@ class PowerLawTrend:
 
         The fit depends on the size of its numbers, so ``x`` is standardised unless ``scaled``.
         """
-        _check(x, "a trend", least=_SHORTEST_FOR_TREND)
+        if len(x) < _SHORTEST_FOR_TREND or not np.isfinite(x).all():
+            _refuse(x, "a trend", least=_SHORTEST_FOR_TREND)
         if not scaled:
             own = Standardize.fit(x)
             trend = cls.fit(own.apply(x), scaled=True)

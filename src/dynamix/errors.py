@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -139,6 +139,9 @@ def _fits(value: object, hint: Any) -> bool:
             return False
         each = inner[:1] * len(value) if inner[-1] is ... else inner
         return len(each) == len(value) and all(map(_fits, value, each))
+    if typing.get_origin(hint) is Sequence:
+        several = isinstance(value, list | tuple | range | np.ndarray)
+        return several and all(_fits(one, inner[0]) for one in value)
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         return any(value is None if part is type(None) else _fits(value, part) for part in inner)
     return True
@@ -183,6 +186,8 @@ def _words(hint: Any) -> str:
     if typing.get_origin(hint) is tuple:
         each = words.get(inner[0], "a value").removeprefix("a ") + "s"
         return f"a tuple of {each}" if inner[-1] is ... else f"a tuple of {len(inner)} {each}"
+    if typing.get_origin(hint) is Sequence:
+        return f"a list of {words.get(inner[0], 'a value').removeprefix('a ')}s"
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         return " or ".join("None" if part is type(None) else _words(part) for part in inner)
     return str(hint)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import textwrap
+import types
 import typing
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import lru_cache, wraps
 from typing import Any, Literal, TypeVar, dataclass_transform, get_args
 
 from .errors import InputError, check_value, choices_of
@@ -28,6 +30,10 @@ ENGINES: tuple[str, ...] = get_args(Engine)
 BUNDLED_MODEL = "dynamix-3d"
 # which module reads a checkpoint that is no DynaMix, by the key that marks it in its JSON file
 CHECKPOINT_KINDS = {"local": "dynamix.local.forecaster"}
+
+# annotations that `checked` checks
+_PLAIN = (int, float, bool, str)
+_ORIGINS = (Literal, types.UnionType, typing.Union, tuple, Sequence)
 
 SettingsT = TypeVar("SettingsT")
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -92,6 +98,31 @@ def settings(kind: type[SettingsT]) -> type[SettingsT]:
     return kind
 
 
+def checked(function: FunctionT) -> FunctionT:
+    """Refuse arguments of another type than the annotation of a number, text, choice or flag."""
+    names = list(inspect.signature(function).parameters)
+
+    @lru_cache
+    def hints() -> dict[str, Any]:
+        found = {}
+        for name, hint in function.__annotations__.items():
+            with suppress(NameError):  # a type that is imported for type checkers alone
+                known = eval(hint, function.__globals__) if isinstance(hint, str) else hint
+                if known in _PLAIN or typing.get_origin(known) in _ORIGINS:
+                    found[name] = known
+        return found
+
+    @wraps(function)
+    def called(*args: Any, **given: Any) -> Any:
+        known = hints()
+        for name, value in (*zip(names, args, strict=False), *given.items()):
+            if name in known:
+                check_value(name, value, hint=known[name], bounds=(None,) * 4)
+        return function(*args, **given)
+
+    return called  # type: ignore[return-value]
+
+
 def takes(kind: Any, *, without: tuple[str, ...] = ()) -> Callable[[FunctionT], FunctionT]:
     """Replace the ``**settings``, in signature and docstring, by the fields of a class."""
 
@@ -108,7 +139,7 @@ def takes(kind: Any, *, without: tuple[str, ...] = ()) -> Callable[[FunctionT], 
         function.__signature__ = signature.replace(parameters=own + more)  # type: ignore[attr-defined]
         described = "\n".join(f"    {line}" for line in _described(kind, without))
         function.__doc__ = (function.__doc__ or "").replace("    **settings", described)
-        return function
+        return checked(function)
 
     return decorate
 

@@ -13,8 +13,10 @@ from torch.func import jvp, vmap
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series
 from ..model.dynamix import DynaMix
+from ..settings import checked
 
 
+@checked
 def lyapunov_spectrum(
     model: DynaMix,
     context: Any,

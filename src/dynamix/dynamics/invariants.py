@@ -19,6 +19,7 @@ from ..errors import InputError, whole_number
 from ..io.arrays import as_series
 from ..io.scale import unit
 from ..metrics.inputs import Points
+from ..settings import checked
 
 _NOTHING = 1e-9  # of the deviation: distances below are repetitions or rounding
 _NEIGHBOURS = 16  # looked at first; fourfold where all of them are too near in time
@@ -42,6 +43,7 @@ def mean_period(x: Points) -> int:
     return int(np.clip(round(1.0 / max(frequency, 1e-9)), 1, max(len(x) // 10, 1)))
 
 
+@checked
 def divergence_curve(
     x: Any, *, steps: int, window: int | None = None, references: int = 2000
 ) -> Float[ndarray, " steps"]:
@@ -92,6 +94,7 @@ def divergence_curve(
     return curve
 
 
+@checked
 def largest_exponent(
     x: Any,
     *,
@@ -137,6 +140,7 @@ def largest_exponent(
     return float(np.polyfit(np.arange(settled, end), curve[settled:end], 1)[0])
 
 
+@checked
 def correlation_sum(
     x: Any, *, window: int | None = None, references: int = 500, seed: int = 0
 ) -> tuple[Float[ndarray, " r"], Float[ndarray, " r"]]:
@@ -164,6 +168,7 @@ def correlation_sum(
     return edges[1:], share
 
 
+@checked
 def correlation_dimension(
     x: Any, *, window: int | None = None, references: int = 500, seed: int = 0
 ) -> float:
@@ -217,6 +222,7 @@ def kaplan_yorke_dimension(exponents: Sequence[float] | Float[ndarray, " k"]) ->
     return float(j) if j == len(ordered) else float(j + sums[j - 1] / abs(ordered[j]))
 
 
+@checked
 def recurrence_matrix(x: Any, *, rate: float = 0.05, longest: int = 1000) -> Bool[ndarray, "T T"]:
     """Which pairs of times find the system in nearly the same state (Eckmann et al. 1987).
 

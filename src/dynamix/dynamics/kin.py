@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 
 from ..errors import InputError
 from ..io.scale import unit
+from ..settings import checked
 
 
 def use_distances(
@@ -69,6 +70,7 @@ class Kinship:
     pairs: int
 
 
+@checked
 def kinship(
     distances: Float[ndarray, "S S"], families: Sequence[str], *, permutations: int, seed: int
 ) -> Kinship:

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..local.forecaster import LocalForecaster
 from ..model.checkpoints import bundled, load
 from ..model.dynamix import DynaMix
-from ..settings import BUNDLED_MODEL
+from ..settings import BUNDLED_MODEL, checked
 
 Model = DynaMix | LocalForecaster
 _cached = lru_cache(maxsize=4)(load)
@@ -53,6 +53,7 @@ def adapted(model: Model, *, sharpness: float, factor: float) -> Any:
     return copied
 
 
+@checked
 def sharpened(model: Model, sharpness: float | None = None) -> Any:
     """The model as forecasts use it: the attention's temperature divided by ``sharpness``.
 

@@ -15,11 +15,13 @@ from numpy import ndarray
 
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series, samples_array
+from ..settings import checked
 from .inputs import Measured, Points, check_moving, in_units_of
 
 Samples = Float[ndarray, "K T N"]
 
 
+@checked
 def coverage(*, forecast: Any, truth: Any, level: float = 0.9) -> Measured:
     """Share of the truth's values inside the central interval of an ensemble, from 0 to 1.
 
@@ -50,6 +52,7 @@ def coverage(*, forecast: Any, truth: Any, level: float = 0.9) -> Measured:
     return _per_series(measure, forecast, truth)
 
 
+@checked
 def crps(*, forecast: Any, truth: Any, steps: int | None = None) -> Measured:
     """Continuous ranked probability score, in units of the truth's mean absolute one-step change.
 

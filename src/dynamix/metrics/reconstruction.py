@@ -19,6 +19,7 @@ from scipy.special import logsumexp
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series
 from ..io.scale import unit
+from ..settings import checked
 from .inputs import Measured, Points, check_moving, per_series
 
 # defaults of the measures, and so of the benchmark
@@ -30,6 +31,7 @@ _MOST_HISTOGRAM_DIMS = 5
 _MIXTURE_SAMPLES = 1000
 
 
+@checked
 def state_space_divergence(*, forecast: Any, truth: Any, bins: int = BINS) -> Measured:
     """``D_stsp``: Kullback-Leibler divergence of the histograms of truth and forecast, in nats.
 
@@ -60,6 +62,7 @@ def state_space_divergence(*, forecast: Any, truth: Any, bins: int = BINS) -> Me
     return per_series(measure, forecast, truth, finite=True)
 
 
+@checked
 def histogram_hellinger(*, forecast: Any, truth: Any, bins: int = BINS) -> Measured:
     """Hellinger distance ``sqrt(1 - sum_b sqrt(p_b q_b))`` of the histograms of D_stsp, 0 to 1.
 
@@ -109,6 +112,7 @@ def _mixture_divergence(forecast: Points, truth: Points) -> float:
     return float(np.mean(log_density(truth) - log_density(forecast)))
 
 
+@checked
 def power_spectrum(x: Any, *, smoothing: int | float = SMOOTHING) -> Float[ndarray, "F N"]:
     """Power spectrum of each standardised channel: ``|rfft|^2``, normalised to sum 1.
 
@@ -150,6 +154,7 @@ def _spectrum(points: Points, smoothing: int | float) -> Float[ndarray, "F N"]:
     return np.where(moving, power / np.where(moving, power.sum(axis=0), 1.0), 0.0)
 
 
+@checked
 def spectral_hellinger(*, forecast: Any, truth: Any, smoothing: int = SMOOTHING) -> Measured:
     """``D_H``: Hellinger distance of power spectra, ``sqrt(1 - sum sqrt(p q))``, mean of channels.
 
@@ -184,6 +189,7 @@ def spectral_hellinger(*, forecast: Any, truth: Any, smoothing: int = SMOOTHING)
     return per_series(measure, forecast, truth, finite=True)
 
 
+@checked
 def mase(*, forecast: Any, truth: Any, steps: int = MASE_STEPS) -> Measured:
     """Mean absolute scaled error of the first ``steps`` steps (Hyndman & Koehler 2006).
 
@@ -216,6 +222,7 @@ def mase(*, forecast: Any, truth: Any, steps: int = MASE_STEPS) -> Measured:
     return per_series(measure, forecast, truth)
 
 
+@checked
 def valid_prediction_time(
     *, forecast: Any, truth: Any, threshold: float = 0.4, lyapunov_time: float = 1.0
 ) -> Measured:

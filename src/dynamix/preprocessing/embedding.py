@@ -10,7 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, one_of
-from ..settings import EMBEDDINGS, Embedding
+from ..settings import EMBEDDINGS, Embedding, checked
 from . import pecuzal
 from .periods import decorrelation_time, dominant_period
 
@@ -20,6 +20,7 @@ _RANDOM_DELAYS = (3, 10)
 _SHORTEST_FOR_POS = 10
 
 
+@checked
 def embed(
     x: Float[ndarray, "T n"],
     *,
@@ -96,6 +97,7 @@ def embed(
     return np.column_stack([x[longest:], *(column[longest - d : T - d] for d in delays)])
 
 
+@checked
 def find_delays(
     x: Float[ndarray, "T n"], *, count: int, embedding: Embedding, seed: int = 0
 ) -> tuple[int, ...]:

@@ -14,8 +14,11 @@ from dynamix import (
     InputError,
     TrainingConfig,
     baselines,
+    forecast,
     plotting,
+    predict_df,
     preprocessing,
+    read,
     systems,
 )
 from dynamix.companion import sweep as sweeps
@@ -35,6 +38,27 @@ USE = np.full((2, 3), 1 / 3)
 SMALL = RollingConfig(contexts=(20,), horizons=(10,), origins=3)
 
 CASES = {
+    "a text for a flag": (
+        lambda: forecast(ONE, horizon=3, standardize="no"),
+        r"standardize must be True or False, found 'no' \(str\)",
+    ),
+    "a text for another flag": (
+        lambda: forecast(ONE, horizon=3, return_gates="no"),
+        r"return_gates must be True or False, found 'no'",
+    ),
+    "a flag for a number": (
+        lambda: metrics.valid_prediction_time(forecast=ONE, truth=ONE, threshold=True),
+        r"threshold must be a number, found True \(bool\)",
+    ),
+    "a text for levels": (
+        lambda: predict_df(pd.DataFrame(), horizon=3, quantile_levels="abc"),
+        "quantile_levels must be a list of numbers, found 'abc'",
+    ),
+    "a text for a seed": (
+        lambda: invariants.correlation_dimension(ONE, seed="a"),
+        "seed must be a whole number, found 'a'",
+    ),
+    "a number for a file": (lambda: read(3), "path must be a text or a Path, found 3"),
     "an ensemble of nothing": (lambda: ensembles.draw(abs, []), "at least one seed"),
     "no samples to stack": (lambda: ensembles.stack([]), "found none"),
     "samples of several shapes": (lambda: ensembles.stack([ONE, TWO]), r"\(60, 1\), \(60, 2\)"),

@@ -15,9 +15,9 @@ from helpers import wave
 from dynamix import baselines, dynamics, forecast, metrics, preprocessing
 from dynamix.dynamics import expert_use, invariants, kin
 from dynamix.evaluation import failures
-from dynamix.forecasting import choose_embedding, spacing
+from dynamix.forecasting import choose_embedding
 from dynamix.metrics import fates
-from dynamix.preprocessing import pecuzal, periods
+from dynamix.preprocessing import pecuzal
 from dynamix.report import checks, report
 
 POWERS = [2.0**-996, 2.0**-43, 2.0**40, 2.0**996]
@@ -87,8 +87,11 @@ def test_a_trend_without_standardising():
     how = {"standardize": False, "detrend": True, "box_cox": False}
     line = X[:60] + 0.05 * np.arange(60.0)[:, None]
     in_other_units(
-        lambda x: preprocessing.fit_transforms(x, **how)[0], line, factor=lambda c: c,
-        tolerance=1e-4, few=True,
+        lambda x: preprocessing.fit_transforms(x, **how)[0],
+        line,
+        factor=lambda c: c,
+        tolerance=1e-4,
+        few=True,
     )
 
 
@@ -102,8 +105,12 @@ def test_embeddings(embedding):
         return y / np.where(np.arange(3) < (1 if embedding in ("pos", "zero") else 3), np.ptp(x), 1)
 
     in_other_units(ask, ONE)
-    same(ask(ONE + 4e6)[:, 1:] - ask(ONE + 4e6)[0, 1:], ask(ONE)[:, 1:] - ask(ONE)[0, 1:],
-         exact=False, tolerance=1e-4)
+    same(
+        ask(ONE + 4e6)[:, 1:] - ask(ONE + 4e6)[0, 1:],
+        ask(ONE)[:, 1:] - ask(ONE)[0, 1:],
+        exact=False,
+        tolerance=1e-4,
+    )
 
 
 PERIODS = {
@@ -127,8 +134,10 @@ INVARIANTS = {
     "closest return": fates.closest_return,
     "watched": lambda x: expert_use.watch(x, steps=4).weights,
 }
-CHECKS = {check.__name__: lambda x, c=check: (c(x[:, 0]).severity, c(x[:, 0]).number)
-          for check in checks.CHECKS}
+CHECKS = {
+    check.__name__: lambda x, c=check: (c(x[:, 0]).severity, c(x[:, 0]).number)
+    for check in checks.CHECKS
+}
 OF_ONE = PERIODS | INVARIANTS | CHECKS
 
 
@@ -141,7 +150,8 @@ def test_numbers_of_a_series(name):
 MEASURES = {
     "d_stsp": lambda y, x: metrics.state_space_divergence(forecast=y, truth=x),
     "d_stsp, mixture": lambda y, x: metrics.state_space_divergence(
-        forecast=np.hstack([y, y[::-1]]), truth=np.hstack([x, x[::-1]])),
+        forecast=np.hstack([y, y[::-1]]), truth=np.hstack([x, x[::-1]])
+    ),
     "hellinger": lambda y, x: metrics.histogram_hellinger(forecast=y, truth=x),
     "d_h": lambda y, x: metrics.spectral_hellinger(forecast=y, truth=x),
     "mase": lambda y, x: metrics.mase(forecast=y, truth=x),
@@ -151,8 +161,7 @@ MEASURES = {
     "coverage": lambda y, x: metrics.coverage(forecast=np.stack([y, x, y[::-1]]), truth=x),
     "spectrum": lambda y, x: metrics.power_spectrum(x),
     "failures": lambda y, x: failures.examine(forecast=y, context=x, truth=x[::-1]),
-    "energy distance": lambda y, x: (
-        kin.energy_distances([x, y]) / np.sqrt(np.ptp(x[:, 0]))),
+    "energy distance": lambda y, x: kin.energy_distances([x, y]) / np.sqrt(np.ptp(x[:, 0])),
 }
 
 
@@ -196,7 +205,10 @@ def test_forecasts(name):
 @pytest.mark.parametrize("embedding", [*EMBEDDINGS, "auto"])
 def test_forecasts_of_one_channel(embedding):
     in_other_units(
-        lambda x: continued(x, embedding=embedding), ONE, factor=lambda c: c, tolerance=1e-4,
+        lambda x: continued(x, embedding=embedding),
+        ONE,
+        factor=lambda c: c,
+        tolerance=1e-4,
         few=embedding == "auto",
     )
     found = continued(ONE + 4e6, embedding=embedding) - 4e6
@@ -249,6 +261,7 @@ def test_the_report():
 
 def test_resampling():
     times = np.delete(np.arange(400.0), [7, 8, 90])
+
     def ask(x):
         series = pd.DataFrame(np.delete(x, [7, 8, 90], axis=0), index=times)
         return preprocessing.resample(series)[0].to_numpy()

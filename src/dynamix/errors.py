@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import types
 import typing
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -129,7 +131,7 @@ def _fits(value: object, hint: Any) -> bool:
     if hint in (int, float):
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
         return whole or (hint is float and isinstance(value, float | np.floating))
-    if hint in (bool, str):
+    if hint in (bool, str, Path) or dataclasses.is_dataclass(hint):
         return isinstance(value, hint)
     inner = get_args(hint)
     if typing.get_origin(hint) is Literal:
@@ -190,4 +192,4 @@ def _words(hint: Any) -> str:
         return f"a list of {words.get(inner[0], 'a value').removeprefix('a ')}s"
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         return " or ".join("None" if part is type(None) else _words(part) for part in inner)
-    return str(hint)
+    return f"a {hint.__name__}" if isinstance(hint, type) else str(hint)

@@ -13,12 +13,14 @@ from ..errors import InputError, one_of, whole_number
 from ..io.arrays import check_values
 from ..io.dates import to_dates
 from ..io.time_axis import continue_index
+from ..settings import checked
 from .zero_shot import forecast
 
 if TYPE_CHECKING:
     from ..model.dynamix import DynaMix
 
 
+@checked
 def predict_df(
     df: pd.DataFrame,
     *,

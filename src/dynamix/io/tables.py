@@ -17,6 +17,7 @@ import pandas as pd
 from numpy import ndarray
 
 from ..errors import InputError, one_of, whole_number
+from ..settings import checked
 from .files import write_whole
 from .text import Table, numbered, parse
 from .time_columns import take_time
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 _UNREADABLE = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
+@checked
 def read(
     path: str | Path,
     *,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..settings import BUNDLED_MODEL, ForecastDefaults, ModelConfig
+from ..settings import BUNDLED_MODEL, ForecastDefaults, ModelConfig, checked
 from .experts import ALRNNExperts, ClippedShallowPLRNNExperts
 from .gate import Context, Gate
 from .shapes import (
@@ -61,6 +61,7 @@ class DynaMix(nn.Module):
     ((2, 30), (2, 10))
     """
 
+    @checked
     def __init__(
         self,
         config: ModelConfig | None = None,

@@ -15,6 +15,7 @@ from ..errors import InputError, whole_number
 from ..io.files import write_text
 from ..io.tables import read_series
 from ..preprocessing.resampling import ResampleReport, resample
+from ..settings import checked
 from .checks import Finding, graded, worst
 from .limits import ReportConfig
 
@@ -66,6 +67,7 @@ def write_example(path: str | Path, *, seed: int = 0) -> Path:
     return Path(path)
 
 
+@checked
 def load(
     path: str | Path,
     *,

@@ -28,7 +28,7 @@ from ..metrics.reconstruction import MASE_STEPS
 from ..model import checkpoints
 from ..model.batch import Batch
 from ..model.dynamix import DynaMix
-from ..settings import ForecastDefaults, ModelConfig, TrainingConfig
+from ..settings import ForecastDefaults, ModelConfig, TrainingConfig, checked
 from ..systems.windows import WindowSampler
 from . import run_folder
 from .analogue_start import start_as_analogue
@@ -42,6 +42,7 @@ OnEpoch = Callable[[dict[str, Any]], None]
 _PROGRESS = ("epoch", "seconds", "averaged", "best")  # attributes that a checkpoint stores
 
 
+@checked
 def train(
     output: str | Path,
     *,

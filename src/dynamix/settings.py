@@ -116,7 +116,7 @@ def checked(function: FunctionT) -> FunctionT:
     def called(*args: Any, **given: Any) -> Any:
         known = hints()
         for name, value in (*zip(names, args, strict=False), *given.items()):
-            if name in known:
+            if name in known and type(value) is not known[name]:
                 check_value(name, value, hint=known[name], bounds=(None,) * 4)
         return function(*args, **given)
 

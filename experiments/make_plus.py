@@ -21,7 +21,8 @@ from tqdm import tqdm
 from dynamix import BenchmarkConfig, systems
 from dynamix.evaluation import benchmark, results, statistics
 from dynamix.local import LocalForecaster
-from dynamix.settings import ForecastDefaults, LocalConfig
+from dynamix.local.settings import LocalConfig
+from dynamix.settings import ForecastDefaults
 
 CONFIG = LocalConfig(neighbours=(8, 8, 12, 12, 20, 20, 32, 32), pulls=(1.0, 0.95) * 4)
 DEFAULTS = ForecastDefaults(quiet_steps=20)

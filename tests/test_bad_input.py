@@ -27,9 +27,9 @@ from dynamix.dynamics import invariants, kin
 from dynamix.evaluation import RollingConfig, benchmark, failures, rolling
 from dynamix.forecasting import ensembles
 from dynamix.io.time_axis import continue_index
+from dynamix.local.settings import LocalConfig
 from dynamix.metrics import reconstruction as metrics
 from dynamix.preprocessing import pecuzal
-from dynamix.settings import LocalConfig
 from dynamix.systems import coupled, windows
 
 ONE, TWO = wave(60, 1), wave(60, 2)

@@ -12,7 +12,7 @@ from dynamix import InputError, cli, forecast
 from dynamix.engine import select as engines
 from dynamix.forecasting.ensembles import sample_seed
 from dynamix.local import LocalForecaster
-from dynamix.settings import LocalConfig
+from dynamix.local.settings import LocalConfig
 
 MODEL = small_model()
 LOCAL = LocalForecaster(LocalConfig(neighbours=(6, 9), pulls=(0.95, 0.95)), sigma=0.05)

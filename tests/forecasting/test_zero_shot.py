@@ -369,3 +369,29 @@ main(["forecast", "--help"])
     assert described == "True"
     assert error == "patience must be a whole number of at least 3, found 2."
     assert "--patience INT" in "\n".join(helped)
+
+
+def test_a_list_of_series_gives_a_list():
+    contexts = [wave(200), wave(300)[:, :2], pd.Series(wave(250)[:, 0])]
+    found = dynamix.forecast(contexts, horizon=5)
+    for context, y in zip(contexts, found, strict=True):
+        np.testing.assert_array_equal(y, dynamix.forecast(context, horizon=5))
+    assert isinstance(found[2], pd.Series)
+    with pytest.raises(InputError, match="series 1: context must vary"):
+        dynamix.forecast([wave(200), np.ones(200)], horizon=5)
+    assert dynamix.forecast([wave(200), np.ones(200)], horizon=5, errors="skip")[1] is None
+
+
+def test_one_bad_series_costs_only_itself(caplog):
+    x = np.stack([wave(200), wave(200) + 1, 2 * wave(200), wave(200)], axis=1)
+    whole = dynamix.forecast(x, horizon=6, initial_x=x[-2])
+    x[7, 1, 2] = np.nan
+    x[:, 3, 0] = 4.0
+    with pytest.raises(InputError, match="series 1, channel 2"):
+        dynamix.forecast(x, horizon=6)
+    y = dynamix.forecast(x, horizon=6, initial_x=x[-2], errors="skip")
+    np.testing.assert_array_equal(y[:, [0, 2]], whole[:, [0, 2]])
+    assert np.isnan(y[:, [1, 3]]).all()
+    assert "[1, 3]" in caplog.text
+    with pytest.raises(InputError, match="must be finite"):
+        dynamix.forecast(x[:, 1:2], horizon=6, errors="skip")

@@ -17,8 +17,9 @@ from dynamix import DynaMix, InputError, TrainingConfig, forecast
 from dynamix.engine import local as kernels_local
 from dynamix.local import LocalForecaster, choice
 from dynamix.local.fits import FLOOR, TINY, local_fits
+from dynamix.local.settings import LocalConfig
 from dynamix.metrics.reconstruction import power_spectrum
-from dynamix.settings import ForecastDefaults, LocalConfig
+from dynamix.settings import ForecastDefaults
 from dynamix.training import train
 
 CONFIG = LocalConfig(neighbours=(8, 20), ridge=1e-2, pulls=(0.9, 0.9))

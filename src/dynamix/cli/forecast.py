@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pandas as pd
+from tqdm import tqdm
 
 from ..errors import InputError
 from ..settings import ForecastConfig
@@ -60,8 +61,19 @@ def run(options: argparse.Namespace) -> None:
     if len(series) > 1 and options.plot:
         raise InputError(f"--plot draws one series, the file holds {len(series)}. Leave it out.")
     config = given_settings(options, ForecastConfig)
-    parts = {name: _continued(name, frame, options, config) for name, frame in series.items()}
-    if len(parts) > 1:
+    parts = {}
+    for name, frame in tqdm(series.items(), desc="series", disable=None, delay=2):
+        try:
+            parts[name] = _continued(frame, options, config)
+        except InputError as error:
+            if len(series) == 1:
+                raise
+            if config.errors == "raise":
+                raise InputError(f"series {name!r}: {error}") from error
+            sys.stderr.write(f"series {name!r} was left out: {error}\n")
+    if not parts:
+        raise InputError("no series of the file can be forecast.")
+    if len(series) > 1:
         identity = next(iter(series.values())).attrs["id_column"]
         table = pd.concat(parts, names=[identity])
     else:
@@ -76,21 +88,18 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _continued(
-    name: Any, frame: pd.DataFrame, options: argparse.Namespace, config: ForecastConfig
+    frame: pd.DataFrame, options: argparse.Namespace, config: ForecastConfig
 ) -> pd.DataFrame:
     """The forecast of one series as a table with one line of names."""
     from ..forecasting.zero_shot import forecast
 
     how = {"horizon": options.horizon, "model": options.model, **dataclasses.asdict(config)}
-    try:
-        if options.fill:
-            from ..preprocessing.resampling import resample
+    if options.fill:
+        from ..preprocessing.resampling import resample
 
-            frame, what = resample(frame)
-            sys.stderr.write(f"{what}\n")
-        result = forecast(frame, **how)
-    except InputError as error:
-        raise error if name == "" else InputError(f"series {name!r}: {error}") from error
+        frame, what = resample(frame)
+        sys.stderr.write(f"{what}\n")
+    result = forecast(frame, **how)
     if options.plot:
         _plot(frame, result, options.plot, sampled=config.n_samples is not None)
     if config.n_samples is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from ..errors import InputError, one_of, whole_number
 from ..io.arrays import check_values
@@ -15,6 +17,8 @@ from ..io.dates import to_dates
 from ..io.time_axis import continue_index
 from ..settings import checked
 from .zero_shot import forecast
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from ..model.dynamix import DynaMix
@@ -63,7 +67,8 @@ def predict_df(
     ------
     InputError
         If a column is missing, a level is out of range, or a series cannot be forecast; then the
-        message names the series.
+        message names the series. With ``errors="skip"`` the log names it, and its rows are left
+        out.
 
     Examples
     --------
@@ -95,11 +100,15 @@ def predict_df(
         table = table.assign(**{timestamp_column: dates})
     how = {"model": model, "n_samples": n_samples, "seed": seed, **settings}
     parts = []
-    for item, rows in table.groupby(id_column, sort=False):
+    groups = table.groupby(id_column, sort=False)
+    for item, rows in tqdm(groups, total=groups.ngroups, desc="series", disable=None, delay=2):
         try:
             later, samples = _continued(rows, timestamp_column, target, horizon, how)
         except InputError as error:
-            raise InputError(f"series {item!r}: {error}") from error
+            if settings.get("errors") != "skip":
+                raise InputError(f"series {item!r}: {error}") from error
+            logger.warning("series %r was left out: %s", item, error)
+            continue
         quantiles = np.quantile(samples, levels, axis=0)
         columns = {id_column: item, timestamp_column: later, "predictions": np.median(samples, 0)}
         parts.append(
@@ -107,6 +116,8 @@ def predict_df(
                 columns | {str(q): v for q, v in zip(quantile_levels, quantiles, strict=True)}
             )
         )
+    if not parts:
+        raise InputError("no series of the table can be forecast; the log says why.")
     return pd.concat(parts, ignore_index=True)
 
 

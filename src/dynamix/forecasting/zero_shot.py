@@ -5,17 +5,22 @@ Each series of a batch is prepared from its own statistics; only the rollout is 
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from ..errors import InputError, whole_number
-from ..io.arrays import check_initial, like, unpack
+from ..io.arrays import check_initial, like, unpack, usable
 from ..settings import ForecastConfig, takes
 from .ensembles import stack
 from .models import Model, find_model
 from .pipeline import Pipeline
+
+logger = logging.getLogger(__name__)
 
 
 @takes(ForecastConfig)
@@ -39,7 +44,8 @@ def forecast(
     context
         ``(T_C,)``, ``(T_C, n)`` or ``(T_C, S, n)``: time first, then series, then channels. A NumPy
         array, torch tensor, or pandas Series or DataFrame (rows are time). With fewer channels than
-        the model's N the others are embedded; with more, each channel is forecast alone.
+        the model's N the others are embedded; with more, each channel is forecast alone. A list of
+        such objects, of any lengths, gives a list of forecasts.
     horizon
         Number of steps to forecast; a step is the context's own.
     model
@@ -65,8 +71,10 @@ def forecast(
     Raises
     ------
     InputError
-        For a context that is empty, too short for the embedding, not finite, not numeric, constant
-        in a channel, of more than three axes, or without a regular index. For settings out of
+        A series of a batch or list is named; ``errors="skip"`` leaves it NaN in a batch, None in a
+        list, and says so in the log. For a context that is empty, too short for the embedding, not
+        finite, not numeric, constant in a channel, of more than three axes, or without a regular
+        index. For settings out of
         range, an unknown model, or an engine that cannot run this model here. For an ``initial_x``
         of another shape, not finite, or together with ``detrend`` or ``box_cox``.
 
@@ -87,8 +95,16 @@ def forecast(
     """
     horizon = whole_number("horizon", horizon)
     config = ForecastConfig(**settings)
-    values, restore = unpack(context, check=True)
+    if isinstance(context, list | tuple) and context and all(map(_is_series, context)):
+        how = {"horizon": horizon, "model": model, "return_gates": return_gates, **settings}
+        return _each(context, initial_x, how)
+    values, restore = unpack(context, check=config.errors == "raise", steps=horizon)
     _, S, n = values.shape
+    kept: Any = slice(None)
+    if config.errors == "skip":
+        kept = usable(values)
+        if return_gates:
+            raise InputError("return_gates cannot be combined with errors='skip'. Leave one out.")
     starts: Any = None
     if initial_x is not None:
         if config.detrend or config.box_cox:
@@ -96,19 +112,49 @@ def forecast(
                 "initial_x cannot be combined with detrend or box_cox: they continue the context's "
                 "own end, and initial_x starts elsewhere. Leave one of them out."
             )
-        starts = check_initial(initial_x, S=S, n=n)
+        starts = check_initial(initial_x, S=S, n=n)[kept]
     pipeline = Pipeline(find_model(model), config)
+    values = values[:, kept]
     singly = n > pipeline.model.config.observed_dims
     if singly:  # (T_C, S, n) -> (T_C, S n, 1): every channel a series of its own
-        values = values.reshape(len(values), S * n, 1)
-        starts = None if starts is None else starts.reshape(S * n, 1)
+        values = values.reshape(len(values), -1, 1)
+        starts = None if starts is None else starts.reshape(-1, 1)
 
     samples = []
     for y, gates in pipeline.forecast(values, starts, horizon=horizon, return_gates=return_gates):
         if gates is not None:
             gates = like(context, gates[:, 0] if np.ndim(context) < 3 and not singly else gates)
-        samples.append((restore(y.reshape(horizon, S, n)), gates))
+        every = np.full((horizon, S, n), np.nan)
+        every[:, kept] = y.reshape(horizon, -1, n)
+        samples.append((restore(every), gates))
     if config.n_samples is None:
         return samples[0] if return_gates else samples[0][0]
     forecasts, weights = zip(*samples, strict=True)
     return (stack(forecasts), stack(weights)) if return_gates else stack(forecasts)
+
+
+def _is_series(x: Any) -> bool:
+    """Whether an entry of a list is a series of its own and no number."""
+    return hasattr(x, "shape") and len(x.shape) > 0
+
+
+def _each(contexts: Sequence[Any], initial_x: Any, how: dict[str, Any]) -> list[Any]:
+    """Forecasts of series of any lengths; None for one that is skipped."""
+    starts = [None] * len(contexts) if initial_x is None else initial_x
+    if len(starts) != len(contexts):
+        raise InputError(
+            f"initial_x must hold one entry per series, found {len(starts)} for {len(contexts)}."
+        )
+    how["model"] = find_model(how["model"])
+    found: list[Any] = []
+    pairs = zip(contexts, starts, strict=True)
+    bar = tqdm(pairs, total=len(contexts), desc="series", disable=None, delay=2)
+    for i, (context, start) in enumerate(bar):
+        try:
+            found.append(forecast(context, initial_x=start, **how))
+        except InputError as error:
+            if how.get("errors") != "skip":
+                raise InputError(f"series {i}: {error}") from error
+            logger.warning("series %d was skipped: %s", i, error)
+            found.append(None)
+    return found

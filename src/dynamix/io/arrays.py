@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ..errors import InputError
@@ -134,6 +134,17 @@ def check_values(
             f"{name} must vary, but {series}channel {i} is constant at {values[0, s, i]:g}. "
             "Drop that channel."
         )
+
+
+def usable(values: Float[ndarray, "T S n"]) -> Bool[ndarray, " S"]:
+    """Which series can be forecast; the log names the others, and if none can, it is an error."""
+    finite = np.isfinite(values).all(axis=(0, 2))
+    good = finite & ~still(np.where(finite[:, None], values, 0.0)).any(axis=1)
+    if not good.any():
+        check_values(values)
+    elif not good.all():
+        logger.warning("series %s cannot be forecast and stay NaN", np.flatnonzero(~good).tolist())
+    return good
 
 
 def still(values: Float[ndarray, "T ..."], dtype: Any = np.float64) -> Any:

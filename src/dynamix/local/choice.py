@@ -94,7 +94,7 @@ def choose(run: Rollouts, model: LocalForecaster, context: Series, **options: An
     A free run after a circle should stay on it. Here both candidates go to the mean of their
     neighbours' successors, and 32 neighbours are most of the circle:
 
-    >>> from dynamix.settings import LocalConfig
+    >>> from dynamix.local.settings import LocalConfig
     >>> config = LocalConfig(observed_dims=2, neighbours=(32, 8), pulls=(0.0, 0.0), ridge=100.0)
     >>> angle = 0.2 * torch.arange(40.0)[:, None]
     >>> circle = torch.stack([angle.cos(), angle.sin()], dim=-1)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..model.shapes import Query, Series
-from ..settings import LocalConfig
+from .settings import LocalConfig
 
 TINY = 1e-12  # squared distance; below it a query coincides with its neighbours
 FLOOR = 1e-6  # smallest weight, for the case that all neighbours are equally far

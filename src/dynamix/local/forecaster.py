@@ -14,8 +14,9 @@ from ..errors import InputError
 from ..model import checkpoints
 from ..model.dynamix import check_series
 from ..model.shapes import GateNoise, Observation, Query, Series, Weights
-from ..settings import ForecastDefaults, LocalConfig, from_dict
+from ..settings import ForecastDefaults, from_dict
 from .fits import local_fits
+from .settings import LocalConfig
 
 _SIGMA = "gating_network.sigma"
 

@@ -121,7 +121,7 @@ def test_columns_time_and_last(tmp_path):
 
 
 def test_text_is_left_out_of_an_array_and_named(tmp_path, caplog):
-    FRAME.assign(place="here").to_csv(tmp_path / "a.csv")
+    FRAME.assign(place=["here", "there", "here"]).to_csv(tmp_path / "a.csv")
     assert read_array(tmp_path / "a.csv").shape == (3, 2)
     assert "place" in caplog.text
 

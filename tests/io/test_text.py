@@ -100,7 +100,7 @@ def test_notations_of_numbers(entries, separator, values):
 def test_what_was_changed_is_noted():
     notes = " | ".join(read_column(['"1,203"', "987", "-999999", "901"]).notes)
     assert "`,` separates thousands" in notes
-    assert "1 entries -999999 count as missing" in notes
+    assert "1 entry -999999 counts as missing" in notes
     assert "line 2 holds no numbers" in " ".join(parse(LAYOUTS["units"]).notes)
 
 

@@ -74,8 +74,7 @@ def run(options: argparse.Namespace) -> None:
     if not parts:
         raise InputError("no series of the file can be forecast.")
     if len(series) > 1:
-        identity = next(iter(series.values())).attrs["id_column"]
-        table = pd.concat(parts, names=[identity])
+        table = pd.concat(parts, names=next(iter(series.values())).attrs["id_columns"])
     else:
         table = next(iter(parts.values()))
     write(table, options.output)

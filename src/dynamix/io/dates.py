@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import UTC, timedelta, timezone
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,59 +16,91 @@ from pandas.errors import OutOfBoundsDatetime
 from ..errors import InputError
 from .time_axis import fit
 
-_LONG = 1000
+_LONG = 1000  # entries from which days and times of the day are read each for itself
 _SAMPLE = 50  # entries that show whether a column holds dates
 _NAT = np.datetime64("NaT", "D")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_NAME = r"(?P<name>[A-Za-z]{3,9})\.?"
+_MONTHS = (  # the first letters of their names in English, German, French, Spanish, Italian
+    "jan ene gen", "feb fév fev", "mar mär mrz", "apr avr abr", "may mai mag", "jun juin giu",
+    "jul juil lug", "aug aoû aou ago", "sep set", "oct okt ott out", "nov", "dec dez déc dic",
+)  # fmt: skip
+_MONTH_OF = {word: i + 1.0 for i, words in enumerate(_MONTHS) for word in words.split()}
+_ZONES = {"Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "BST": 1, "CET": 1, "MEZ": 1, "CEST": 2, "MESZ": 2}
+_ZONES |= {"EET": 2, "EEST": 3, "EST": -5, "EDT": -4, "PST": -8, "PDT": -7}  # hours before UTC
+_NAME = r"(?P<name>[^\W\d_]{3,10})\.?"
 _CLOCK = (
-    r"(?P<H>\d{1,4})(?::(?P<M>\d{2})(?::(?P<S>\d{2}(?:[.,]\d{1,9})?))?|[.h](?P<M2>\d{2})"
-    r"(?:[.:](?P<S2>\d{2}))?)\s*(?P<half>[AaPp][Mm])?"
+    r"(?:(?P<days>\d+)(?: days?,? |\.(?=\d\d:\d\d:)))?(?P<H>\d{1,4}):(?P<M>\d{2})"
+    r"(?::(?P<S>\d{2}(?:[.,]\d{1,9})?))?\s*(?P<half>[AP]\.?M\.?)?"
+    r"|(?P<H1>\d{1,2})\s*(?P<half1>[AP]M)|(?P<M1>\d{1,4}):(?P<S1>\d{2}[.,]\d{1,9})"
+    r"|(?P<H2>\d{1,2})[.h](?P<M2>\d{2})(?:[.:](?P<S2>\d{2}))?"
 )
-_AFTER = rf"(?:[T ,;_-]+(?:{_CLOCK}|(?P<H2>\d{{2}})))?\s*(?P<zone>Z|UTC|GMT|[+-]\d{{2}}:?\d{{2}})?"
+_AFTER = (
+    rf"(?:[T ,;_:-]+(?:{_CLOCK}|(?P<H3>\d{{2}})(?:(?P<M3>\d{{2}})(?P<S3>\d{{2}})?)?)"
+    r"\s*(?P<zone>[A-Z]{3,4}|Z|[+-]\d{2}(?::?\d{2})?)?)?"
+)
+_WEEK = r"(?:[kc]?w|week|woche)"
 _DATES = (
     r"(?P<Y>\d{4})[-/.](?P<m>\d{1,2})(?:[-/.](?P<d>\d{1,2}))?" + _AFTER,
     r"(?P<a>\d{1,2})(?P<sign>[-/.])(?P<b>\d{1,2})[-/.](?P<Y>\d{4}|\d{2})" + _AFTER,
     r"(?P<Y>\d{4})(?P<m>\d{2})(?P<d>\d{2})" + _AFTER,
-    r"(?P<Y>\d{4})[- ]?[Ww](?P<week>\d{1,2})(?:-?(?P<weekday>[1-7]))?",
-    r"(?P<Y>\d{4})[-/ ]?[Qq](?P<quarter>[1-4])",
-    r"[Qq](?P<quarter>[1-4])[-/ ]?(?P<Y>\d{4})",
-    r"(?P<Y>\d{4})[- ]?[Mm](?P<m>\d{1,2})",
+    r"(?P<Y>\d{4})[-/ ]*" + _WEEK + r"[- ]?(?P<week>\d{1,2})(?:-?(?P<weekday>[1-7]))?",
+    _WEEK + r" ?(?P<week>\d{1,2})[-/., ]+(?P<Y>\d{4})",
+    r"(?P<Y>\d{4})[-/: ]*Q(?P<quarter>[1-4])",
+    r"Q(?P<quarter>[1-4])[-/ ]*(?P<Y>\d{4})",
+    r"(?P<quarter>[1-4])\.? ?Q(?:uartal|uarter)?[-/ ]*(?P<Y>\d{4})",
+    r"(?P<Y>\d{4})[- ]?M(?P<m>\d{1,2})",
     r"(?P<m>\d{1,2})[-/.](?P<Y>\d{4})",
     _NAME + r"[-/ ',]*(?P<Y>\d{4}|\d{2})",
     r"(?P<Y>\d{4})[-/ ]?" + _NAME,
     r"(?P<d>\d{1,2})\.?[-/ ]?" + _NAME + r"[-/ ,]*(?P<Y>\d{4}|\d{2})" + _AFTER,
-    r"(?:[A-Za-z]{3,9},? )?" + _NAME + r" (?P<d>\d{1,2}),? (?P<Y>\d{4})" + _AFTER,
-    r"[A-Za-z]{3,9},? (?P<d>\d{1,2}) " + _NAME + r" (?P<Y>\d{4})" + _AFTER,
+    _NAME + r" (?P<d>\d{1,2}),? (?P<Y>\d{4})" + _AFTER,
+    _NAME + rf" (?P<d>\d{{1,2}}) (?:{_CLOCK}) (?P<Y>\d{{4}})",
+)
+_ISO = r"\d{4}-\d\d-\d\d([T ]\d\d:[\d:.]+(Z|[+-]\d\d:?\d\d)?)?"
+_LEFT_OUT = (  # days of the week, names of zones, and the end of a period
+    r"^(?:(?:mon|tue|wed|thu|fri|sat|sun|die|mit|don|fre|sam|son)[a-z]*|mo|di|mi|do|fr|sa|so)[., ]+"
+    r"|\[[^\]]*\]$|(?<=\d)\s+(?:-|–|to|bis)\s+\d.*$|(?<=\d\d-\d\d)/\d{4}-.*$"
+    r"|(?<=^\d\d:\d\d) ?[-–] ?\d\d:\d\d$"
 )
 
 
 def to_dates(column: pd.Series) -> tuple[pd.Series, int | None]:
     """Texts as dates, and the position of the first that is none; empty ones are ``NaT``.
 
-    Where day and month could change places, the reading counts whose dates are regular. Weeks begin
-    on their Monday. Offsets from UTC that differ give dates in UTC.
+    Where day and month could change places, the reading counts whose dates are regular; if both
+    are, an InputError says so. Weeks begin on their Monday. Offsets from UTC that differ give dates
+    in UTC.
     """
     if pd.api.types.is_datetime64_any_dtype(column):
         return column, None
-    texts = column.astype("string").str.strip()
-    seen = (texts.notna() & (texts != "")).to_numpy(dtype=bool)
-    if len(texts) > _LONG and re.fullmatch(r"\d{4}-\d\d-\d\d([T ][\d:.]+)?", str(texts.iloc[0])):
+    codes, texts = _distinct(column)
+    if len(texts) and re.fullmatch(_ISO, texts[0]) and len(set(map(_zone, texts))) == 1:
         with suppress(ValueError):  # a hundred times faster, for the notation of the standard
-            return pd.to_datetime(texts, format="ISO8601").rename(column.name), None
+            dates = pd.DatetimeIndex(pd.to_datetime(texts, format="ISO8601"))
+            return _spread(dates, codes, column), None
+    if len(texts) > _LONG and (halves := [text.split(" ", 1) for text in texts]):
+        if {len(half) for half in halves} == {2}:
+            (days, bad), seconds = (
+                to_dates(pd.Series([half[0] for half in halves])),
+                to_clock(pd.Series([half[1] for half in halves])),
+            )
+            if bad is None and seconds is not None and (seconds <= 86400).all():
+                dates = pd.DatetimeIndex(days + pd.to_timedelta(seconds, unit="s"))
+                return _spread(dates, codes, column), None
     found = np.full(len(texts), "NaT", dtype="datetime64[us]")
     ahead = np.full(len(texts), np.nan)  # minutes before UTC
-    left = np.flatnonzero(seen)
+    left = np.arange(len(texts))
     for pattern in _DATES:
-        fields = texts.iloc[left].str.extract(f"^(?:{pattern})$")
+        fields = pd.Series(texts[left], dtype="string").str.extract(f"^(?:{pattern})$", re.I)
         fits = fields["Y"].notna().to_numpy(dtype=bool)
         if fits.any():
-            found[left[fits]], ahead[left[fits]] = _assembled(fields[fits])
+            repeated = len(texts) < (codes >= 0).sum()
+            found[left[fits]], ahead[left[fits]] = _assembled(fields[fits], repeated=repeated)
             left = left[~fits]
         if not len(left):
             break
     zoned = ~np.isnan(ahead)
-    bad = np.flatnonzero(seen & (np.isnat(found) | (zoned != zoned.any())))
+    wrong = np.append(np.isnat(found) | (zoned != zoned.any()), False)
+    bad = np.flatnonzero(wrong[codes])
     dates = pd.DatetimeIndex(found - np.where(zoned, ahead, 0).astype("m8[m]"))
     with suppress(OutOfBoundsDatetime):
         dates = dates.as_unit("ns")
@@ -75,7 +108,27 @@ def to_dates(column: pd.Series) -> tuple[pd.Series, int | None]:
         minutes = set(ahead[zoned].tolist())
         local = timezone(timedelta(minutes=minutes.pop())) if len(minutes) == 1 else UTC
         dates = dates.tz_localize("UTC").tz_convert("UTC" if local == UTC else local)
-    return pd.Series(dates, column.index, name=column.name), int(bad[0]) if len(bad) else None
+    return _spread(dates, codes, column), int(bad[0]) if len(bad) else None
+
+
+def _zone(text: str) -> str:
+    found = re.search(r"Z$|[+-]\d\d:?\d\d$", text[10:])
+    return found[0] if found else ""
+
+
+def _distinct(column: pd.Series) -> tuple[ndarray, Any]:
+    """The place of each entry among the distinct ones, -1 if it is empty; and these."""
+    texts = column.astype("string").str.strip()
+    codes, distinct = pd.factorize(texts.where(texts != ""))
+    plain = pd.Series(distinct, dtype="string")
+    if any(re.search(_LEFT_OUT, text, re.I) for text in plain[:_SAMPLE]):
+        plain = plain.str.replace(_LEFT_OUT, "", regex=True, flags=re.I)
+    return codes, plain.to_numpy(dtype=object)
+
+
+def _spread(dates: pd.DatetimeIndex, codes: ndarray, column: pd.Series) -> pd.Series:
+    """The dates of distinct entries at the place of each entry."""
+    return pd.Series(dates.take(codes, fill_value=pd.NaT), column.index, name=column.name)
 
 
 def are_dates(column: pd.Series) -> bool:
@@ -84,21 +137,41 @@ def are_dates(column: pd.Series) -> bool:
     if not len(some):
         return False
     some = some.iloc[np.unique(np.linspace(0, len(some) - 1, _SAMPLE).astype(int))]
-    return bool(to_dates(some)[0].notna().mean() >= 0.8)
+    with suppress(InputError):
+        return bool(to_dates(some)[0].notna().mean() >= 0.8)
+    return True
 
 
 def to_clock(column: pd.Series) -> Float[ndarray, " T"] | None:
     """Times of the clock, or elapsed times, in seconds; None if an entry is neither.
 
+    Two parts are hours and minutes, unless the name, more than 24 hours or the other entries say
+    that they are minutes and seconds.
+
     >>> to_clock(pd.Series(["00:30", "1:30:00", "11:30 pm"])).tolist()
     [1800.0, 5400.0, 84600.0]
+    >>> to_clock(pd.Series(["59:30", "1:00:30"])).tolist()
+    [3570.0, 3630.0]
     """
-    texts = column.astype("string").str.strip()
+    codes, texts = _distinct(column)
     pattern = rf"^(?!\d+\.\d+$)(?:{_CLOCK})$"  # 1.50 is a number
-    if not len(texts) or not texts.head(_SAMPLE).str.fullmatch(pattern).all():
+    distinct = pd.Series(texts, dtype="string")
+    if (codes < 0).any() or not len(codes):
         return None
-    fields = texts.str.extract(pattern)
-    return None if fields["H"].isna().any() else _seconds(fields)
+    if not distinct[:_SAMPLE].str.fullmatch(pattern, flags=re.I).all():
+        return None
+    fields = distinct.str.extract(pattern, re.I)
+    if fields[["H", "H1", "M1", "H2"]].isna().all(axis=1).any():
+        return None
+    short = (fields["H"].notna() & fields["S"].isna() & fields["half"].isna()).to_numpy(dtype=bool)
+    seconds = _seconds(fields)
+    by_minutes = np.where(short, seconds / 60, seconds)
+    name = str(column.name).lower()
+    called = re.search(r"mm:ss|m:ss?\b|min:s|elapsed|duration|dauer", name) and "hh" not in name
+    over = short.all() and "hh" not in name and np.nanmax(seconds) > 86400
+    rises = len(texts) == len(codes) and (np.diff(by_minutes) > 0).all()
+    mixed = not short.all() and rises and not (np.diff(seconds) > 0).all()
+    return (by_minutes if called or over or mixed else seconds)[codes]
 
 
 def from_parts(year: ndarray, **parts: ndarray) -> ndarray:
@@ -136,11 +209,12 @@ def _later(start: ndarray, days: ndarray, valid: ndarray) -> ndarray:
 
 def _seconds(fields: pd.DataFrame) -> Float[ndarray, " T"]:
     """Seconds of a day from the parts of a clock; NaN where there is no such time."""
-    hour, minute, second = (_first(fields, part, f"{part}2") for part in "HMS")
-    half = fields["half"].str.lower()
+    hour, minute, second = (_first(fields, *(f"{x}{i}" for i in ("", 1, 2, 3))) for x in "HMS")
+    half = fields["half"].fillna(fields["half1"]).str.lower().str.replace(".", "", regex=False)
     evening = (half == "pm").fillna(value=False).to_numpy(dtype=bool)
-    hour = np.where(half.isna(), hour, hour % 12 + 12 * evening)
-    return np.where((minute < 60) & (second < 61), 3600 * hour + 60 * minute + second, np.nan)
+    hour = np.where(half.isna(), hour, hour % 12 + 12 * evening) + 24 * _first(fields, "days")
+    exists = ((minute < 60) | fields["M1"].notna().to_numpy(dtype=bool)) & (second < 61)
+    return np.where(exists, 3600 * hour + 60 * minute + second, np.nan)
 
 
 def _first(fields: pd.DataFrame, *parts: str) -> Float[ndarray, " T"]:
@@ -157,18 +231,26 @@ def _number(texts: pd.Series) -> Float[ndarray, " T"]:
     return pd.to_numeric(plain).to_numpy(np.float64, na_value=np.nan)
 
 
-def _assembled(fields: pd.DataFrame) -> tuple[ndarray, Float[ndarray, " T"]]:
+def _assembled(
+    fields: pd.DataFrame, *, repeated: bool
+) -> tuple[ndarray, Float[ndarray, " T"]]:
     """Dates ``datetime64[us]`` from the parts of one notation, and minutes before UTC, if given."""
     year = _number(fields["Y"])
     short = (fields["Y"].str.len() == 2).to_numpy(dtype=bool)
-    year = np.where(short, np.where(year < 69, 2000, 1900) + year, year)
+    if short.any():
+        full = np.where(year < 40, 2000, 1900) + year
+        leaps = np.abs(np.diff(full)).max(initial=0) == 99  # 2039 beside 1940
+        year = np.where(short, 1900 + year if leaps else full, year)
     after, ahead = np.zeros(len(year)), np.full(len(year), np.nan)
     if "H" in fields:
         after = _seconds(fields)
-        zone = fields["zone"].str.extract(r"^(?P<sign>[+-])(?P<h>\d{2}):?(?P<m>\d{2})$")
-        minutes = np.nan_to_num(60 * _number(zone["h"]) + _number(zone["m"]))
-        minutes *= np.where((zone["sign"] == "-").fillna(value=False), -1, 1)
-        ahead = np.where(fields["zone"].notna(), minutes, np.nan)
+        if "zone" in fields and fields["zone"].notna().any():
+            zone = fields["zone"].str.extract(r"^(?P<sign>[+-])(?P<h>\d{2}):?(?P<m>\d{2})?$")
+            minutes = 60 * _number(zone["h"]) + np.nan_to_num(_number(zone["m"]))
+            minutes *= np.where((zone["sign"] == "-").fillna(value=False), -1, 1)
+            named = 60 * fields["zone"].str.upper().map(_ZONES).to_numpy(np.float64)
+            ahead = np.where(np.isnan(minutes), named, minutes)
+            after[fields["zone"].notna().to_numpy(dtype=bool) & np.isnan(ahead)] = np.nan
     exists = after <= 86400
     after = np.rint(np.where(exists, 1e6 * after, 0)).astype("m8[us]")
     after[~exists] = np.timedelta64("NaT")
@@ -178,7 +260,8 @@ def _assembled(fields: pd.DataFrame) -> tuple[ndarray, Float[ndarray, " T"]]:
             from_parts(year, day=a, month=b) + after,
             from_parts(year, day=b, month=a) + after,
         )
-        return (first if _day_first(first, second, fields["sign"].iloc[0]) else second), ahead
+        sign = fields["sign"].iloc[0]
+        return (first if _day_first(first, second, sign, repeated) else second), ahead
     parts = {}
     for part, name in (
         ("m", "month"),
@@ -191,17 +274,28 @@ def _assembled(fields: pd.DataFrame) -> tuple[ndarray, Float[ndarray, " T"]]:
             given = _number(fields[part])
             parts[name] = np.where(np.isnan(given), 1, given)
     if "name" in fields:
-        names = fields["name"].str.lower().str[:3].map({m: i + 1.0 for i, m in enumerate(_MONTHS)})
-        parts["month"] = names.to_numpy(np.float64, na_value=np.nan)
+        names = fields["name"].str.lower()
+        months = names.str[:4].map(_MONTH_OF)
+        months = months.where(months.notna(), names.str[:3].map(_MONTH_OF))
+        parts["month"] = months.to_numpy(np.float64, na_value=np.nan)
+    elif set(parts) == {"month"} and parts["month"].max() > 12:  # 23/2024 is a week
+        parts = {"week": parts["month"]}
     return from_parts(year, **parts) + after, ahead
 
 
-def _day_first(first: ndarray, second: ndarray, sign: str) -> bool:
+def _day_first(first: ndarray, second: ndarray, sign: str, repeated: bool) -> bool:
     """Whether dates are read with the day first; ``second`` has the month first."""
     lost = [int(np.isnat(dates).sum()) for dates in (first, second)]
     if lost[0] != lost[1]:
         return lost[0] < lost[1]
     missing = [_missing(dates) for dates in (first, second)]
+    if repeated and not lost[0] and missing[0] == missing[1]:  # each day has many rows
+        missing = [float(np.ptp(dates) / np.timedelta64(1, "D")) for dates in (first, second)]
+    if missing[0] == missing[1] < np.inf and sign != "." and not np.array_equal(first, second):
+        raise InputError(
+            f"the dates from {first[0]} to {first[-1]} are regular with the day first and with the "
+            "month first. Write them as 2024-01-31."
+        )
     return missing[0] < missing[1] if missing[0] != missing[1] else sign == "."
 
 

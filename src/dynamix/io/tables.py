@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import logging
 import sys
 import zipfile
@@ -20,10 +21,24 @@ from ..errors import InputError, one_of, whole_number
 from ..settings import checked
 from .files import write_whole
 from .text import Table, numbered, parse
+from .time_axis import is_regular
 from .time_columns import take_time
 
 logger = logging.getLogger(__name__)
 
+_LARGE = 2e7  # bytes, which take about two seconds
+_FOREIGN = {  # by their first bytes
+    b"PK\x03\x04\x14\x00\x06\x00": "an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"%PDF": "a PDF document",
+    b"MATLAB": "a MATLAB file",
+    b"\x89HDF": "an HDF5, netCDF or MATLAB file",
+    b"CDF": "a netCDF file",
+    b"SQLite": "a database",
+    b"<": "a web page or XML",
+    b"{": "JSON",
+    b"[": "JSON",
+}
 _UNREADABLE = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
@@ -126,32 +141,35 @@ def read_series(
     if strict:
         _check_numbers(rest, table)
     notes = [*table.notes, *notes]
-    identity = None
+    keys: list[Any] = []
     if index is not None:
-        texts = frame.drop(columns=[n for n in frame if str(n) in named or str(n) == time])
-        identity = _identity(texts, rest, index)
+        keys = _identity(frame[[n for n in rest if str(n) not in named and str(n) != time]], index)
         if not no_time:
             rest = rest.set_axis(index, axis=0)
-        elif notes and identity is None:
+        elif notes and not keys:
             notes[-1] += "; not used, the rows are numbered"
+    codes = frame.groupby(keys, sort=False).ngroup().to_numpy() if keys else np.zeros(len(frame))
+    idle = [n for n in rest if str(n) not in named and n not in keys and _is_idle(rest[n], codes)]
+    if idle and len(idle) + len(keys) < rest.shape[1]:
+        notes.append(f"left out, as nothing changes in it: {', '.join(f'`{n}`' for n in idle)}")
+        rest = rest.drop(columns=idle)
     for note in notes:
         logger.info("%s", note)
     least = None if last is None else whole_number("context", last, least=2)
-    parts = (
-        {"": rest}
-        if identity is None
-        else {
-            name: part.drop(columns=identity.name, errors="ignore")
-            for name, part in rest.groupby(identity.to_numpy(), sort=False)
-        }
-    )
+    parts = {"": rest}
+    if keys:
+        groups = rest.drop(columns=keys, errors="ignore").groupby(codes, sort=False)
+        rows = frame[keys].drop_duplicates().itertuples(index=False, name=None)
+        names = [row[0] if len(keys) == 1 else row for row in rows]
+        parts = dict(zip(names, (part for _, part in groups), strict=True))
     found = {}
     for name, part in parts.items():
         part, more = _sorted(part)
         part = part if least is None else part.iloc[-least:]
         part.attrs = {"notes": notes + more, "sorted": bool(more)}
-        if identity is not None:
-            part.attrs["id_column"] = str(identity.name)
+        if keys:
+            part.attrs["id_column"] = ", ".join(map(str, keys))
+            part.attrs["id_columns"] = [str(key) for key in keys]
         found[name] = part
         for note in more:
             logger.info("%s", note)
@@ -213,21 +231,39 @@ def _check_numbers(rest: pd.DataFrame, table: Table) -> None:
             )
 
 
-def _identity(frame: pd.DataFrame, rest: pd.DataFrame, index: pd.Index) -> pd.Series | None:
-    """The column that tells apart rows of the same time; None if no time occurs twice."""
-    if not index.dropna().has_duplicates:
-        return None
-    texts = [n for n in frame if not pd.api.types.is_numeric_dtype(frame[n]) and n in rest]
-    whole = [n for n in frame if n in rest and frame[n].dtype.kind in "iu"]
-    for name in (*texts, *whole):
-        column = frame[name]
-        repeats = 1 < column.nunique() < len(column) and not column.isna().any()
-        if repeats and not pd.MultiIndex.from_arrays([index, column]).has_duplicates:
-            return column
+def _is_idle(column: pd.Series, codes: ndarray) -> bool:
+    """Whether a column is empty, or holds one text for each series."""
+    if pd.api.types.is_numeric_dtype(column):
+        return bool(column.isna().all())
+    return bool(pd.Series(column.to_numpy()).groupby(codes).nunique().max() <= 1)
+
+
+def _identity(frame: pd.DataFrame, index: pd.Index) -> list[Any]:
+    """The columns that tell apart series below each other; none if all rows are of one."""
+    texts = [n for n in frame if not pd.api.types.is_numeric_dtype(frame[n])]
+    whole = [n for n in frame if frame[n].dtype.kind in "iu"]
+    times = index.dropna()
+    if not times.has_duplicates:
+        rows = pd.Series(np.arange(len(index)))
+        for name in texts if not is_regular(times.sort_values()) else []:
+            series = [index[g].sort_values() for _, g in rows.groupby(frame[name].to_numpy())]
+            if 1 < len(series) <= len(index) / 3 and all(map(is_regular, series)):
+                return [name]
+        return []
+    if len(times) < 1.2 * times.nunique():  # a number may differ where a time came twice
+        whole = []
+    known = [
+        n for n in texts + whole if 1 < frame[n].nunique() < len(frame) and frame[n].notna().all()
+    ][:8]
+    for size in (1, 2, 3):
+        for names in itertools.combinations(known, size):
+            columns = [frame[name] for name in names]
+            if not pd.MultiIndex.from_arrays([index, *columns]).has_duplicates:
+                return [name for name in frame if name in names]
     for name in texts:  # never average what a text tells apart
         if pd.Series(frame[name].to_numpy()).groupby(index.to_numpy()).nunique().max() > 1:
-            return frame[name]
-    return None
+            return [name]
+    return []
 
 
 def _sorted(part: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -252,9 +288,14 @@ def _load(path: str | Path) -> Table | ndarray:
     else:
         raise InputError(f"no file {str(path)!r}. Give a table with a row per time step.")
     kind = "table"
+    if len(content) > _LARGE:
+        logger.info("reading %s, %.0f MB", _shown(path), len(content) / 1e6)
     try:
         if content.startswith(b"\x1f\x8b"):
             content = gzip.decompress(content)
+        for start, name in _FOREIGN.items():
+            if content.lstrip(b"\xef\xbb\xbf \r\n").startswith(start):
+                raise InputError(f"{_shown(path)} is {name}. Save the table as CSV or Parquet.")
         if content.startswith(b"\x93NUMPY"):
             kind = ".npy array"
             return np.load(io.BytesIO(content), allow_pickle=False)

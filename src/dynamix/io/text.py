@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from .dates import are_dates, to_clock, to_dates
 
-_SEPARATORS = (";", "\t", ",", "|")  # a comma may be the decimal sign where another one stands
+_SEPARATORS = (";", "\t", "|", ",")  # a comma may be the decimal sign where another one stands
 _SHOWN = 60  # lines that show how a file is laid out
 _RULE = r"[\s|+:=-]*[=-]{3}[\s|+:=-]*"  # a line drawn below the names
 _COMMENT = r'\s*"?(?:#|%|//)'
@@ -35,10 +35,14 @@ _NOTHING = {
 }
 _SIGNS = str.maketrans("\u00a0\u202f\u2009\u2212\u2019", "   -'")
 _EXPONENT = r"(?:[eEdD][+-]?\d+)?"
-_POINT = r"[+-]?(?=[\d.]*\d)(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d*)?" + _EXPONENT
+_POINT = r"[+-]?(?=[\d.]*\d)(?:\d+|\d{1,3}(?:,\d{2,3})*,\d{3})?(?:\.\d*)?" + _EXPONENT
 _COMMA = r"[+-]?(?=[\d,]*\d)(?:\d+|\d{1,3}(?:\.\d{3})+)?(?:,\d*)?" + _EXPONENT
-_MARKED = r"^(?:[$€£¥]\s*)?(.*?)\s*[%€$£¥]?$"
+_MARKED = r"^([+-]?)(?:[$€£¥]\s*)?(.*?)\s*[%€$£¥]?$"
+_UNIT = r"^([^A-Za-z°µμΩ]*\d)\s*((?!nan|inf)[A-Za-z°µμΩ][\w°µμΩ²³/^*·.-]*)$"
+_MULTIPLES = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9}
+_MONTHS = re.compile(r"(0[1-9]|1[0-2])\.(1[5-9]|2[0-2])\d\d")  # 01.2000
 _SINGLE = re.compile(r'\s*"?[+-]?\d*,\d+"?\s*')  # one number, its decimal sign a comma
+_FRACTION = r"[+-]?\d*,(?:\d{1,2}|\d{4,})"  # its comma separates no thousands
 _NUMBER = re.compile(rf"(?:{_POINT}|{_COMMA})")
 
 
@@ -63,6 +67,8 @@ def numbered(count: int) -> list[str]:
 def parse(content: bytes) -> Table:
     """A text file as a table; a ValueError names the line that does not fit the others."""
     texts, numbers, comments, separator = _lines(_decoded(content))
+    if any(line.startswith("'") for line in texts[:_SHOWN]):
+        texts = [re.sub(r"(?<![^;,\t|])'([^';,\t|]*)'(?![^;,\t|])", r"\1", t) for t in texts]
     if not texts:
         raise ValueError("it holds no line with data")
     separator = separator or _separator(texts[:_SHOWN])
@@ -73,11 +79,13 @@ def parse(content: bytes) -> Table:
     head, start = _head(rows, kinds)
     notes = [f"{len(comments)} comment lines were left out"] if comments else []
     if not any(len(row) == width for row in head) and comments:  # "# t x y" names the columns
-        named = _fields(re.sub(_COMMENT + r"+\s*", "", comments[-1]), separator)
-        head = [named] if len(named) == width and _mismatch(named, kinds) else head
+        lines = [_fields(re.sub(_COMMENT + r"+\s*", "", text), separator) for text in comments[-2:]]
+        named = [line for line in lines if len(line) == width and _mismatch(line, kinds)]
+        head = named[:1] or head  # units may stand below
     if not head and _counts(rows, kinds):
         head, start = rows[:1], 1
     last_empty = not any(row[-1] for row in body if len(row) == width)
+    _check_head(head, kinds, body, separator, numbers)
     names, extra = _names(head, width, last_empty=last_empty)
     if not head:
         notes.append(
@@ -92,6 +100,10 @@ def parse(content: bytes) -> Table:
         raise ValueError("it has a line of names, but no row of data")
     _check_widths(texts, numbers, separator, width)
 
+    shown = [x for row in rows[start:] for x, k in zip(row, kinds, strict=False) if k == "number"]
+    decimals = separator != "," and any(re.fullmatch(_FRACTION, entry) for entry in shown)
+    decimal = "," if decimals and not any("." in entry for entry in shown) else "."
+
     def columns(**how: Any) -> pd.DataFrame:
         return pd.read_csv(
             io.StringIO("\n".join(texts)),
@@ -103,7 +115,8 @@ def parse(content: bytes) -> Table:
             skip_blank_lines=False,
             na_values=_MISSING,
             low_memory=False,
-            **how,
+            decimal=decimal,
+            **{"dtype": {i: str for i, kind in enumerate(kinds) if kind in ("date", "clock")}} | how,
         )
 
     frame = columns()
@@ -116,9 +129,13 @@ def parse(content: bytes) -> Table:
             continue
         frame[i], note = _read_numbers(frame[i], separator)
         notes += [f"column `{names[i]}`: {note}"] if note else []
+    marks = {i: _sentinels(frame[i]) for i in frame}
+    every = set().union(*marks.values())
     for i in frame:
-        frame[i], note = _without_sentinels(frame[i])
-        notes += [f"column `{names[i]}`: {note}"] if note else []
+        marked = frame[i].isin([v for v in every if v in marks[i] or _is_end(frame[i], v)])
+        if every and marked.any():
+            notes.append(f"column `{names[i]}`: {_counted(frame[i][marked])}")
+            frame[i] = frame[i].astype(np.float64).mask(marked)
     frame.columns = pd.Index(names)
     empty = [i for i, name in enumerate(names) if not name and frame.iloc[:, i].isna().all()]
     named = [name or f"Unnamed: {i}" for i, name in enumerate(names)]
@@ -154,9 +171,11 @@ def _lines(text: str) -> tuple[list[str], list[int], list[str], str | None]:
     for number, line in enumerate(every, start=1):
         if open_quote:  # a field in quotes goes on
             texts[-1] += " " + line
-        elif (number == 1 and given) or not line.strip(" \t;,|") or re.fullmatch(_RULE, line):
+        elif (number == 1 and given) or not (bare := line.strip(" \t;,|")):
             continue
-        elif re.match(_COMMENT, line):
+        elif bare[0] in "+:=-" and re.fullmatch(_RULE, line):
+            continue
+        elif bare[0] in '"#%/' and re.match(_COMMENT, line):
             comments.append(line)
             continue
         else:
@@ -173,7 +192,9 @@ def _separator(texts: list[str]) -> str:
     for sign in _SEPARATORS:
         counts = [len(_fields(text, sign)) for text in lower]
         width, often = Counter(counts).most_common(1)[0]
-        decimals = sign == "," and "," not in texts[0] and all(map(_SINGLE.fullmatch, lower))
+        decimals = sign == "," and all(map(_SINGLE.fullmatch, lower))
+        zeros = any(re.search(r",0\d", text) for text in texts)  # 1,05 is one number
+        decimals = decimals and ("," not in texts[0] or zeros)
         if width > 1 and not decimals and often / len(lower) > best + 0.1:
             best, found = often / len(lower), sign
     return found
@@ -194,13 +215,15 @@ def _is_missing(text: str) -> bool:
 
 def _is_number(text: str) -> bool:
     plain = re.sub(r"(?<=\d)[ '](?=\d{3})", "", text.translate(_SIGNS).strip())
-    match = re.match(_MARKED, plain)
-    return bool(match and _NUMBER.fullmatch(match[1]))
+    match = re.match(_MARKED, re.sub(r"^\((.*)\)$", r"-\1", plain))
+    return bool(match and _NUMBER.fullmatch(match[1] + match[2]))
 
 
 def _kind(entries: list[str]) -> str:
     """What a column holds by most of its entries: number, date, clock or text."""
     entries = [entry for entry in entries if not _is_missing(entry)]
+    if len(set(entries)) > 2 and all(map(_MONTHS.fullmatch, entries)):
+        return "date"
     if not entries or sum(map(_is_number, entries)) >= len(entries) / 2:
         return "number"
     some = pd.Series(entries[:20], dtype="string")
@@ -234,6 +257,34 @@ def _head(rows: list[list[str]], kinds: list[str]) -> tuple[list[list[str]], int
             return head, i
         head.append(row)
     return head[:1], 1
+
+
+def _check_head(
+    head: list[list[str]],
+    kinds: list[str],
+    body: list[list[str]],
+    separator: str,
+    numbers: list[int],
+) -> None:
+    """Raise if the names do not belong to the columns: one of them may be a row of data."""
+    width = len(kinds)
+    cut = separator == "," and head and len(head[-1]) < width and len(body) > 2
+    for i in range(1, width if cut else 0):
+        column = [row[i] for row in body if len(row) == width]
+        if all(map(str.isdigit, column)) and any(re.match(r"0\d", entry) for entry in column):
+            raise ValueError(
+                f"line {numbers[0]} has {len(head[-1])} names, and the lines below have {width} "
+                "entries: commas separate columns and decimals. Save it with another separator"
+            )
+    for row in head[:1] if len(head) == 1 and len(head[0]) == width else []:
+        entries = [x for x, kind in zip(row, kinds, strict=True) if kind == "number" and x]
+        decimals = [x for x in entries if _is_number(x) and re.search(r"\d[.,eE][\d+-]", x)]
+        if len(decimals) > len(entries) / 2:
+            bad = next(x for x, kind in zip(row, kinds, strict=True) if not _fits(x, kind))
+            raise ValueError(
+                f"line {numbers[0]} should hold names or data, found {bad!r} among numbers. "
+                "Correct or delete that line"
+            )
 
 
 def _counts(rows: list[list[str]], kinds: list[str]) -> bool:
@@ -301,7 +352,8 @@ def _read_numbers(column: pd.Series, separator: str) -> tuple[pd.Series, str]:
     texts = column.astype("string").str.translate(_SIGNS).str.strip()
     seen = (texts.notna() & ~texts.str.lower().isin(list(_NOTHING))).fillna(value=False)
     plain = texts.str.replace(r"(?<=\d)[ '](?=\d{3}(?:\D|$))", "", regex=True)
-    plain = plain.str.replace(_MARKED, r"\1", regex=True)
+    plain = plain.str.replace(r"^\((.*\d)\)$", r"-\1", regex=True)  # (1.50) in accounts
+    plain, scale, unit = _without_units(plain.str.replace(_MARKED, r"\1\2", regex=True), seen)
     point, comma = (plain.str.fullmatch(p).fillna(value=False) & seen for p in (_POINT, _COMMA))
     as_point = _reads_point(plain[seen], point[seen], comma[seen], separator)
     fits = (point if as_point else comma).to_numpy(dtype=bool)
@@ -310,14 +362,30 @@ def _read_numbers(column: pd.Series, separator: str) -> tuple[pd.Series, str]:
     thousands, decimal = (",", ".") if as_point else (".", ",")
     grouped = plain.str.contains(thousands, regex=False)[fits].any()
     plain = plain.str.replace(thousands, "", regex=False).str.replace(decimal, ".", regex=False)
-    values = pd.to_numeric(plain.where(fits).str.replace(r"[dD]", "e", regex=True))
+    values = pd.to_numeric(plain.where(fits).str.replace(r"[dD]", "e", regex=True)) * scale
     notes = [f"`{thousands}` separates thousands"] if grouped else []
+    notes += [unit] if unit else []
     notes += ["signs of per cent were left out"] if texts.str.contains("%").any() else []
     bad = seen.to_numpy(dtype=bool) & ~fits
     if bad.any():  # an entry that is not a number stays visible
         return values.astype(object).where(~bad, texts.astype(object)), ""
     missing = values.isna().any()
     return values.astype("float64" if missing else values.dtype.name.lower()), "; ".join(notes)
+
+
+def _without_units(plain: pd.Series, seen: pd.Series) -> tuple[pd.Series, Any, str]:
+    """Texts without a unit behind each number, what 1.5K and 2M multiply, and a note."""
+    parts = plain[seen].str.extract(_UNIT)
+    units = set(parts[1].dropna())
+    multiples = len(units) > 1 and units <= set(_MULTIPLES)
+    if not multiples and (len(units) != 1 or parts[1].isna().any()):
+        return plain, 1, ""
+    shown = ", ".join(sorted(units))
+    found = plain.str.replace(_UNIT, r"\1", regex=True)
+    if not multiples:
+        return found, 1, f"the unit `{shown}` was left out"
+    scale = plain.str.extract(_UNIT)[1].map(_MULTIPLES).fillna(1.0)
+    return found, scale, f"{shown} multiply by {', '.join(f'{_MULTIPLES[u]:g}' for u in sorted(units))}"
 
 
 def _reads_point(plain: pd.Series, point: pd.Series, comma: pd.Series, separator: str) -> bool:
@@ -334,32 +402,39 @@ def _reads_point(plain: pd.Series, point: pd.Series, comma: pd.Series, separator
     return leading or not (small or many)
 
 
-def _without_sentinels(column: pd.Series) -> tuple[pd.Series, str]:
-    """A column without numbers that stand for missing, such as -999, far from all others."""
-    if column.dtype.kind not in "if":
-        return column, ""
+def _counted(found: pd.Series) -> str:
+    entries = "entry" if len(found) == 1 else "entries"
+    shown = ", ".join(f"{v:g}" for v in np.unique(found))
+    return f"{len(found)} {entries} {shown} {'counts' if len(found) == 1 else 'count'} as missing"
+
+
+def _sentinels(column: pd.Series) -> set[float]:
+    """Numbers that stand for missing, such as -999, far from all others of the column."""
+    found: set[float] = set()
+    if column.dtype.kind not in "if" or column.isna().all():
+        return found
     values = column.to_numpy(dtype=np.float64)
-    found: Bool[ndarray, " T"] = np.zeros(len(values), dtype=bool)
-    ends = (
-        {float(v) for v in (np.nanmin(values), np.nanmax(values))}
-        if np.isfinite(values).any()
-        else set()
-    )
-    for end in ends:
-        others = values[np.isfinite(values) & (values != end)]
-        if len(others) < 2:
+    values = values[np.isfinite(values)]
+    for end in {float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))}:
+        others = values[values != end]
+        if len(others) < 2 or not np.isfinite(end):
             continue
-        low, high = others.min(), others.max()
-        away = low - end if end < low else end - high
-        nines = re.fullmatch(r"(-?)9+(\.9*|\.0)?", repr(end)) and abs(end) >= (
-            99 if end < 0 else 999
-        )
-        if (nines and away > (high - low if end < 0 else 3 * (high - low))) or abs(end) > 1e20 * (
-            np.abs(others).max() + 1e-300
-        ):
-            found |= values == end
-    if not found.any():
-        return column, ""
-    kept = column.astype(np.float64).where(~found)
-    sentinels = ", ".join(f"{v:g}" for v in np.unique(values[found]))
-    return kept, f"{int(found.sum())} entries {sentinels} count as missing"
+        spread, size = float(np.ptp(others)), float(np.abs(others).max())
+        away = others.min() - end if end < 0 else end - others.max()
+        nines = re.fullmatch(r"-?9+(\.9*|\.0)?", repr(end)) and abs(end) >= (99 if end < 0 else 999)
+        known = end in (-200, -32768, -(2.0**31)) and np.sum(values == end) > 1
+        known = known and (others.min() >= 0 or away > spread)
+        if (nines and away > (spread if end < 0 else 3 * spread)) or known:
+            found.add(end)
+        elif abs(end) > 1e12 * (size + 1e-300):
+            found.add(end)
+    return found
+
+
+def _is_end(column: pd.Series, value: float) -> bool:
+    """Whether a sentinel of another column lies outside the other values of this one."""
+    if column.dtype.kind not in "if" or not (column == value).any():
+        return False
+    others = column[column.notna() & (column != value)]
+    away = others.min() - value if value < 0 else value - others.max()
+    return len(others) < 2 or bool(away > 0.3 * (others.max() - others.min()))

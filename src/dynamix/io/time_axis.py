@@ -202,12 +202,22 @@ def _calendars(index: Any, day: ndarray) -> Iterator[Axis]:
                 yield _on_wall(index, words, partial(_months, month[0], step, which))
                 break
     step = math.gcd(*np.diff(day).astype(np.int64).tolist())
-    works = np.bincount((day.astype(np.int64) + 3) % 7, minlength=7) > 0  # Monday comes first
+    of_week = (day.astype(np.int64) + 3) % 7  # Monday comes first
+    count = np.bincount(of_week, minlength=7)
+    works = count > 0.1 * count.max()  # a few Saturdays make no week of six days
     if step == 1 and 2 <= works.sum() <= 6 and (day[-1] - day[0]).astype(np.int64) >= 14:
         words = ", ".join(name for name, flag in zip(_WEEK, works, strict=True) if flag)
         words = "business day" if words == "Mon, Tue, Wed, Thu, Fri" else f"day of {words}"
-        yield _on_wall(index, words, lambda k: np.busday_offset(day[0], k, weekmask=works))
+        yield _on_wall(index, words, partial(_working, day[0], works, day[~works[of_week]]))
     yield _days(index, step)
+
+
+def _working(first: Any, works: ndarray, others: ndarray, k: ndarray) -> ndarray:
+    """Days of a week with days off, and a few ``others``."""
+    if not len(others):
+        return np.busday_offset(first, k, weekmask=works)
+    days = np.busday_offset(first, np.arange(int(k.max()) + 1), "forward", weekmask=works)
+    return np.unique(np.concatenate([days, others]))[k]
 
 
 def _months(first: Any, step: int, which: int | str, k: ndarray) -> ndarray:

@@ -22,16 +22,16 @@ _MOST_MISSING = 0.1  # of a clock's labels, where its name doesn't say that it i
 _CALLED = re.compile(  # names of clocks, in a few languages
     r"times?|t|dates?|datetime|timestamp|[td]s|index|steps?|sec(?:s|onds?)?|[sh]|[mun]s|min(?:utes?)?"
     r"|h(?:ou)?rs?|days?|years?|yr|month|epoch|unix|posix|utc|elapsed|clock|samples?|frames?|m?jd"
-    r"|datenum|zeit|datum|uhrzeit|jahr|tiempo|fecha|temps|heure|tempo"
+    r"|datenum|age|ka|kyr|alter|bp|zeit|datum|uhrzeit|jahr|tiempo|fecha|temps|heure|tempo"
 )
 _PARTS = {
-    "year": "year years yr yyyy y jahr année annee año ano anno",
+    "year": "year years yr yyyy yy y jahr année annee año ano anno",
     "quarter": "quarter qtr q quartal trimestre",
     "month": "month mon mo mm monat mois mes mese",
     "week": "week wk isoweek woche kw semaine semana",
     "day": "day dd dy doy dayofyear yday dom tag jour dia giorno",
-    "hour": "hour hr hh h hours stunde std heure hora ora",
-    "minute": "minute min minutes",
+    "hour": "hour hr hh h hours hourending hourofday he stunde std heure hora ora",
+    "minute": "minute min minutes mn mi",
     "second": "second sec seconds",
 }
 _PART_OF = {word: part for part, words in _PARTS.items() for word in words.split()}
@@ -71,14 +71,18 @@ def take_time(
     else:
         found = next(filter(None, (search(table, free, place) for search in searches)), None)
     if found is None:
-        return table, None, []
+        counters = [n for n in free if _called(n) and _restarts(table[n])]
+        if not 0 < len(counters) < table.shape[1]:
+            return table, None, []
+        shown = ", ".join(f"`{name}`" for name in counters)
+        return table.drop(columns=counters), None, [f"left out, as it counts and restarts: {shown}"]
     taken, index = found
     rest = table.drop(columns=taken)
     others = list(_no_channels(rest, index, [name for name in free if name not in taken]))
     if len(others) < rest.shape[1]:
         rest = rest.drop(columns=others)
         left_out = ", ".join(f"`{name}`" for name in others)
-        notes = [f"left out as a row counter or part of a date: {left_out}"] if others else []
+        notes = [f"left out as row counters or times: {left_out}"] if others else []
     else:
         notes = []
     return rest, index, [_note(taken, index), *notes]
@@ -141,9 +145,13 @@ def _dates_of(
             "another column of times (--time)."
         )
     taken = [name]
-    if dates.duplicated().any():
+    repeated = dates.duplicated().any()
+    if repeated or (len(dates) and (dates.dropna() == dates.dropna().dt.normalize()).all()):
         for other in free:
-            if other != name and (seconds := _time_of_day(table[other], other)) is not None:
+            clock = repeated or not pd.api.types.is_numeric_dtype(table[other])
+            if other == name or not clock:
+                continue
+            if (seconds := _time_of_day(table[other], other, dates)) is not None:
                 whole = pd.DatetimeIndex(dates).normalize()
                 dates = pd.Series(whole + pd.to_timedelta(seconds, unit="s"), table.index)
                 taken.append(other)
@@ -162,9 +170,17 @@ def _holds_dates(column: pd.Series) -> bool:
 
 def _compact(column: pd.Series) -> pd.Series | None:
     """Numbers such as 20240131, 202401 or 2024013123 as dates; None if one of them is no date."""
-    if column.dtype.kind not in "iu" or not len(column):
-        return None
     values = column.to_numpy()
+    if column.dtype.kind == "f" and len(column) > 2 and np.isfinite(values).all():  # 2024.01
+        values = np.rint(100 * values)
+        counted = 12 * (values // 100) + values % 100
+        rises = np.abs(np.diff(counted)).max() == 1 and (values % 100 > 0).all()
+        exact = np.abs(values - 100 * column).max() < 1e-6 and (values % 100 < 13).all()
+        if not (rises and exact and 1e5 < values.min() < 3e5):
+            return None
+    elif column.dtype.kind not in "iu" or not len(column):
+        return None
+    values = values.astype(np.int64)
     digits = len(str(values.max()))
     if digits not in (6, 8, 10, 12, 14) or len(str(values.min())) != digits or len(values) < 2:
         return None
@@ -185,14 +201,26 @@ def _compact(column: pd.Series) -> pd.Series | None:
     return pd.Series(pd.DatetimeIndex(days + after).as_unit("ns"), column.index, name=column.name)
 
 
-def _time_of_day(column: pd.Series, name: Any) -> ndarray | None:
-    """Seconds after midnight of a column of clock times, or of hours if it is named so."""
-    if pd.api.types.is_numeric_dtype(column):
-        if _part(name) == "hour" and _whole(column, 24):
-            return 3600.0 * column.to_numpy(dtype=np.float64)
+def _time_of_day(column: pd.Series, name: Any, dates: pd.Series) -> ndarray | None:
+    """Seconds after midnight of a column of clock times, hours, 1530 or periods of the day."""
+    if not pd.api.types.is_numeric_dtype(column):
+        seconds = to_clock(column)
+        return seconds if seconds is not None and (seconds <= 86400).all() else None
+    if not _whole(column, 2400):
         return None
-    seconds = to_clock(column)
-    return seconds if seconds is not None and (seconds <= 86400).all() else None
+    values = column.to_numpy(dtype=np.float64)
+    low, high = values.min(), values.max()
+    readings = [3600 * values] if high <= 24 else []
+    if high > 24 and (values % 100 < 60).all():
+        readings.append(3600 * (values // 100) + 60 * (values % 100))
+    if low == 1 and high in (48, 96, 144, 288):
+        readings.append((values - 1) * 86400 / high)
+    for seconds in readings:
+        times = pd.DatetimeIndex(dates + pd.to_timedelta(seconds, unit="s"))
+        ordered = times[::-1] if len(times) > 1 and times[0] > times[-1] else times
+        if (_part(name) == "hour" and high <= 24) or is_regular(ordered):
+            return seconds
+    return None
 
 
 def _calendar(table: pd.DataFrame, free: list[Any], place: Callable[[int], str]) -> Found | None:
@@ -200,16 +228,26 @@ def _calendar(table: pd.DataFrame, free: list[Any], place: Callable[[int], str])
     columns: dict[str, Any] = {}
     for name in free:
         part = _part(name)
-        months = part == "month" and not pd.api.types.is_numeric_dtype(table[name])
+        part = "minute" if part == "month" and part in columns and str(name) == "mm" else part
+        if table[name].dtype == object:
+            some = table[name].dropna().astype(str)
+            coded = {"month": r"M(0?[1-9]|1[0-2])", "quarter": r"Q0?[1-4]"}
+            part = next((k for k, form in coded.items() if some.str.fullmatch(form).all()), part)
+        months = part in ("month", "quarter") and not pd.api.types.is_numeric_dtype(table[name])
         numbers = part and _whole(table[name], _LIMITS.get(part, 9999))
         if part and part not in columns and (months or numbers):
             columns[part] = name
     if "year" not in columns and len(free) > 2:
         nameless = all(re.fullmatch(r"x\d+", str(name)) for name in free)
-        year, month = (table[name] for name in free[:2])
+        year, month, day = (table[name] for name in free[:3])
         if nameless and _whole(year, 2999) and _whole(month, 12) and year.min() >= 1000:
             following = month.min() >= 1 and (np.diff(12 * year + month) == 1).all()
             columns = {"year": free[0], "month": free[1]} if following else columns
+            if not following and _whole(day, 31):
+                columns = dict(zip(("year", "month", "day"), free, strict=False))
+                days = 366 * year + 31 * month + day
+                if days.duplicated().any() and _whole(table[free[3]], 24):
+                    columns["hour"] = free[3]
     finer = [part for part in ("quarter", "month", "week", "day") if part in columns]
     if "year" not in columns or not finer:
         return None
@@ -237,6 +275,8 @@ def _part(name: Any) -> str | None:
 def _part_values(column: pd.Series) -> ndarray:
     if pd.api.types.is_numeric_dtype(column):
         return column.to_numpy(dtype=np.float64)
+    if column.astype("string").str.fullmatch(r"[QM]\d+").all():
+        return column.str[1:].to_numpy(dtype=np.float64)
     dates, _ = to_dates("1 " + column.astype("string").str.strip() + " 2000")
     return dates.dt.month.to_numpy(dtype=np.float64)
 
@@ -277,19 +317,40 @@ def _numbers(table: pd.DataFrame, free: list[Any], place: Callable[[int], str]) 
     ]
     if len([n for n in table.columns if pd.api.types.is_numeric_dtype(table[n])]) < 2:
         return None
-    words = {name: re.findall(r"[a-zäéñ]+", str(name).lower()) for name in numeric}
-    called = [name for name in numeric if any(map(_CALLED.fullmatch, words[name]))]
+    called = [name for name in numeric if _called(name)]
     first = [name for name in numeric if name == table.columns[0]]
     for name in [*[n for n in first if n in called], *called, *first]:
         if _clock_like(table[name], named=name in called):
             return [name], pd.Index(table[name], name=_label(name))
-    texts = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
-    for name, text in itertools.product(called, texts):  # series below each other
-        series = [part for _, part in table.groupby(text, sort=False)[name]]
+    others = [name for name in table if table[name].dtype.kind != "f"]
+    for name, other in itertools.product(called, others):  # series below each other
+        if name == other or not 1 < table[other].nunique() < len(table) / 2:
+            continue
+        series = [part for _, part in table.groupby(other, sort=False)[name]]
         if 1 < len(series) < len(table) and all(_clock_like(x, named=True) for x in series):
             return [name], pd.Index(table[name], name=_label(name))
     lines = [name for name in numeric if _straight(table[name])]
     return ([lines[0]], pd.Index(table[lines[0]], name=_label(lines[0]))) if lines else None
+
+
+def _called(name: Any) -> bool:
+    return any(map(_CALLED.fullmatch, re.findall(r"[a-zäéñ]+", str(name).lower())))
+
+
+def _restarts(column: pd.Series) -> bool:
+    """Whether numbers count up in equal steps, and begin again, more than once."""
+    if not pd.api.types.is_numeric_dtype(column) or column.dtype == bool or column.isna().any():
+        return False
+    values = column.to_numpy(dtype=np.float64)
+    gaps = np.diff(values)
+    falls = gaps < 0
+    up = gaps[~falls]
+    return bool(
+        1 < falls.sum() < len(up) / 2
+        and up.min() > 0
+        and np.allclose(up, up[0])
+        and (values[1:][falls] == values[0]).all()
+    )
 
 
 def _clock_like(column: pd.Series, *, named: bool) -> bool:
@@ -340,6 +401,10 @@ def _no_channels(rest: pd.DataFrame, index: pd.Index, free: list[Any]) -> Iterat
         parts += [index.dayofweek, index.dayofweek + 1, index.hour, index.minute]
     for name in free:
         column = rest[name]
+        if pd.api.types.is_datetime64_any_dtype(column) or column.dtype in ("object", "string"):
+            some = column.dropna().iloc[:50]
+            if len(some) and (are_dates(some) or to_clock(some) is not None):
+                yield name
         if not pd.api.types.is_numeric_dtype(column) or column.dtype == bool:
             continue
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)

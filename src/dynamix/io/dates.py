@@ -231,9 +231,7 @@ def _number(texts: pd.Series) -> Float[ndarray, " T"]:
     return pd.to_numeric(plain).to_numpy(np.float64, na_value=np.nan)
 
 
-def _assembled(
-    fields: pd.DataFrame, *, repeated: bool
-) -> tuple[ndarray, Float[ndarray, " T"]]:
+def _assembled(fields: pd.DataFrame, *, repeated: bool) -> tuple[ndarray, Float[ndarray, " T"]]:
     """Dates ``datetime64[us]`` from the parts of one notation, and minutes before UTC, if given."""
     year = _number(fields["Y"])
     short = (fields["Y"].str.len() == 2).to_numpy(dtype=bool)

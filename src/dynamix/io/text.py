@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
 from numpy import ndarray
 
 from .dates import are_dates, to_clock, to_dates
@@ -116,7 +115,8 @@ def parse(content: bytes) -> Table:
             na_values=_MISSING,
             low_memory=False,
             decimal=decimal,
-            **{"dtype": {i: str for i, kind in enumerate(kinds) if kind in ("date", "clock")}} | how,
+            **{"dtype": {i: str for i, kind in enumerate(kinds) if kind in ("date", "clock")}}
+            | how,
         )
 
     frame = columns()
@@ -171,9 +171,11 @@ def _lines(text: str) -> tuple[list[str], list[int], list[str], str | None]:
     for number, line in enumerate(every, start=1):
         if open_quote:  # a field in quotes goes on
             texts[-1] += " " + line
-        elif (number == 1 and given) or not (bare := line.strip(" \t;,|")):
-            continue
-        elif bare[0] in "+:=-" and re.fullmatch(_RULE, line):
+        elif (
+            (number == 1 and given)
+            or not (bare := line.strip(" \t;,|"))
+            or (bare[0] in "+:=-" and re.fullmatch(_RULE, line))
+        ):
             continue
         elif bare[0] in '"#%/' and re.match(_COMMENT, line):
             comments.append(line)
@@ -385,7 +387,11 @@ def _without_units(plain: pd.Series, seen: pd.Series) -> tuple[pd.Series, Any, s
     if not multiples:
         return found, 1, f"the unit `{shown}` was left out"
     scale = plain.str.extract(_UNIT)[1].map(_MULTIPLES).fillna(1.0)
-    return found, scale, f"{shown} multiply by {', '.join(f'{_MULTIPLES[u]:g}' for u in sorted(units))}"
+    return (
+        found,
+        scale,
+        f"{shown} multiply by {', '.join(f'{_MULTIPLES[u]:g}' for u in sorted(units))}",
+    )
 
 
 def _reads_point(plain: pd.Series, point: pd.Series, comma: pd.Series, separator: str) -> bool:
@@ -424,9 +430,11 @@ def _sentinels(column: pd.Series) -> set[float]:
         nines = re.fullmatch(r"-?9+(\.9*|\.0)?", repr(end)) and abs(end) >= (99 if end < 0 else 999)
         known = end in (-200, -32768, -(2.0**31)) and np.sum(values == end) > 1
         known = known and (others.min() >= 0 or away > spread)
-        if (nines and away > (spread if end < 0 else 3 * spread)) or known:
-            found.add(end)
-        elif abs(end) > 1e12 * (size + 1e-300):
+        if (
+            (nines and away > (spread if end < 0 else 3 * spread))
+            or known
+            or abs(end) > 1e12 * (size + 1e-300)
+        ):
             found.add(end)
     return found
 

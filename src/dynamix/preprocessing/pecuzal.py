@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -69,7 +69,7 @@ def pecuzal(
         points = len(y) - max(lags) - longest
         if points < least - longest:
             break
-        options = {"horizon": longest, "theiler": w}
+        cost = partial(costs, y, horizon=longest, theiler=w)
         near = nearest(y, lags, points, count=LARGEST_NEIGHBOURHOOD, theiler=w)
         statistics.append(continuity(y, lags=lags, longest=longest, theiler=w, near=near))
         peaks, changes = local_maxima(statistics[-1]).tolist(), list[float]()
@@ -78,8 +78,8 @@ def pecuzal(
             held = points - max(0, lag - max(lags))
             if held not in without:
                 known = _among(near, held, points) if distinct else None
-                without[held] = costs(y, lags=lags, points=held, near=known, **options)
-            with_it = costs(y, lags=[*lags, lag], points=held, **options)
+                without[held] = cost(lags=lags, points=held, near=known)
+            with_it = cost(lags=[*lags, lag], points=held)
             changes.append(float((with_it - without[held]).min()))
         decreases.append(min(changes, default=0.0))
         if decreases[-1] >= 0.0:

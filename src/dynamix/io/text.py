@@ -146,12 +146,15 @@ def parse(content: bytes) -> Table:
 def _decoded(content: bytes) -> str:
     """Text in UTF-8, UTF-16 or, since every byte is a letter in it, cp1252."""
     head = content[:200]
+    if content.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
+        return content.decode("utf-32")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16")
     if len(head) > 3 and head[1::2].count(0) > len(head) / 4:
         return content.decode("utf-16-le")
     if len(head) > 3 and head[::2].count(0) > len(head) / 4:
         return content.decode("utf-16-be")
+    content = content.rstrip(b"\x00\x1a")  # of a logger that lost its power, of DOS
     if b"\x00" in content:
         raise ValueError("it holds bytes that are no text")
     try:
@@ -433,7 +436,7 @@ def _sentinels(column: pd.Series) -> set[float]:
         if (
             (nines and away > (spread if end < 0 else 3 * spread))
             or known
-            or abs(end) > 1e12 * (size + 1e-300)
+            or abs(end) > 1e12 * max(size, 1e-6) and size > 0
         ):
             found.add(end)
     return found

@@ -41,7 +41,6 @@ _UNIT = r"^([^A-Za-z°µμΩ]*\d)\s*((?!nan|inf)[A-Za-z°µμΩ][\w°µμΩ²³/
 _MULTIPLES = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9}
 _MONTHS = re.compile(r"(0[1-9]|1[0-2])\.(1[5-9]|2[0-2])\d\d")  # 01.2000
 _SINGLE = re.compile(r'\s*"?[+-]?\d*,\d+"?\s*')  # one number, its decimal sign a comma
-_FRACTION = r"[+-]?\d*,(?:\d{1,2}|\d{4,})"  # its comma separates no thousands
 _NUMBER = re.compile(rf"(?:{_POINT}|{_COMMA})")
 
 
@@ -100,7 +99,9 @@ def parse(content: bytes) -> Table:
     _check_widths(texts, numbers, separator, width)
 
     shown = [x for row in rows[start:] for x, k in zip(row, kinds, strict=False) if k == "number"]
-    decimals = separator != "," and any(re.fullmatch(_FRACTION, entry) for entry in shown)
+    decimals = separator != "," and any(
+        re.fullmatch(r"[+-]?\d*,(\d{1,2}|\d{4,})", entry) for entry in shown
+    )
     decimal = "," if decimals and not any("." in entry for entry in shown) else "."
 
     def columns(**how: Any) -> pd.DataFrame:
@@ -412,9 +413,8 @@ def _reads_point(plain: pd.Series, point: pd.Series, comma: pd.Series, separator
 
 
 def _counted(found: pd.Series) -> str:
-    entries = "entry" if len(found) == 1 else "entries"
-    shown = ", ".join(f"{v:g}" for v in np.unique(found))
-    return f"{len(found)} {entries} {shown} {'counts' if len(found) == 1 else 'count'} as missing"
+    shown, one = ", ".join(f"{v:g}" for v in np.unique(found)), len(found) == 1
+    return f"{len(found)} {'entry' if one else 'entries'} {shown} count{'s' * one} as missing"
 
 
 def _sentinels(column: pd.Series) -> set[float]:
@@ -436,7 +436,8 @@ def _sentinels(column: pd.Series) -> set[float]:
         if (
             (nines and away > (spread if end < 0 else 3 * spread))
             or known
-            or abs(end) > 1e12 * max(size, 1e-6) and size > 0
+            or abs(end) > 1e12 * max(size, 1e-6)
+            and size > 0
         ):
             found.add(end)
     return found

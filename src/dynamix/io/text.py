@@ -436,8 +436,7 @@ def _sentinels(column: pd.Series) -> set[float]:
         if (
             (nines and away > (spread if end < 0 else 3 * spread))
             or known
-            or abs(end) > 1e12 * max(size, 1e-6)
-            and size > 0
+            or (abs(end) > 1e12 * max(size, 1e-6) and size > 0)
         ):
             found.add(end)
     return found

@@ -56,7 +56,10 @@ class ResampleReport:
             f"and {_were(self.filled)} interpolated linearly, at most {self.longest_gap} in a row"
         )
         parts = [
-            (1, f"{counted(self.observations, 'observation')} put on {counted(self.steps, 'step')} of {self.step}"),
+            (
+                1,
+                f"{counted(self.observations, 'observation')} put on {counted(self.steps, 'step')} of {self.step}",
+            ),
             (self.filled, filled),
             (self.moved, f"{counted(self.moved, 'observation')} lay off the grid"),
             (

@@ -20,7 +20,11 @@ _SHOWN = 60  # lines that show how a file is laid out
 _RULE = r"[\s|+:=-]*[=-]{3}[\s|+:=-]*"  # a line drawn below the names
 _COMMENT = r'\s*"?(?:#|%|//)'
 _MISSING = ["?", "-", "--", "---", ".", "..", "...", "…", "*", "missing", "nodata", "NoData", "nil"]
-_NOTHING = {"", *"nan na n/a #n/a #na null none <na>".split(), *map(str.lower, _MISSING)}
+_NOTHING = {
+    "",
+    *["nan", "na", "n/a", "#n/a", "#na", "null", "none", "<na>"],
+    *map(str.lower, _MISSING),
+}
 _SIGNS = str.maketrans("\u00a0\u202f\u2009\u2212\u2019", "   -'")
 _EXPONENT = r"(?:[eEdD][+-]?\d+)?"
 _POINT = r"[+-]?(?=[\d.]*\d)(?:\d+|\d{1,3}(?:,\d{2,3})*,\d{3})?(?:\.\d*)?" + _EXPONENT

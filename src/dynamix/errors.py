@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import operator
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+
+_WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "a text",
+    type(None): "None",
+}
+_NUMBERS: dict[Any, Any] = {
+    int: (int, np.integer),
+    float: (int, np.integer, float, np.floating),
+}
+_BOUNDS: dict[str, tuple[Any, str]] = {
+    "at_least": (operator.ge, "of at least"),
+    "above": (operator.gt, "above"),
+    "at_most": (operator.le, "at most"),
+    "below": (operator.lt, "below"),
+}
 
 
 class InputError(ValueError):
@@ -34,23 +53,6 @@ class InputError(ValueError):
 def one_of(what: str, value: object, known: Iterable[str]) -> None:
     """Raise unless ``value`` is one of ``known``; the message lists them and suggests the nearest.
 
-    Parameters
-    ----------
-    what
-        What the value is, for the message.
-    value
-        Of any type; one that is no string is never known.
-    known
-        The names allowed.
-
-    Raises
-    ------
-    InputError
-        If it is none of them.
-
-    Examples
-    --------
-    >>> one_of("engine", "torch", ["auto", "torch"])
     >>> one_of("engine", "torhc", ["auto", "torch"])
     Traceback (most recent call last):
     ...
@@ -68,53 +70,39 @@ def one_of(what: str, value: object, known: Iterable[str]) -> None:
 def whole_number(what: str, value: object, *, least: int = 1) -> int:
     """``value`` as an ``int``; raise unless it is an integer of at least ``least``.
 
-    Floats are refused even when they are whole, since they usually betray a division upstream.
+    Whole floats are refused, since they usually come from a division by mistake.
 
-    Parameters
-    ----------
-    what
-        What the value is, for the message.
-    value
-        Python's or NumPy's integers are taken.
-    least
-        Smallest value allowed.
-
-    Raises
-    ------
-    InputError
-        If it is smaller or no integer; booleans are none.
-
-    Examples
-    --------
-    >>> whole_number("horizon", np.int64(100))
-    100
     >>> whole_number("horizon", 100 / 2)
     Traceback (most recent call last):
     ...
     dynamix.errors.InputError: horizon must be an integer of at least 1, found 50.0 (float).
     """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise InputError(
-            f"{what} must be an integer of at least {least}, found {value!r} "
-            f"({type(value).__name__})."
-        )
-    if value < least:
-        raise InputError(f"{what} must be an integer of at least {least}, found {int(value)}.")
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        found = f"{int(value)}" if _fits(value, int) else f"{value!r} ({type(value).__name__})"  # type: ignore[call-overload]
+        raise InputError(f"{what} must be an integer of at least {least}, found {found}.")
     return int(value)
 
 
-def check_value(name: str, value: object, *, hint: Any, bounds: tuple[float | None, ...]) -> None:
-    """Raise unless ``value`` has the type ``hint``, is one of its choices and within ``bounds``."""
+def check_value(name: str, value: object, *, hint: Any, bounds: Mapping[str, float]) -> None:
+    """Raise unless ``value`` has the type ``hint``, is one of its choices and within ``bounds``.
+
+    The keys of ``bounds`` are ``at_least``, ``above``, ``at_most`` and ``below``.
+    """
     choices, fits = choices_of(hint), _fits(value, hint)
     if choices and not (fits and value is None):
         one_of(name, value, choices)
     several = typing.get_origin(hint) is tuple
-    numbers: Any = value if several else (value,)
-    if fits and all(_inside(number, *bounds) for number in numbers):
+    parts: Any = value if several else (value,)
+    if fits and all(
+        part == part and all(_BOUNDS[key][0](part, bound) for key, bound in bounds.items())
+        for part in parts
+        if isinstance(part, int | float | np.number)
+    ):
         return
-    span = _range(*bounds)
-    wanted = " ".join(filter(None, (_words(hint), "each" if several and span else "", span)))
+    limits = " and ".join(f"{_BOUNDS[key][1]} {bound:g}" for key, bound in bounds.items())
+    each = "each" if several and limits else ""
     kind = "" if fits else f" ({type(value).__name__})"
+    wanted = " ".join(filter(None, (_words(hint), each, limits)))
     raise InputError(f"{name} must be {wanted}, found {value!r}{kind}.")
 
 
@@ -128,68 +116,36 @@ def choices_of(hint: Any) -> tuple[str, ...]:
 
 def _fits(value: object, hint: Any) -> bool:
     """Whether a value has a type; an int is a float, but a bool is no int."""
-    if hint in (int, float):
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        return whole or (hint is float and isinstance(value, float | np.floating))
-    if hint in (bool, str, Path) or dataclasses.is_dataclass(hint):
+    kind, inner = typing.get_origin(hint), get_args(hint)
+    if hint in _NUMBERS:
+        return isinstance(value, _NUMBERS[hint]) and not isinstance(value, bool)
+    if hint in (bool, str, Path, type(None)) or dataclasses.is_dataclass(hint):
         return isinstance(value, hint)
-    inner = get_args(hint)
-    if typing.get_origin(hint) is Literal:
+    if kind is Literal:
         return value in inner
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, tuple):
+    if kind in (tuple, Sequence):
+        several: Any = tuple if kind is tuple else (list, tuple, range, np.ndarray)
+        if not isinstance(value, several) or _length(hint) not in (None, len(value)):
             return False
-        each = inner[:1] * len(value) if inner[-1] is ... else inner
-        return len(each) == len(value) and all(map(_fits, value, each))
-    if typing.get_origin(hint) is Sequence:
-        several = isinstance(value, list | tuple | range | np.ndarray)
-        return several and all(_fits(one, inner[0]) for one in value)
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return any(value is None if part is type(None) else _fits(value, part) for part in inner)
+        return all(_fits(part, inner[0]) for part in value)
+    if kind in (types.UnionType, typing.Union):
+        return any(_fits(value, part) for part in inner)
     return True
 
 
-def _inside(
-    value: Any,
-    at_least: float | None,
-    above: float | None,
-    at_most: float | None,
-    below: float | None,
-) -> bool:
-    if not isinstance(value, int | float | np.number) or isinstance(value, bool):
-        return True
-    return bool(
-        not np.isnan(value)
-        and (at_least is None or value >= at_least)
-        and (above is None or value > above)
-        and (at_most is None or value <= at_most)
-        and (below is None or value < below)
-    )
-
-
-def _range(
-    at_least: float | None, above: float | None, at_most: float | None, below: float | None
-) -> str:
-    """The bounds in words: ``"of at least 1"``, ``"above 0"``, ``"in [0, 1)"``."""
-    low, high = (at_least if above is None else above), (at_most if below is None else below)
-    if low is not None and high is not None:
-        return f"in {'[' if above is None else '('}{low:g}, {high:g}{']' if below is None else ')'}"
-    if low is not None:
-        return f"of at least {low:g}" if above is None else f"above {low:g}"
-    return "" if high is None else (f"of at most {high:g}" if below is None else f"below {high:g}")
+def _length(hint: Any) -> int | None:
+    """The number of entries that a tuple's type asks for; None for any number."""
+    inner = get_args(hint)
+    return None if typing.get_origin(hint) is Sequence or inner[-1] is ... else len(inner)
 
 
 def _words(hint: Any) -> str:
     """A type in words."""
-    words = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
-    if hint in words:
-        return words[hint]
-    inner = get_args(hint)
-    if typing.get_origin(hint) is tuple:
-        each = words.get(inner[0], "a value").removeprefix("a ") + "s"
-        return f"a tuple of {each}" if inner[-1] is ... else f"a tuple of {len(inner)} {each}"
-    if typing.get_origin(hint) is Sequence:
-        return f"a list of {words.get(inner[0], 'a value').removeprefix('a ')}s"
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return " or ".join("None" if part is type(None) else _words(part) for part in inner)
-    return f"a {hint.__name__}" if isinstance(hint, type) else str(hint)
+    kind, inner = typing.get_origin(hint), get_args(hint)
+    if kind in (tuple, Sequence):
+        count = f"{_length(hint)} " if _length(hint) else ""
+        each = _words(inner[0]).removeprefix("a ")
+        return f"a {'tuple' if kind is tuple else 'list'} of {count}{each}s"
+    if kind in (types.UnionType, typing.Union):
+        return " or ".join(map(_words, inner))
+    return _WORDS.get(hint) or f"a {getattr(hint, '__name__', hint)}"

@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import lru_cache, wraps
 from typing import Any, Literal, TypeVar, dataclass_transform, get_args
 
-from .errors import InputError, check_value, choices_of
+from .errors import InputError, check_value
 
 ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
 Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
@@ -40,20 +40,12 @@ SettingsT = TypeVar("SettingsT")
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
-def setting(
-    default: Any,
-    help: str,
-    *,
-    at_least: float | None = None,
-    above: float | None = None,
-    at_most: float | None = None,
-    below: float | None = None,
-) -> Any:
-    """Declare a field of a settings class; the bounds hold for every number in it.
+def setting(default: Any, help: str, **bounds: float) -> Any:
+    """Declare a field of a settings class.
 
-    Choices come from the annotation: ``Literal["auto", "torch"]``.
+    ``bounds`` are ``at_least``, ``above``, ``at_most`` or ``below``; they hold for every number in
+    the field. Choices come from the annotation: ``Literal["auto", "torch"]``.
     """
-    bounds = (at_least, above, at_most, below)
     return dataclasses.field(default=default, metadata={"help": help, "bounds": bounds})
 
 
@@ -61,15 +53,12 @@ def setting(
 def settings(kind: type[SettingsT]) -> type[SettingsT]:
     """Make a class of :func:`setting` declarations a frozen dataclass that checks itself.
 
-    Types, choices and bounds are checked first, then the class's own ``check(self)`` is called, if
-    it has one. A misfit raises InputError. The docstring gains a list of the settings.
+    Types, choices and bounds are checked first, then the class's own ``check(self)``, if it has
+    one. A misfit raises InputError. The docstring gains a list of the settings.
 
     >>> @settings
     ... class Example:
-    ...     "Settings of an example."
     ...     epochs: int = setting(10, "passes over the data", at_least=1)
-    >>> Example(epochs=3).epochs
-    3
     >>> Example(epochs=0)
     Traceback (most recent call last):
     ...
@@ -77,25 +66,22 @@ def settings(kind: type[SettingsT]) -> type[SettingsT]:
     """
 
     def __post_init__(self: Any) -> None:  # noqa: N807
-        if not known:
-            known.update({k: choices_of(f.type) for k, f in declared(own).items()})
         for name, field in declared(own).items():
             value = getattr(self, name)
             # neither a default nor a known name needs a check; this keeps forecasts cheap
-            if value is not field.default and not (type(value) is str and value in known[name]):
+            known = isinstance(value, str) and value in get_args(field.type)
+            if not known and value is not field.default:
                 check_value(name, value, hint=field.type, bounds=field.metadata["bounds"])
         if own_check is not None:
             own_check(self)
 
-    known: dict[str, tuple[str, ...]] = {}
     own: Any = kind
     own_check = getattr(kind, "check", None)
-    kind.__post_init__ = __post_init__  # type: ignore[attr-defined]
+    own.__post_init__ = __post_init__
     kind = dataclasses.dataclass(frozen=True)(kind)
     own.__no_type_check__ = True  # jaxtyping leaves bad values to the check above
-    kind.__doc__ = "\n".join(
-        [(kind.__doc__ or "").rstrip(), "", "Parameters", "----------", *_described(kind), ""]
-    )
+    head = (kind.__doc__ or "").rstrip()
+    kind.__doc__ = "\n".join([head, "", "Parameters", "----------", *_described(kind), ""])
     return kind
 
 
@@ -118,7 +104,7 @@ def checked(function: FunctionT) -> FunctionT:
         known = hints()
         for name, value in (*zip(names, args, strict=False), *given.items()):
             if name in known and type(value) is not known[name]:
-                check_value(name, value, hint=known[name], bounds=(None,) * 4)
+                check_value(name, value, hint=known[name], bounds={})
         return function(*args, **given)
 
     return called  # type: ignore[return-value]
@@ -130,15 +116,13 @@ def takes(kind: Any, *, without: tuple[str, ...] = ()) -> Callable[[FunctionT], 
     def decorate(function: FunctionT) -> FunctionT:
         signature = inspect.signature(function)
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        fields = [f for f in declared(kind).values() if f.name not in without]
         more = [
-            inspect.Parameter(
-                field.name, own[-1].KEYWORD_ONLY, default=field.default, annotation=field.type
-            )
-            for field in declared(kind).values()
-            if field.name not in without
+            inspect.Parameter(f.name, own[-1].KEYWORD_ONLY, default=f.default, annotation=f.type)
+            for f in fields
         ]
         function.__signature__ = signature.replace(parameters=own + more)  # type: ignore[attr-defined]
-        described = "\n".join(f"    {line}" for line in _described(kind, without))
+        described = textwrap.indent("\n".join(_described(kind, without)), "    ")
         function.__doc__ = (function.__doc__ or "").replace("    **settings", described)
         return checked(function)
 
@@ -151,10 +135,7 @@ def _described(kind: type[Any], without: tuple[str, ...] = ()) -> list[str]:
     for field in dataclasses.fields(kind):
         if field.name not in without:
             text = f"{field.metadata['help']}; default ``{field.default!r}``"
-            lines += [
-                field.name,
-                *textwrap.wrap(text, 92, initial_indent="    ", subsequent_indent="    "),
-            ]
+            lines += [field.name, textwrap.indent(textwrap.fill(text, 88), "    ")]
     return lines
 
 
@@ -175,10 +156,6 @@ def from_dict(kind: type[SettingsT], values: dict[str, Any], *, source: str) -> 
 
     >>> from_dict(TrainingConfig, {"systems": ["Lorenz"]}, source="mine.json").systems
     ('Lorenz',)
-    >>> from_dict(TrainingConfig, {"epoch": 3}, source="mine.json")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: mine.json holds unknown settings ['epoch']; TrainingConfig knows ...
     """
     known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(values) - known):
@@ -206,17 +183,11 @@ class ModelConfig:
 
     def check(self) -> None:
         """Raise unless the sizes fit each other."""
+        M = f"latent_dims (M = {self.latent_dims})"
         if self.latent_dims < self.observed_dims:
-            raise InputError(
-                f"latent_dims (M = {self.latent_dims}) must be at least observed_dims "
-                f"(N = {self.observed_dims}), because the observation is read from the first N "
-                "latent entries. Raise latent_dims."
-            )
+            raise InputError(f"{M} must be at least observed_dims (N = {self.observed_dims}).")
         if self.relu_units > self.latent_dims:
-            raise InputError(
-                f"relu_units (P = {self.relu_units}) must not exceed latent_dims "
-                f"(M = {self.latent_dims})."
-            )
+            raise InputError(f"relu_units (P = {self.relu_units}) must not exceed {M}.")
 
 
 @settings
@@ -225,19 +196,15 @@ class ForecastDefaults:
 
     embedding: Embedding = setting("pos", "how missing dimensions are filled")
     complete_from: int = setting(
-        0,
-        "from this number of channels on, missing dimensions are filled with zeros; 0 for never",
-        at_least=0,
+        0, "channels from which on missing dimensions are filled with zeros; 0: never", at_least=0
     )
     attention_sharpness: float = setting(
         1.0, "forecasts divide the attention's temperature by this; training does not", above=0
     )
-    quiet_steps: int = setting(
-        0, "first steps of a forecast without gate noise; training has noise", at_least=0
-    )
+    quiet_steps: int = setting(0, "first steps of a forecast without gate noise", at_least=0)
     reference_spacing: float = setting(
         0.0,
-        "forecasts scale the gate's widths by a context's spacing over this spacing; 0 for never",
+        "forecasts scale the gate's widths by a context's spacing over this; 0: never",
         at_least=0,
     )
 
@@ -249,11 +216,12 @@ class ForecastDefaults:
 
 @settings
 class ForecastConfig:
-    """Settings of :func:`dynamix.forecast` (the pipeline of the paper, section 3.3)."""
+    """Settings of :func:`dynamix.forecast` (the pipeline of the paper, section 3.3).
 
-    embedding: Embedding | None = setting(
-        None, "how missing dimensions are filled; by default as the checkpoint says"
-    )
+    A setting of None is taken from the checkpoint; an ensemble then has no quiet steps.
+    """
+
+    embedding: Embedding | None = setting(None, "how missing dimensions are filled")
     standardize: bool = setting(True, "scale each channel by the context's mean and deviation")
     detrend: bool = setting(False, "remove a power-law trend before, add it back after")
     box_cox: bool = setting(False, "Box-Cox transform before, undone after")
@@ -262,22 +230,15 @@ class ForecastConfig:
     engine: Engine = setting("auto", "what computes the rollout")
     errors: Errors = setting("raise", "series that cannot be forecast: raise, or skip (NaN)")
     n_samples: int | None = setting(
-        None,
-        "forecasts in an ensemble; seeds from dynamix.forecasting.ensembles.sample_seed(seed, i)",
-        at_least=1,
+        None, "forecasts in an ensemble; by default one forecast without an axis", at_least=1
     )
     attention_sharpness: float | None = setting(
-        None, "divides the attention's temperature; by default as the checkpoint says", above=0
+        None, "divides the attention's temperature", above=0
     )
-    quiet_steps: int | None = setting(
-        None,
-        "first steps without gate noise; by default as the checkpoint says, 0 in an ensemble",
-        at_least=0,
-    )
+    quiet_steps: int | None = setting(None, "first steps without gate noise", at_least=0)
     reference_spacing: float | None = setting(
         None,
-        "scales the gate's widths by the context's spacing over this spacing, 0 for never; by "
-        "default as the checkpoint says",
+        "scales the gate's widths by the context's spacing over this; 0: never",
         at_least=0,
         below=float("inf"),
     )
@@ -297,93 +258,53 @@ class TrainingConfig:
     longer_contexts: tuple[int, ...] = setting(
         (), "other context lengths, drawn as often as context_length, a length per batch"
     )
-    window: int = setting(
-        101, "points of the training window: inputs and targets overlap", at_least=2
-    )
-    overlap: int = setting(51, "points of the training window that lie in the context", at_least=1)
+    window: int = setting(101, "points of the training window: inputs and targets", at_least=2)
+    overlap: int = setting(51, "points of the training window in the context", at_least=1)
     points_per_period: tuple[int, ...] = setting(
-        (50,),
-        "samples per dominant period; several rates give several trajectories per system",
-        at_least=2,
+        (50,), "samples per dominant period; each rate gives each system a trajectory", at_least=2
     )
     trajectory_length: int = setting(60_000, "points of each trajectory drawn from", at_least=1)
     variants: int = setting(
-        0,
-        "further trajectories per system with perturbed parameters, each at a random rate between "
-        "the lowest and the highest of points_per_period",
-        at_least=0,
+        0, "further trajectories per system, with perturbed parameters at random rates", at_least=0
     )
     variant_jitter: float = setting(
         0.1, "largest relative change of a parameter in such a variant", at_least=0
     )
     variant_length: int = setting(10_000, "points of each variant's trajectory", at_least=1)
-    systems: tuple[str, ...] = setting(
-        (), "dysts systems to train on; none named: the split's training systems"
-    )
+    systems: tuple[str, ...] = setting((), "dysts systems to train on; none named: the split's")
     hold_out_validation: bool = setting(
         True, "leave the validation systems out of the training corpus, so they stay zero-shot"
     )
-    data: tuple[str, ...] = setting(
-        (), "own trajectories (.npy, .csv) to train on instead of the dysts corpus"
-    )
-    signed_permutations: bool = setting(
-        False, "show each sequence with its axes randomly permuted and mirrored"
-    )
-    rotations: bool = setting(False, "show each sequence randomly rotated")
+    data: tuple[str, ...] = setting((), "own trajectories (.npy, .csv) instead of the corpus")
+    signed_permutations: bool = setting(False, "permute and mirror each sequence's axes at random")
+    rotations: bool = setting(False, "rotate each sequence at random")
     warp: float = setting(
-        0.0,
-        "strength of a random smooth change of each sequence's coordinates",
-        at_least=0,
-        below=1,
+        0.0, "strength of a random smooth change of coordinates", at_least=0, below=1
     )
     frozen: tuple[str, ...] = setting(
         (), "parameters kept at their first values, by name: gate.tau_att, gate.D, gate.sigma, ..."
     )
-    start_from: str = setting(
-        "", "checkpoint whose weights training starts from, with its model's settings; fine-tuning"
-    )
+    start_from: str = setting("", "checkpoint to fine-tune, with its model's settings")
     first_weights: FirstWeights = setting(
-        "random",
-        "the paper's random weights, or those of an analogue forecaster, which training improves",
+        "random", "the paper's random weights, or those of an analogue forecaster"
     )
     analogue_pull: float = setting(
-        0.05,
-        "analogue start: share of the distance to the analogues that a step closes",
-        at_least=0,
+        0.05, "analogue start: share of the distance that a step closes", at_least=0
     )
-    analogue_noise: float = setting(
-        0.05, "analogue start: width of the gate's noise, sigma", at_least=0
-    )
-    attention_temperature: float = setting(
-        0.1, "first value of the gate's tau_att, unless training starts from a checkpoint", above=0
-    )
-    start_sharpness: float = setting(
-        1.0, "divides the tau_att of the checkpoint that training starts from", above=0
-    )
+    analogue_noise: float = setting(0.05, "analogue start: sigma of the gate's noise", at_least=0)
+    attention_temperature: float = setting(0.1, "first tau_att of a new model", above=0)
+    start_sharpness: float = setting(1.0, "divides the tau_att of start_from", above=0)
     averaging: float = setting(
-        0.0,
-        "decay per step of a running mean of the weights, which is validated and kept; 0 for none",
-        at_least=0,
-        below=1,
+        0.0, "decay per step of a mean of the weights, which is kept; 0: none", at_least=0, below=1
     )
     forcing: Forcing = setting("sparse", "teacher forcing: sparse or generalised")
-    forcing_interval: int = setting(
-        10, "sparse forcing: steps between two overwritings, tau", at_least=1
-    )
+    forcing_interval: int = setting(10, "sparse: steps between overwritings, tau", at_least=1)
     forcing_strength: float = setting(
         0.1, "generalised forcing: weight alpha of the data", at_least=0, at_most=1
     )
-    loss: Loss = setting(
-        "squared",
-        "mean squared error, or the mean over sequences of log(1 + squared error / loss_scale), in "
-        "which a well predicted sequence counts as much as a badly predicted one",
-    )
-    loss_scale: float = setting(
-        1e-4, "logarithmic loss: squared error that counts as small", above=0
-    )
-    input_noise: float = setting(
-        0.05, "standard deviation of the noise added to the inputs", at_least=0
-    )
+    loss: Loss = setting("squared", "mean of the squared errors, or of log(1 + error / loss_scale)")
+    loss_scale: float = setting(1e-4, "logarithmic loss: a small squared error", above=0)
+    input_noise: float = setting(0.05, "deviation of the noise added to the inputs", at_least=0)
     gate_noise_penalty: float = setting(
         0.1, "weight of the loss term that keeps sigma open", at_least=0
     )
@@ -391,19 +312,13 @@ class TrainingConfig:
     learning_rate: float = setting(4e-3, "learning rate of the first epoch", above=0)
     final_learning_rate: float = setting(1e-5, "learning rate of the last epoch", above=0)
     gradient_clip: float = setting(10.0, "largest gradient norm ever applied", above=0)
-    adaptive_clip: float = setting(
-        3.0, "clip at this multiple of the gradient norm's running mean", above=0
-    )
-    skip_gradient: float = setting(
-        50.0, "skip a batch whose gradient norm exceeds this multiple of its running mean", above=0
-    )
-    skip_loss: float = setting(
-        20.0, "skip a batch whose loss exceeds this multiple of its running mean", above=0
-    )
+    adaptive_clip: float = setting(3.0, "clip at so many running means of the norm", above=0)
+    skip_gradient: float = setting(50.0, "skip a batch above so many mean norms", above=0)
+    skip_loss: float = setting(20.0, "skip a batch above so many mean losses", above=0)
     rollback_after: int = setting(
         20, "consecutive skipped batches after which the last good state is restored", at_least=1
     )
-    validate_every: int = setting(100, "epochs between two validations; 0 for never", at_least=0)
+    validate_every: int = setting(100, "epochs between two validations; 0: never", at_least=0)
     validation_systems: tuple[str, ...] = setting(
         (), "systems of the free-running validation; none named: the split's"
     )
@@ -411,35 +326,24 @@ class TrainingConfig:
     validation_horizon: int = setting(2000, "horizon of a validation forecast", at_least=1)
     checkpoint_every: int = setting(20, "epochs between two checkpoints", at_least=1)
     seed: int = setting(0, "seed of initial weights, batches and noise", at_least=0)
-    threads: int = setting(
-        1, "CPU threads; small matrices gain nothing from more than one", at_least=1
-    )
+    threads: int = setting(1, "CPU threads; small matrices gain nothing from more", at_least=1)
     engine: Engine = setting("auto", "what computes loss and gradient")
 
     def check(self) -> None:
         """Raise where two settings contradict each other."""
+        most = min(self.window, self.context_length, *self.longer_contexts)
         if self.first_weights != "random" and self.start_from:
-            raise InputError(
-                f"first_weights={self.first_weights!r} and start_from={self.start_from!r} both say "
-                "where training starts. Leave one of them out."
-            )
+            raise InputError("first_weights and start_from both say where training starts.")
         if not self.points_per_period:
             raise InputError("points_per_period must name at least one rate, found ().")
-        if self.overlap > min(self.window, self.context_length):
+        if self.overlap > most:
             raise InputError(
-                "overlap must lie between 1 and the smaller of window and context_length "
-                f"({min(self.window, self.context_length)}), found {self.overlap}."
+                "overlap must be at most window, context_length and every one of longer_contexts "
+                f"({most}), found {self.overlap}."
             )
         if self.final_learning_rate > self.learning_rate:
-            raise InputError(
-                "final_learning_rate must be no larger than learning_rate, found "
-                f"{self.final_learning_rate!r} and {self.learning_rate!r}."
-            )
-        if any(length < self.overlap for length in self.longer_contexts):
-            raise InputError(
-                f"longer_contexts must all be at least overlap ({self.overlap}), found "
-                f"{self.longer_contexts}."
-            )
+            rates = f"{self.final_learning_rate!r} and {self.learning_rate!r}"
+            raise InputError(f"final_learning_rate must not exceed learning_rate, found {rates}.")
 
     @property
     def sequence_length(self) -> int:

@@ -68,7 +68,7 @@ def test_an_exported_function_names_its_parameters_and_errors(path):
     assert not missing, f"the text of {path} does not mention {', '.join(missing)}"
     body = source.split('"""', 2)[-1]
     if re.search(r"^\s+raise \w", body, re.MULTILINE):
-        assert "Raises\n------" in text, f"{path} raises, but its text does not say what"
+        assert "InputError" in text, f"{path} raises, but its text does not say what"
 
 
 @pytest.mark.parametrize("path", OWN)

@@ -155,7 +155,10 @@ def test_a_file_that_mixes_learned_and_local_experts_is_refused(tmp_path: Path) 
     [
         ({"neighbours": (4,), "pulls": (1.0,)}, "at least observed_dims"),
         ({"ridge": 0.0}, "ridge must be a number above 0"),
-        ({"pulls": (1.5,) * 8}, "pulls must be a tuple of numbers each in"),
+        (
+            {"pulls": (1.5,) * 8},
+            "pulls must be a tuple of numbers each of at least 0 and at most 1",
+        ),
         ({"pulls": (0.5, 0.6)}, "one number for each candidate, found 8 and 2"),
         ({"neighbours": (), "pulls": ()}, "one number for each candidate, found 0 and 0"),
     ],

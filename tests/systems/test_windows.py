@@ -74,6 +74,7 @@ def test_trajectories_shorter_than_a_window_are_refused():
 
 
 def test_own_trajectories_from_npy_and_csv(tmp_path, caplog):
+    caplog.set_level("INFO")
     x = wave(50).astype(np.float32)
     np.save(tmp_path / "one.npy", x)
     np.save(tmp_path / "two.npy", np.stack([x, x + 1], axis=1))
@@ -85,7 +86,7 @@ def test_own_trajectories_from_npy_and_csv(tmp_path, caplog):
     loaded = load_trajectories([tmp_path / f for f in ("one.npy", "two.npy", "three.csv")], dims=3)
     assert [y.shape for y in loaded] == [(50, 3)] * 4
     np.testing.assert_allclose(loaded[3], x, rtol=1e-5)
-    assert "['who']" in caplog.text  # the time is not a channel
+    assert "`who`" in caplog.text  # the time is not a channel
 
 
 @pytest.mark.parametrize(
@@ -143,3 +144,13 @@ def test_warping_keeps_the_order_along_an_axis_and_the_scale(warp):
     for i in range(5):  # a strictly monotone function of the plain one
         order = np.argsort(plain[:, i, 0], kind="stable")
         assert (np.diff(warped[order, i, 0].astype(np.float64)) >= -1e-6).all()
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(0.02, 4e6), (1e200, 0.0), (1e-200, 0.0)])
+def test_units_and_offsets_beyond_single_precision_change_no_sequence(scale, offset):
+    data = [wave(300), wave(200, seed=1)]
+    plain, moved = (
+        WindowSampler(given, length=80).draw(5, rng=np.random.default_rng(3))
+        for given in (data, [scale * x + offset for x in data])
+    )
+    np.testing.assert_allclose(moved, plain, rtol=0, atol=1e-4)

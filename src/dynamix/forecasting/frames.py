@@ -44,18 +44,15 @@ def predict_df(
     ----------
     df
         A row per series and time, in any order. Other columns are ignored.
-    horizon
-        Steps to forecast, at least 1.
+    horizon, n_samples
+        Steps to forecast, and forecasts in the ensemble of each series, both at least 1.
     id_column, timestamp_column, target
         Names of the columns that hold the series' name, the time (dates, texts of dates, or
         numbers) and the value.
     quantile_levels
         Levels between 0 and 1.
     model, seed, **settings
-        As :func:`dynamix.forecast` takes them. The seed is the same for every series, so a
-        series' forecast does not depend on the others.
-    n_samples
-        Forecasts in the ensemble of each series.
+        As :func:`dynamix.forecast` takes them. A series' forecast does not depend on the others.
 
     Returns
     -------
@@ -111,11 +108,8 @@ def predict_df(
             continue
         quantiles = np.quantile(samples, levels, axis=0)
         columns = {id_column: item, timestamp_column: later, "predictions": np.median(samples, 0)}
-        parts.append(
-            pd.DataFrame(
-                columns | {str(q): v for q, v in zip(quantile_levels, quantiles, strict=True)}
-            )
-        )
+        columns |= zip(map(str, quantile_levels), quantiles, strict=True)
+        parts.append(pd.DataFrame(columns))
     if not parts:
         raise InputError("no series of the table can be forecast; the log says why.")
     return pd.concat(parts, ignore_index=True)

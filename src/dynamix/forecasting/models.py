@@ -26,10 +26,8 @@ def find_model(model: Model | str | Path | None) -> Model:
     if model is None:
         return _cached(BUNDLED_MODEL)
     if not isinstance(model, str | Path):
-        raise InputError(
-            f"model must be a DynaMix, a checkpoint's name or path, or None, found "
-            f"{type(model).__name__}."
-        )
+        found = type(model).__name__
+        raise InputError(f"model must be a model, a checkpoint's name or path, found {found}.")
     return _cached(str(model)) if str(model) in bundled() else load(model)
 
 
@@ -60,8 +58,6 @@ def sharpened(model: Model, sharpness: float | None = None) -> Any:
     None takes the model's own, from its defaults. With 1 the ``model`` itself is returned,
     otherwise a copy that shares the other parameters.
 
-    Examples
-    --------
     >>> model = DynaMix()
     >>> sharp = sharpened(model, 4)
     >>> round(model.gate.tau_att.item(), 6), round(sharp.gate.tau_att.item(), 6)

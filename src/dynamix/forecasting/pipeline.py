@@ -42,8 +42,6 @@ class Pipeline:
     :func:`dynamix.forecast` prepares each series with :meth:`prepare` and runs all with
     :meth:`run`. A series is ``(T_C, n)`` in float64, with n at most the model's N.
 
-    Examples
-    --------
     >>> from dynamix import DynaMix
     >>> pipeline = Pipeline(DynaMix.from_pretrained("dynamix-3d"), ForecastConfig(engine="torch"))
     >>> wave = np.sin(2 * np.pi * np.arange(100) / 20)[:, None]
@@ -207,6 +205,5 @@ class Pipeline:
                 kept = observations[:, i, : item.n].astype(np.float64)
                 undone = item.transforms if back else []
                 forecasts[member] = invert_transforms(kept, undone, start=item.T_C + 1)
-                if result.gates is not None:
-                    gates[member] = result.gates[:, i].cpu().numpy()
+                gates[member] = None if result.gates is None else result.gates[:, i].cpu().numpy()
         return np.stack(forecasts, axis=1), np.stack(gates, axis=1) if return_gates else None

@@ -36,8 +36,8 @@ def forecast(
     """Continue a context for ``horizon`` steps.
 
     The pipeline is that of the paper (Hemmer & Durstewitz, 2025, section 3.3): transform, embed,
-    roll out from the last state, drop the embedding, transform back. Nothing is trained. A series'
-    forecast depends on its own context and the seed, and never on the series beside it.
+    roll out from the last state, drop the embedding, transform back. A series' forecast depends on
+    its own context and the seed, and never on the series beside it.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def forecast(
         the model's N the others are embedded; with more, each channel is forecast alone. A list of
         such objects, of any lengths, gives a list of forecasts.
     horizon
-        Number of steps to forecast; a step is the context's own.
+        Number of steps to forecast.
     model
         A model, or a name that :meth:`dynamix.DynaMix.from_pretrained` takes; None: the bundled
         ``dynamix-3d``.
@@ -71,27 +71,19 @@ def forecast(
     Raises
     ------
     InputError
-        A series of a batch or list is named; ``errors="skip"`` leaves it NaN in a batch, None in a
-        list, and says so in the log. For a context that is empty, too short for the embedding, not
-        finite, not numeric, constant in a channel, of more than three axes, or without a regular
-        index. For settings out of
-        range, an unknown model, or an engine that cannot run this model here. For an ``initial_x``
-        of another shape, not finite, or together with ``detrend`` or ``box_cox``.
+        If the context is empty, too short for the embedding, not finite, not numeric, constant in a
+        channel, of more than three axes, or without a regular index; the series is named. With
+        ``errors="skip"`` it is NaN in a batch, None in a list, and named in the log. If settings,
+        the model or the engine cannot be used, or ``initial_x`` does not fit the context.
 
     Examples
     --------
-    Ten whole periods, continued; the eleventh is like the first:
-
     >>> wave = np.sin(2 * np.pi * np.arange(300) / 30)
     >>> y = forecast(wave, horizon=30)
     >>> y.shape, bool(np.abs(y - wave[:30]).max() < 0.1)
     ((30,), True)
     >>> forecast(wave, horizon=30, n_samples=3).shape
     (3, 30)
-    >>> forecast(np.ones(300), horizon=30)
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: context must vary, but channel 0 is constant at 1. Drop that channel.
     """
     horizon = whole_number("horizon", horizon)
     config = ForecastConfig(**settings)
@@ -109,8 +101,8 @@ def forecast(
     if initial_x is not None:
         if config.detrend or config.box_cox:
             raise InputError(
-                "initial_x cannot be combined with detrend or box_cox: they continue the context's "
-                "own end, and initial_x starts elsewhere. Leave one of them out."
+                "initial_x cannot be combined with detrend or box_cox, which continue the context "
+                "itself. Leave one of them out."
             )
         starts = check_initial(initial_x, S=S, n=n)[kept]
     pipeline = Pipeline(find_model(model), config)
@@ -142,9 +134,8 @@ def _each(contexts: Sequence[Any], initial_x: Any, how: dict[str, Any]) -> list[
     """Forecasts of series of any lengths; None for one that is skipped."""
     starts = [None] * len(contexts) if initial_x is None else initial_x
     if len(starts) != len(contexts):
-        raise InputError(
-            f"initial_x must hold one entry per series, found {len(starts)} for {len(contexts)}."
-        )
+        counts = f"{len(starts)} for {len(contexts)}"
+        raise InputError(f"initial_x must hold one entry per series, found {counts}.")
     how["model"] = find_model(how["model"])
     found: list[Any] = []
     pairs = zip(contexts, starts, strict=True)

@@ -26,10 +26,8 @@ def fate(*, forecast: Any, context: Any) -> str | ndarray:
     * *cycle*: its last half repeats with an error below 0.01 deviations. Gate noise prevents this;
     * *chaotic/other*: chaos, tori, noisy cycles, and forecasts that have not settled.
 
-    Forecast and context are ``(T,)``, ``(T, N)`` or ``(T, S, N)``; their lengths may differ.
+    ``forecast`` and ``context`` are ``(T,)``, ``(T, N)`` or ``(T, S, N)``, of any lengths.
 
-    Examples
-    --------
     >>> t = np.arange(2000)
     >>> fate(forecast=np.sin(t / 7), context=np.sin(t[:300] / 7))
     'cycle'
@@ -50,9 +48,9 @@ def fate(*, forecast: Any, context: Any) -> str | ndarray:
 
 
 def closest_return(x: Points, *, least_deviation: float | Float[ndarray, " N"] = 0.0) -> float:
-    """Least of :func:`returns` after it first exceeds 1 (Mindlin & Gilmore 1992).
+    """Least of :func:`returns` after it first exceeds 1 (Mindlin & Gilmore 1992), or infinity.
 
-    It is 0 for a cycle, 1.41 for noise and infinite if no lag exceeds 1.
+    It is 0 for a cycle and 1.41 for noise.
     """
     error = returns(x, least_deviation=least_deviation)
     away = np.flatnonzero(error > 1.0)

@@ -47,6 +47,5 @@ def in_units_of(truth: Float[ndarray, "T S N"], x: Float[ndarray, "*K T2 S N"]) 
 def check_moving(truth: Points) -> None:
     """Raise unless every channel varies."""
     if (constant := still(truth)).any():
-        raise InputError(
-            f"truth must vary, but channel {int(np.argmax(constant))} is constant. Drop it."
-        )
+        channel = int(np.argmax(constant))
+        raise InputError(f"truth must vary, but channel {channel} is constant. Drop it.")

@@ -30,13 +30,8 @@ def coverage(*, forecast: Any, truth: Any, level: float = 0.9) -> Measured:
     and channel. A calibrated ensemble covers ``level (K - 1) / (K + 1)``: 20 samples cover 0.81 at
     level 0.9.
 
-    Raises
-    ------
-    InputError
-        If ``level`` is not between 0 and 1.
+    It raises InputError if ``level`` is not between 0 and 1.
 
-    Examples
-    --------
     >>> rng = np.random.default_rng(0)
     >>> samples, truth = rng.normal(size=(500, 2000)), rng.normal(size=2000)
     >>> round(coverage(forecast=samples, truth=truth, level=0.9), 1)
@@ -61,8 +56,6 @@ def crps(*, forecast: Any, truth: Any, steps: int | None = None) -> Measured:
     the first ``steps`` steps (None: all) and over channels. Smaller is better. For equal samples it
     is :func:`dynamix.metrics.mase`.
 
-    Examples
-    --------
     >>> crps(forecast=np.array([[1.0, 3.0], [3.0, 3.0]]), truth=np.array([2.0, 3.0]))
     0.25
     """
@@ -87,14 +80,12 @@ def _per_series(measure: Callable[[Samples, Points], float], forecast: Any, trut
     samples, real = samples_array(forecast), as_series(truth, name="truth")
     if samples.shape[1:] != np.shape(truth) or not len(samples):
         raise InputError(
-            "an ensemble must have the truth's shape after a first axis of samples, (K, T), "
-            f"(K, T, N) or (K, T, S, N); found {samples.shape} for a truth of {np.shape(truth)}."
+            "an ensemble must have the truth's shape after a first axis of samples, found "
+            f"{samples.shape} for a truth of {np.shape(truth)}."
         )
     samples = in_units_of(real, samples.reshape(len(samples), *real.shape))
     real = in_units_of(real, real)
     good = np.isfinite(samples).all(axis=(0, 1, 3))
-    values = [
-        measure(samples[:, :, s], real[:, s]) if good[s] else float("nan")
-        for s in range(real.shape[1])
-    ]
+    each = range(real.shape[1])
+    values = [measure(samples[:, :, s], real[:, s]) if good[s] else np.nan for s in each]
     return np.array(values) if np.ndim(truth) == 3 else values[0]

@@ -40,8 +40,6 @@ def state_space_divergence(*, forecast: Any, truth: Any, bins: int = BINS) -> Me
     Points outside the range are dropped; NaN if none is inside. Above 5 dimensions a Gaussian as
     wide as the truth's deviations on every point replaces the bins.
 
-    Examples
-    --------
     >>> state_space_divergence(forecast=np.arange(9.0), truth=np.arange(9.0))
     0.0
     """
@@ -69,8 +67,6 @@ def histogram_hellinger(*, forecast: Any, truth: Any, bins: int = BINS) -> Measu
     ``forecast`` and ``truth`` are ``(T,)`` or ``(T, N)``; each dimension has ``bins`` bins over the
     truth's range. Points outside this range count, and overlap with no point of the truth.
 
-    Examples
-    --------
     >>> x = np.linspace(0.0, 1.0, 100)
     >>> histogram_hellinger(forecast=x, truth=x), histogram_hellinger(forecast=x + 2.0, truth=x)
     (0.0, 1.0)
@@ -120,23 +116,15 @@ def power_spectrum(x: Any, *, smoothing: int | float = SMOOTHING) -> Float[ndarr
     belongs to ``k / T`` cycles per step. A Gaussian of ``smoothing`` frequency bins smooths it (0:
     none). A constant channel has a column of zeros.
 
-    Raises
-    ------
-    InputError
-        If ``x`` is not one finite series, or ``smoothing`` is negative.
+    It raises InputError if ``x`` is not one finite series, or ``smoothing`` is negative.
 
-    Examples
-    --------
     >>> power = power_spectrum(np.sin(2 * np.pi * np.arange(100) / 10), smoothing=0)
     >>> power.shape, int(power.argmax()), round(float(power.sum()), 6)
     ((51, 1), 10, 1.0)
     """
     series = as_series(x, name="x")
     if series.shape[1] != 1:
-        raise InputError(
-            f"a spectrum needs one series, (T,) or (T, N), found {series.shape[1]} of them: take "
-            "x[:, s]."
-        )
+        raise InputError(f"a spectrum needs one series, found {series.shape[1]}: take x[:, s].")
     if not smoothing >= 0:
         raise InputError(f"smoothing must be at least 0, found {smoothing!r}.")
     points = series[:, 0]
@@ -161,13 +149,8 @@ def spectral_hellinger(*, forecast: Any, truth: Any, smoothing: int = SMOOTHING)
     0 for equal spectra, 1 for disjoint ones and for a constant forecast (Mikhaeil et al. 2022).
     ``smoothing`` is that of :func:`power_spectrum`. Offset and amplitude have no effect.
 
-    Raises
-    ------
-    InputError
-        If ``forecast`` and ``truth`` are not equally long.
+    It raises InputError if ``forecast`` and ``truth`` are not equally long.
 
-    Examples
-    --------
     >>> x = np.sin(np.arange(500) / 5)
     >>> spectral_hellinger(forecast=3 * x + 1, truth=x)
     0.0
@@ -177,8 +160,8 @@ def spectral_hellinger(*, forecast: Any, truth: Any, smoothing: int = SMOOTHING)
     def measure(f: Points, t: Points) -> float:
         if len(f) != len(t):
             raise InputError(
-                "spectra can be compared only for equally long series, found a forecast of "
-                f"{len(f)} and a truth of {len(t)} steps. Cut the longer one."
+                f"spectra need equally long series, found a forecast of {len(f)} and a truth of "
+                f"{len(t)} steps. Cut the longer one."
             )
         p, q = _spectrum(t, smoothing), _spectrum(f, smoothing)
         overlap = np.sqrt(p * q).sum(axis=0)
@@ -196,13 +179,9 @@ def mase(*, forecast: Any, truth: Any, steps: int = MASE_STEPS) -> Measured:
     ``mean |forecast - truth|`` over the mean absolute one-step change of the whole truth, per
     channel, then averaged. A forecast of "no change" has an error of about 1 at the first step.
 
-    Raises
-    ------
-    InputError
-        If fewer than ``steps`` steps are given, or a channel of the truth does not move.
+    It raises InputError if fewer than ``steps`` steps are given, or a channel of the truth does not
+    move.
 
-    Examples
-    --------
     >>> mase(forecast=np.array([1.0, 2.0]), truth=np.array([0.0, 1.0, 2.0]), steps=2)
     1.0
     """
@@ -210,10 +189,8 @@ def mase(*, forecast: Any, truth: Any, steps: int = MASE_STEPS) -> Measured:
 
     def measure(f: Points, t: Points) -> float:
         if min(len(f), len(t)) < steps:
-            raise InputError(
-                f"mase over {steps} steps needs that many of both, found {len(f)} of the forecast "
-                f"and {len(t)} of the truth."
-            )
+            found = f"{len(f)} of the forecast and {len(t)} of the truth"
+            raise InputError(f"mase over {steps} steps needs that many of both, found {found}.")
         check_moving(t)
         change = np.abs(np.diff(t, axis=0)).mean(axis=0)
         error = float(np.mean(np.abs(f[:steps] - t[:steps]).mean(axis=0) / change))
@@ -231,23 +208,15 @@ def valid_prediction_time(
     The error at step t is ``sqrt(mean_i ((f_i - x_i) / std(x_i))^2)`` over channels i. A value that
     is not finite exceeds the threshold. The unit is ``lyapunov_time`` steps; 1 counts steps.
 
-    Raises
-    ------
-    InputError
-        If ``threshold`` or ``lyapunov_time`` is not positive, or lengths differ.
+    It raises InputError if ``threshold`` or ``lyapunov_time`` is not positive, or lengths differ.
 
-    Examples
-    --------
-    >>> truth = np.array([0.0, 1.0] * 5)  # deviation 0.5
-    >>> drifting = truth + 0.1 * np.arange(10)  # the error grows by 0.2 a step
-    >>> valid_prediction_time(forecast=drifting, truth=truth, threshold=0.5)
+    >>> truth = np.array([0.0, 1.0] * 5)  # deviation 0.5; the error grows by 0.2 a step
+    >>> valid_prediction_time(forecast=truth + 0.1 * np.arange(10), truth=truth, threshold=0.5)
     3.0
     """
     if not (threshold > 0 and lyapunov_time > 0):
-        raise InputError(
-            "threshold and lyapunov_time must be positive, found "
-            f"{threshold!r} and {lyapunov_time!r}."
-        )
+        found = f"{threshold!r} and {lyapunov_time!r}"
+        raise InputError(f"threshold and lyapunov_time must be positive, found {found}.")
 
     def measure(f: Points, t: Points) -> float:
         check_moving(t)

@@ -20,13 +20,7 @@ from torch import Tensor
 
 from ..errors import InputError, one_of
 from ..io.files import digest, read_json, scratch, write_text, write_whole
-from ..settings import (
-    BUNDLED_MODEL,
-    CHECKPOINT_KINDS,
-    ForecastDefaults,
-    ModelConfig,
-    from_dict,
-)
+from ..settings import BUNDLED_MODEL, CHECKPOINT_KINDS, ForecastDefaults, ModelConfig, from_dict
 from .dynamix import DynaMix
 
 logger = logging.getLogger(__name__)
@@ -39,7 +33,7 @@ _HUB = re.compile(
 _COMMIT, _SHA256 = re.compile("[0-9a-f]{40}"), re.compile("[0-9a-f]{64}")
 _LEAST_TEMPERATURE = 1e-30  # a distance divided by it is a float32
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-# our config field -> the published key
+# our name -> the published one, of config fields, expert kinds and tensors outside the experts
 _PUBLISHED = {
     "observed_dims": "N",
     "latent_dims": "M",
@@ -49,8 +43,7 @@ _PUBLISHED = {
     "expert_kind": "expert_type",
     "probabilistic": "probabilistic_expert",
 }
-_PUBLISHED_KINDS = {"almost_linear_rnn": "alrnn", "clipped_shallow_plrnn": "clipped_shallow_plrnn"}
-# our parameter -> the published tensor, outside the experts
+_PUBLISHED_KINDS = {"alrnn": "almost_linear_rnn"}
 _GATE = {
     "gate.conv.weight": "gating_network.conv.weight",
     "gate.conv.bias": "gating_network.conv.bias",
@@ -66,12 +59,8 @@ _ZERO = ("gating_network.mlp_layer1.bias", "gating_network.mlp_layer2.bias")
 
 
 def bundled() -> dict[str, Path]:
-    """Names and ``.safetensors`` files of the checkpoints that come with the package.
+    """Names and files of the package's checkpoints; ``data/models/README.md`` says their origin.
 
-    Their origin stands in ``data/models/README.md`` of the package.
-
-    Examples
-    --------
     >>> sorted(name for name in bundled() if name.startswith("dynamix-3d"))
     ['dynamix-3d', 'dynamix-3d-plus', 'dynamix-3d-scratch']
     """
@@ -80,40 +69,18 @@ def bundled() -> dict[str, Path]:
 
 
 def load(name: str | Path = BUNDLED_MODEL) -> Any:
-    """The model of a bundled name, a local file or folder, or a hub name ``owner/repo:checkpoint``.
+    """The model of ``name``, on the CPU in float32, in evaluation mode.
 
-    Parameters
-    ----------
-    name
-        Tried in this order: a name of :func:`bundled`; a folder with one ``.safetensors`` file;
-        such a file; a checkpoint of the Hugging Face hub, for example
-        ``"DurstewitzLab/dynamix:dynamix-3d-alrnn-v1.0"``, which needs a network the first time.
-        ``owner/repo:checkpoint@REVISION`` names a commit; without one, the log says which commit
-        was used. The config is read from the weights' header and the ``.json`` beside them. If
-        there is neither, it is told from the tensors' shapes.
+    A name is tried as a name of :func:`bundled`, then as a folder with one ``.safetensors`` file,
+    then as such a file, then as a checkpoint of the Hugging Face hub: ``owner/repo:checkpoint``, or
+    ``owner/repo:checkpoint@REVISION`` for one commit. The config is read from the weights' header
+    and the ``.json`` beside them; without either, the tensors' shapes give it. The result is a
+    :class:`dynamix.DynaMix`, or a model of the kind that the config names. A checkpoint that cannot
+    be found, read or used raises InputError.
 
-    Returns
-    -------
-    A :class:`dynamix.DynaMix`, or a model of the kind that the config names, on the CPU in float32,
-    in evaluation mode.
-
-    Raises
-    ------
-    InputError
-        If there is no such checkpoint (the known names are listed), a folder holds none or several,
-        the hub cannot be reached or lacks it; or the file is truncated or a pickle, a tensor is not
-        finite or not of floating point, a temperature is zero, or the config cannot be read or does
-        not fit the tensors.
-
-    Examples
-    --------
     >>> model = load("dynamix-3d")
     >>> model.config.observed_dims, model.config.latent_dims, model.training
     (3, 30, False)
-    >>> load("dynamix-3b")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: unknown checkpoint 'dynamix-3b'. ... Did you mean 'dynamix-3d'?
     """
     if not isinstance(name, str | os.PathLike) or not isinstance(text := os.fspath(name), str):
         raise InputError(f"a checkpoint is named by a text or a path, found {name!r}.")
@@ -124,10 +91,7 @@ def load(name: str | Path = BUNDLED_MODEL) -> Any:
         files = sorted(path.glob(f"*{_SUFFIX}")) if path.is_dir() and text else [path]
         if len(files) != 1:
             found = ", ".join(file.name for file in files) or "none"
-            raise InputError(
-                f"the folder {text!r} should hold one {_SUFFIX} file, found {found}. "
-                "Name the file itself."
-            )
+            raise InputError(f"the folder {text!r} should hold one {_SUFFIX} file, found {found}.")
         if files[0].is_file():
             return _read(files[0])
         hub = _HUB.fullmatch(text)
@@ -135,44 +99,20 @@ def load(name: str | Path = BUNDLED_MODEL) -> Any:
             return _read(*_from_hub(**hub.groupdict()))
     except (OSError, RuntimeError) as error:  # RuntimeError: an unknown user's home
         raise InputError(f"the checkpoint {text!r} cannot be read: {error}.") from error
-    if "/" in text or path.suffix:
-        raise InputError(
-            f"no checkpoint at {text!r}. Expected a {_SUFFIX} file, a folder that holds one, a hub "
-            f"name 'owner/repo:checkpoint', or a bundled name: {', '.join(bundled())}."
-        )
-    one_of("checkpoint", text, bundled())
-    raise AssertionError("unreachable: bundled names were tried first")
+    if "/" not in text and not path.suffix:
+        one_of("checkpoint", text, bundled())
+    raise InputError(
+        f"no checkpoint at {text!r}. Give a {_SUFFIX} file, its folder, a hub name "
+        f"'owner/repo:checkpoint', or a bundled name: {', '.join(bundled())}."
+    )
 
 
 def save(model: DynaMix, path: str | Path) -> Path:
-    """Write the model in the published layout; returns the ``.safetensors`` file.
+    """Write the model in float32 and the published layout; returns the ``.safetensors`` file.
 
     A path without the suffix is a folder, which gets ``model.safetensors``. The config lies beside
-    the weights as ``<name>.json`` and, for a file that is moved alone, in its header too. Both are
+    the weights as ``<name>.json``, and in their header for a file that is moved alone. Files are
     written whole or not at all.
-
-    Parameters
-    ----------
-    model
-        Its values are written in float32, whatever its own precision.
-    path
-        A file ``*.safetensors`` or a folder; missing folders are made, a file of that name is
-        replaced.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written to.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> model = DynaMix(seed=3)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     file = save(model, folder)
-    ...     same = load(folder)
-    >>> file.name, torch.equal(same.gate.U, model.gate.U)
-    ('model.safetensors', True)
     """
     config = {"architecture": _to_published(model.config)}
     return write(path, to_published(model), config, model.defaults)
@@ -201,13 +141,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and header metadata of a safetensors file.
-
-    Raises
-    ------
-    InputError
-        If the file is not a whole safetensors file; a pickle is named as such and never opened.
-    """
+    """Tensors and header metadata of a safetensors file; a pickle is refused and never opened."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -219,34 +153,28 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             head = raw.read(9)
         # a zip archive is torch.save's format, 0x80 opens a pickle of protocol 2 and later; the
         # length of a safetensors header can begin with that byte too, but its JSON follows
-        if head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:] not in (b"", b"{")):
-            raise InputError(
-                f"{path.name!r} is not a readable {_SUFFIX} file; it looks like a pickle or a "
-                "torch.save file, which can run code when opened and is never loaded here. Convert "
-                f"it to {_SUFFIX} where you trust it."
-            ) from error
+        pickled = head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:] not in (b"", b"{"))
+        found = "it looks like a pickle, which can run code and is never loaded"
         raise InputError(
-            f"{path.name!r} is not a readable {_SUFFIX} file; it may be truncated or another "
-            f"format ({error}). Fetch or save it again."
+            f"{path.name!r} is not a readable {_SUFFIX} file; "
+            f"{found if pickled else f'it may be truncated ({error})'}. Fetch or save it again as "
+            f"{_SUFFIX}."
         ) from error
 
 
 def to_published(model: DynaMix) -> dict[str, Tensor]:
     """The model's tensors under their published names."""
-    own = {key: value.detach().cpu() for key, value in model.state_dict().items()}
+    own = {key: value.detach().cpu().float() for key, value in model.state_dict().items()}
     tensors = {published: own[ours] for ours, published in _GATE.items()}
     J, N = model.config.experts, model.config.observed_dims
-    for key, value in own.items():
-        if key.startswith("experts."):
-            for j in range(J):
+    for j in range(J):
+        for key, value in own.items():
+            if key.startswith("experts."):
                 tensors[f"experts.{j}.{key.removeprefix('experts.')}"] = value[j]
-    if model.config.probabilistic:
-        for j in range(J):
+        if model.config.probabilistic:
             tensors[f"experts.{j}.sigma"] = own["sigma_expert"][j : j + 1]
-    tensors["B"] = torch.cat([torch.eye(N), own["L"].float()], dim=0).T
-    for name in _ZERO:
-        tensors[name] = torch.zeros(J)
-    return {key: value.float() for key, value in tensors.items()}
+    tensors["B"] = torch.cat([torch.eye(N), own["L"]], dim=0).T
+    return tensors | {name: torch.zeros(J) for name in _ZERO}
 
 
 def from_published(
@@ -257,31 +185,25 @@ def from_published(
     defaults: ForecastDefaults | None = None,
 ) -> DynaMix:
     """A model from published tensors, which are compared with the config before it is built."""
-    found = _sizes(tensors, source=source)
-    for name, size in found.items():
+    for name, size in _sizes(tensors, source=source).items():
         if getattr(config, name) != size:
             raise InputError(
                 f"{source} does not fit its config: the tensors have {name} {size!r}, the config "
                 f"{getattr(config, name)!r}."
             )
     model = DynaMix(config, defaults=defaults)
-    expected = {key: value.shape for key, value in to_published(model).items()}
-    missing = sorted(set(expected) - set(tensors) - set(_ZERO))
-    unknown = sorted(set(tensors) - set(expected))
-    if missing or unknown:
-        raise InputError(
-            f"{source} does not fit its config ({config}): missing tensors {missing[:5]}, "
-            f"unknown tensors {unknown[:5]}."
-        )
-    for key, value in tensors.items():
-        if value.shape != expected[key]:
+    expected = to_published(model)
+    tensors = {name: expected[name] for name in _ZERO} | tensors
+    for key in sorted(expected.keys() | tensors.keys()):
+        shape, found = (tuple(x[key].shape) if key in x else None for x in (expected, tensors))
+        if shape != found:
             raise InputError(
                 f"{source} does not fit its config ({config}): tensor {key!r} should have shape "
-                f"{tuple(expected[key])}, found {tuple(value.shape)}."
+                f"{shape}, found {found}; None stands for no tensor."
             )
-    N = config.observed_dims
+    N, J = config.observed_dims, config.experts
     for name in _ZERO:
-        if name in tensors and tensors[name].any():
+        if tensors[name].any():
             raise InputError(f"{source}: {name!r} must be zero; this model has no gate biases.")
     if not torch.equal(tensors["B"][:, :N], torch.eye(N)):
         raise InputError(f"{source}: the first {N} columns of 'B' must be the identity.")
@@ -289,14 +211,11 @@ def from_published(
         if not tensors[f"gating_network.{name}"].abs() >= _LEAST_TEMPERATURE:
             raise InputError(f"{source}: the temperature 'gating_network.{name}' must not be zero.")
     own = {ours: tensors[published] for ours, published in _GATE.items()}
-    for key in model.experts.state_dict():
-        each = [tensors[f"experts.{j}.{key}"] for j in range(config.experts)]
-        own[f"experts.{key}"] = torch.stack(each)
-    if config.probabilistic:
-        own["sigma_expert"] = torch.cat(
-            [tensors[f"experts.{j}.sigma"] for j in range(config.experts)]
-        )
     own["L"] = tensors["B"][:, N:].T
+    for key in model.experts.state_dict():
+        own[f"experts.{key}"] = torch.stack([tensors[f"experts.{j}.{key}"] for j in range(J)])
+    if config.probabilistic:
+        own["sigma_expert"] = torch.cat([tensors[f"experts.{j}.sigma"] for j in range(J)])
     model.load_state_dict(own)
     return model.eval()
 
@@ -320,22 +239,17 @@ def _sizes(tensors: dict[str, Tensor], *, source: str) -> dict[str, Any]:
 
 
 def _to_published(config: ModelConfig) -> dict[str, Any]:
-    kinds = {ours: theirs for theirs, ours in _PUBLISHED_KINDS.items()}
     values = {theirs: getattr(config, ours) for ours, theirs in _PUBLISHED.items()}
-    return values | {"expert_type": kinds[config.expert_kind]}
+    return values | {"expert_type": _PUBLISHED_KINDS.get(config.expert_kind, config.expert_kind)}
 
 
 def _from_published(architecture: dict[str, Any], *, source: str) -> ModelConfig:
-    missing = sorted({"M", "N", "Experts", "P"} - set(architecture))
-    if missing:
+    if missing := sorted({"M", "N", "Experts", "P"} - set(architecture)):
         raise InputError(f"{source}: the config's 'architecture' lacks {missing}.")
-    values = {
-        ours: architecture[theirs]
-        for ours, theirs in _PUBLISHED.items()
-        if architecture.get(theirs) is not None
-    }
+    stored = {ours: architecture.get(theirs) for ours, theirs in _PUBLISHED.items()}
+    values = {name: value for name, value in stored.items() if value is not None}
     kind = str(values.get("expert_kind", ModelConfig.expert_kind)).lower()
-    values["expert_kind"] = _PUBLISHED_KINDS.get(kind, kind)
+    values["expert_kind"] = "alrnn" if kind == _PUBLISHED_KINDS["alrnn"] else kind
     try:
         return ModelConfig(**values)
     except InputError as error:
@@ -347,10 +261,8 @@ def _read(path: Path, config_path: Path | None = None) -> Any:
     source = repr(path.name)
     for key, value in tensors.items():
         if value.dtype not in _FLOATS:
-            raise InputError(
-                f"{source}: tensor {key!r} must hold real numbers of floating point, "
-                f"found {str(value.dtype).removeprefix('torch.')}."
-            )
+            found = str(value.dtype).removeprefix("torch.")
+            raise InputError(f"{source}: tensor {key!r} must hold real numbers, found {found}.")
         tensors[key] = value.float()
         if not torch.isfinite(tensors[key]).all():
             raise InputError(f"{source}: tensor {key!r} holds NaN, infinity or more than float32.")
@@ -367,12 +279,11 @@ def _read(path: Path, config_path: Path | None = None) -> Any:
         return from_published(tensors, config, source=source)
     stored = {origin: read_json(text, source=origin) for origin, text in texts.items()}
     origin, own = stored.popitem()
-    for other, described in stored.items():
-        if described != own:
-            raise InputError(
-                f"{other} and {origin} hold different configs. Delete {origin} if the "
-                "weights are newer."
-            )
+    if any(other != own for other in stored.values()):
+        raise InputError(
+            f"the header of {source} and {origin} hold different configs. Delete {origin} if the "
+            "weights are newer."
+        )
     parts = {key: own.get(key, {}) for key in ("architecture", "forecast", *CHECKPOINT_KINDS)}
     if not parts["architecture"] or not all(isinstance(part, dict) for part in parts.values()):
         raise InputError(f"{origin} should be JSON with a key 'architecture'; found {own!r:.200}.")
@@ -384,36 +295,34 @@ def _read(path: Path, config_path: Path | None = None) -> Any:
     return from_published(tensors, model, source=source, defaults=defaults)
 
 
-def _download(repository: str, file: str, revision: str) -> Path:
-    """A file of the hub, from the hub's cache or, where that cannot be written, without it."""
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return Path(hf_hub_download(repository, file, revision=revision))
-    except (PermissionError, FileExistsError, NotADirectoryError):
-        return Path(hf_hub_download(repository, file, revision=revision, cache_dir=scratch()))
-
-
 def _from_hub(owner: str, repo: str, name: str, revision: str | None) -> tuple[Path, Path]:
     """Weights and config of one commit; the hub's cache keeps them."""
+    from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     repository = f"{owner}/{repo}"
     # the published naming: dynamix-3d-alrnn-v1.0.safetensors and config_3d-alrnn-v1.0.json
     files = f"{name}{_SUFFIX}", f"config_{name.removeprefix('dynamix-')}.json"
+
+    def fetch(file: str, revision: str) -> Path:
+        try:
+            return Path(hf_hub_download(repository, file, revision=revision))
+        except (PermissionError, FileExistsError, NotADirectoryError):  # no cache can be kept
+            return Path(hf_hub_download(repository, file, revision=revision, cache_dir=scratch()))
+
     try:
-        weights = _download(repository, files[0], revision or "main")
+        weights = fetch(files[0], revision or "main")
         commit = weights.parent.name if _COMMIT.fullmatch(weights.parent.name) else revision
         if revision is None:
             logger.warning(
                 "%s:%s is of commit %s; name it with @%s", repository, name, commit, commit
             )
-        config = _download(repository, files[1], commit or "main")
+        config = fetch(files[1], commit or "main")
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise InputError(
             f"could not fetch {files[0]!r} and {files[1]!r} of {repository!r} from the hub "
             f"({type(error).__name__}: {error}). Check the name and the network, or give a local "
-            f"file, or a bundled name: {', '.join(bundled())}."
+            "file or a bundled name."
         ) from error
     expected = weights.resolve().name  # the hub's cache names a large file by its SHA-256
     if _SHA256.fullmatch(expected) and digest(weights) != expected:

@@ -48,8 +48,7 @@ class DynaMix(nn.Module):
 
     Examples
     --------
-    An untrained model predicts the step after each of the last ten of two series. Every fifth
-    state is overwritten by the data:
+    An untrained model predicts the step after each of the last ten of two series:
 
     >>> model = DynaMix()
     >>> context = torch.randn(100, 2, 3, generator=torch.Generator().manual_seed(0))
@@ -90,8 +89,6 @@ class DynaMix(nn.Module):
         Returns a :class:`DynaMix`, or a :class:`dynamix.local.LocalForecaster` for a checkpoint of
         that kind, such as ``"dynamix-3d-plus"``. See :func:`dynamix.model.checkpoints.load`.
 
-        Examples
-        --------
         >>> DynaMix.from_pretrained("dynamix-6d").config.observed_dims
         6
         """
@@ -114,13 +111,7 @@ class DynaMix(nn.Module):
         return torch.cat([x, x @ self.L.T], dim=-1)
 
     def start(self, context: Tensor, initial_x: Observation | None = None) -> tuple[Context, State]:
-        """What a free run begins with: the read context, and the state of its end or ``initial_x``.
-
-        Raises
-        ------
-        InputError
-            If the context is not ``(T_C >= 2, S, N)``.
-        """
+        """What a free run begins with: the context, and the state of its end or ``initial_x``."""
         check_series(context, self.config.observed_dims)
         return self.gate.read(context), self.initial_state(
             context[-1] if initial_x is None else initial_x
@@ -170,12 +161,8 @@ class DynaMix(nn.Module):
             elif t > 0 and forcing_strength is not None:
                 forced = forcing_strength * x + (1.0 - forcing_strength) * z[:, :N]
                 z = torch.cat([forced, z[:, N:]], dim=-1)
-            z, _ = self.step(
-                z,
-                read,
-                None if gate_noise is None else gate_noise[t],
-                None if expert_noise is None else expert_noise[t],
-            )
+            noise = (None if draws is None else draws[t] for draws in (gate_noise, expert_noise))
+            z, _ = self.step(z, read, *noise)
             predictions.append(z[:, :N])
         return torch.stack(predictions)
 
@@ -183,13 +170,8 @@ class DynaMix(nn.Module):
 def count_parameters(model: nn.Module) -> int:
     """Number of trained values of a ``model``.
 
-    Examples
-    --------
-    With one expert instead of ten: 960 for it, 21 convolution, 90 D, 33 U, 1 V, 2 temperatures, 3
-    sigma, 81 L.
-
-    >>> count_parameters(DynaMix()), count_parameters(DynaMix(ModelConfig(experts=1)))
-    (10227, 1191)
+    >>> count_parameters(DynaMix())
+    10227
     """
     return sum(parameter.numel() for parameter in model.parameters())
 
@@ -197,7 +179,5 @@ def count_parameters(model: nn.Module) -> int:
 def check_series(context: Tensor, dims: int) -> None:
     """Raise unless ``context`` is ``(T_C >= 2, S, dims)``."""
     if context.ndim != 3 or context.shape[-1] != dims or context.shape[0] < 2:
-        raise InputError(
-            f"the model expects a context of shape (T_C >= 2, series, {dims}), found "
-            f"{tuple(context.shape)}."
-        )
+        found = tuple(context.shape)
+        raise InputError(f"the model expects a context (T_C >= 2, series, {dims}), found {found}.")

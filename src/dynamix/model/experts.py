@@ -16,14 +16,10 @@ class ALRNNExperts(nn.Module):
     regions. Parameters: ``A (J, M)`` diagonals, ``W (J, M, M)``, ``h (J, M)``. At first ``A`` is
     that of :func:`stable_diagonals`, ``W`` is normal with deviation 0.01 and ``h`` is 0.
 
-    Examples
-    --------
-    The second of two latent entries is rectified; three experts each propose a next state:
+    Three experts each propose a next state:
 
     >>> config = ModelConfig(observed_dims=1, latent_dims=2, experts=3, relu_units=1)
     >>> experts = ALRNNExperts(config, torch.Generator().manual_seed(0))
-    >>> experts.activation(torch.tensor([[-1.0, -1.0]])).tolist()
-    [[-1.0, 0.0]]
     >>> tuple(experts(torch.zeros(5, 2)).shape)
     (5, 3, 2)
     """
@@ -56,8 +52,6 @@ class ClippedShallowPLRNNExperts(nn.Module):
     between 0 and ``h2_j`` for every ``z``, so orbits stay bounded while ``|A_j| < 1``.
     Parameters: ``A (J, M)``, ``W1 (J, M, H)``, ``W2 (J, H, M)``, ``h1 (J, M)``, ``h2 (J, H)``.
 
-    Examples
-    --------
     Without ``A`` the next state is bounded by ``|W1| |h2|``, because ``h1`` is 0:
 
     >>> config = ModelConfig(observed_dims=1, latent_dims=2, experts=3, hidden_units=5)

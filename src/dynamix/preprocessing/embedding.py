@@ -33,18 +33,14 @@ def embed(
 
     Parameters
     ----------
-    x
-        ``(T, n)``, n at most ``dims``; returned unchanged if ``n == dims``.
-    dims
-        The model's N.
+    x, dims
+        A series ``(T, n)`` and the model's N; ``x`` is returned unchanged if ``n == dims``.
     embedding
         ``"pos"``: sines of the dominant period; ``"zero"``: zeros; ``"delay"`` and ``"pecuzal"``:
         the last channel at the delays of :func:`find_delays`; ``"delay_random"``: the first channel
         at random delays of 3 to 10 steps.
-    seed
-        Seed of the random delays.
-    delays
-        A delay in steps for each missing dimension, instead of :func:`find_delays`.
+    seed, delays
+        Seed of the random delays, or a delay for each missing dimension instead.
 
     Returns
     -------
@@ -77,8 +73,8 @@ def embed(
     if embedding == "pos":
         if T < _SHORTEST_FOR_POS:
             raise InputError(
-                f"the 'pos' embedding finds a period in the context and needs at least "
-                f"{_SHORTEST_FOR_POS} steps, found {T}. Give a longer context or use 'zero'."
+                f"the 'pos' embedding needs a context of at least {_SHORTEST_FOR_POS} steps, found "
+                f"{T}. Give a longer context or use 'zero'."
             )
         phases = np.linspace(0.0, np.pi / 2, k) if k > 1 else np.zeros(1)
         t = np.arange(1.0, T + 1.0)[:, None]
@@ -90,9 +86,8 @@ def embed(
     column, longest = x[:, 0 if embedding == "delay_random" else -1], max(delays)
     if T - longest < 2:
         raise InputError(
-            f"the {embedding!r} embedding delays by up to {longest} steps and must keep 2, so the "
-            f"context needs at least {longest + 2} steps, found {T}. Give a longer context or "
-            "use 'zero'."
+            f"the {embedding!r} embedding with these delays needs a context of at least "
+            f"{longest + 2} steps, found {T}. Give a longer context or use 'zero'."
         )
     return np.column_stack([x[longest:], *(column[longest - d : T - d] for d in delays)])
 
@@ -103,10 +98,9 @@ def find_delays(
 ) -> tuple[int, ...]:
     """The ``count`` delays in steps that a delay embedding of ``x (T, n)`` takes.
 
-    ``"delay"``: multiples of the decorrelation time, or of less if the series is short;
-    ``"delay_random"``: drawn from ``seed``;
-    ``"pecuzal"``: :func:`dynamix.preprocessing.pecuzal.past_delays`,
-    or those of ``"delay"`` if no delay helps. Other embeddings raise an InputError.
+    ``embedding`` is ``"delay"``: multiples of the decorrelation time, or of less if the series is
+    short; ``"delay_random"``: drawn from ``seed``; or ``"pecuzal"``:
+    :func:`dynamix.preprocessing.pecuzal.past_delays`, or those of ``"delay"`` if no delay helps.
 
     >>> find_delays(np.cos(0.02 * np.pi * np.arange(2000.0))[:, None], count=2, embedding="delay")
     (19, 38)

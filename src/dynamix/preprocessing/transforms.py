@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -114,9 +115,8 @@ class BoxCox:
         # a base held above zero bounds y by (base^lambda - 1) / lambda; special.inv_boxcox is then
         # defined everywhere, and inside the domain its argument is not touched
         edge = np.maximum(self.exponent * y + 1.0, _SMALLEST_BASE)
-        inside = np.where(
-            self.exponent == 0.0, y, (edge - 1.0) / np.where(self.exponent, self.exponent, 1.0)
-        )
+        power = np.where(self.exponent, self.exponent, 1.0)
+        inside = np.where(self.exponent == 0.0, y, (edge - 1.0) / power)
         return np.asarray(special.inv_boxcox(inside, self.exponent)) - self.offset
 
 
@@ -148,16 +148,14 @@ class PowerLawTrend:
             return cls(own.scale * trend.a, trend.b, own.scale * trend.c + own.mean)
         x, t = _rounded(x), np.arange(1.0, len(x) + 1.0)
 
-        def fit_channel(column: ndarray) -> ndarray:
-            def loss(p: ndarray) -> float:
-                return float(np.sum((column - (p[0] * t ** p[1] + p[2])) ** 2))
+        bounds = [(None, None), (0.0, _LARGEST_EXPONENT), (None, None)]
 
-            bounds = [(None, None), (0.0, _LARGEST_EXPONENT), (None, None)]
-            start = np.array([0.0, 1.0, column[0]])
-            return optimize.minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
+        def loss(p: ndarray, column: ndarray) -> float:
+            return float(np.sum((column - (p[0] * t ** p[1] + p[2])) ** 2))
 
-        a, b, c = np.stack([fit_channel(column) for column in x.T], axis=1)
-        return cls(a, b, c)
+        how: dict[str, Any] = {"method": "L-BFGS-B", "bounds": bounds}
+        each = [optimize.minimize(loss, [0.0, 1.0, y[0]], args=(y,), **how).x for y in x.T]
+        return cls(*np.stack(each, axis=1))
 
     def _at(self, start: int, steps: int) -> Series:
         t = np.arange(float(start), float(start + steps))
@@ -187,25 +185,11 @@ def fit_transforms(
 ) -> tuple[Series, list[Transform]]:
     """Fit and apply the chosen transforms in the paper's order.
 
-    Parameters
-    ----------
-    context
-        One series ``(T, n)``, finite and varying in every channel.
-    standardize, detrend, box_cox
-        Which to apply. The order is: standardise, Box-Cox, detrend, and standardise again if one of
-        these two was applied.
+    ``context`` is one series ``(T, n)``, finite and varying in every channel. The order is
+    ``standardize``, ``box_cox``, ``detrend``, and standardising again after one of these two. The
+    result is the transformed context ``(T, n)``, and the fitted transforms in their order. It
+    raises InputError if ``box_cox`` is set alone, or the context is too short for a trend.
 
-    Returns
-    -------
-    The transformed context ``(T, n)``, and the fitted transforms in their order.
-
-    Raises
-    ------
-    InputError
-        If ``box_cox`` is set without ``standardize``, or the context is too short for a trend.
-
-    Examples
-    --------
     >>> context = np.exp(0.05 * np.arange(100.0))[:, None]
     >>> x, transforms = fit_transforms(context, standardize=True, detrend=True, box_cox=True)
     >>> [type(transform).__name__ for transform in transforms]
@@ -215,8 +199,7 @@ def fit_transforms(
     """
     if box_cox and not standardize:
         raise InputError(
-            "box_cox needs standardize=True: powers of raw values lose the digits that the inverse "
-            "needs. Leave standardize on."
+            "box_cox needs standardize=True: powers of raw values lose the inverse's digits."
         )
     steps: list[tuple[bool, Callable[[Series], Transform]]] = [
         (standardize, Standardize.fit),
@@ -233,13 +216,10 @@ def fit_transforms(
 
 
 def invert_transforms(forecast: Series, transforms: list[Transform], *, start: int) -> Series:
-    """Undo :func:`fit_transforms` for values that begin at time ``start``.
+    """Undo the ``transforms`` of :func:`fit_transforms`, from the last to the first.
 
-    ``transforms`` are undone from the last to the first.
-    The context begins at time 1, so its forecast starts at ``T_C + 1``.
+    ``forecast`` begins at time ``start``: the context begins at 1, its forecast at ``T_C + 1``.
 
-    Examples
-    --------
     >>> line = np.arange(50.0)[:, None]
     >>> x, transforms = fit_transforms(line, standardize=False, detrend=True, box_cox=False)
     >>> invert_transforms(np.zeros((2, 1)), transforms, start=51).round(1).ravel()

@@ -39,19 +39,15 @@ _ROLES = {
 @lru_cache(maxsize=1)
 def _catalogue_entries() -> dict[str, dict[str, Any]]:
     path = resources.files("dysts") / "data" / "chaotic_attractors.json"
-    entries = json.loads(path.read_text(encoding="utf-8"))
-    return {
-        name: entry
-        for name, entry in sorted(entries.items())
-        if DIMENSION <= len(entry["initial_conditions"]) <= MOST_DIMS
-    }
+    entries = sorted(json.loads(path.read_text(encoding="utf-8")).items())
+    sizes = range(DIMENSION, MOST_DIMS + 1)
+    return {name: entry for name, entry in entries if len(entry["initial_conditions"]) in sizes}
 
 
 def catalogue(*, dims: Collection[int] = (DIMENSION,)) -> list[str]:
     """Names of the flows of dysts with ``dims`` dimensions, in alphabetical order.
 
-    The split divides the 104 three-dimensional flows. It does not use the 24 with 4 to 6
-    dimensions.
+    The split divides the 104 three-dimensional flows; it does not use the 24 larger ones.
 
     >>> len(catalogue()), "Lorenz" in catalogue(), len(catalogue(dims=(4, 5, 6)))
     (104, True, 24)
@@ -69,8 +65,8 @@ def _split_rows() -> tuple[dict[str, str], ...]:
 def split_table() -> list[dict[str, str]]:
     """The rows of the split's file, one for each of the 104 three-dimensional systems.
 
-    A row has the keys ``system``; ``role``: ``"train"``, ``"train-validation"``, ``"test"`` or
-    ``"excluded"``; ``family``: shared by variants of the same equations, or empty; ``reason``.
+    A row has a ``system``, its ``role`` (``"train"``, ``"train-validation"``, ``"test"`` or
+    ``"excluded"``), the ``family`` that variants of its equations share, and a ``reason``.
 
     >>> [row["system"] for row in split_table() if row["role"] == "excluded"]
     ['StickSlipOscillator']
@@ -102,9 +98,8 @@ def system_facts(name: str) -> dict[str, Any]:
     """A copy of the entry of a system, of any dimension, in the catalogue of dysts (Gilpin, 2021).
 
     Among its keys: ``period`` (the dominant one, in the system's time unit), ``parameters``,
-    ``initial_conditions`` (a state on the attractor), ``maximum_lyapunov_estimated`` and
-    ``lyapunov_spectrum_estimated`` (per time unit), ``kaplan_yorke_dimension``,
-    ``correlation_dimension``, ``citation``. An unknown name raises ``InputError``.
+    ``initial_conditions`` (a state on the attractor), ``lyapunov_spectrum_estimated`` (per time
+    unit), ``kaplan_yorke_dimension``, ``citation``. An unknown name raises InputError.
 
     >>> system_facts("Lorenz")["parameters"]
     {'beta': 2.667, 'rho': 28, 'sigma': 10}
@@ -116,8 +111,8 @@ def system_facts(name: str) -> dict[str, Any]:
 def lyapunov_time(name: str, *, points_per_period: int = 50) -> float:
     """The time in which the distance of two nearby states grows by a factor e, in samples.
 
-    ``name`` is a system's, ``points_per_period`` the sampling.
-    The largest Lyapunov exponent comes from dysts. Without chaos the time is infinite.
+    The largest Lyapunov exponent of ``name`` comes from dysts; ``points_per_period`` is the
+    sampling. Without chaos the time is infinite.
 
     >>> round(lyapunov_time("Lorenz", points_per_period=50), 1)
     37.4
@@ -143,12 +138,8 @@ def trajectory(
     ----------
     name
         A name of :func:`catalogue`, of any dimension N.
-    n
-        Number of samples.
-    points_per_period
-        Samples per dominant period, 2 or more.
-    transient
-        Samples dropped at the beginning.
+    n, points_per_period, transient
+        Samples, samples per dominant period (2 or more), samples dropped at the beginning.
     initial_condition
         First state, N numbers; None: the catalogue's, which lies on the attractor.
     parameters
@@ -156,8 +147,8 @@ def trajectory(
 
     Returns
     -------
-    ``(n, N)``, float32, in the system's own units. Angles that grow without bound are mapped by the
-    rule of dysts, for example to their cosine.
+    ``(n, N)``, float32, in the system's own units. The rule of dysts maps angles that grow, for
+    example to their cosine.
 
     Raises
     ------
@@ -216,8 +207,7 @@ def _integrate(
         slope = lambda state, t: equations(*state, t, *constants)  # noqa: E731
     times = np.arange(n) * (system.period / points_per_period)
     values = solve(slope, start, times, TOLERANCE, _MOST_STEPS, what=f"{name} for {n} samples")
-    bounded = getattr(system, "_postprocessing", None)
-    if bounded is not None:
+    if bounded := getattr(system, "_postprocessing", None):
         values = np.stack([np.asarray(channel) for channel in bounded(*values.T)], axis=1)
     return values.astype(np.float32)
 
@@ -239,10 +229,8 @@ def solve(
         warnings.simplefilter("ignore", ODEintWarning)  # an error follows
         values, report = odeint(slope, start, times, full_output=True, **limits)
     if report["message"] != "Integration successful." or not np.isfinite(values).all():
-        raise InputError(
-            f"the integrator could not follow {what}: {report['message']} "
-            "Use a shorter trajectory or another initial condition."
-        )
+        message = f"the integrator could not follow {what}: {report['message']}"
+        raise InputError(f"{message} Use a shorter trajectory or another initial condition.")
     return np.asarray(values)
 
 
@@ -255,11 +243,8 @@ def variant(
     the system then comes to rest or escapes, ``jitter`` is halved; after six draws it is 0.
     """
     usual = trajectory(name, n=2000, points_per_period=points_per_period).std(axis=0)
-    values = {
-        key: float(value)
-        for key, value in system_facts(name)["parameters"].items()
-        if isinstance(value, int | float)
-    }
+    known = system_facts(name)["parameters"].items()
+    values = {key: float(value) for key, value in known if isinstance(value, int | float)}
     sampling: dict[str, Any] = {"n": n, "points_per_period": points_per_period}
     rng = np.random.default_rng([seed, *name.encode()])
     for _ in range(_MOST_DRAWS):

@@ -35,10 +35,7 @@ def pair(
     the pair comes to rest or escapes, the coupling is halved. ``n`` must cover three dominant
     periods of the first system, of ``points_per_period`` steps each.
 
-    Raises
-    ------
-    InputError
-        If a system is driven by time, or ``n`` is too small.
+    It raises InputError if a system is driven by time, or ``n`` is too small.
 
     >>> pair("Lorenz", "Rossler", n=300).shape
     (300, 6)
@@ -57,10 +54,7 @@ def pair(
         if keeps_moving(x[SETTLING:], 1.0):
             return x[SETTLING:].astype(np.float32)
         coupling /= 2
-    raise InputError(
-        f"{first} and {second} come to rest or escape with every coupling that was tried. Take "
-        "another pair or another seed."
-    )
+    raise InputError(f"{first} and {second} come to rest or escape. Take another pair or seed.")
 
 
 def _normalised(name: str) -> _Half:
@@ -70,10 +64,7 @@ def _normalised(name: str) -> _Half:
     facts = system_facts(name)
     system = getattr(dysts.flows, name)()
     if facts.get("nonautonomous") or getattr(system, "_postprocessing", None) is not None:
-        raise InputError(
-            f"{name} is driven by time, or has angles that grow; a pair needs autonomous systems "
-            "with bounded states."
-        )
+        raise InputError(f"{name} is driven by time, or has angles that grow. Take another system.")
     x = trajectory(name, n=2000).astype(np.float64)
     centre, scale, period = x.mean(axis=0), x.std(axis=0), float(system.period)
 

@@ -10,7 +10,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError
+from ..io.scale import unit
 from ..io.tables import read_array
+from ..preprocessing.transforms import distant_mean
 
 _SMALLEST_SPREAD = 1e-3  # a window channel that moves less than this share of its usual is redrawn
 _MOST_REDRAWS = 100
@@ -18,16 +20,13 @@ _SIGNS = np.array([-1.0, 1.0], dtype=np.float32)
 
 
 def load_trajectories(paths: Sequence[str | Path], *, dims: int) -> list[Float[ndarray, "T N"]]:
-    """Trajectories ``(T, N)``, float32, from files ``paths`` of :func:`dynamix.io.read`.
+    """Trajectories ``(T, N)``, float64, from files ``paths`` of :func:`dynamix.io.read`.
 
     Every file must have N = ``dims`` finite channels. A table's column of times is not a channel;
     columns of text are left out with a warning. An array file may hold ``(T, N)`` or ``(T, S, N)``,
     and then its S series become S trajectories.
 
-    Raises
-    ------
-    InputError
-        If a file has other channels or values that are not finite.
+    It raises InputError if a file has other channels or values that are not finite.
 
     >>> load_trajectories([], dims=3)
     []
@@ -43,8 +42,7 @@ def load_trajectories(paths: Sequence[str | Path], *, dims: int) -> list[Float[n
         if not np.isfinite(values).all():
             where = np.argwhere(~np.isfinite(values))[0].tolist()
             raise InputError(f"{str(path)!r} holds NaN or infinity, first at index {where}.")
-        columns = values.reshape(len(values), -1, dims).transpose(1, 0, 2)
-        series += [column.astype(np.float32) for column in columns]
+        series += list(values.astype(np.float64).reshape(len(values), -1, dims).transpose(1, 0, 2))
     return series
 
 
@@ -92,18 +90,17 @@ class WindowSampler:
         self.length, self.dims = length, int(self._own.max()) if dims is None else dims
         if self._lengths.min() < length:
             raise InputError(
-                f"trajectory {self._lengths.argmin()} has {self._lengths.min()} points, but a "
-                f"training sequence needs {length}. Give longer data, or shorten context_length or "
-                "window."
+                f"trajectory {self._lengths.argmin()} has {self._lengths.min()} points, a training "
+                f"sequence needs {length}. Give longer data, or shorten context_length or window."
             )
         if self._own.max() > self.dims:
             raise InputError(
-                f"trajectory {self._own.argmax()} has {self._own.max()} channels, but a training "
+                f"trajectory {self._own.argmax()} has {self._own.max()} channels, a training "
                 f"sequence {self.dims}. Leave some out, or raise the model's observed_dims."
             )
         self.signed_permutations, self.rotations, self.warp = signed_permutations, rotations, warp
         self.trajectories = [
-            np.pad(np.asarray(values, dtype=np.float32), ((0, 0), (0, self.dims - n)))
+            np.pad(_single(np.asarray(values, dtype=np.float64)), ((0, 0), (0, self.dims - n)))
             for values, n in zip(trajectories, self._own, strict=True)
         ]
         usual = [values.std(axis=0) for values in self.trajectories]
@@ -115,8 +112,7 @@ class WindowSampler:
         """Draw ``count`` sequences of ``length`` (at most and by default the sampler's own)."""
         length = self.length if length is None else length
         windows = np.empty((length, count, self.dims), dtype=np.float32)
-        own = np.empty(count, dtype=np.int64)
-        missing = np.arange(count)
+        own, missing = np.empty(count, dtype=np.int64), np.arange(count)
         for _ in range(_MOST_REDRAWS):
             chosen = rng.integers(len(self.trajectories), size=len(missing))
             starts = rng.integers(self._lengths[chosen] - length + 1)
@@ -130,10 +126,7 @@ class WindowSampler:
             missing = missing[~moves]
             if not len(missing):
                 return self._reframed(windows, own, rng)
-        raise InputError(
-            f"{_MOST_REDRAWS} random sequences in a row had a channel that stands still. Drop "
-            "constant channels from the training data."
-        )
+        raise InputError("too often a channel stands still. Drop constant channels of the data.")
 
     def _reframed(
         self, windows: Float[ndarray, "length count N"], own: ndarray, rng: np.random.Generator
@@ -142,10 +135,9 @@ class WindowSampler:
         _, count, n = windows.shape
         if self.warp:
             turn = _random_rotations(rng, count, n)
-            slope = rng.uniform(-1.0, 1.0, (count, 1, n)).astype(np.float32) * self.warp
-            place = rng.uniform(-1.0, 1.0, (count, 1, n)).astype(np.float32)
+            slope, place = rng.uniform(-1.0, 1.0, (2, count, 1, n)).astype(np.float32)
             turned = windows.transpose(1, 0, 2) @ turn
-            turned = turned + slope * np.tanh(turned - place)
+            turned = turned + slope * self.warp * np.tanh(turned - place)
             windows = (turned @ turn.transpose(0, 2, 1)).transpose(1, 0, 2)
             windows = _rescaled(windows - windows.mean(axis=0))
         if self.rotations:
@@ -160,6 +152,12 @@ class WindowSampler:
             windows = np.take_along_axis(windows, order[None], axis=2)
             windows = windows * rng.choice(_SIGNS, size=(count, n))
         return np.ascontiguousarray(windows)
+
+
+def _single(values: Float[ndarray, "T n"]) -> Float[ndarray, "T n"]:
+    """Values in float32 units that lose no digits; the standardised sequences do not notice."""
+    centred = values - distant_mean(values)
+    return (centred / unit(centred)).astype(np.float32)
 
 
 def _random_rotations(

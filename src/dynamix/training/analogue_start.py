@@ -21,25 +21,13 @@ REACH = 0.8  # R / J: the mixture is linear in its logits even outside standardi
 
 
 def start_as_analogue(model: DynaMix, *, pull: float, temperature: float, noise: float) -> None:
-    """Set a model's weights to those of an analogue forecaster; all others keep their values.
+    """Set weights of ``model``, in place, to those of an analogue forecaster.
 
-    ``model`` is changed in place.
+    ``pull``, in [0, 1], is the share of the distance to the analogues that a step closes.
+    ``temperature``, positive, is ``tau_att``: the scale of these distances. ``noise``, 0 or more,
+    is ``sigma``. Both are in deviations of the context. It raises InputError if the model has no
+    such gate or experts, or a number is out of range.
 
-    Parameters
-    ----------
-    pull
-        Share of the distance to the analogues that a step closes, in [0, 1].
-    temperature, noise
-        ``tau_att``, positive, and ``sigma``, 0 or more, in deviations of the context: the scale of
-        the distances to analogues and the width of the gate's noise.
-
-    Raises
-    ------
-    InputError
-        If the model has no such gate or experts, or a number is out of range.
-
-    Examples
-    --------
     >>> model = DynaMix()
     >>> start_as_analogue(model, pull=0.05, temperature=0.01, noise=0.05)
     >>> round(model.gate.tau_att.item(), 4)
@@ -50,8 +38,8 @@ def start_as_analogue(model: DynaMix, *, pull: float, temperature: float, noise:
     experts, gate = model.experts, model.gate
     if not isinstance(experts, ALRNNExperts) or J < 2 * N:
         raise InputError(
-            f"an analogue start needs {2 * N} or more AL-RNN experts, two for each of "
-            f"{N} observed dimensions; found {J} experts of kind {c.expert_kind!r}."
+            f"an analogue start needs {2 * N} or more AL-RNN experts, two for each observed "
+            f"dimension; found {J} experts of kind {c.expert_kind!r}."
         )
     if c.relu_units > c.latent_dims - N:
         raise InputError(

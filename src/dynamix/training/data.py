@@ -62,17 +62,13 @@ def corpus(config: TrainingConfig) -> list[Float[ndarray, "_ 3"]]:
     found: list[ndarray] = []
     low, high = min(config.points_per_period), max(config.points_per_period)
     for name in tqdm(training_systems(config), desc="corpus", unit="system", disable=None):
-        found += [
-            trajectory(name, n=config.trajectory_length, points_per_period=rate)
-            for rate in config.points_per_period
-        ]
+        n, rates = config.trajectory_length, config.points_per_period
+        found += [trajectory(name, n=n, points_per_period=rate) for rate in rates]
         for i in range(config.variants):
             rng = np.random.default_rng([config.seed, i, *name.encode()])
             rate = round(low * (high / low) ** rng.uniform())  # evenly in its logarithm
-            sampling = {"n": config.variant_length, "points_per_period": rate}
-            found.append(
-                variant(name, **sampling, jitter=config.variant_jitter, seed=config.seed + i)
-            )
+            jitter, n, seed = config.variant_jitter, config.variant_length, config.seed + i
+            found.append(variant(name, n=n, points_per_period=rate, jitter=jitter, seed=seed))
     return found
 
 
@@ -85,22 +81,17 @@ def training_trajectories(
     if given is None:
         if dims != DIMENSION:
             raise InputError(
-                f"the dysts corpus has {DIMENSION} dimensions, the model {dims}. Set "
-                f"observed_dims={DIMENSION}, or give own trajectories as data."
+                f"the corpus has {DIMENSION} dimensions, the model {dims}. Set observed_dims="
+                f"{DIMENSION}, or give own data."
             )
         return corpus(config)
-    own = [np.asarray(values, dtype=np.float32) for values in given]
-    for i, values in enumerate(own):
-        if values.ndim != 2 or values.shape[1] > dims or not np.isfinite(values).all():
+    own = [np.asarray(values) for values in given]
+    for i, x in enumerate(own):
+        fits = x.ndim == 2 and x.shape[1] <= dims and np.isfinite(x).all()
+        if not fits or (config.validate_every and x.shape[1] < dims):
             raise InputError(
-                f"trajectory {i} must be finite and of shape (T, {dims}), or with fewer channels, "
-                f"found {values.shape}."
-            )
-        if config.validate_every and values.shape[1] < dims:
-            raise InputError(
-                f"trajectory {i} must be of shape (T, {dims}) to be validated on, found "
-                f"{values.shape}. To train on fewer channels set validate_every=0 and measure the "
-                "model afterwards."
+                f"trajectory {i} must be finite and of shape (T, {dims}), or with validate_every=0 "
+                f"of fewer channels; found {x.shape}."
             )
     return own
 
@@ -115,9 +106,8 @@ def validation_set(
         series = [trajectory(name, n=length, points_per_period=rate) for name in names]
         return names, np.stack(series, axis=1)
     long = {f"series {i}": x[-length:] for i, x in enumerate(own) if len(x) >= length}
-    if len(long) < len(own):
-        counts = len(own) - len(long), len(own), length
-        logger.warning("%d of %d series are shorter than %d and are not validated on", *counts)
+    if short := len(own) - len(long):
+        logger.warning("%d series are shorter than %d and are not validated on", short, length)
     return list(long), np.stack([*long.values()], axis=1) if long else np.empty((length, 0, 0))
 
 

@@ -44,8 +44,7 @@ def refuse_existing(output: Path) -> None:
     """Raise where the folder holds a run or a model, which a new one would overwrite."""
     if any((output / name).exists() for name in (STATE, LOG, MODEL, BEST)):
         raise InputError(
-            f"{str(output)!r} already holds a training run. Continue it with resume (--resume), or "
-            "choose another output folder."
+            f"{str(output)!r} already holds a training run. Use --resume, or choose another folder."
         )
 
 
@@ -83,8 +82,8 @@ def check_same(
     ]
     if differ:
         raise InputError(
-            f"cannot resume {str(output)!r} with other settings: {', '.join(differ)}. "
-            "Repeat the settings of the first call, or choose another output folder."
+            f"cannot resume {str(output)!r} with other settings: {', '.join(differ)}. Repeat the "
+            "first call's settings, or choose another folder."
         )
 
 

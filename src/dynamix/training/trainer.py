@@ -55,9 +55,8 @@ def train(
 ) -> DynaMix:
     """Train a DynaMix and keep the run in one folder.
 
-    The folder gets ``model.safetensors`` (the last weights), ``best.safetensors`` (the best weights
-    on the validation systems), ``log.jsonl`` (a line per epoch), ``config.json``, and
-    ``state.safetensors``, from which an interrupted run continues.
+    The folder gets ``model.safetensors`` (the last weights), ``best.safetensors`` (the best on the
+    validation systems), ``log.jsonl``, ``config.json``, and ``state.safetensors`` for ``resume``.
 
     Parameters
     ----------
@@ -82,8 +81,8 @@ def train(
     Raises
     ------
     InputError
-        If the folder holds a run (without ``resume``), the run to resume is damaged or has other
-        settings, the settings do not fit the data or each other, or the engine is not available.
+        If the folder holds a run that cannot be resumed or is not asked for, the settings do not
+        fit the data or each other, or the engine is not available.
 
     Examples
     --------
@@ -130,19 +129,13 @@ class Trainer:
         for name in config.frozen:
             one_of("frozen parameter", name, dict(self.model.named_parameters()))
             self.model.get_parameter(name).requires_grad_(False)
-        self.optimizer = torch.optim.RAdam(
-            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
-            lr=config.learning_rate,
-            foreach=True,
-        )
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.RAdam(trained, lr=config.learning_rate, foreach=True)
         self.kept = copy.deepcopy(self.model) if config.averaging else self.model
         self.guard = Guard()
         supported = compiled_training.supports(self.model.config)
         if config.engine == "compiled" and not supported:
-            raise InputError(
-                "the compiled engine does not train this kind of model. Use engine='auto' or "
-                "'torch'."
-            )
+            raise InputError("the compiled engine does not train this model. Use engine='torch'.")
         self.compiled = supported and config.engine != "torch"
         self.epoch, self.seconds, self.averaged = 0, 0.0, 0  # averaged: steps in the running mean
         self.best: float | None = None
@@ -156,17 +149,17 @@ class Trainer:
             model = DynaMix.from_pretrained(config.start_from)
             if not isinstance(model, DynaMix):
                 raise InputError(
-                    f"start_from={config.start_from!r} has nothing to train: its maps are fitted "
-                    "to every context. Name a checkpoint with learned experts."
+                    f"start_from={config.start_from!r} has no learned experts to train. Name "
+                    "another checkpoint."
                 )
             if description not in (None, ModelConfig(), model.config):
                 raise InputError(
-                    f"start_from={config.start_from!r} is a model with {model.config}, but one "
-                    f"with {description} was asked for. Leave the model's settings out."
+                    f"start_from={config.start_from!r} is a model with {model.config}, not with "
+                    f"{description}. Leave the model's settings out."
                 )
             model.gate.tau_att.data /= config.start_sharpness
-            stored = dataclasses.replace(model.defaults, attention_sharpness=1.0)
-            model.defaults = defaults or stored
+            usual = dataclasses.replace(model.defaults, attention_sharpness=1.0)
+            model.defaults = defaults or usual
             return model.train()
         try:
             model = DynaMix(description, seed=config.seed, defaults=defaults)
@@ -174,12 +167,9 @@ class Trainer:
             raise InputError(f"there is no memory for a model with {description}.") from error
         model.gate.tau_att.data.fill_(config.attention_temperature)
         if config.first_weights == "analogue":
-            start_as_analogue(
-                model,
-                pull=config.analogue_pull,
-                temperature=config.attention_temperature,
-                noise=config.analogue_noise,
-            )
+            pull, noise = config.analogue_pull, config.analogue_noise
+            temperature = config.attention_temperature
+            start_as_analogue(model, pull=pull, temperature=temperature, noise=noise)
         return model
 
     def run(self, on_epoch: OnEpoch | None = None) -> DynaMix:
@@ -191,30 +181,23 @@ class Trainer:
         except OSError as error:
             raise InputError(f"cannot write the run to {str(self.output)!r}: {error}.") from error
         trajectories = training_trajectories(config, self._given, dims)
-        sampler = WindowSampler(
-            trajectories,
-            length=config.sequence_length,
-            dims=dims,
-            signed_permutations=config.signed_permutations,
-            rotations=config.rotations,
-            warp=config.warp,
-        )
+        names = ("signed_permutations", "rotations", "warp")
+        frames: dict[str, Any] = {name: getattr(config, name) for name in names}
+        sampler = WindowSampler(trajectories, length=config.sequence_length, dims=dims, **frames)
         own = trajectories if self._given is not None or config.data else None
         steps, done = (n * config.batches_per_epoch for n in (config.epochs, self.epoch))
-        threads = torch.get_num_threads()
-        torch.set_num_threads(config.threads)
+        bar = tqdm(total=steps, initial=done, desc="training", disable=None)
         with ExitStack() as stack:
-            stack.callback(torch.set_num_threads, threads)
-            bar = tqdm(total=steps, initial=done, desc="training", disable=None)
+            stack.callback(torch.set_num_threads, torch.get_num_threads())
             stack.enter_context(bar)
+            torch.set_num_threads(config.threads)
             while self.epoch < config.epochs:
                 began = time.perf_counter()
                 record = self._train_epoch(sampler, bar)
                 self.seconds += time.perf_counter() - began
                 self.epoch += 1
-                last = self.epoch == config.epochs
-                every = config.validate_every
-                if every and (self.epoch % every == 0 or last):
+                last, every = self.epoch == config.epochs, config.validate_every
+                if every and (last or self.epoch % every == 0):
                     record |= self._validate(own)
                 record["seconds"] = round(self.seconds, 3)
                 append_record(self.output / run_folder.LOG, record)
@@ -263,20 +246,18 @@ class Trainer:
 
     def gradient(self, batch: Batch) -> tuple[float, float]:
         """The loss of a batch and its gradient's norm; the parameters get the gradient."""
+        config, compiled = self.config, compiled_training.loss_and_gradient
         if self.compiled:
             try:
-                return compiled_training.loss_and_gradient(
-                    self.model, batch, self.config, threads=self.config.threads
-                )
+                return compiled(self.model, batch, config, threads=config.threads)
             except EngineUnavailable as error:
-                if self.config.engine == "compiled":
-                    raise InputError(
-                        f"the compiled engine is not available ({error}). Use engine='torch'."
-                    ) from error
+                if config.engine == "compiled":
+                    message = f"the compiled engine is not available ({error}). Use engine='torch'."
+                    raise InputError(message) from error
                 logger.warning("compiling failed (%s); torch trains, some 20 times slower", error)
                 self.compiled = False
         self.optimizer.zero_grad()
-        loss = training_loss(self.model, batch, self.config)
+        loss = training_loss(self.model, batch, config)
         loss.backward()
         # in float64, where a large but finite gradient cannot overflow to infinity
         squares = [gradient.double().square().sum() for gradient in self._gradients()]
@@ -312,9 +293,11 @@ class Trainer:
         return record
 
     def _settings(self) -> dict[str, dict[str, Any]]:
-        parts: dict[str, Any] = {"model": self.model.config, "defaults": self.model.defaults}
-        parts["training"] = self.config
-        return {name: dataclasses.asdict(settings) for name, settings in parts.items()}
+        return {
+            "model": dataclasses.asdict(self.model.config),
+            "defaults": dataclasses.asdict(self.model.defaults),
+            "training": dataclasses.asdict(self.config),
+        }
 
     def _tensors(self) -> dict[str, Tensor]:
         """Weights and optimiser state, copied."""

@@ -1,15 +1,22 @@
-"""Compiling, and what says that a kernel on disk is stale."""
+"""Compiling, what says that a kernel on disk is stale, and many processes and threads at once."""
 
 import ast
 import importlib.util
+import multiprocessing
 import shutil
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from helpers import wave
 
+from dynamix import forecast, systems
 from dynamix.engine import runtime
+from dynamix.forecasting import models
 
 FOLDER = Path(runtime.__file__).parent
 
@@ -89,27 +96,100 @@ def block(path):
     path.mkdir()
 
 
-@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
-@pytest.mark.parametrize("damage", [flip, block, lambda path: path.write_bytes(b"")])
-def test_compiled_code_that_is_damaged_on_disk_is_made_again(
-    suffix, damage, tmp_path, monkeypatch, caplog
-):
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A small kernel in a file of its own, whose compiled code goes to an empty folder."""
     monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "own.py").write_text("def doubled(x, y, version):\n    y[0] = 2 * x[0]\n")
     spec = importlib.util.spec_from_file_location("own", tmp_path / "own.py")
-    own = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(own)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, "own", module)
 
-    def run():
-        kernel, y = runtime.entry(own.doubled), np.zeros(1)
-        runtime.call(kernel, np.ones(1), y, runtime.VERSION)
+    def run(dtype=np.float64):
+        kernel, y = runtime.entry(module.doubled), np.zeros(1, dtype)
+        runtime.call(kernel, np.ones(1, dtype), y, runtime.VERSION)
         assert y[0] == 2
         return sum(kernel.stats.cache_hits.values())
 
-    assert [run(), run()] == [0, 1]
-    (path,) = (tmp_path / "cache").rglob(f"*{suffix}")
+    return run
+
+
+@pytest.mark.parametrize("damage", [flip, block, lambda path: path.write_bytes(b"")])
+def test_compiled_code_that_is_damaged_on_disk_is_made_again(damage, own, tmp_path, caplog):
+    assert [own(), own()] == [0, 1]
+    (path,) = (tmp_path / "cache").rglob("*.nbc")
     damage(path)
     assert "compiled code" not in caplog.text
-    assert run() == 0
+    assert own() == 0
     assert "compiled code of" in caplog.text  # is made again, or is not kept
-    assert run() == (damage is not block)
+    assert own() == (damage is not block)
+
+
+def in_children(work, count):
+    """``work(i)`` in so many forked processes at once, or a failure after a minute."""
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    children = [context.Process(target=lambda i=i: answers.put((i, work(i)))) for i in range(count)]
+    for child in children:
+        child.start()
+    try:
+        return dict(answers.get(timeout=60) for _ in children)
+    finally:
+        for child in children:
+            child.kill()
+            child.join()
+
+
+forks = [
+    pytest.mark.skipif(
+        "fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork"
+    ),
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
+]
+
+
+class TestForks:
+    pytestmark = forks
+
+    def test_a_child_forecasts_after_torch_and_the_kernels_ran(self):
+        def work(_):
+            torch.ones(2**20).exp().sum()  # large enough for two threads
+            return [np.asarray(forecast(wave(90), horizon=9, engine=e)) for e in ("auto", "torch")]
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(2)
+        try:
+            wanted = work(0)
+            np.testing.assert_array_equal(in_children(work, 1)[0], wanted)
+        finally:
+            torch.set_num_threads(threads)
+
+    def test_a_child_compiles_while_a_thread_of_its_parent_does(self, own):
+        with runtime._compiling:
+            assert in_children(lambda _: own(), 1) == {0: 0}
+
+    def test_processes_start_at_once_with_empty_caches(self, own, cache):
+        def work(i):
+            own((np.float32, np.float64)[i % 2])
+            return systems.trajectory("Lorenz", n=300)
+
+        found = in_children(work, 4)
+        for i in range(4):
+            np.testing.assert_array_equal(found[i], systems.trajectory("Lorenz", n=300))
+        assert [own(np.float32), own(np.float64)] == [1, 1]
+        assert len(list(cache.rglob("*.bin"))) == 1
+
+
+def test_eight_threads_forecast_what_one_does(monkeypatch):
+    monkeypatch.setattr(runtime, "_usable", set())
+    models._cached.cache_clear()
+
+    def work(i):
+        how = {"embedding": ("pos", "delay")[i % 2], "n_samples": (None, 2)[i // 4]}
+        return np.asarray(forecast(wave(120, 1 + i % 3, seed=i), horizon=20, **how))
+
+    with ThreadPoolExecutor(8) as pool:
+        at_once = list(pool.map(work, range(8)))
+    for i, found in enumerate(at_once):
+        np.testing.assert_array_equal(found, work(i))

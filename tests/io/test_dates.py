@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dynamix import InputError
 from dynamix.io.dates import are_dates, from_parts, to_clock, to_dates
 
 
@@ -35,6 +36,20 @@ from dynamix.io.dates import are_dates, from_parts, to_clock, to_dates
         ("Nov 5, 1960", "1960-11-05"),
         ("Mon, 05 Jan 2020 10:00:00 GMT", "2020-01-05 10:00+00:00"),
         ("1500-01-01", "1500-01-01"),
+        ("Mon Jan 05 10:00:00 2020", "2020-01-05 10:00"),
+        ("Mär 2020", "2020-03-01"),
+        ("déc. 2020", "2020-12-01"),
+        ("Mo 06.01.2020", "2020-01-06"),
+        ("20200105T103000", "2020-01-05 10:30"),
+        ("20200105:1030", "2020-01-05 10:30"),
+        ("05/Jan/2020:10:00:00 +0000", "2020-01-05 10:00+00:00"),
+        ("2020-01-05 10:00 CET", "2020-01-05 10:00+01:00"),
+        ("2020-01-05 10:00:00+00", "2020-01-05 10:00+00:00"),
+        ("05.01.2020 10:00 - 05.01.2020 11:00", "2020-01-05 10:00"),
+        ("2020-01-06/2020-01-12", "2020-01-06"),
+        ("KW 02/2020", "2020-01-06"),
+        ("1Q2020", "2020-01-01"),
+        ("Jan-49", "1949-01-01"),
         ("3000-01-01", "3000-01-01"),
     ],
 )
@@ -84,6 +99,28 @@ def test_offsets():
 def test_a_clock_is_read_back(seconds):
     text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
     assert to_clock(pd.Series([text])).tolist() == [seconds]
+
+
+@pytest.mark.parametrize(
+    ("texts", "name", "seconds"),
+    [
+        (["0:00", "0:05"], "Elapsed", [0, 5]),
+        (["0:00", "0:05"], "t", [0, 300]),
+        (["59:30", "1:00:30"], "t", [3570, 3630]),
+        (["59:30.5", "59:31.0"], "t", [3570.5, 3571]),
+        (["1 days 00:15:00", "1 day, 0:30:00"], "t", [87300, 88200]),
+        (["00:15-00:30", "00:30-00:45"], "t", [900, 1800]),
+    ],
+)
+def test_a_notation_of_clocks(texts, name, seconds):
+    assert to_clock(pd.Series(texts, name=name)).tolist() == seconds
+
+
+def test_days_with_many_rows_each_are_read_as_near_days():
+    texts = pd.Series(["02/01/2023", "03/01/2023", "04/01/2023"])
+    assert to_dates(texts.repeat(24))[0].iloc[-1] == pd.Timestamp("2023-01-04")
+    with pytest.raises(InputError, match="day first and with the month first"):
+        to_dates(texts)
 
 
 def test_what_is_no_clock():

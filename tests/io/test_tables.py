@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import dynamix
 from dynamix import InputError
-from dynamix.io.tables import read, read_array
+from dynamix.io.tables import read, read_array, read_series
 
 FRAME = pd.DataFrame(
     {"x": [0.5, 1.5, 2.5], "y": [1.0, 2.0, 4.0]},
@@ -169,3 +169,20 @@ def test_year_month_day_become_times(tmp_path):
     frame = read(path)
     assert list(frame.index) == list(pd.to_datetime(["2024-02-28 23:00", "2024-02-29 00:00"]))
     assert list(frame.columns) == ["No", "y"]
+
+
+def test_series_are_told_apart_by_two_columns_or_by_their_times(tmp_path):
+    path = tmp_path / "a.csv"
+    days = pd.date_range("2024-01-01", periods=30)
+    rows = pd.MultiIndex.from_product([[1, 2], ["a", "b"], days], names=["shop", "item", "day"])
+    frame = pd.DataFrame({"y": np.random.default_rng(0).random(120), "kind": "z"}, index=rows)
+    frame.to_csv(path)
+    series = read_series(path)
+    assert {name: part.shape for name, part in series.items()} == dict.fromkeys(
+        [(1, "a"), (1, "b"), (2, "a"), (2, "b")], (30, 1)
+    )
+    late = [f"{day:%Y-%m-%d} 07:00" for day in days]
+    early = [f"{day:%Y-%m-%d} 00:00" for day in days]
+    one = {"sensor": ["a", "b"] * 30, "time": [t for pair in zip(early, late) for t in pair]}
+    pd.DataFrame(one | {"y": np.arange(60) % 7}).to_csv(path, index=False)
+    assert [len(part) for part in read_series(path).values()] == [30, 30]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,6 +53,10 @@ LAYOUTS = {
         '"t" "x" "y"', *(f'"{i}" {r.replace(",", " ")}' for i, r in enumerate(PLAIN))
     ),
     "decimal commas": table("t;x;y", *(r.replace(",", ";").replace(".", ",") for r in PLAIN)),
+    "names and units in comments": table("# t x y", "# s m m", *(r.replace(",", " ") for r in PLAIN)),
+    "single quotes": table("'t','x','y'", *(re.sub(r"([^,]+)", r"'\1'", r) for r in PLAIN)),
+    "bytes of zero at the end": table("t,x,y", *PLAIN) + b"\n" + bytes(99),
+    "UTF-32": "\n".join(["t,x,y", *PLAIN]).encode("utf-32"),
     "the sign of minus": table("t,x,y", *PLAIN).replace(b"-", "\u2212".encode()),
     "Fortran": table("t x y", *(f"{t} {x:.3E} {y:.5E}".replace("E", "D")
                                for t, x, y in zip(CLOCK, X, Y, strict=True))),
@@ -88,6 +94,15 @@ def read_column(entries, separator=",", head="day{}v"):
         (['"$1,500.25"', "$2.5", "$3"], ",", [1500.25, 2.5, 3]),
         (["1.5", "?", "2.5", "n/a", "-", "3"], ",", [1.5, np.nan, 2.5, np.nan, np.nan, 3]),
         (["1.5", "-999", "2.5", "3"], ",", [1.5, np.nan, 2.5, 3]),
+        (["650", "-200", "1200", "-200"], ",", [650, np.nan, 1200, np.nan]),
+        (["1.5", "1e20", "2.5", "3"], ",", [1.5, np.nan, 2.5, 3]),
+        (["0", "1", "0", "1"], ",", [0, 1, 0, 1]),
+        (["0", "0", "0", "1"], ",", [0, 0, 0, 1]),
+        (["1.5 MW", "2 MW", "3 MW"], ",", [1.5, 2, 3]),
+        (["1.5K", "2M", "3K"], ",", [1500, 2e6, 3000]),
+        (["-$1.50", "$2.5", "$3"], ",", [-1.5, 2.5, 3]),
+        (["(1.50)", "2.5", "3"], ",", [-1.5, 2.5, 3]),
+        (['"12,34,567"', '"1,000"', "12"], ",", [1234567, 1000, 12]),
         (["1.5", "9999", "2.5", "3"], ",", [1.5, np.nan, 2.5, 3]),
         (["-999", "-998", "-1500", "-700"], ",", [-999, -998, -1500, -700]),
     ],
@@ -109,6 +124,9 @@ def test_what_was_changed_is_noted():
     [
         (["t,x", "1,2", "2,3", "3,4", "Source: me"], "line 5 has 1 of 2 entries: 'Source: me'"),
         (["t,x", "1,2", "2,3", "3,4,5", "5,6"], "line 4 has 3 of 2 entries"),
+        (["t,x", *(f"{i},0,0{i}" for i in range(1, 9))], "commas separate columns and decimals"),
+        (["7.5,1.5,bad", "8,2.5,1.5", "9,1.5,2.5", "9,1.5,2.5"], "line 1 should hold.*'bad'"),
+        (["%PDF-1.4", "1 0 obj"], "is a PDF document"),
         (["t,x", "1,2", "2,12.3.4", "3,4", "4,5"], r"found '12\.3\.4' in line 3"),
         (
             ["day,x", *(f"2024-01-0{i},{i}" for i in range(1, 8)), "Mean,4"],

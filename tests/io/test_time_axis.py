@@ -126,3 +126,9 @@ def test_durations_in_words():
         "3.90625 ms",
         "7 day",
     ]
+
+
+def test_a_few_saturdays_make_no_week_of_six_days():
+    days = pd.bdate_range("2024-01-01", periods=100).union(pd.to_datetime(["2024-03-02"]))
+    assert fit(days).step == "business day"
+    assert continue_index(days, 2)[0] == pd.Timestamp("2024-05-20")

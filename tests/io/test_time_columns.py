@@ -19,6 +19,11 @@ WEEKS = pd.date_range("2015-12-28", periods=T, freq="W-MON")
 CLOCK = 0.1 * np.arange(T)
 
 
+HALVES = pd.date_range("2024-01-01", periods=T, freq="30min")
+QUARTERS = pd.date_range("2000-01-01", periods=T, freq="QS")
+QUARTER = {"01": "1", "04": "2", "07": "3", "10": "4"}
+
+
 def text(dates, notation):
     return pd.Series(dates.strftime(notation))
 
@@ -39,6 +44,24 @@ FOUND = {
     "year and day": ({"year": DAYS.year, "doy": DAYS.dayofyear, "x": X}, "time", "day"),
     "date and hour": ({"Date": text(DAYS[:2].repeat(24), "%Y-%m-%d"), "Hour": HOURS.hour, "x": X},
                       "time", "hour"),
+    "date and 1530": ({"D": text(HOURS, "%d.%m.%Y"), "T": text(HOURS, "%H%M").astype(int), "x": X},
+                      "time", "hour"),
+    "half hours from 1 to 48": (
+        {"date": text(HALVES, "%Y-%m-%d"), "period": np.arange(T) % 48 + 1, "x": X},
+        "time", "30 min",
+    ),
+    "year and quarter in words": (
+        {"Year": QUARTERS.year, "Quarter": "Q" + text(QUARTERS, "%m").map(QUARTER), "x": X},
+        "time", "quarter",
+    ),
+    "2024.01": ({"Date": np.round(MONTHS.year + MONTHS.month / 100, 2), "x": X}, "Date", "month"),
+    "one time each day": (
+        {"Date": text(DAYS, "%d.%m.%Y"), "Time": ["07:00"] * T, "x": X}, "time", "day",
+    ),
+    "begin and end": (
+        {"a": text(DAYS, "%Y-%m-%d"), "b": text(DAYS + pd.Timedelta("1D"), "%Y-%m-%d"), "x": X},
+        "a", "day",
+    ),
     "hours from 1 to 24": (
         {"Date": text(DAYS[:2].repeat(24), "%Y-%m-%d"), "Hour": HOURS.hour + 1, "x": X},
         "time", "hour",
@@ -69,6 +92,7 @@ def test_a_kind_of_time(kind):
     assert index is not None
     assert index.name == name
     assert "x" in rest.columns
+    assert "b" not in rest.columns
     assert set(rest.columns) <= {"x", "y"}
     assert f"step {step}," in notes[0]
 
@@ -88,6 +112,13 @@ def test_data_are_no_clock(columns):
     assert index is None
     assert notes == []
     pd.testing.assert_frame_equal(rest, frame)
+
+
+def test_a_counter_that_restarts_is_no_channel():
+    rest, index, notes = take_time(pd.DataFrame({"step": np.arange(T) % 12, "x": X}))
+    assert index is None
+    assert list(rest.columns) == ["x"]
+    assert "`step`" in notes[0]
 
 
 def test_a_channel_that_is_named_stays():

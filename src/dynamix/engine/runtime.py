@@ -10,7 +10,6 @@ import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,38 +47,29 @@ VERSION = np.zeros(0, [("k" + digest_of(Path(__file__).parent), np.uint8)])
 
 
 class _CheckedFiles(IndexDataCacheFile):
-    """Numba's files of compiled code, each behind its digest: flipped bits must not be run."""
+    """Compiled code by its key, a file each, behind its digest: flipped bits must not be run.
 
-    def _dump(self, obj: Any) -> bytes:
-        data: bytes = super()._dump(obj)
-        return hashlib.sha256(data).digest() + data
+    Numba keeps an index of numbered files. Two processes that add to this index at once can give
+    two keys the same file.
+    """
 
-    def _load_index(self) -> Any:
+    def _path(self, key: Any) -> str:
+        name = hashlib.sha256(str(key).encode()).hexdigest()[:16]
+        return self._data_path(self._data_name_pattern.replace("{number:d}", name))
+
+    def load(self, key: Any) -> Any:
         try:
-            with open(self._index_path, "rb") as file:
-                stamp, overloads = _undumped(file.read())
+            content = Path(self._path(key)).read_bytes()
         except FileNotFoundError:
-            return {}
-        return overloads if stamp == (self._version, self._source_stamp) else {}
+            return None
+        if hashlib.sha256(content[32:]).digest() != content[:32]:
+            raise ValueError("its digest differs")
+        made_for, data = pickle.loads(content[32:])
+        return data if made_for == (self._version, self._source_stamp, key) else None
 
-    def _save_index(self, overloads: Any) -> None:
-        self._write(self._index_path, ((self._version, self._source_stamp), overloads))
-
-    def _load_data(self, name: str) -> Any:
-        with open(self._data_path(name), "rb") as file:
-            return _undumped(file.read())
-
-    def _save_data(self, name: str, data: Any) -> None:
-        self._write(self._data_path(name), data)
-
-    def _write(self, path: str, content: Any) -> None:
-        write_bytes(path, self._dump(content))
-
-
-def _undumped(content: bytes) -> Any:
-    if hashlib.sha256(content[32:]).digest() != content[:32]:
-        raise ValueError("its digest differs")
-    return pickle.loads(content[32:])
+    def save(self, key: Any, data: Any) -> None:
+        content = self._dump(((self._version, self._source_stamp, key), data))
+        write_bytes(self._path(key), hashlib.sha256(content).digest() + content)
 
 
 class _Cache(FunctionCache):
@@ -97,8 +87,6 @@ class _Cache(FunctionCache):
             return super().load_overload(sig, target_context)
         except Exception as error:  # pickle and LLVM each have their own
             logger.warning("compiled code of %s is made again: %s", self._name, error)
-            with suppress(OSError):
-                self._cache_file._save_index({})
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -142,6 +130,17 @@ class EngineUnavailable(RuntimeError):  # noqa: N818
 
 _compiling = threading.Lock()
 _usable: set[Any] = set()
+
+
+def _after_fork() -> None:
+    """A forked child has one thread: waiting for torch's or for one that compiles never ends."""
+    global _compiling
+    _compiling = threading.Lock()
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def call(kernel: Any, *arguments: Any) -> None:

@@ -22,14 +22,7 @@ _COMMENT = r'\s*"?(?:#|%|//)'
 _MISSING = ["?", "-", "--", "---", ".", "..", "...", "…", "*", "missing", "nodata", "NoData", "nil"]
 _NOTHING = {
     "",
-    "nan",
-    "na",
-    "n/a",
-    "#n/a",
-    "#na",
-    "null",
-    "none",
-    "<na>",
+    *["nan", "na", "n/a", "#n/a", "#na", "null", "none", "<na>"],
     *map(str.lower, _MISSING),
 }
 _SIGNS = str.maketrans("\u00a0\u202f\u2009\u2212\u2019", "   -'")
@@ -41,7 +34,6 @@ _UNIT = r"^([^A-Za-z°µμΩ]*\d)\s*((?!nan|inf)[A-Za-z°µμΩ][\w°µμΩ²³/
 _MULTIPLES = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9}
 _MONTHS = re.compile(r"(0[1-9]|1[0-2])\.(1[5-9]|2[0-2])\d\d")  # 01.2000
 _SINGLE = re.compile(r'\s*"?[+-]?\d*,\d+"?\s*')  # one number, its decimal sign a comma
-_FRACTION = r"[+-]?\d*,(?:\d{1,2}|\d{4,})"  # its comma separates no thousands
 _NUMBER = re.compile(rf"(?:{_POINT}|{_COMMA})")
 
 
@@ -100,7 +92,9 @@ def parse(content: bytes) -> Table:
     _check_widths(texts, numbers, separator, width)
 
     shown = [x for row in rows[start:] for x, k in zip(row, kinds, strict=False) if k == "number"]
-    decimals = separator != "," and any(re.fullmatch(_FRACTION, entry) for entry in shown)
+    decimals = separator != "," and any(
+        re.fullmatch(r"[+-]?\d*,(\d{1,2}|\d{4,})", entry) for entry in shown
+    )
     decimal = "," if decimals and not any("." in entry for entry in shown) else "."
 
     def columns(**how: Any) -> pd.DataFrame:
@@ -146,12 +140,15 @@ def parse(content: bytes) -> Table:
 def _decoded(content: bytes) -> str:
     """Text in UTF-8, UTF-16 or, since every byte is a letter in it, cp1252."""
     head = content[:200]
+    if content.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
+        return content.decode("utf-32")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16")
     if len(head) > 3 and head[1::2].count(0) > len(head) / 4:
         return content.decode("utf-16-le")
     if len(head) > 3 and head[::2].count(0) > len(head) / 4:
         return content.decode("utf-16-be")
+    content = content.rstrip(b"\x00\x1a")  # of a logger that lost its power, of DOS
     if b"\x00" in content:
         raise ValueError("it holds bytes that are no text")
     try:
@@ -409,9 +406,8 @@ def _reads_point(plain: pd.Series, point: pd.Series, comma: pd.Series, separator
 
 
 def _counted(found: pd.Series) -> str:
-    entries = "entry" if len(found) == 1 else "entries"
-    shown = ", ".join(f"{v:g}" for v in np.unique(found))
-    return f"{len(found)} {entries} {shown} {'counts' if len(found) == 1 else 'count'} as missing"
+    shown, one = ", ".join(f"{v:g}" for v in np.unique(found)), len(found) == 1
+    return f"{len(found)} {'entry' if one else 'entries'} {shown} count{'s' * one} as missing"
 
 
 def _sentinels(column: pd.Series) -> set[float]:
@@ -433,7 +429,7 @@ def _sentinels(column: pd.Series) -> set[float]:
         if (
             (nines and away > (spread if end < 0 else 3 * spread))
             or known
-            or abs(end) > 1e12 * (size + 1e-300)
+            or (abs(end) > 1e12 * max(size, 1e-6) and size > 0)
         ):
             found.add(end)
     return found

@@ -211,10 +211,10 @@ def _time_of_day(column: pd.Series, name: Any, dates: pd.Series) -> ndarray | No
     values = column.to_numpy(dtype=np.float64)
     low, high = values.min(), values.max()
     readings = [3600 * values] if high <= 24 else []
-    if high > 24 and (values % 100 < 60).all():
-        readings.append(3600 * (values // 100) + 60 * (values % 100))
     if low == 1 and high in (48, 96, 144, 288):
         readings.append((values - 1) * 86400 / high)
+    if high >= 100 and (values % 100 < 60).all():
+        readings.append(3600 * (values // 100) + 60 * (values % 100))
     for seconds in readings:
         times = pd.DatetimeIndex(dates + pd.to_timedelta(seconds, unit="s"))
         ordered = times[::-1] if len(times) > 1 and times[0] > times[-1] else times

@@ -3,7 +3,7 @@
 How many neighbours a fit should use, and how strongly it should pull, depends on how densely the
 context covers its attractor and on its noise. One-step errors do not show this: a map can be
 accurate for one step and still leave the attractor after a hundred. So each candidate runs freely
-for two context lengths. The regions that it visits and its spectrum are compared with the context.
+for about two context lengths, and its regions and spectrum are compared with the context's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from ..model.rollouts import Rollout, rollout
 from ..model.shapes import Series
 from .forecaster import LocalForecaster
 
-TRIAL = 2  # length of the free runs, in contexts
+TRIAL = 2  # length of the free runs, in contexts, if that is no more than
+LONGEST = 20_000  # steps; but at least one context
 BOXES = 216  # number of boxes in the context's bounding box, 6 a side in three dimensions
 MARGIN = 0.05  # added to the bounding box on every side, in its widths
 SPECTRUM = 3.0  # weight of the spectra, with that of the boxes 1
@@ -87,7 +88,8 @@ def choose(run: Rollouts, model: LocalForecaster, context: Series, **options: An
     """Index of the candidate whose free run is most like its context, for each series.
 
     Each candidate runs freely for twice the length of ``context``, with the ``options`` of the
-    forecast. The smallest unlikeness wins, and of equal ones the first.
+    forecast. After more than 10,000 steps the runs are shorter, but at least one context long. The
+    smallest unlikeness wins, and of equal ones the first.
 
     Examples
     --------
@@ -103,10 +105,11 @@ def choose(run: Rollouts, model: LocalForecaster, context: Series, **options: An
     """
     E, (T_C, S, N) = len(model.config.neighbours), context.shape
     unlike = np.zeros((S, E))
-    parts = -(-S * E * TRIAL * T_C * N // _MOST_NUMBERS) if E > 1 else 0
+    horizon = max(T_C, min(TRIAL * T_C, LONGEST))
+    parts = -(-S * E * horizon * N // _MOST_NUMBERS) if E > 1 else 0
     for part in np.array_split(np.arange(S), min(parts, S)) if parts else ():
         pairs = np.repeat(part, E), np.tile(np.arange(E), len(part))
-        trials = run(model, context, *pairs, horizon=TRIAL * T_C, **options).double().numpy()
+        trials = run(model, context, *pairs, horizon=horizon, **options).double().numpy()
         for i, s in enumerate(part):
             looks = unlikeness(context[:, s].cpu().double().numpy())
             unlike[s] = [looks(trials[:, i * E + e]) for e in range(E)]

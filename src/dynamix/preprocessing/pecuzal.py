@@ -7,12 +7,14 @@ the lag that decreases the cost ``L`` most (:func:`cost_change`), and stops if n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import find_peaks
 from scipy.spatial import cKDTree
 from scipy.stats import binom
@@ -30,6 +32,7 @@ MOST_CYCLES = 10
 MOST_POINTS = 2000  # that the statistics are averaged over, spread evenly over longer series
 _SMALLEST_SIZE = 1e-12  # of a neighbourhood, squared; quantised data has points that coincide
 _BINS = 16
+_TOGETHER = 2**15  # numbers in a block, so that it stays in the processor's cache
 _SIZES = range(SMALLEST_NEIGHBOURHOOD, LARGEST_NEIGHBOURHOOD + 1)
 
 
@@ -60,20 +63,28 @@ def pecuzal(
             f"PECUZAL with lags up to {longest} and a Theiler window of {w} needs a series of at "
             f"least {least} steps, found {len(y)}. Give a longer one or take another embedding."
         )
+    distinct = _distinct(y)
     lags, decreases, statistics = [0], list[float](), list[ndarray]()
     for _ in range(MOST_CYCLES):
-        if len(y) < least + max(lags):
+        points = len(y) - max(lags) - longest
+        if points < least - longest:
             break
-        statistic = continuity(y, lags=lags, longest=longest, theiler=w)
-        statistics.append(statistic)
-        peaks = local_maxima(statistic)
-        changes = [
-            cost_change(y, lags=lags, lag=int(lag), horizon=longest, theiler=w) for lag in peaks
-        ]
+        cost = partial(costs, y, horizon=longest, theiler=w)
+        near = nearest(y, lags, points, count=LARGEST_NEIGHBOURHOOD, theiler=w)
+        statistics.append(continuity(y, lags=lags, longest=longest, theiler=w, near=near))
+        peaks, changes = local_maxima(statistics[-1]).tolist(), list[float]()
+        without: dict[int, ndarray] = {}  # costs, by the number of points
+        for lag in peaks:
+            held = points - max(0, lag - max(lags))
+            if held not in without:
+                known = _among(near, held, points) if distinct else None
+                without[held] = cost(lags=lags, points=held, near=known)
+            with_it = cost(lags=[*lags, lag], points=held)
+            changes.append(float((with_it - without[held]).min()))
         decreases.append(min(changes, default=0.0))
         if decreases[-1] >= 0.0:
             break
-        lags.append(int(peaks[int(np.argmin(changes))]))
+        lags.append(peaks[int(np.argmin(changes))])
     return Embedding(tuple(lags), tuple(decreases), np.stack(statistics), w)
 
 
@@ -113,7 +124,12 @@ def information_minimum(x: Float[ndarray, " T"]) -> int:
 
 
 def continuity(
-    x: Float[ndarray, " T"], *, lags: list[int], longest: int, theiler: int
+    x: Float[ndarray, " T"],
+    *,
+    lags: list[int],
+    longest: int,
+    theiler: int,
+    near: Int[ndarray, "m k"] | None = None,
 ) -> Float[ndarray, " lags"]:
     """``<eps*>`` at lags ``0 .. longest``: how far ``x(t + lag)`` is from a function of ``v(t)``.
 
@@ -122,21 +138,32 @@ def continuity(
     over k = 8 to 13, in units of ``x`` (Pecora et al., Chaos 17, 013110, 2007).
     """
     points = len(x) - max(lags) - longest
-    v = np.stack([x[lag : lag + points] for lag in lags], axis=1)
     t = fiducials(points)
-    near = neighbours(v, t, count=LARGEST_NEIGHBOURHOOD, theiler=theiler).T
+    if near is None:
+        near = nearest(x, lags, points, count=LARGEST_NEIGHBOURHOOD, theiler=theiler)
     depth = max(k - images_needed(k) for k in _SIZES) + 1
-    found = np.empty(longest + 1)
-    for lag in range(longest + 1):
-        largest, smallest = list[ndarray](), np.inf  # the largest distances so far, descending
-        for k, distance in enumerate(np.abs(x[near + lag] - x[t + lag]), start=1):
-            for i, other in enumerate(largest):
+    found = np.empty((longest + 1, len(t)))
+    for rows, y in _followed(x, np.concatenate([t[None], near.T]), longest + 1):
+        largest, smallest = list[ndarray](), np.full(y.shape[1:], np.inf)
+        for k, distance in enumerate(np.abs(y[1:] - y[0]), start=1):
+            for i, other in enumerate(largest):  # the largest so far, descending
                 largest[i], distance = np.maximum(other, distance), np.minimum(other, distance)
             largest = [*largest, distance][:depth]
             if k in _SIZES:
-                smallest = np.minimum(smallest, largest[k - images_needed(k)])
-        found[lag] = smallest.mean()
-    return found
+                np.minimum(smallest, largest[k - images_needed(k)], out=smallest)
+        found[:, rows] = smallest.T
+    return found.mean(axis=1)
+
+
+def _followed(
+    x: Float[ndarray, " T"], starts: Int[ndarray, "k m"], steps: int
+) -> Iterator[tuple[slice, Float[ndarray, "k _ steps"]]]:
+    """The ``steps`` values of ``x`` from each start on, some of the m columns at a time."""
+    windows = sliding_window_view(x, steps)
+    size = max(1, _TOGETHER // (len(starts) * steps))
+    for first in range(0, starts.shape[1], size):
+        rows = slice(first, first + size)
+        yield rows, windows[starts[:, rows]]
 
 
 @lru_cache
@@ -150,18 +177,14 @@ def local_maxima(values: Float[ndarray, " n"]) -> Int[ndarray, " k"]:
     return find_peaks(values, plateau_size=1)[1]["left_edges"]
 
 
-def cost_change(
-    x: Float[ndarray, " T"], *, lags: list[int], lag: int, horizon: int, theiler: int
-) -> float:
-    """``Delta L``: the change of the cost by one more lag of the same points; negative is good."""
-    points = len(x) - max(*lags, lag) - horizon
-    with_it = costs(x, lags=[*lags, lag], points=points, horizon=horizon, theiler=theiler)
-    without = costs(x, lags=lags, points=points, horizon=horizon, theiler=theiler)
-    return float((with_it - without).min())
-
-
 def costs(
-    x: Float[ndarray, " T"], *, lags: list[int], points: int, horizon: int, theiler: int
+    x: Float[ndarray, " T"],
+    *,
+    lags: list[int],
+    points: int,
+    horizon: int,
+    theiler: int,
+    near: Int[ndarray, "m k"] | None = None,
 ) -> Float[ndarray, " horizons"]:
     """``L = log10(sigma alpha)`` for horizons ``2 .. horizon``; lower is better.
 
@@ -170,25 +193,24 @@ def costs(
     ``sigma^2 = < mean_{2 <= T <= horizon} E^2(T) / eps^2 >``,  ``1 / alpha^2 = sum 1 / eps^2``.
     """
     horizon = whole_number("horizon", horizon, least=2)
-    v = np.stack([x[lag : lag + points] for lag in lags], axis=1)
-    t = fiducials(points)
-    near = neighbours(v, t, count=COST_NEIGHBOURS, theiler=theiler)
-    ball = np.concatenate([t[None], near.T])
+    t, at = fiducials(points), np.asarray(lags)
+    if near is None:
+        near = nearest(x, lags, points, count=COST_NEIGHBOURS, theiler=theiler)
     # squared distances from the centre add up over components, and these are shifts of each other
-    spread = np.empty((horizon + max(lags) + 1, len(t)))
-    for s in range(len(spread)):
-        y = x[ball + s]
+    rate, shares = 0.0, np.zeros(horizon + max(lags) + 1)
+    for _, y in _followed(x, np.concatenate([t[None], near.T]), len(shares)):
         y -= _sum(y) / len(y)
-        spread[s] = _sum(y * y) / len(y)
-    at = np.asarray(lags)
-    size = spread[at].sum(axis=0) * 2 * (COST_NEIGHBOURS + 1) / COST_NEIGHBOURS
-    size = np.maximum(size, _SMALLEST_SIZE)
-    later = np.stack([spread[at + T].sum(axis=0) for T in range(2, horizon + 1)])
-    mean = later.cumsum(axis=0) / np.arange(1, len(later) + 1)[:, None]
-    return 0.5 * np.log10((mean / size).mean(axis=1) / (1.0 / size).sum())
+        spread = _sum(np.square(y, out=y)) / len(y)
+        size = spread[:, at].sum(axis=1) * 2 * (COST_NEIGHBOURS + 1) / COST_NEIGHBOURS
+        inverse = 1.0 / np.maximum(size, _SMALLEST_SIZE)
+        rate += inverse.sum()
+        shares += np.einsum("t,ts", inverse, spread)
+    later = shares[at[:, None] + np.arange(2, horizon + 1)].sum(axis=0)
+    mean = later.cumsum() / (np.arange(1, len(later) + 1) * len(t))
+    return 0.5 * np.log10(mean / rate)
 
 
-def _sum(y: Float[ndarray, "4 m"]) -> Float[ndarray, " m"]:
+def _sum(y: Float[ndarray, "4 ..."]) -> Float[ndarray, ...]:
     """In the order in which NumPy sums up four values."""
     return y[0] + ((y[1] + y[2]) + y[3])
 
@@ -196,6 +218,30 @@ def _sum(y: Float[ndarray, "4 m"]) -> Float[ndarray, " m"]:
 def fiducials(points: int) -> Int[ndarray, " m"]:
     """Times to average a statistic over: all ``points``, or 2000 spread evenly."""
     return np.unique(np.linspace(0, points - 1, min(points, MOST_POINTS)).round().astype(np.int64))
+
+
+def nearest(
+    x: Float[ndarray, " T"], lags: list[int], points: int, *, count: int, theiler: int
+) -> Int[ndarray, "m count"]:
+    """The :func:`neighbours` of the fiducials in an embedding."""
+    v = np.stack([x[lag : lag + points] for lag in lags], axis=1)
+    return neighbours(v, fiducials(points), count=count, theiler=theiler)
+
+
+def _among(near: Int[ndarray, "m k"], held: int, points: int) -> Int[ndarray, "_ 3"] | None:
+    """The neighbours for :func:`costs` among the first ``held`` of ``points``, if all are known."""
+    if points > MOST_POINTS and held < points:  # other fiducials
+        return None
+    near = near[:held]
+    inside = near < held
+    rank = inside.cumsum(axis=1)
+    if rank[:, -1].min() < COST_NEIGHBOURS:
+        return None
+    return near[inside & (rank <= COST_NEIGHBOURS)].reshape(-1, COST_NEIGHBOURS)
+
+
+def _distinct(x: Float[ndarray, " T"]) -> bool:
+    return len(np.unique(x)) == len(x)
 
 
 def neighbours(
@@ -210,15 +256,17 @@ def neighbours(
             f"{count + 2 * theiler + 1} points, found {len(v)}."
         )
     tree, found = cKDTree(v), np.empty((len(t), count), dtype=np.int64)
-    missing, asked = np.arange(len(t)), min(count + 1 + theiler, len(v))
+    # which of equally near points the tree finds depends on how many it is asked for
+    asked = count + 2 + count // 4 if _distinct(v[:, 0]) else count + 1 + theiler
+    missing, asked = np.arange(len(t)), min(asked, len(v))
     while len(missing):
         times = t[missing]
         _, near = tree.query(v[times], k=asked)
         apart = np.abs(near - times[:, None]) > theiler
-        enough = apart.sum(axis=1) >= count
-        # the first `count` that are apart, in the order of distance
-        order = np.argsort(~apart[enough], axis=1, kind="stable")[:, :count]
-        found[missing[enough]] = np.take_along_axis(near[enough], order, axis=1)
+        rank = apart.cumsum(axis=1)
+        enough = rank[:, -1] >= count
+        first = (apart & (rank <= count))[enough]  # the first `count` that are apart
+        found[missing[enough]] = near[enough][first].reshape(-1, count)
         missing = missing[~enough]
         asked = min(2 * asked, len(v))
     return found

@@ -49,18 +49,29 @@ class ResampleReport:
 
     def __str__(self) -> str:
         if self.unchanged:
-            return f"{self.steps} steps of {self.step}, none missing; nothing was changed"
+            steps = counted(self.steps, "step")
+            return f"{steps} of {self.step}, none missing; nothing was changed"
         filled = (
-            f"{self.filled} steps ({self.filled / self.steps:.1%}) had no observation and were "
-            f"interpolated linearly, at most {self.longest_gap} in a row"
+            f"{counted(self.filled, 'step')} ({self.filled / self.steps:.1%}) had no observation "
+            f"and {_were(self.filled)} interpolated linearly, at most {self.longest_gap} in a row"
         )
         parts = [
-            (1, f"{self.observations} observations put on {self.steps} steps of {self.step}"),
+            (
+                1,
+                f"{counted(self.observations, 'observation')} put on {counted(self.steps, 'step')} of {self.step}",
+            ),
             (self.filled, filled),
-            (self.moved, f"{self.moved} observations lay off the grid"),
-            (self.repeated, f"{self.repeated} came at a time already taken and were averaged"),
+            (self.moved, f"{counted(self.moved, 'observation')} lay off the grid"),
+            (
+                self.repeated,
+                f"{self.repeated} came at a time already taken and {_were(self.repeated)} averaged",
+            ),
             (self.out_of_order, "they were sorted by time"),
-            (self.cut, f"{self.cut} steps beyond holes or at ragged ends were left out"),
+            (
+                self.cut,
+                f"{counted(self.cut, 'step')} beyond holes or at ragged ends "
+                f"{_were(self.cut)} left out",
+            ),
         ]
         return "; ".join(text for happened, text in parts if happened)
 
@@ -68,6 +79,14 @@ class ResampleReport:
     def unchanged(self) -> bool:
         """Whether the input was regular and complete, and came back as it was."""
         return not (self.filled or self.moved or self.repeated or self.out_of_order or self.cut)
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 @takes(ResampleConfig)

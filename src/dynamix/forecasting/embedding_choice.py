@@ -1,24 +1,20 @@
-"""Which embedding a series asks for: ``embedding="auto"``.
+"""``embedding="auto"``: the embedding that forecasts a context's own end best.
 
-Each candidate is tried on the context's own end, and the one with the smallest score is taken.
-Nothing but the context is used, and the rules are the same for every series.
+The choice uses the context alone, and the rules are the same for every series.
 
-* *Candidates* (:func:`candidates`): ``"pos"``, ``"zero"``, ``"delay"`` with delays of a quarter to
-  twice its own rule's, and ``"pecuzal"``.
-* *Error*: the last quarter of the context is held out. From 12 origins in it, each candidate
-  forecasts up to 25 steps from what lies before the origin; the error is the mean absolute one, in
-  units of the context's mean absolute deviation from its median, each step's at most 2, so that one
-  trial that runs away does not decide alone.
-* *Unlikeness*: errors of a few steps do not tell whether a free run stays on the attractor. So each
-  candidate also runs freely behind the whole context, and what that run visits and how it
-  oscillates is compared with the context (:func:`dynamix.local.choice.unlikeness`), in one and
-  the same delay embedding for all.
-* *Score*: the product of the two, as they have no common unit.
+* *Candidates* (:func:`candidates`): ``"pos"``, ``"zero"``, ``"pecuzal"``, and ``"delay"`` with a
+  quarter to twice the decorrelation time.
+* *Error* (:func:`bounded_error`): from 12 origins in the last quarter of the context, each
+  candidate forecasts up to 25 steps. The error of a step is at most 2, so that one trial that
+  diverges does not decide alone.
+* *Unlikeness* (:func:`comparison`): errors of a few steps do not show whether a free run stays on
+  the attractor. So each candidate also runs freely after the whole context, and the run is compared
+  with the context in one delay embedding for all (:func:`dynamix.local.choice.unlikeness`).
+* *Score*: the product of the two, since they have no common unit.
 
-The form of the score was chosen on the split's training and validation systems, where it did better
-than either factor; ``scripts/embedding_auto.py`` measures it on systems and data that had no part
-in that. The gate's noise in the trials is always the same, so that the choice depends on the
-context and not on the forecast's seed.
+The form of the score was chosen on the split's training and validation systems.
+``experiments/embedding_auto.py`` measures it on other systems and data. All trials use the same
+noise, so the choice does not depend on the forecast's seed.
 """
 
 from __future__ import annotations
@@ -64,15 +60,7 @@ LONGEST_RUN = 4000  # steps; but at least one context
 
 @dataclass(frozen=True)
 class Candidate:
-    """An embedding and, for a delay embedding, its delays in steps, one for each missing dimension.
-
-    Examples
-    --------
-    >>> print(Candidate("zero"))
-    zero
-    >>> print(Candidate("delay", (5, 10)))
-    delay (5, 10)
-    """
+    """An embedding and, for a delay embedding, a delay in steps for each missing dimension."""
 
     embedding: Embedding
     delays: tuple[int, ...] | None = None
@@ -83,15 +71,9 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Score:
-    """How a candidate did; see the head of this module. Smaller is better.
+    """The two factors of a candidate's score; smaller is better.
 
-    ``error`` is in units of the context's mean absolute deviation, from 0 to 2; ``unlikeness`` is
-    that of :func:`dynamix.local.choice.unlikeness`, from 0 to 4, infinite for a run that diverges.
-
-    Examples
-    --------
-    >>> Score(error=0.5, unlikeness=0.2).total
-    0.1
+    ``error`` is from 0 to 2, ``unlikeness`` from 0 to 4, and infinite for a run that diverges.
     """
 
     error: float
@@ -99,7 +81,7 @@ class Score:
 
     @property
     def total(self) -> float:
-        """What candidates are ranked by: the product of the two."""
+        """The score that ranks the candidates."""
         return self.error * self.unlikeness
 
 
@@ -107,14 +89,7 @@ class Score:
 class EmbeddingChoice:
     """The embedding chosen for a series, and the score of every candidate, the best first.
 
-    ``origins`` are the steps of the context that the trials began behind, ``steps`` their length.
-
-    Examples
-    --------
-    >>> scores = {Candidate("zero"): Score(0.1, 0.5), Candidate("pos"): Score(0.5, 0.5)}
-    >>> choice = EmbeddingChoice(Candidate("zero"), scores, origins=(75, 80), steps=20)
-    >>> choice.table()[["embedding", "score"]].to_numpy().tolist()
-    [['zero', 0.05], ['pos', 0.25]]
+    ``origins`` are the numbers of steps before the trials, ``steps`` is the trials' length.
     """
 
     chosen: Candidate
@@ -147,10 +122,10 @@ class EmbeddingChoice:
 def choose_embedding(
     context: Any, *, model: Model | str | Path | None = None, **settings: Any
 ) -> list[EmbeddingChoice]:
-    """What ``embedding="auto"`` chooses for each series of a context, with every score.
+    """The choice of ``embedding="auto"`` for each series of a context, with every score.
 
-    The head of this module describes the rules. The choice takes about a second for a series of
-    2000 steps with the compiled engine, and much longer with torch.
+    Each candidate forecasts the end of the context and runs freely after it. The choice takes less
+    than a second for 2000 steps with the compiled engine, and much longer with torch.
 
     Parameters
     ----------
@@ -192,33 +167,7 @@ def choose_embedding(
 
 
 def choose(series: Sequence[Series], pipeline: Pipeline) -> list[EmbeddingChoice]:
-    """The candidate of the smallest score for each series ``(T_C, n)``; of equal ones the first.
-
-    Parameters
-    ----------
-    series
-        In the data's units, each with fewer channels than the model.
-    pipeline
-        Model and settings of the trials.
-
-    Returns
-    -------
-    An :class:`EmbeddingChoice` for each series, in their order.
-
-    Raises
-    ------
-    InputError
-        If a context is too short for any candidate, or the pipeline's engine or transforms cannot
-        be used.
-
-    Examples
-    --------
-    >>> pipeline = Pipeline(find_model(None), ForecastConfig(engine="torch"))
-    >>> choose([np.array([[1.0], [2.0]])], pipeline)  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: the context of 2 steps is too short to try embeddings ...
-    """
+    """The candidate of the smallest score for each series ``(T_C, n)``; of equal ones the first."""
     return [
         _choose_one(x, pipeline)
         for x in tqdm(series, desc="embeddings", disable=None, delay=_PATIENCE)
@@ -275,20 +224,7 @@ def _choose_one(x: Series, pipeline: Pipeline) -> EmbeddingChoice:
 
 
 def candidates(x: Series, *, dims: int) -> list[Candidate]:
-    """What is tried on a transformed context, the plain ones first.
-
-    ``x`` is ``(T_C, n)`` with n below ``dims``, the model's N. PECUZAL is left out where the
-    context is too short for it.
-
-    Examples
-    --------
-    A cosine of period 100 has a decorrelation time of 19 steps; a quarter of it to twice as much
-    are tried:
-
-    >>> wave = np.cos(2 * np.pi * np.arange(500) / 100)[:, None]
-    >>> [str(candidate) for candidate in candidates(wave, dims=2)][:4]
-    ['pos', 'zero', 'delay (5,)', 'delay (10,)']
-    """
+    """The candidates for a transformed context, without those for which it is too short."""
     k = dims - x.shape[1]
     rule = decorrelation_time(x)
     spacings = sorted({max(1, round(rule * factor)) for factor in SPACINGS})
@@ -304,17 +240,7 @@ def candidates(x: Series, *, dims: int) -> list[Candidate]:
 
 
 def trials(T_C: int) -> tuple[tuple[int, ...], int]:
-    """Origins of the trials and their length; all of them lie in the context's last quarter.
-
-    ``T_C`` is the context's length. An origin is the number of steps before it; there are at most
-    12, and a trial has at most 25 steps.
-
-    Examples
-    --------
-    >>> origins, steps = trials(2000)
-    >>> origins[0], origins[-1], len(origins), steps
-    (1500, 1975, 12, 25)
-    """
+    """Origins of the trials, as the number of steps before them, and the trials' length."""
     held = max(1, int(HELD_OUT * T_C))
     steps = min(STEPS, max(1, held // 2))
     origins = np.linspace(T_C - held, T_C - steps, ORIGINS).round().astype(int)
@@ -322,45 +248,13 @@ def trials(T_C: int) -> tuple[tuple[int, ...], int]:
 
 
 def bounded_error(made: Series, real: Series, unit: Float[ndarray, " n"]) -> float:
-    """Mean absolute error in the given units, each step's at most :data:`WORST`.
-
-    ``made`` and ``real`` are a forecast and the truth, ``(T, n)``; ``unit (n,)`` is what an error
-    of 1 is in each channel. NaN counts as the worst.
-
-    Examples
-    --------
-    Errors of 1, and of far more than 2, in units of 10:
-
-    >>> real, unit = np.zeros((2, 1)), np.array([10.0])
-    >>> bounded_error(np.array([[10.0], [1e6]]), real, unit)
-    1.5
-    """
+    """Mean absolute error in the given units, each step's at most :data:`WORST`."""
     error = np.abs(made - real) / unit
     return float(np.where(error <= WORST, error, WORST).mean())  # NaN counts as the worst
 
 
 def comparison(x: Series, *, dims: int) -> Callable[[Series], float]:
-    """How unlike a run is to the context ``x``, both in the same delay embedding.
-
-    Parameters
-    ----------
-    x
-        ``(T_C, n)``, transformed.
-    dims
-        The model's N, above n.
-
-    Returns
-    -------
-    A function of a run ``(T, n)``, at least as long as the context, which gives
-    :func:`dynamix.local.choice.unlikeness`.
-
-    Examples
-    --------
-    >>> wave = np.sin(2 * np.pi * np.arange(400) / 40)[:, None]
-    >>> unlike = comparison(wave, dims=3)
-    >>> abs(unlike(wave)) < 1e-6, unlike(np.zeros((400, 1)))
-    (True, 4.0)
-    """
+    """How unlike a run ``(T, n)`` is to the context ``x``, both in the same delay embedding."""
     k = dims - x.shape[1]
     spacing = min(decorrelation_time(x), max(1, len(x) // (2 * k + 2)))
     delays = [spacing * (i + 1) for i in range(k)]

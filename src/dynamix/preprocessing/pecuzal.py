@@ -210,7 +210,7 @@ def costs(
     return 0.5 * np.log10(mean / rate)
 
 
-def _sum(y: Float[ndarray, "4 ..."]) -> Float[ndarray, ...]:
+def _sum(y: Float[ndarray, "4 m s"]) -> Float[ndarray, "m s"]:
     """In the order in which NumPy sums up four values."""
     return y[0] + ((y[1] + y[2]) + y[3])
 

@@ -183,6 +183,9 @@ def test_series_are_told_apart_by_two_columns_or_by_their_times(tmp_path):
     )
     late = [f"{day:%Y-%m-%d} 07:00" for day in days]
     early = [f"{day:%Y-%m-%d} 00:00" for day in days]
-    one = {"sensor": ["a", "b"] * 30, "time": [t for pair in zip(early, late) for t in pair]}
+    one = {
+        "sensor": ["a", "b"] * 30,
+        "time": [t for pair in zip(early, late, strict=True) for t in pair],
+    }
     pd.DataFrame(one | {"y": np.arange(60) % 7}).to_csv(path, index=False)
     assert [len(part) for part in read_series(path).values()] == [30, 30]

@@ -53,7 +53,9 @@ LAYOUTS = {
         '"t" "x" "y"', *(f'"{i}" {r.replace(",", " ")}' for i, r in enumerate(PLAIN))
     ),
     "decimal commas": table("t;x;y", *(r.replace(",", ";").replace(".", ",") for r in PLAIN)),
-    "names and units in comments": table("# t x y", "# s m m", *(r.replace(",", " ") for r in PLAIN)),
+    "names and units in comments": table(
+        "# t x y", "# s m m", *(r.replace(",", " ") for r in PLAIN)
+    ),
     "single quotes": table("'t','x','y'", *(re.sub(r"([^,]+)", r"'\1'", r) for r in PLAIN)),
     "bytes of zero at the end": table("t,x,y", *PLAIN) + b"\n" + bytes(99),
     "UTF-32": "\n".join(["t,x,y", *PLAIN]).encode("utf-32"),

@@ -77,12 +77,11 @@ def to_dates(column: pd.Series) -> tuple[pd.Series, int | None]:
         with suppress(ValueError):  # a hundred times faster, for the notation of the standard
             dates = pd.DatetimeIndex(pd.to_datetime(texts, format="ISO8601"))
             return _spread(dates, codes, column), None
-    if len(texts) > _LONG and (halves := [text.split(" ", 1) for text in texts]):
+    if len(texts) > _LONG:
+        halves = [text.split(" ", 1) for text in texts]
         if {len(half) for half in halves} == {2}:
-            (days, bad), seconds = (
-                to_dates(pd.Series([half[0] for half in halves])),
-                to_clock(pd.Series([half[1] for half in halves])),
-            )
+            days, bad = to_dates(pd.Series([half[0] for half in halves]))
+            seconds = to_clock(pd.Series([half[1] for half in halves]))
             if bad is None and seconds is not None and (seconds <= 86400).all():
                 dates = pd.DatetimeIndex(days + pd.to_timedelta(seconds, unit="s"))
                 return _spread(dates, codes, column), None
@@ -100,7 +99,7 @@ def to_dates(column: pd.Series) -> tuple[pd.Series, int | None]:
             break
     zoned = ~np.isnan(ahead)
     wrong = np.append(np.isnat(found) | (zoned != zoned.any()), False)
-    bad = np.flatnonzero(wrong[codes])
+    misread = np.flatnonzero(wrong[codes])
     dates = pd.DatetimeIndex(found - np.where(zoned, ahead, 0).astype("m8[m]"))
     with suppress(OutOfBoundsDatetime):
         dates = dates.as_unit("ns")
@@ -108,7 +107,7 @@ def to_dates(column: pd.Series) -> tuple[pd.Series, int | None]:
         minutes = set(ahead[zoned].tolist())
         local = timezone(timedelta(minutes=minutes.pop())) if len(minutes) == 1 else UTC
         dates = dates.tz_localize("UTC").tz_convert("UTC" if local == UTC else local)
-    return _spread(dates, codes, column), int(bad[0]) if len(bad) else None
+    return _spread(dates, codes, column), int(misread[0]) if len(misread) else None
 
 
 def _zone(text: str) -> str:

@@ -91,11 +91,11 @@ def parse(content: bytes) -> Table:
         raise ValueError("it has a line of names, but no row of data")
     _check_widths(texts, numbers, separator, width)
 
-    shown = [x for row in rows[start:] for x, k in zip(row, kinds, strict=False) if k == "number"]
+    entries = [x for row in rows[start:] for x, k in zip(row, kinds, strict=False) if k == "number"]
     decimals = separator != "," and any(
-        re.fullmatch(r"[+-]?\d*,(\d{1,2}|\d{4,})", entry) for entry in shown
+        re.fullmatch(r"[+-]?\d*,(\d{1,2}|\d{4,})", entry) for entry in entries
     )
-    decimal = "," if decimals and not any("." in entry for entry in shown) else "."
+    decimal = "," if decimals and not any("." in entry for entry in entries) else "."
 
     def columns(**how: Any) -> pd.DataFrame:
         return pd.read_csv(
@@ -124,7 +124,7 @@ def parse(content: bytes) -> Table:
         frame[i], note = _read_numbers(frame[i], separator)
         notes += [f"column `{names[i]}`: {note}"] if note else []
     marks = {i: _sentinels(frame[i]) for i in frame}
-    every = set().union(*marks.values())
+    every: set[Any] = set().union(*marks.values())
     for i in frame:
         marked = frame[i].isin([v for v in every if v in marks[i] or _is_end(frame[i], v)])
         if every and marked.any():

@@ -55,11 +55,9 @@ class ResampleReport:
             f"{counted(self.filled, 'step')} ({self.filled / self.steps:.1%}) had no observation "
             f"and {_were(self.filled)} interpolated linearly, at most {self.longest_gap} in a row"
         )
+        seen = counted(self.observations, "observation")
         parts = [
-            (
-                1,
-                f"{counted(self.observations, 'observation')} put on {counted(self.steps, 'step')} of {self.step}",
-            ),
+            (1, f"{seen} put on {counted(self.steps, 'step')} of {self.step}"),
             (self.filled, filled),
             (self.moved, f"{counted(self.moved, 'observation')} lay off the grid"),
             (
@@ -82,6 +80,7 @@ class ResampleReport:
 
 
 def counted(number: int, what: str) -> str:
+    """A number and what it counts: ``1 step``, ``2 steps``."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 

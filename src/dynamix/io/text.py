@@ -124,7 +124,7 @@ def parse(content: bytes) -> Table:
         frame[i], note = _read_numbers(frame[i], separator)
         notes += [f"column `{names[i]}`: {note}"] if note else []
     marks = {i: _sentinels(frame[i]) for i in frame}
-    every: set[Any] = set().union(*marks.values())
+    every = set().union(*marks.values())
     for i in frame:
         marked = frame[i].isin([v for v in every if v in marks[i] or _is_end(frame[i], v)])
         if every and marked.any():
@@ -132,8 +132,8 @@ def parse(content: bytes) -> Table:
             frame[i] = frame[i].astype(np.float64).mask(marked)
     frame.columns = pd.Index(names)
     empty = [i for i, name in enumerate(names) if not name and frame.iloc[:, i].isna().all()]
-    named = [name or f"Unnamed: {i}" for i, name in enumerate(names)]
-    frame = frame.set_axis(named, axis=1).drop(columns=[named[i] for i in empty])
+    labels = [name or f"Unnamed: {i}" for i, name in enumerate(names)]
+    frame = frame.set_axis(labels, axis=1).drop(columns=[labels[i] for i in empty])
     return Table(frame, np.array(numbers), notes)
 
 

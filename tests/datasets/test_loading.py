@@ -263,9 +263,8 @@ def test_a_file_changed_at_the_source_is_refused(empty, server, monkeypatch):
     assert not list(empty.glob("*"))
 
 
-def test_a_folder_that_cannot_be_written(tmp_path, server, monkeypatch):
+def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, server, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv(datasets.FOLDER_VARIABLE, str(tmp_path / "file" / "below"))
     serve(monkeypatch, server, "good")
-    with pytest.raises(datasets.UnreachableError, match="could not fetch"):
-        datasets.load("nyc_taxi")
+    assert len(datasets.load("nyc_taxi")) > 0

@@ -279,7 +279,7 @@ def test_a_forecast_starts_at_initial_x() -> None:
 
 
 def test_a_local_forecaster_is_not_trained_further(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has nothing to train"):
+    with pytest.raises(InputError, match="has no learned experts to train"):
         train(
             tmp_path / "run",
             training=TrainingConfig(start_from="dynamix-3d-plus"),

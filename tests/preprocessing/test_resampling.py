@@ -107,7 +107,7 @@ def test_repeated_and_shifted_times_are_averaged_and_counted():
     y, report = resample(pd.DataFrame({"x": [0.0, 4.0, 6.0, 9.0, 15.0]}, index=times), step="5min")
     assert y["x"].tolist() == pytest.approx([0.0, 5.0, 10.0, 15.0])
     assert (report.repeated, report.moved, report.filled) == (1, 1, 0)
-    assert "1 observations lay off the grid" in str(report)
+    assert "1 observation lay off the grid" in str(report)
 
 
 def test_a_coarser_step_averages_around_its_grid_points():

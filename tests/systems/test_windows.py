@@ -96,7 +96,7 @@ def test_own_trajectories_from_npy_and_csv(tmp_path, caplog):
         ("a.txt", "1\n2\n", r"found \(2, 1\)"),
         ("a.npy", "junk", "no row of data"),
         ("a.csv", "a,b\n1,2\n", r"\(1, 2\)"),
-        ("a.csv", "a,b,c\n1,2,\n", "NaN"),
+        ("a.csv", "a,b,c\n1,2,\n3,4,6\n", "NaN"),
     ],
 )
 def test_unusable_files(name, content, message, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -173,10 +174,13 @@ def resample(
             f"{limits.most_filled:.0%}. Give a larger step, or raise most_filled."
         )
     if report.unchanged and seen.all():
-        same = frame.copy()
-        same.index = index
-        return same, report
-    table = pd.DataFrame(result[first:last], index=grid[first:last], columns=frame.columns)
+        table = frame.copy()
+        table.index = index
+    else:
+        table = pd.DataFrame(result[first:last], index=grid[first:last], columns=frame.columns)
+    if step is not None and isinstance(table.index, pd.DatetimeIndex):
+        with suppress(ValueError):  # local days are no pandas frequency
+            table.index = pd.DatetimeIndex(table.index, freq=step)
     table.attrs = dict(frame.attrs)
     return table, report
 

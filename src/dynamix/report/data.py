@@ -14,7 +14,7 @@ from scipy.signal import lfilter
 from ..errors import InputError, whole_number
 from ..io.files import write_text
 from ..io.tables import read_series
-from ..preprocessing.resampling import ResampleReport, resample
+from ..preprocessing.resampling import ResampleReport, counted, resample
 from ..settings import checked
 from .checks import Finding, graded, worst
 from .limits import ReportConfig
@@ -172,7 +172,7 @@ def _times(what: ResampleReport, *, behind: int, unsorted: bool) -> list[Finding
     grid = worst(graded(moved, *_LIMITS.off_grid), "note" if unsorted else "fine")
     found = f"{what.filled} of {what.steps} steps interpolated, at most {what.longest_gap} in a row"
     if what.cut:
-        found += f"; {what.cut} steps lie beyond longer holes and are not used"
+        found += f"; {counted(what.cut, 'step')} beyond longer holes not used"
     if behind:
         found += f"; {behind} rows come after the context's end"
     times = (

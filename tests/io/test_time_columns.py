@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dynamix import InputError
 from dynamix.io.time_columns import take_time
 
 T = 48
@@ -145,3 +146,9 @@ def test_no_regular_first_column_becomes_a_channel(rows, step, start, seed, name
     rest, index, _ = take_time(frame)
     assert list(rest.columns) == ["x!"]
     np.testing.assert_array_equal(index, frame[name])
+
+
+def test_a_clock_without_an_entry_is_named_by_its_row():
+    frame = pd.DataFrame({"clock": ["00:00", None, "00:20", "00:30"], "x": [1.0, 2.0, 4.0, 3.0]})
+    with pytest.raises(InputError, match="should hold times, found nothing in row 2"):
+        take_time(frame, time="clock")

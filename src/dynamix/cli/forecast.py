@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from functools import partial
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from ..errors import InputError
 from ..settings import ForecastConfig
@@ -48,6 +48,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read, forecast, write."""
+    from ..forecasting.zero_shot import each_series
     from ..io.tables import read_series, write
 
     check_outputs(options.output, plot=options.plot, inputs=[options.data, options.model])
@@ -61,26 +62,19 @@ def run(options: argparse.Namespace) -> None:
     if len(series) > 1 and options.plot:
         raise InputError(f"--plot draws one series, the file holds {len(series)}. Leave it out.")
     config = given_settings(options, ForecastConfig)
-    parts = {}
-    for name, frame in tqdm(series.items(), desc="series", disable=None, delay=2):
-        try:
-            parts[name] = _continued(frame, options, config)
-        except InputError as error:
-            if len(series) == 1:
-                raise
-            if config.errors == "raise":
-                raise InputError(f"series {name!r}: {error}") from error
-            sys.stderr.write(f"series {name!r} was left out: {error}\n")
-    if not parts:
-        raise InputError("no series of the file can be forecast.")
-    if len(series) > 1:
-        table = pd.concat(parts, names=next(iter(series.values())).attrs["id_columns"])
+    continued = partial(_continued, options=options, config=config)
+    first = next(iter(series.values()))
+    if len(series) == 1:
+        table = continued(first)
     else:
-        table = next(iter(parts.values()))
+        parts = each_series(series.items(), continued, total=len(series), errors=config.errors)
+        if not parts:
+            raise InputError("no series of the file can be forecast.")
+        table = pd.concat(parts, names=first.attrs["id_columns"])
     write(table, options.output)
     if options.output:
         steps = sum(map(len, series.values()))
-        names = ", ".join(map(str, next(iter(series.values())).columns))
+        names = ", ".join(map(str, first.columns))
         sys.stderr.write(
             f"{steps} steps of {names}, {len(table)} steps forecast: {options.output}\n"
         )

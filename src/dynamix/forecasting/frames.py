@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from ..errors import InputError, one_of, whole_number
 from ..io.arrays import check_values
 from ..io.dates import to_dates
 from ..io.time_axis import continue_index
 from ..settings import checked
-from .zero_shot import forecast
-
-logger = logging.getLogger(__name__)
+from .zero_shot import each_series, forecast
 
 if TYPE_CHECKING:
     from ..model.dynamix import DynaMix
@@ -96,23 +92,21 @@ def predict_df(
             )
         table = table.assign(**{timestamp_column: dates})
     how = {"model": model, "n_samples": n_samples, "seed": seed, **settings}
-    parts = []
-    groups = table.groupby(id_column, sort=False)
-    for item, rows in tqdm(groups, total=groups.ngroups, desc="series", disable=None, delay=2):
-        try:
-            later, samples = _continued(rows, timestamp_column, target, horizon, how)
-        except InputError as error:
-            if settings.get("errors") != "skip":
-                raise InputError(f"series {item!r}: {error}") from error
-            logger.warning("series %r was left out: %s", item, error)
-            continue
+
+    def one(rows: pd.DataFrame) -> pd.DataFrame:
+        later, samples = _continued(rows, timestamp_column, target, horizon, how)
+        columns = {timestamp_column: later, "predictions": np.median(samples, axis=0)}
         quantiles = np.quantile(samples, levels, axis=0)
-        columns = {id_column: item, timestamp_column: later, "predictions": np.median(samples, 0)}
-        columns |= zip(map(str, quantile_levels), quantiles, strict=True)
-        parts.append(pd.DataFrame(columns))
+        return pd.DataFrame(columns | dict(zip(map(str, quantile_levels), quantiles, strict=True)))
+
+    groups = table.groupby(id_column, sort=False)
+    errors = settings.get("errors", "raise")
+    parts = each_series(groups, one, total=groups.ngroups, errors=errors)
     if not parts:
         raise InputError("no series of the table can be forecast; the log says why.")
-    return pd.concat(parts, ignore_index=True)
+    for item, part in parts.items():
+        part.insert(0, id_column, item)
+    return pd.concat(parts.values(), ignore_index=True)
 
 
 def _continued(

@@ -6,7 +6,7 @@ Each series of a batch is prepared from its own statistics; only the rollout is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..errors import InputError, whole_number
 from ..io.arrays import check_initial, like, unpack, usable
-from ..settings import ForecastConfig, takes
+from ..settings import Errors, ForecastConfig, takes
 from .ensembles import stack
 from .models import Model, find_model
 from .pipeline import Pipeline
@@ -137,15 +137,26 @@ def _each(contexts: Sequence[Any], initial_x: Any, how: dict[str, Any]) -> list[
         counts = f"{len(starts)} for {len(contexts)}"
         raise InputError(f"initial_x must hold one entry per series, found {counts}.")
     how["model"] = find_model(how["model"])
-    found: list[Any] = []
-    pairs = zip(contexts, starts, strict=True)
-    bar = tqdm(pairs, total=len(contexts), desc="series", disable=None, delay=2)
-    for i, (context, start) in enumerate(bar):
+    pairs = enumerate(zip(contexts, starts, strict=True))
+    found = each_series(
+        pairs,
+        lambda pair: forecast(pair[0], initial_x=pair[1], **how),
+        total=len(contexts),
+        errors=how.get("errors", "raise"),
+    )
+    return [found.get(i) for i in range(len(contexts))]
+
+
+def each_series(
+    series: Iterable[tuple[Any, Any]], one: Callable[[Any], Any], *, total: int, errors: Errors
+) -> dict[Any, Any]:
+    """What ``one`` makes of each named series; an InputError names its series, or the log does."""
+    found: dict[Any, Any] = {}
+    for name, item in tqdm(series, total=total, desc="series", disable=None, delay=2):
         try:
-            found.append(forecast(context, initial_x=start, **how))
+            found[name] = one(item)
         except InputError as error:
-            if how.get("errors") != "skip":
-                raise InputError(f"series {i}: {error}") from error
-            logger.warning("series %d was skipped: %s", i, error)
-            found.append(None)
+            if errors != "skip":
+                raise InputError(f"series {name!r}: {error}") from error
+            logger.warning("series %r was left out: %s", name, error)
     return found

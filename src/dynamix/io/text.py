@@ -1,4 +1,4 @@
-"""Text files as tables: their encoding, separator, lines above the numbers, and notations."""
+"""Text files as tables: their encoding, separator, and the lines above the numbers."""
 
 from __future__ import annotations
 
@@ -14,27 +14,14 @@ import pandas as pd
 from numpy import ndarray
 
 from .dates import are_dates, to_clock, to_dates
+from .numbers import MISSING, is_missing, is_number, read_numbers, without_sentinels
 
 _SEPARATORS = (";", "\t", "|", ",")  # a comma may be the decimal sign where another one stands
 _SHOWN = 60  # lines that show how a file is laid out
 _RULE = r"[\s|+:=-]*[=-]{3}[\s|+:=-]*"  # a line drawn below the names
 _COMMENT = r'\s*"?(?:#|%|//)'
-_MISSING = ["?", "-", "--", "---", ".", "..", "...", "…", "*", "missing", "nodata", "NoData", "nil"]
-_NOTHING = {
-    "",
-    *["nan", "na", "n/a", "#n/a", "#na", "null", "none", "<na>"],
-    *map(str.lower, _MISSING),
-}
-_SIGNS = str.maketrans("\u00a0\u202f\u2009\u2212\u2019", "   -'")
-_EXPONENT = r"(?:[eEdD][+-]?\d+)?"
-_POINT = r"[+-]?(?=[\d.]*\d)(?:\d+|\d{1,3}(?:,\d{2,3})*,\d{3})?(?:\.\d*)?" + _EXPONENT
-_COMMA = r"[+-]?(?=[\d,]*\d)(?:\d+|\d{1,3}(?:\.\d{3})+)?(?:,\d*)?" + _EXPONENT
-_MARKED = r"^([+-]?)(?:[$€£¥]\s*)?(.*?)\s*[%€$£¥]?$"
-_UNIT = r"^([^A-Za-z°µμΩ]*\d)\s*((?!nan|inf)[A-Za-z°µμΩ][\w°µμΩ²³/^*·.-]*)$"
-_MULTIPLES = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9}
 _MONTHS = re.compile(r"(0[1-9]|1[0-2])\.(1[5-9]|2[0-2])\d\d")  # 01.2000
 _SINGLE = re.compile(r'\s*"?[+-]?\d*,\d+"?\s*')  # one number, its decimal sign a comma
-_NUMBER = re.compile(rf"(?:{_POINT}|{_COMMA})")
 
 
 @dataclass
@@ -106,7 +93,7 @@ def parse(content: bytes) -> Table:
             index_col=False,
             skipinitialspace=True,
             skip_blank_lines=False,
-            na_values=_MISSING,
+            na_values=MISSING,
             low_memory=False,
             decimal=decimal,
             **{"dtype": {i: str for i, kind in enumerate(kinds) if kind in ("date", "clock")}}
@@ -121,15 +108,10 @@ def parse(content: bytes) -> Table:
             frame[i] = columns(usecols=[i], dtype=str)[i]
         if pd.api.types.is_numeric_dtype(frame[i]) or kind in ("date", "clock"):
             continue
-        frame[i], note = _read_numbers(frame[i], separator)
+        frame[i], note = read_numbers(frame[i], separator)
         notes += [f"column `{names[i]}`: {note}"] if note else []
-    marks = {i: _sentinels(frame[i]) for i in frame}
-    every = set().union(*marks.values())
-    for i in frame:
-        marked = frame[i].isin([v for v in every if v in marks[i] or _is_end(frame[i], v)])
-        if every and marked.any():
-            notes.append(f"column `{names[i]}`: {_counted(frame[i][marked])}")
-            frame[i] = frame[i].astype(np.float64).mask(marked)
+    frame, counted = without_sentinels(frame)
+    notes += [f"column `{names[i]}`: {note}" for i, note in counted.items()]
     frame.columns = pd.Index(names)
     empty = [i for i, name in enumerate(names) if not name and frame.iloc[:, i].isna().all()]
     labels = [name or f"Unnamed: {i}" for i, name in enumerate(names)]
@@ -208,29 +190,19 @@ def _fields(text: str, separator: str) -> list[str]:
     ]
 
 
-def _is_missing(text: str) -> bool:
-    return text.strip().lower() in _NOTHING
-
-
-def _is_number(text: str) -> bool:
-    plain = re.sub(r"(?<=\d)[ '](?=\d{3})", "", text.translate(_SIGNS).strip())
-    match = re.match(_MARKED, re.sub(r"^\((.*)\)$", r"-\1", plain))
-    return bool(match and _NUMBER.fullmatch(match[1] + match[2]))
-
-
 def _kind(entries: list[str]) -> str:
     """What a column holds by most of its entries: number, date, clock or text."""
-    entries = [entry for entry in entries if not _is_missing(entry)]
+    entries = [entry for entry in entries if not is_missing(entry)]
     if len(set(entries)) > 2 and all(map(_MONTHS.fullmatch, entries)):
         return "date"
-    if not entries or sum(map(_is_number, entries)) >= len(entries) / 2:
+    if not entries or sum(map(is_number, entries)) >= len(entries) / 2:
         return "number"
     some = pd.Series(entries[:20], dtype="string")
     return "date" if are_dates(some) else "clock" if to_clock(some) is not None else "text"
 
 
 def _fits(entry: str, kind: str) -> bool:
-    if kind == "text" or _is_missing(entry) or (kind == "number" and _is_number(entry)):
+    if kind == "text" or is_missing(entry) or (kind == "number" and is_number(entry)):
         return True
     if kind == "date":
         return to_dates(pd.Series([entry], dtype="string"))[1] is None
@@ -246,7 +218,7 @@ def _head(rows: list[list[str]], kinds: list[str]) -> tuple[list[list[str]], int
     head: list[list[str]] = []
     for i, row in enumerate(rows):
         full = len(row) == len(kinds)
-        numbers = any(k == "number" and _is_number(x) for x, k in zip(row, kinds, strict=False))
+        numbers = any(k == "number" and is_number(x) for x, k in zip(row, kinds, strict=False))
         named = any(len(other) == len(kinds) for other in head)
         if all(kind == "text" for kind in kinds) and full and not named:
             return [*head, row], i + 1
@@ -277,7 +249,7 @@ def _check_head(
             )
     for row in head[:1] if len(head) == 1 and len(head[0]) == width else []:
         entries = [x for x, kind in zip(row, kinds, strict=True) if kind == "number" and x]
-        decimals = [x for x in entries if _is_number(x) and re.search(r"\d[.,eE][\d+-]", x)]
+        decimals = [x for x in entries if is_number(x) and re.search(r"\d[.,eE][\d+-]", x)]
         if len(decimals) > len(entries) / 2:
             bad = next(x for x, kind in zip(row, kinds, strict=True) if not _fits(x, kind))
             raise ValueError(
@@ -344,101 +316,3 @@ def _check_widths(texts: list[str], numbers: list[int], separator: str, width: i
             f"line {numbers[i]} has {len(parts)} of {width} entries: {text.strip()[:60]!r}. "
             "Correct or delete that line"
         )
-
-
-def _read_numbers(column: pd.Series, separator: str) -> tuple[pd.Series, str]:
-    """A column of texts as numbers, where most are numbers, and a note; others stay as they are."""
-    texts = column.astype("string").str.translate(_SIGNS).str.strip()
-    seen = (texts.notna() & ~texts.str.lower().isin(list(_NOTHING))).fillna(value=False)
-    plain = texts.str.replace(r"(?<=\d)[ '](?=\d{3}(?:\D|$))", "", regex=True)
-    plain = plain.str.replace(r"^\((.*\d)\)$", r"-\1", regex=True)  # (1.50) in accounts
-    plain, scale, unit = _without_units(plain.str.replace(_MARKED, r"\1\2", regex=True), seen)
-    point, comma = (plain.str.fullmatch(p).fillna(value=False) & seen for p in (_POINT, _COMMA))
-    as_point = _reads_point(plain[seen], point[seen], comma[seen], separator)
-    fits = (point if as_point else comma).to_numpy(dtype=bool)
-    if not seen.any() or fits.sum() < 0.5 * seen.sum():
-        return column, ""
-    thousands, decimal = (",", ".") if as_point else (".", ",")
-    grouped = plain.str.contains(thousands, regex=False)[fits].any()
-    plain = plain.str.replace(thousands, "", regex=False).str.replace(decimal, ".", regex=False)
-    values = pd.to_numeric(plain.where(fits).str.replace(r"[dD]", "e", regex=True)) * scale
-    notes = [f"`{thousands}` separates thousands"] if grouped else []
-    notes += [unit] if unit else []
-    notes += ["signs of per cent were left out"] if texts.str.contains("%").any() else []
-    bad = seen.to_numpy(dtype=bool) & ~fits
-    if bad.any():  # an entry that is not a number stays visible
-        return values.astype(object).where(~bad, texts.astype(object)), ""
-    missing = values.isna().any()
-    return values.astype("float64" if missing else values.dtype.name.lower()), "; ".join(notes)
-
-
-def _without_units(plain: pd.Series, seen: pd.Series) -> tuple[pd.Series, Any, str]:
-    """Texts without a unit behind each number, what 1.5K and 2M multiply, and a note."""
-    parts = plain[seen].str.extract(_UNIT)
-    units = set(parts[1].dropna())
-    multiples = len(units) > 1 and units <= set(_MULTIPLES)
-    if not multiples and (len(units) != 1 or parts[1].isna().any()):
-        return plain, 1, ""
-    shown = ", ".join(sorted(units))
-    found = plain.str.replace(_UNIT, r"\1", regex=True)
-    if not multiples:
-        return found, 1, f"the unit `{shown}` was left out"
-    scale = plain.str.extract(_UNIT)[1].map(_MULTIPLES).fillna(1.0)
-    return (
-        found,
-        scale,
-        f"{shown} multiply by {', '.join(f'{_MULTIPLES[u]:g}' for u in sorted(units))}",
-    )
-
-
-def _reads_point(plain: pd.Series, point: pd.Series, comma: pd.Series, separator: str) -> bool:
-    """Whether the point is the decimal sign; if all fits both ways, by the digits in a group."""
-    if point.sum() != comma.sum():
-        return bool(point.sum() > comma.sum())
-    sign = "," if plain.str.contains(",").any() else "."
-    single = plain[~plain.str.contains(sign, regex=False)]
-    small = len(single) > 0 and bool((pd.to_numeric(single, errors="coerce").abs() < 1000).all())
-    leading = bool(plain.str.match(r"[+-]?0" + re.escape(sign)).any())
-    many = bool((plain.str.count(re.escape(sign)) > 1).any())
-    if sign == ",":
-        return not leading and (separator == "," or small or many)
-    return leading or not (small or many)
-
-
-def _counted(found: pd.Series) -> str:
-    shown, one = ", ".join(f"{v:g}" for v in np.unique(found)), len(found) == 1
-    return f"{len(found)} {'entry' if one else 'entries'} {shown} count{'s' * one} as missing"
-
-
-def _sentinels(column: pd.Series) -> set[float]:
-    """Numbers that stand for missing, such as -999, far from all others of the column."""
-    found: set[float] = set()
-    if column.dtype.kind not in "if" or column.isna().all():
-        return found
-    values = column.to_numpy(dtype=np.float64)
-    values = values[np.isfinite(values)]
-    for end in {float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))}:
-        others = values[values != end]
-        if len(others) < 2 or not np.isfinite(end):
-            continue
-        spread, size = float(np.ptp(others)), float(np.abs(others).max())
-        away = others.min() - end if end < 0 else end - others.max()
-        nines = re.fullmatch(r"-?9+(\.9*|\.0)?", repr(end)) and abs(end) >= (99 if end < 0 else 999)
-        known = end in (-200, -32768, -(2.0**31)) and np.sum(values == end) > 1
-        known = known and (others.min() >= 0 or away > spread)
-        if (
-            (nines and away > (spread if end < 0 else 3 * spread))
-            or known
-            or (abs(end) > 1e12 * max(size, 1e-6) and size > 0)
-        ):
-            found.add(end)
-    return found
-
-
-def _is_end(column: pd.Series, value: float) -> bool:
-    """Whether a sentinel of another column lies outside the other values of this one."""
-    if column.dtype.kind not in "if" or not (column == value).any():
-        return False
-    others = column[column.notna() & (column != value)]
-    away = others.min() - value if value < 0 else value - others.max()
-    return len(others) < 2 or bool(away > 0.3 * (others.max() - others.min()))

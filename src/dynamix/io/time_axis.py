@@ -37,6 +37,10 @@ class Axis:
     labels: Labels
     place: Callable[[Any], Float[ndarray, " T"]]
 
+    def complete(self, times: Any) -> bool:
+        """Whether the times lie at labels 0, 1, 2, ..., less than half a step away."""
+        return bool((np.abs(self.place(times) - np.arange(len(times))) < 0.5).all())
+
 
 def fit(index: Any, step: Any = None) -> Axis:
     """The grid of ascending times, of which some labels may have no row.
@@ -92,8 +96,8 @@ def continue_index(index: Any, steps: int) -> Any:
             "(df.sort_index())."
         )
     axis = fit(index)
-    place = axis.place(index)
-    if not _one_each(place):
+    if not axis.complete(index):
+        place = axis.place(index)
         i = int(np.argmax(np.abs(np.diff(place) - 1)))
         raise InputError(
             f"{problem}: of {round(place[-1]) + 1} steps of {axis.step}, {len(index)} have a row; "
@@ -101,7 +105,7 @@ def continue_index(index: Any, steps: int) -> Any:
             "dynamix.preprocessing.resample (command line: --fill), or number the rows with "
             "df.reset_index(drop=True) (command line: --no-time)."
         )
-    last = round(place[-1])
+    last = len(index) - 1
     try:
         end = axis.labels(np.array([last + steps]))  # one label shows it, before there are many
         if isinstance(end, pd.DatetimeIndex) and not index[-1].year <= end[0].year < 10_000:
@@ -133,12 +137,7 @@ def check_index(index: Any, *, periods: bool = False) -> Any:
 def is_regular(index: Any) -> bool:
     """Whether the times ascend, and each label of their grid has one row."""
     ascending = index.is_monotonic_increasing and not index.has_duplicates
-    return bool(len(index) > 1 and ascending and _one_each(fit(index).place(index)))
-
-
-def _one_each(place: Float[ndarray, " T"]) -> bool:
-    """Whether the rows lie at labels 0, 1, 2, ..., less than half a step away."""
-    return bool((np.abs(place - np.arange(len(place))) < 0.5).all())
+    return bool(len(index) > 1 and ascending and fit(index).complete(index))
 
 
 def _at_least_two(index: Any) -> None:

@@ -15,7 +15,7 @@ from pandas.errors import OutOfBoundsDatetime
 
 from ..errors import InputError
 from .dates import are_dates, from_parts, to_clock, to_dates
-from .time_axis import fit, is_regular
+from .time_axis import Axis, fit, is_regular
 
 _FEWEST = 4  # rows from which a straight line is a clock, whatever its name
 _MOST_MISSING = 0.1  # of a clock's labels, where its name doesn't say that it is one
@@ -54,7 +54,7 @@ def take_time(
     *,
     time: str | None = None,
     channels: Collection[str] = (),
-    place: Callable[[int], str] = "row {}".format,
+    place: Callable[[int], str] = lambda row: f"row {row + 1}",
 ) -> tuple[pd.DataFrame, pd.Index | None, list[str]]:
     """Split a table into its channels and its time, with notes on what was taken.
 
@@ -78,23 +78,25 @@ def take_time(
         return table.drop(columns=counters), None, [f"left out, as it counts and restarts: {shown}"]
     taken, index = found
     rest = table.drop(columns=taken)
-    others = list(_no_channels(rest, index, [name for name in free if name not in taken]))
+    times = index.dropna().unique().sort_values()
+    grid = fit(times) if len(times) > 1 else None
+    free = [name for name in free if name not in taken]
+    others = list(_no_channels(rest, index, grid, free))
     if len(others) < rest.shape[1]:
         rest = rest.drop(columns=others)
         left_out = ", ".join(f"`{name}`" for name in others)
         notes = [f"left out as row counters or times: {left_out}"] if others else []
     else:
         notes = []
-    return rest, index, [_note(taken, index), *notes]
+    return rest, index, [_note(taken, index, times, grid), *notes]
 
 
-def _note(taken: list[Any], index: pd.Index) -> str:
+def _note(taken: list[Any], index: pd.Index, times: pd.Index, grid: Axis | None) -> str:
     """For example: time: `t [s]`, step 0.02 s, 480 rows."""
     unit = re.search(r"[\[(]\s*([^\])]+?)\s*[\])]\s*$", str(taken[0]))
-    times = index.dropna().unique().sort_values()
     step = "of unknown step"
-    if len(times) > 1:
-        step = f"step {fit(times).step}" if is_regular(times) else f"usual step {fit(times).step}"
+    if grid is not None:
+        step = f"{'' if grid.complete(times) else 'usual '}step {grid.step}"
     if unit and index.dtype.kind in "fiu":
         step += f" {unit[1]}"
     since = ""
@@ -111,14 +113,17 @@ def _of_column(
 ) -> Found:
     """The times of the column that was named, with a time of day beside it if it needs one."""
     column = table[name]
-    if (compact := _compact(column)) is not None:
-        column = compact
     if pd.api.types.is_numeric_dtype(column) and column.dtype != bool:
-        return [name], pd.Index(column, name=name)
-    if not pd.api.types.is_datetime64_any_dtype(column) and not are_dates(column):
-        seconds = to_clock(column.dropna())
-        if seconds is not None:
-            return [name], _durations(column, name)
+        if _compact(column) is None:
+            return [name], pd.Index(column, name=name)
+    elif not _holds_dates(column) and to_clock(column.dropna()) is not None:
+        if column.isna().any():
+            row = int(np.argmax(column.isna()))
+            raise InputError(
+                f"column {str(name)!r} should hold times, found nothing in {place(row)}. Fill or "
+                "delete that row."
+            )
+        return [name], _durations(column, name)
     return _dates_of(table, name, free, place)
 
 
@@ -186,7 +191,7 @@ def _compact(column: pd.Series) -> pd.Series | None:
         return None
     if not (np.all(np.diff(values) >= 0) or np.all(np.diff(values) <= 0)):
         return None
-    whole = values.astype(np.int64) * 10 ** (14 - digits)
+    whole = values * 10 ** (14 - digits)
     year, rest = np.divmod(whole, 10**10)
     month, rest = np.divmod(rest, 10**8)
     day, rest = np.divmod(rest, 10**6)
@@ -388,13 +393,15 @@ def _straight(column: pd.Series, rows: ndarray | None = None) -> bool:
     return bool(step > 0 and np.abs(values - line(rows)).max() <= blur)
 
 
-def _no_channels(rest: pd.DataFrame, index: pd.Index, free: list[Any]) -> Iterator[Any]:
+def _no_channels(
+    rest: pd.DataFrame, index: pd.Index, grid: Axis | None, free: list[Any]
+) -> Iterator[Any]:
     """Columns that follow from the time: counters of rows, and parts of the date."""
     parts = []
-    order = index.argsort()
-    times, rows = index[order], np.arange(len(index), dtype=np.float64)
-    if len(index) > 1 and not index.hasnans and not index.has_duplicates:
-        rows[order] = fit(times).place(times)
+    rows = np.arange(len(index), dtype=np.float64)
+    if grid is not None and not index.hasnans and not index.has_duplicates:
+        order = index.argsort()
+        rows[order] = grid.place(index[order])
     if isinstance(index, pd.DatetimeIndex):
         week = index.isocalendar().week.to_numpy(dtype=np.float64, na_value=np.nan)
         parts = [index.year, index.quarter, index.month, week, index.day, index.dayofyear]

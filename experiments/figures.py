@@ -15,7 +15,9 @@ import statistics
 import subprocess
 import sys
 import tokenize
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 HERE = Path(__file__).parents[1] / "src" / "dynamix"
 CORE = (
@@ -47,18 +49,37 @@ import sys, dynamix.training
 print(len([name for name in sys.modules if name == "dynamix" or name.startswith("dynamix.")]))
 """
 CALLS = """
-import sys, pathlib, numpy as np, dynamix
+import numpy as np, dynamix, figures
+from dynamix import forecast
 x = np.sin(np.arange(600)[:, None] / np.array([5.0, 7.0, 9.0]))
-dynamix.forecast(x, horizon=1, engine="torch")
-home, count = str(pathlib.Path(dynamix.__file__).parent), 0
-def hear(frame, event, _):
-    global count
-    count += event == "call" and frame.f_code.co_filename.startswith(home)
-sys.setprofile(hear)
-dynamix.forecast(x, horizon=1, engine="torch")
-sys.setprofile(None)
-print(count)
+print(len(figures.calls_of(lambda: forecast(x, horizon=1, engine="torch"))))
 """
+
+
+def calls_of(run: Callable[[], object]) -> list[tuple[str, str, str]]:
+    """The calls inside the library that ``run`` makes, without those of its imports and caches.
+
+    A call has a file, a function's name, and the library's file that the call comes from, or "".
+    """
+    import dynamix
+
+    home, found = str(Path(dynamix.__file__).parent), []
+
+    def hear(frame: FrameType, event: str, _: object) -> None:
+        caller, code = frame.f_back, frame.f_code
+        if event == "call" and code.co_filename.startswith(home):
+            while caller is not None and not caller.f_code.co_filename.startswith(home):
+                caller = caller.f_back
+            origin = "" if caller is None else caller.f_code.co_filename
+            found.append((code.co_filename, code.co_name, origin))
+
+    run()
+    sys.setprofile(hear)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return found
 
 
 def lines_of(path: Path) -> tuple[int, int, int]:
@@ -93,9 +114,13 @@ def most_parameters(paths: list[Path]) -> int:
 
 def in_a_process(code: str, source: Path) -> str:
     """What a piece of code prints with this source tree."""
-    environment = os.environ | {"PYTHONPATH": str(source.parent), "PYTHONWARNINGS": "ignore"}
+    environment = os.environ | {"PYTHONPATH": f"{source.parent}{os.pathsep}{Path(__file__).parent}"}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-W", "ignore", "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stdout.strip() or f"failed: {done.stderr.strip().splitlines()[-1][:40]}"
 

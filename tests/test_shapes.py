@@ -1,24 +1,80 @@
-"""Shapes and types are checked in every module that annotates them."""
+"""Shapes and types are checked in every module that annotates them, and every shape can be read."""
 
 from __future__ import annotations
 
+import ast
 import tomllib
+from pathlib import Path
 
+import pytest
 from helpers import ROOT
 
 # they meet the user's input: their own messages come first
 EXEMPT = ("dynamix.io.", "dynamix.plotting.", "dynamix.forecasting.", "dynamix.report.")
+SOURCE = ROOT / "src"
+ANNOTATED = [
+    path
+    for path in sorted((SOURCE / "dynamix").rglob("*.py"))
+    if "from jaxtyping import" in path.read_text(encoding="utf-8")
+]
+ARITHMETIC = (ast.BinOp, ast.operator, ast.Name, ast.Constant, ast.Load)
 
 
 def test_every_annotated_module_is_checked_while_tests_run():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     options = settings["tool"]["pytest"]["ini_options"]["addopts"]
     (names,) = (o.split("=")[1] for o in options if o.startswith("--jaxtyping-packages="))
-    checked = tuple(names.split(",")[:-1])
-    source, missing = ROOT / "src", []
-    for path in sorted((source / "dynamix").rglob("*.py")):
-        module = ".".join(path.relative_to(source).with_suffix("").parts)
-        if "from jaxtyping import" in path.read_text(encoding="utf-8"):
-            covered = any(f"{module}.".startswith(f"{name}.") for name in checked)
-            missing += [] if covered or module.startswith(EXEMPT) else [module]
+    checked, missing = tuple(names.split(",")[:-1]), []
+    for path in ANNOTATED:
+        module = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+        covered = any(f"{module}.".startswith(f"{name}.") for name in checked)
+        missing += [] if covered or module.startswith(EXEMPT) else [module]
     assert missing == []
+
+
+def is_axis(text: str) -> bool:
+    """Whether it is the size of an axis: ``T``, ``3``, ``_``, ``#S``, ``*S``, ``{n}``, ``n+1``."""
+    if text == "...":
+        return True
+    if text[:1] in ("#", "*"):
+        return text[1:].isidentifier()
+    try:
+        inner = text[1:-1] if text[:1] == "{" else text
+        parts = list(ast.walk(ast.parse(inner, mode="eval").body))
+    except SyntaxError:
+        return False
+    return "(" not in text and all(isinstance(part, ARITHMETIC) for part in parts)
+
+
+def broken_shapes(code: str) -> list[str]:
+    """The annotations of arrays in ``code`` whose shape is no text of axes with single spaces."""
+    tree, found = ast.parse(code), []
+    kinds = {
+        name.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "jaxtyping"
+        for name in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and getattr(node.value, "id", None) in kinds:
+            shape = node.slice.elts[-1] if isinstance(node.slice, ast.Tuple) else None
+            text = shape.value if isinstance(shape, ast.Constant) else None
+            good = isinstance(text, str) and text.split() == text.removeprefix(" ").split(" ")
+            if text != "" and not (good and all(map(is_axis, text.split()))):
+                found.append(ast.unparse(node))
+    return found
+
+
+@pytest.mark.parametrize("path", ANNOTATED, ids=lambda path: path.stem)
+def test_every_shape_can_be_read(path: Path):
+    """The linter takes shapes for types, so its own rule is off."""
+    assert broken_shapes(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "shape", ['"( T  # S N )"', '"T #"', '"T  N"', '"T, N"', '"(T N)"', "T", '"2n+1"', '"T N "']
+)
+def test_a_broken_shape_is_found(shape):
+    line = "from jaxtyping import Float\ndef f(x: Float[ndarray, {}]) -> None: ..."
+    assert len(broken_shapes(line.format(shape))) == 1
+    assert broken_shapes(line.format('"*K {n} #S 2*n+1 _ 3"')) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import os
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from figures import calls_of
 from helpers import small_model, wave
 
 import dynamix
@@ -312,28 +312,10 @@ def test_bad_input_gets_one_clear_error(case):
 
 def test_the_way_to_the_kernel_is_short():
     """Each module is entered at most twice, and the library makes at most 40 calls in all."""
-    library = str(Path(dynamix.__file__).parent)
-    x, calls, entries = wave(500), [], Counter()
-    plain = inspect.unwrap(forecast)
-
-    def watch(frame, event, _):
-        code = frame.f_code
-        if event != "call" or not code.co_filename.startswith(library):
-            return
-        caller = frame.f_back
-        while caller is not None and not caller.f_code.co_filename.startswith(library):
-            caller = caller.f_back
-        calls.append(f"{code.co_filename}:{code.co_name}")
-        if caller is None or caller.f_code.co_filename != code.co_filename:
-            entries[code.co_filename] += 1
-
-    plain(x, horizon=1, engine="torch")  # imports, the checkpoint and caches
-    sys.setprofile(watch)
-    try:
-        plain(x, horizon=1, engine="torch")
-    finally:
-        sys.setprofile(None)
-    assert len(calls) <= 40, "\n".join(calls)
+    x = wave(500)
+    calls = calls_of(lambda: forecast(x, horizon=1, engine="torch"))
+    assert len(calls) <= 40, "\n".join(map(str, calls))
+    entries = Counter(file for file, _, origin in calls if file != origin)
     assert max(entries.values()) <= 2, entries
 
 

@@ -44,7 +44,7 @@ class Tables(NamedTuple):
     factors: UInt8[ndarray, "terms 3"]  # unsigned: an index that may be negative takes longer
     coefficient: Float[ndarray, " terms"]
     kinds: Int[ndarray, " units"]  # into UNITS
-    units: Float[ndarray, "units 2n+1"]
+    units: Float[ndarray, "units 2*n+1"]
 
 
 @piece

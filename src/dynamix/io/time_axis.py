@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -150,7 +151,9 @@ def _at_least_two(index: Any) -> None:
 def _given(index: Any, step: Any) -> Axis:
     """The grid of a pandas offset."""
     try:
-        offset = pd.tseries.frequencies.to_offset(step)
+        with warnings.catch_warnings():  # pandas may propose a deprecated name in capitals
+            warnings.simplefilter("ignore", FutureWarning)
+            offset = pd.tseries.frequencies.to_offset(step)
         forwards = index[0] + offset > index[0]
     except (ValueError, TypeError) as error:
         expected = "step must be a pandas offset such as '15min' or 'MS'"

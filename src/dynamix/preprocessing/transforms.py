@@ -19,7 +19,6 @@ from scipy import optimize, special, stats
 from ..errors import InputError
 from ..io.arrays import check_values
 from ..io.scale import unit
-from ..settings import checked
 
 Series = Float[ndarray, "T n"]
 
@@ -179,7 +178,6 @@ def distant_mean(x: Series, *, beyond: float = 1e3) -> Float[ndarray, " n"]:
 Transform = Standardize | BoxCox | PowerLawTrend
 
 
-@checked
 def fit_transforms(
     context: Series, *, standardize: bool, detrend: bool, box_cox: bool
 ) -> tuple[Series, list[Transform]]:

@@ -32,12 +32,12 @@ PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
 # on all held-out systems; on the subset alone, for they train or search on every context
 MODELS = (
     "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", "transformer-control",
-    "parrot", "mean", "seasonal_naive", "echo_state", "dmd", "edmd", "sindy",
+    "fracast", "parrot", "mean", "seasonal_naive", "echo_state", "dmd", "edmd", "sindy",
 )  # fmt: skip
 EXPENSIVE = ("auto_arima", "alrnn_stf", "lstm_stf", "neural_ode", "transformer-control-median")
 VARIED_MODELS = (
     "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", "transformer-control",
-    "parrot", "echo_state", "sindy",
+    "fracast", "parrot", "echo_state", "sindy",
 )  # fmt: skip
 CONTEXT, HORIZON = 512, 4000  # what a transformer of Chronos' class sees, and can afford
 RATES, CONTEXTS, NOISE = (25, 50, 100), (256, 512, 1000, 2000), (0.0, 0.02, 0.05, 0.1)
@@ -71,6 +71,10 @@ VARIED = {
     **dict.fromkeys(("d_stsp", "d_h", "mase", "vpt"), float),
     "fate": str,
 }
+PROTOCOL = (  # the settings that these tables depend on; the others choose generated flows
+    "context", "horizon", "points_per_period", "starts", "bins", "smoothing", "mase_steps",
+    "lyapunov_steps", "seed",
+)  # fmt: skip
 BATCH = 12  # systems at a time: the journal grows, and memory does not
 
 
@@ -149,7 +153,7 @@ def rates(
 ) -> None:
     """A row per model and system: every measure, and the verdicts."""
     config = BenchmarkConfig(context=CONTEXT, horizon=HORIZON, starts=1)
-    settings = {"benchmark": dataclasses.asdict(config), "failures": failures.LIMITS}
+    settings = {"benchmark": {name: getattr(config, name) for name in PROTOCOL}, "failures": failures.LIMITS}
     made = table(path, COLUMNS, ("model", "system"), settings, calls, options)
     todo = {m: [n for _, n in made.left((m, n) for n in shown[m])] for m in calls}
     bar = tqdm(total=sum(map(len, todo.values())), desc="failures", unit="forecast", disable=None)
@@ -185,7 +189,7 @@ def reactions(path: Path, calls: dict[str, Baseline], options: Any) -> None:
     """A row per model, condition and system of the subset."""
     config = BenchmarkConfig(context=CONTEXT, horizon=2000, starts=1)
     settings = {
-        "benchmark": dataclasses.asdict(config),
+        "benchmark": {name: getattr(config, name) for name in PROTOCOL},
         "systems": list(SUBSET),
         "points_per_period": list(RATES),
         "contexts": list(CONTEXTS),

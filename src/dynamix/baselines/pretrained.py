@@ -1,8 +1,7 @@
 """Pretrained time-series models as forecasters, each run by its own package.
 
 All but Chronos-2 forecast each channel alone. The forecast is the median. Beyond its prediction
-length a Chronos package feeds its forecast back by its own scheme; TimesFM's median is appended
-here. A context longer than the model takes loses its beginning. TimesFM takes whole patches, so it
+length a package feeds its forecast back by its own scheme; TimesFM's median is appended here. A context longer than the model takes loses its beginning. TimesFM takes whole patches, so it
 loses up to 31 steps more: padding would enter its mean. TimesFM may forecast negative values.
 """
 
@@ -24,10 +23,10 @@ from numpy import ndarray
 from ..errors import InputError
 from ..io.scale import unit
 from ..preprocessing.transforms import distant_mean
-from .registry import Baseline, register_family
+from .registry import Baseline, register, register_family
 
 WEIGHTS = "DYNAMIX_WEIGHTS"
-
+_SHORTEST = 8  # steps of a context that Fracast-0 takes
 
 KINDS = {  # what it is, its source, the package that runs it
     "chronos-t5": (
@@ -96,6 +95,45 @@ def kind_of(folder: Path) -> str | None:
             )
         return _PIPELINES[pipeline]
     return "timesfm-2.5" if config.get("model_type") == "timesfm2_5" else None
+
+
+@register(
+    "fracast",
+    "dilated convolutions of shared weights, Fracast-0, 85,001 parameters, weights in its package",
+    "Fracast contributors (2026)",
+    extra="foundation",
+    packages=("fracast",),
+)
+def fracast(
+    context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0
+) -> Float[ndarray, "horizon N"]:
+    """The median forecast of Fracast-0; ``seed`` has no effect."""
+    return fracast_deciles(context, horizon)[4]
+
+
+def fracast_deciles(
+    context: Float[ndarray, "T_C N"], horizon: int
+) -> Float[ndarray, "9 horizon N"]:
+    """Fracast-0's quantiles at 0.1, 0.2, ..., 0.9: nine equally likely forecasts.
+
+    It sees the last 2,048 steps, forecasts 48, appends their median to the context and goes on. So
+    the quantiles of step 49 and later are those of a context that went on along the median.
+    """
+    if len(context) < _SHORTEST:
+        raise InputError(
+            f"'fracast' needs a context of at least {_SHORTEST} steps, found {len(context)}."
+        )
+    middle = distant_mean(context)
+    size = unit(context - middle)
+    rows = _fracast().forecast(((context - middle) / size).T, horizon=horizon)
+    return np.moveaxis(rows.astype(np.float64), 2, 0).swapaxes(1, 2) * size + middle
+
+
+@lru_cache(maxsize=1)
+def _fracast() -> Any:
+    from fracast import FracastModel
+
+    return FracastModel.from_pretrained()  # without a name: the weights in the package
 
 
 def _median(

@@ -153,7 +153,10 @@ def rates(
 ) -> None:
     """A row per model and system: every measure, and the verdicts."""
     config = BenchmarkConfig(context=CONTEXT, horizon=HORIZON, starts=1)
-    settings = {"benchmark": {name: getattr(config, name) for name in PROTOCOL}, "failures": failures.LIMITS}
+    settings = {
+        "benchmark": {name: getattr(config, name) for name in PROTOCOL},
+        "failures": failures.LIMITS,
+    }
     made = table(path, COLUMNS, ("model", "system"), settings, calls, options)
     todo = {m: [n for _, n in made.left((m, n) for n in shown[m])] for m in calls}
     bar = tqdm(total=sum(map(len, todo.values())), desc="failures", unit="forecast", disable=None)

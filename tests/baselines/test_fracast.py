@@ -36,7 +36,9 @@ def test_it_is_the_package_s_own_median():
 
 def noisy_sine():
     t = np.arange(400)
-    return np.sin(2 * np.pi * t / 24)[:, None] + 0.1 * np.random.default_rng(0).normal(size=(400, 1))
+    return np.sin(2 * np.pi * t / 24)[:, None] + 0.1 * np.random.default_rng(0).normal(
+        size=(400, 1)
+    )
 
 
 def test_it_continues_a_sine_with_noise_better_than_its_last_value():

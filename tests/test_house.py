@@ -16,7 +16,7 @@ import dynamix
 from dynamix.companion import house
 
 MODULES = sorted(path for path in house.PACKAGE.rglob("*.py") if path.name != "__init__.py")
-TESTS = sorted((ROOT / "tests").glob("*/test_*.py"))
+TESTS = sorted((ROOT / "tests").glob("*/**/test_*.py"))
 # Tests of something else than one module of their room: files, pages, a whole room.
 OTHER_TESTS = {
     "companion": {
@@ -77,7 +77,8 @@ def test_importing_the_library_is_light():
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_test_mirrors_a_module(path):
-    room, module = path.parent.name, path.stem.removeprefix("test_")
+    room = path.parent.relative_to(ROOT / "tests").as_posix()
+    module = path.stem.removeprefix("test_")
     folder = ROOT if room == "experiments" else house.PACKAGE
     mirrored = (folder / room / f"{module}.py").is_file()
     assert mirrored != (module in OTHER_TESTS.get(room, ())), "rename it, or list it as another"

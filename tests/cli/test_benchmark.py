@@ -23,3 +23,27 @@ def test_benchmark_runs_on_larger_flows_by_their_dimensions(monkeypatch, capsys)
     ):
         assert cli.main(["benchmark", *wrong]) == 2
         assert told in capsys.readouterr().err
+
+
+def test_a_suite_runs_a_model_with_its_settings(monkeypatch, capsys):
+    asked = {}
+
+    def run(suite, model, **options):
+        asked.update(options, suite=suite.name, model=model)
+        raise InputError("seen")
+
+    monkeypatch.setattr("dynamix.evaluation.suites.run", run)
+    line = ["benchmark", "--suite", "dysts-2021", "--model", "parrot"]
+    assert cli.main([*line, "--set", "match-length=30", "embedding=delay", "--seed", "3"]) == 2
+    assert asked["settings"] == {"match_length": 30, "embedding": "delay"}
+    assert (asked["suite"], asked["model"], asked["seed"]) == ("dysts-2021", "parrot", 3)
+    for wrong, told in (
+        ([*line, "--set", "delay"], "--set takes NAME=VALUE"),
+        ([*line, "--context", "9"], "--context cannot be combined"),
+        (["benchmark", "--set", "a=1"], "--set goes with --suite"),
+        (["benchmark", "--suite", "dysts-21"], "Did you mean 'dysts-2021'"),
+        ([*line, "--compare", "none.csv"], "not a stored result"),
+    ):
+        capsys.readouterr()
+        assert cli.main(wrong) == 2
+        assert told in capsys.readouterr().err

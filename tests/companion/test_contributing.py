@@ -113,7 +113,7 @@ licence = "none"
         "frame = datasets.load('tide')\n"
         "print(frame['height'].tolist(), frame.attrs['unit'], frame.attrs['source'])\n"
         "print('tide' in datasets.catalogue().index)\n"
-        "(datasets.loading.folder() / 'tide.csv').write_bytes(b'when,level\\n2020-01-01,9.0\\n')\n"
+        "(datasets.files.folder() / 'tide.csv').write_bytes(b'when,level\\n2020-01-01,9.0\\n')\n"
         "try:\n    datasets.load('tide')\n"
         "except InputError as error:\n    print('SHA-256' in str(error))"
     )

@@ -20,11 +20,10 @@ from helpers import ROOT
 
 from dynamix import InputError
 from dynamix.datasets import loading as datasets
+from dynamix.datasets.files import FOLDER_VARIABLE
 from dynamix.datasets.registry import REGISTRY
 
-FOLDER = Path(
-    os.environ.get(datasets.FOLDER_VARIABLE, ROOT.parent / "shared" / "data" / "realworld")
-)
+FOLDER = Path(os.environ.get(FOLDER_VARIABLE, ROOT.parent / "shared" / "data" / "realworld"))
 CSV = (
     b"timestamp,value\n2020-01-01 00:00:00,1.0\n2020-01-01 00:30:00,2.5\n2020-01-01 01:00:00,2.0\n"
 )
@@ -34,8 +33,8 @@ CSV = (
 def files(monkeypatch) -> Path:
     """The folder with the sources' files."""
     if not (FOLDER / "nyc_taxi.csv").is_file():
-        pytest.skip(f"the datasets are not here; name their folder in {datasets.FOLDER_VARIABLE}")
-    monkeypatch.setenv(datasets.FOLDER_VARIABLE, str(FOLDER))
+        pytest.skip(f"the datasets are not here; name their folder in {FOLDER_VARIABLE}")
+    monkeypatch.setenv(FOLDER_VARIABLE, str(FOLDER))
     return FOLDER
 
 
@@ -56,7 +55,7 @@ def offline(monkeypatch) -> list[object]:
 @pytest.fixture
 def empty(cache, monkeypatch) -> Path:
     """An empty cache, and no folder named."""
-    monkeypatch.delenv(datasets.FOLDER_VARIABLE, raising=False)
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
     return cache / "datasets"
 
 
@@ -151,14 +150,14 @@ def test_pages_fall_back_on_what_statsmodels_carries(empty, offline):
 
 
 def test_a_wrong_file_does_not_pass_for_no_network(tmp_path, monkeypatch, offline):
-    monkeypatch.setenv(datasets.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     (tmp_path / "nyc_taxi.csv").write_bytes(CSV)
     with pytest.raises(InputError, match="SHA-256"):
         datasets.reachable("nyc_taxi")
 
 
 def test_a_wrong_file_in_the_users_folder_is_left_alone(tmp_path, monkeypatch, offline):
-    monkeypatch.setenv(datasets.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     mine = tmp_path / "nyc_taxi.csv"
     mine.write_bytes(CSV)
     with pytest.raises(InputError, match="should begin with d8fa6f7f0734"):
@@ -265,6 +264,6 @@ def test_a_file_changed_at_the_source_is_refused(empty, server, monkeypatch):
 
 def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, server, monkeypatch):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv(datasets.FOLDER_VARIABLE, str(tmp_path / "file" / "below"))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "file" / "below"))
     serve(monkeypatch, server, "good")
     assert len(datasets.load("nyc_taxi")) > 0

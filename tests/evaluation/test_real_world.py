@@ -11,6 +11,7 @@ from helpers import script as experiment
 
 from dynamix import InputError, baselines
 from dynamix.datasets import loading as datasets
+from dynamix.datasets.files import FOLDER_VARIABLE
 from dynamix.datasets.registry import REGISTRY
 from dynamix.evaluation import RollingConfig, results, rolling
 
@@ -41,10 +42,10 @@ def test_stored_rows_are_reproduced(script, name, monkeypatch):
     if not len(stored):
         pytest.skip(f"the stored table has no rows of {name}; its record says so")
     shared = ROOT.parent / "shared" / "data" / "realworld"
-    if datasets.FOLDER_VARIABLE not in os.environ and shared.is_dir():
-        monkeypatch.setenv(datasets.FOLDER_VARIABLE, str(shared))
+    if FOLDER_VARIABLE not in os.environ and shared.is_dir():
+        monkeypatch.setenv(FOLDER_VARIABLE, str(shared))
     if not datasets.is_at_hand(name):
-        pytest.skip(f"{name} is not here; name its folder in {datasets.FOLDER_VARIABLE}")
+        pytest.skip(f"{name} is not here; name its folder in {FOLDER_VARIABLE}")
     contexts, horizons = script.PROTOCOL[name]
     config = RollingConfig(contexts=contexts, horizons=horizons)
     table = rolling.evaluate(

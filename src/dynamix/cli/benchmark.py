@@ -1,8 +1,12 @@
-"""``dynamix benchmark``: measure a model or a rival on systems that it was not trained on."""
+"""``dynamix benchmark``: measure a model or a rival on systems that it was not trained on.
+
+With ``--suite`` the systems, the protocol and the rows beside are those of a publication.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +23,16 @@ def add(commands: Any) -> None:
     add_model(
         parser,
         ", or a rival: ceiling, parrot, sindy, chronos-2, ... (table() of dynamix.baselines)",
+    )
+    parser.add_argument(
+        "--suite", metavar="NAME", help="a published benchmark: dysts-2023, dysts-2021, ..."
+    )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="with --suite: settings of the model, such as embedding=delay or match_length=30",
     )
     parser.add_argument(
         "--systems", help="systems, separated by commas, or all (default: the held-out ones)"
@@ -42,7 +56,8 @@ def add(commands: Any) -> None:
         "--compare",
         nargs="+",
         metavar="FILE",
-        help="run nothing: win rates of these stored results against the last one",
+        help="run nothing: win rates of these stored results against the last one; with --suite, "
+        "these results among the published ones",
     )
     parser.add_argument("--plot", help="figure of the distribution over systems")
     add_settings(parser, BenchmarkConfig)
@@ -52,6 +67,11 @@ def run(options: argparse.Namespace) -> None:
     """Run the benchmark, or compare stored results."""
     from ..evaluation import benchmark, statistics
 
+    if options.suite:
+        sys.stdout.write(_suite(options))
+        return
+    if options.set:
+        raise InputError("--set goes with --suite. Add --suite, or leave --set out.")
     if options.compare:
         sys.stdout.write(_compared(options.compare))
         return
@@ -71,6 +91,58 @@ def run(options: argparse.Namespace) -> None:
         from .. import plotting
 
         plotting.save(plotting.benchmark_boxes({str(options.model): table}), options.plot)
+
+
+def _suite(options: argparse.Namespace) -> str:
+    """A forecaster, or stored results, among the rows of a publication."""
+    from ..evaluation import suites
+
+    suite, seed = suites.suite(options.suite), vars(options).get("BenchmarkConfig.seed", 0)
+    given = [key for key in vars(options) if key.startswith("BenchmarkConfig.")]
+    given = [f"--{key.split('.')[1].replace('_', '-')}" for key in given if "seed" not in key]
+    given += [f"--{key}" for key in ("systems", "dims", "dask", "plot") if getattr(options, key)]
+    if given:
+        raise InputError(
+            f"--suite has the protocol of its publication, so {', '.join(given)} cannot be "
+            "combined with it. Leave one of them out."
+        )
+    if options.compare:
+        return suites.report(suite, _stored(options.compare))
+    check_outputs(options.output, inputs=[options.model])
+    table = suites.run(
+        suite,
+        options.model,
+        settings=dict(map(_setting, options.set)),
+        seed=seed,
+        output=options.output,
+        resume=options.resume,
+        workers=options.workers,
+    )
+    return suites.report(suite, {" ".join([Path(options.model).name, *options.set]): table})
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """``"match_length=30"`` as name and value; what is no JSON is text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set takes NAME=VALUE, such as embedding=delay; found {text!r}.")
+    try:
+        return name.replace("-", "_"), json.loads(value)
+    except ValueError:
+        return name.replace("-", "_"), value
+
+
+def _stored(paths: Sequence[str]) -> dict[str, Any]:
+    """Stored tables by the names of their files."""
+    from ..evaluation import results
+
+    found = {}
+    for path in paths:
+        try:
+            found[Path(path).stem], _ = results.stored(path)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{path!r} is not a stored result: {error}.") from error
+    return found
 
 
 def _systems(options: argparse.Namespace) -> list[str] | None:

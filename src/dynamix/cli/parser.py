@@ -24,6 +24,7 @@ _EPILOG = """examples:
   dynamix train --output runs/mine --epochs 200 --resume
   dynamix benchmark --model dynamix-3d --context 2000 --output mine.csv --workers 2
   dynamix benchmark --compare mine.csv others.csv
+  dynamix benchmark --suite dysts-2023 --model dynamix-3d-plus --output mine.csv
   dynamix run book/03_architecture.ipynb mine.ipynb -p system Rossler
   dynamix sweep book/05_zero_shot.ipynb -p context_length 512,1000,2000
 

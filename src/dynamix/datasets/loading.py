@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import warnings
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from ..errors import InputError, one_of
-from ..io.files import cache_directory, digest, scratch
 from ..io.tables import read_array
 from ..preprocessing.resampling import resample
+from . import files
+from .files import Source, UnreachableError
 from .registry import CARRIED, REGISTRY, Dataset
-
-logger = logging.getLogger(__name__)
-
-FOLDER_VARIABLE = "DYNAMIX_DATA"
-_TIMEOUT = 30  # seconds without an answer from the source
-
-
-class UnreachableError(InputError):
-    """A dataset's file is not here and could not be fetched."""
 
 
 def load(name: str) -> pd.DataFrame:
@@ -135,101 +121,25 @@ def catalogue() -> pd.DataFrame:
 def is_at_hand(name: str) -> bool:
     """Whether :func:`load` works without a network; the file is not checked."""
     entry = find(name)
-    return not entry.url or _readable(folder() / entry.file)
-
-
-def folder() -> Path:
-    """Where the files are kept: ``$DYNAMIX_DATA``, else in the cache."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named).expanduser() if named else cache_directory() / "datasets"
+    return not entry.url or files.at_hand(_source(entry)) is not None
 
 
 def fetch(name: str) -> Path:
-    """The file of a dataset, with its SHA-256 checked; downloaded if it is missing.
-
-    A damaged file in the cache is fetched again. A file in ``$DYNAMIX_DATA`` is never overwritten.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its bars ask for widgets where a notebook has none
-        import pooch
-
+    """The file of a dataset: :func:`dynamix.datasets.files.fetch`."""
     entry = find(name)
     if not entry.url:
         raise InputError(f"{name!r} comes with statsmodels; there is no file to fetch: load it.")
-    path = folder() / entry.file
-    if _readable(path):
-        if digest(path) == entry.sha256:
-            return path
-        if os.environ.get(FOLDER_VARIABLE):
-            raise InputError(
-                f"the file {entry.file!r} in the folder that {FOLDER_VARIABLE} names is not the "
-                f"one that this version expects: its SHA-256 should begin with "
-                f"{entry.sha256[:12]}. Replace it by {entry.url}, or delete it to have it fetched."
-            )
-        logger.warning("the cached file %s is damaged; fetching it anew", entry.file)
-    # pooch's own notes name folders of this machine; the bar is all that a reader needs
-    pooch.get_logger().setLevel(logging.WARNING)
-    try:
-        # pooch asks the bar whether it is true, which tqdm answers only with a total; pooch sets it
-        with tqdm(desc=entry.file, total=1, unit="B", unit_scale=True, disable=None) as bar:
-            pooch.retrieve(
-                entry.url,
-                known_hash=f"sha256:{entry.sha256}",
-                fname=entry.file,
-                path=path.parent if _writable(path.parent) else scratch(),
-                downloader=partial(_download, bar=bar),
-            )
-    except InputError:
-        raise
-    # requests' errors are OSErrors, some ValueErrors as well; a wrong hash is pooch's ValueError
-    except OSError as error:
-        raise UnreachableError(
-            f"could not fetch {name!r} ({type(error).__name__}). Without a network, put "
-            f"{entry.file!r} ({entry.url}) into a folder and name that in the environment variable "
-            f"{FOLDER_VARIABLE}, or use what statsmodels carries: {', '.join(CARRIED)}."
-        ) from error
-    except ValueError as error:
-        raise InputError(
-            f"{entry.url} sent another file than expected: its SHA-256 differs, so the file was "
-            "truncated or has changed at the source. Nothing was kept. Try again later, or put the "
-            f"file into a folder and name that in {FOLDER_VARIABLE}."
-        ) from error
-    return path if _readable(path) else scratch() / entry.file
+    carried = f", or use what statsmodels carries: {', '.join(CARRIED)}"
+    return files.fetch(_source(entry), name=name, instead=carried)
 
 
-def _readable(path: Path) -> bool:
-    try:
-        return path.is_file() and os.access(path, os.R_OK)
-    except OSError:  # a name that is too long, or a folder of another user
-        return False
-
-
-def _writable(folder: Path) -> bool:
-    """Whether a folder can be written to; it is made if it does not exist."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return os.access(folder, os.W_OK)
-    except OSError:
-        return False
-
-
-def _download(url: str, output_file: str, pooch: Any, *, bar: Any) -> None:
-    """Pooch's download; a web page in place of the file is an error."""
-    from pooch import HTTPDownloader
-
-    HTTPDownloader(timeout=_TIMEOUT, progressbar=bar)(url, output_file, pooch)
-    beginning = Path(output_file).read_bytes()[:200].lstrip().lower()
-    if beginning.startswith((b"<!doctype html", b"<html")):
-        raise InputError(
-            f"{url} sent a web page instead of the file, as a proxy or a login page would. Nothing "
-            f"was kept. Fetch it by browser, put it into a folder and name that in "
-            f"{FOLDER_VARIABLE}."
-        )
+def _source(entry: Dataset) -> Source:
+    return Source(entry.file, entry.url, entry.sha256)
 
 
 def _read(entry: Dataset, path: Path) -> pd.DataFrame:
     """The file as a frame; its dates, if any, become the index."""
-    if path.suffix == ".npy":
+    if Path(entry.file).suffix == ".npy":
         values = read_array(path)
         return pd.DataFrame(values, columns=[str(i) for i in range(values.shape[1])])
     table = pd.read_csv(path)

@@ -32,9 +32,11 @@ PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
 # on all held-out systems; on the subset alone, for they train or search on every context
 MODELS = (
     "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", "transformer-control",
-    "fracast", "parrot", "mean", "seasonal_naive", "echo_state", "dmd", "edmd", "sindy",
+    "parrot", "mean", "seasonal_naive", "echo_state", "dmd", "edmd", "sindy",
 )  # fmt: skip
-EXPENSIVE = ("auto_arima", "alrnn_stf", "lstm_stf", "neural_ode", "transformer-control-median")
+EXPENSIVE = (
+    "fracast", "auto_arima", "alrnn_stf", "lstm_stf", "neural_ode", "transformer-control-median",
+)  # fmt: skip
 VARIED_MODELS = (
     "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", "transformer-control",
     "fracast", "parrot", "echo_state", "sindy",
@@ -189,7 +191,7 @@ def rates(
 
 
 def reactions(path: Path, calls: dict[str, Baseline], options: Any) -> None:
-    """A row per model, condition and system of the subset."""
+    """A row per model, condition and system of the subset; a condition is saved when it is done."""
     config = BenchmarkConfig(context=CONTEXT, horizon=2000, starts=1)
     settings = {
         "benchmark": {name: getattr(config, name) for name in PROTOCOL},
@@ -198,13 +200,24 @@ def reactions(path: Path, calls: dict[str, Baseline], options: Any) -> None:
         "contexts": list(CONTEXTS),
         "noise": list(NOISE),
     }
-    made = table(path, VARIED, ("model",), settings, calls, options)
-    left = made.left((model,) for model in calls)
-    for (model,) in tqdm(left, desc="sensitivity", unit="model", disable=None):
-        varied = {"points_per_period": RATES, "context": CONTEXTS, "noise": NOISE}
-        found = sensitivity(calls[model], names=SUBSET, config=config, varied=varied)
-        made.add([{c: {**row, "model": model}[c] for c in VARIED} for row in found])
-    made.finish(headline=headline)
+    made = table(path, VARIED, ("model", "varied", "value"), settings, calls, options)
+    varied = {"points_per_period": RATES, "context": CONTEXTS, "noise": NOISE}
+    usual = {"points per period": config.points_per_period, "context": CONTEXT, "noise": 0.0}
+    named = {(key.replace("_", " "), value): key for key in varied for value in varied[key]}
+    left = made.left((model, *condition) for model in calls for condition in named)
+    for model, *condition in tqdm(left, desc="sensitivity", unit="condition", disable=None):
+        said, value = condition
+        same = [(model, *pair) for pair in usual.items()] if value == usual[said] else []
+        rows = [row for row in made.rows if made.job(row) in same][: len(SUBSET)]
+        if not rows:  # else these contexts have been forecast already
+            about = {"names": SUBSET, "config": config, "longest": max(CONTEXTS)}
+            rows = reaction(calls[model], named[said, value], value, **about)
+        place = {"model": model, "varied": said, "value": value}
+        made.add([{c: {**row, **place}[c] for c in VARIED} for row in rows])
+    order = list(named)
+    made.finish(
+        lambda row: (row["model"], order.index((row["varied"], row["value"]))), headline=headline
+    )
 
 
 def sensitivity(
@@ -214,29 +227,46 @@ def sensitivity(
     config: BenchmarkConfig,
     varied: Mapping[str, Sequence[Any]],
 ) -> list[dict[str, Any]]:
-    """The benchmark's measures while one condition changes; a row per condition and system.
+    """The benchmark's measures while one condition changes; a row per condition and system."""
+    longest = max([config.context, *varied["context"]])
+    return [
+        row
+        for key, values in varied.items()
+        for value in values
+        for row in reaction(call, key, value, names=names, config=config, longest=longest)
+    ]
+
+
+def reaction(
+    call: Callable[..., np.ndarray],
+    key: str,
+    value: Any,
+    *,
+    names: Sequence[str],
+    config: BenchmarkConfig,
+    longest: int,
+) -> list[dict[str, Any]]:
+    """The rows of one condition.
 
     Noise is in deviations of the context. The truth stays clean, and levels scale the same draws.
     """
-    rows = []
-    for key, value in [(key, value) for key, values in varied.items() for value in values]:
-        level = value if key == "noise" else 0.0
-        here = config if key == "noise" else dataclasses.replace(config, **{key: value})
-        # contexts of every length end, and truths begin, at the same place
-        longest = dataclasses.replace(here, context=max([here.context, *varied["context"]]))
-        stretches = [benchmark.stretches(name, longest)[0] for name in names]
-        shown = []
-        for name, x in zip(names, stretches, strict=True):
-            context = x[longest.context - here.context : longest.context].astype(np.float64)
-            rng = np.random.default_rng([config.seed, *name.encode()])
-            kick = level * context.std(axis=0) * rng.standard_normal(context.shape)
-            shown.append((context + kick).astype(np.float32))
-        answers = together(call, shown, here.horizon, seed=here.seed)
-        for name, x, context, y in zip(names, stretches, shown, answers, strict=True):
-            truth = x[longest.context : longest.context + here.horizon]
-            measured = benchmark.measure(y, truth, config=here, name=name, context=context)
-            place = {"varied": key.replace("_", " "), "value": value, "system": name}
-            rows.append(place | measured)
+    level = value if key == "noise" else 0.0
+    here = config if key == "noise" else dataclasses.replace(config, **{key: value})
+    # contexts of every length end, and truths begin, at the same place
+    protocol = dataclasses.replace(here, context=max(longest, here.context))
+    rows, shown = [], []
+    stretches = [benchmark.stretches(name, protocol)[0] for name in names]
+    for name, x in zip(names, stretches, strict=True):
+        context = x[protocol.context - here.context : protocol.context].astype(np.float64)
+        rng = np.random.default_rng([config.seed, *name.encode()])
+        kick = level * context.std(axis=0) * rng.standard_normal(context.shape)
+        shown.append((context + kick).astype(np.float32))
+    answers = together(call, shown, here.horizon, seed=here.seed)
+    for name, x, context, y in zip(names, stretches, shown, answers, strict=True):
+        truth = x[protocol.context : protocol.context + here.horizon]
+        measured = benchmark.measure(y, truth, config=here, name=name, context=context)
+        place = {"varied": key.replace("_", " "), "value": value, "system": name}
+        rows.append(place | measured)
     return rows
 
 

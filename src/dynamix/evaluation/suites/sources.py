@@ -20,7 +20,8 @@ def sources() -> dict[str, Source]:
     for group in tomllib.loads(text)["group"]:
         for name, sha256 in group["files"].items():
             path = f"{group['folder']}/{name}"
-            url = group["base"] + name
+            parts = {"stem": Path(name).stem, "last": name.rsplit("__", 1)[-1]}
+            url = group["base"] + group.get("address", name).format(**parts)
             found[path] = Source(path, url, sha256, group.get("archive", ""))
     return found
 

@@ -128,7 +128,7 @@ PERIODS = {
     "mutual information": lambda x: pecuzal.information_minimum(x[:, 0]),
 }
 INVARIANTS = {
-    "mean period": invariants.mean_period,
+    "mean oscillation": invariants.mean_oscillation,
     "divergence": lambda x: dynamics.divergence_curve(x, steps=9),
     "exponent": dynamics.largest_exponent,
     "correlation sum": lambda x: invariants.correlation_sum(x, references=50)[1],

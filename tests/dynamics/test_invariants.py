@@ -12,7 +12,7 @@ from dynamix.dynamics.invariants import (
     divergence_curve,
     kaplan_yorke_dimension,
     largest_exponent,
-    mean_period,
+    mean_oscillation,
     recurrence_matrix,
 )
 from dynamix.errors import InputError
@@ -151,9 +151,9 @@ def test_kaplan_yorke():
         kaplan_yorke_dimension([np.nan, 1.0])
 
 
-def test_mean_period_of_a_sine_and_of_noise():
-    assert mean_period(circle(4000, 40.0)) == 40
-    assert mean_period(np.random.default_rng(0).normal(size=(4000, 1))) <= 5
+def test_mean_oscillation_of_a_sine_and_of_noise():
+    assert mean_oscillation(circle(4000, 40.0)) == 40
+    assert mean_oscillation(np.random.default_rng(0).normal(size=(4000, 1))) <= 5
 
 
 def test_recurrences_of_a_cycle_are_its_diagonals():

@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 
 from dynamix import InputError, systems
 from dynamix.flows.families import FAMILIES, candidate
-from dynamix.flows.generated import LARGEST_STEP, _search, dominant_period, flow
+from dynamix.flows.generated import LARGEST_STEP, _search, flow, rhythm
 from dynamix.flows.integrator import TOLERANCE, Tables, Walk
 
 
@@ -46,7 +46,7 @@ def test_every_flow_moves_as_promised(first):
         assert (parts > 0.3 * x.std(axis=0)).all(), seed  # it neither settles nor leaves
         steps = np.abs(np.diff(x, axis=0)).max(axis=0)
         assert (steps <= LARGEST_STEP * np.ptp(x, axis=0)).all(), seed
-        assert 0.7 < dominant_period(x, guess=50.0) / 50 < 1.4, seed
+        assert 0.7 < rhythm(x, guess=50.0) / 50 < 1.4, seed
 
 
 def test_kinds_and_families_are_mixed(first):
@@ -110,12 +110,12 @@ def test_a_seed_is_a_flow_for_good():
 def test_points_per_period_mean_what_they_say(cache):
     t = np.arange(3000)[:, None]
     wave = np.sin(2 * np.pi * t / np.array([40.0, 40.0, 90.0])) + 0.2 * np.sin(t)
-    assert dominant_period(wave, guess=25.0) == pytest.approx(40, rel=0.04)
+    assert rhythm(wave, guess=25.0) == pytest.approx(40, rel=0.04)
     rossler = systems.trajectory("Rossler", n=4000, points_per_period=50).astype(float)
-    assert dominant_period(rossler, guess=30.0) == pytest.approx(50, rel=0.1)
-    assert np.isnan(dominant_period(wave[:20], guess=25.0))
+    assert rhythm(rossler, guess=30.0) == pytest.approx(50, rel=0.1)
+    assert np.isnan(rhythm(wave[:20], guess=25.0))
     for seed in range(4):
-        found = dominant_period(flow(seed, n=4000, points_per_period=20), guess=20.0)
+        found = rhythm(flow(seed, n=4000, points_per_period=20), guess=20.0)
         assert 0.6 < found / 20 < 1.6
 
 

@@ -27,10 +27,11 @@ _RADII = 800  # of the correlation sum
 _LOW, _HIGH = 3e-4, 3e-2  # share of pairs within reach, between which the dimension is read
 
 
-def mean_period(x: Points) -> int:
+def mean_oscillation(x: Points) -> int:
     """Steps of a mean oscillation: 1 over the mean frequency of the spectrum, from 1 to T / 10.
 
-    Neighbours within this window are neighbours in time only (Rosenstein et al. 1993).
+    Neighbours within this window are neighbours in time only (Rosenstein et al. 1993). It is no
+    dominant period: for noise, which has no period, the mean oscillation is short.
     """
     y = x / unit(x)
     y = y - y.mean(axis=0)
@@ -50,9 +51,9 @@ def divergence_curve(
     """Mean logarithm of the distance between neighbours, 0, 1, ... steps later, in nats.
 
     ``x`` is a trajectory ``(T,)`` or ``(T, N)``. The nearest neighbour more than ``window`` steps
-    away in time (None: :func:`mean_period`) is
-    followed, for ``references`` states. The slope of the straight part is the largest exponent per
-    step (Rosenstein et al. 1993). The result is NaN if no state has a neighbour.
+    away in time (None: :func:`mean_oscillation`) is followed, for ``references`` states.
+    The slope of the straight part is the largest exponent per step (Rosenstein et al. 1993). The
+    result is NaN if no state has a neighbour.
 
     Examples
     --------
@@ -67,7 +68,7 @@ def divergence_curve(
     y = _standardised(x)
     steps = whole_number("steps", steps, least=2)
     references = whole_number("references", references)
-    window = mean_period(y) if window is None else whole_number("window", window, least=0)
+    window = mean_oscillation(y) if window is None else whole_number("window", window, least=0)
     last = len(y) - steps  # both of a pair must be followed that far
     if last < 2 * window + 2 or not y.any():
         return np.full(steps, np.nan)
@@ -107,7 +108,7 @@ def largest_exponent(
     The slope of :func:`divergence_curve`, from the end of its first jump to half-way to its
     saturation, the mean logarithmic distance of unrelated points. ``x``, ``window`` and
     ``references`` are those of :func:`divergence_curve`. ``steps`` is at most a third of
-    the series; None: six mean periods, at least 12. NaN if there are no neighbours.
+    the series; None: six mean oscillations, at least 12. NaN if there are no neighbours.
 
     Raises
     ------
@@ -123,7 +124,7 @@ def largest_exponent(
     y = _standardised(x)
     if len(y) < 6:
         raise InputError(f"an exponent needs at least 6 steps, found {len(y)}.")
-    window = mean_period(y) if window is None else window
+    window = mean_oscillation(y) if window is None else window
     steps = max(6 * window, 12) if steps is None else steps
     curve = divergence_curve(y, steps=min(steps, len(y) // 3), window=window, references=references)
     if not np.isfinite(curve).all():
@@ -151,7 +152,7 @@ def correlation_sum(
     y = _standardised(x)
     n = len(y)
     references = whole_number("references", references)
-    window = mean_period(y) if window is None else whole_number("window", window, least=0)
+    window = mean_oscillation(y) if window is None else whole_number("window", window, least=0)
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(n)[: min(references, n)]
     edges = np.geomspace(_NOTHING, 100.0, _RADII + 1)
@@ -176,7 +177,7 @@ def correlation_dimension(
 
     Fitted where 0.03 % to 3 % of the pairs are within reach. 5,000 points on an attractor of
     dimension 2 give an error of about 0.1. ``references`` points drawn with ``seed`` are compared
-    with all others, those within ``window`` steps in time (None: :func:`mean_period`) excepted.
+    with all others, but for ``window`` steps in time (None: :func:`mean_oscillation`).
     ``x`` is a trajectory ``(T,)`` or ``(T, N)``. 0 for a point; NaN if too few pairs are left.
 
     Examples

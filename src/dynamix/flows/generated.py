@@ -75,12 +75,13 @@ class _Flow:
         return path[:, :dims] + walk.scale[:dims] * self.bend * np.tanh(s @ self.mix.T)
 
 
-def dominant_period(x: Float[ndarray, "T N"], *, guess: float) -> float:
-    """The dominant period in samples: each channel's highest spectral peak, then the median.
+def rhythm(x: Float[ndarray, "T N"], *, guess: float) -> float:
+    """The period in samples that sets a flow's sampling: the median over channels.
 
-    The spectra of parts of some 32 periods are averaged and weighted by the root of the frequency.
-    Without the weight, a flow that rarely changes sides would have the longest possible period. The
-    result is NaN after six rounds, or if the ``guess`` does not fit the series.
+    A channel's period is the highest peak of its spectrum, averaged over parts of some 32 periods
+    and weighted by the root of the frequency. Without parts, weight and median, which
+    :func:`dynamix.preprocessing.dominant_period` does not have, rare changes of sides would count
+    as the period. The result is NaN after six rounds, or if the ``guess`` does not fit the series.
     """
     from scipy.signal.windows import blackmanharris
 
@@ -139,7 +140,7 @@ def _judge(flow: _Flow, *, turns: float) -> None:
     # its rhythm, shape and exponent
     path, *_ = walk.path(wave / 24, 3072, tolerance=1e-5)
     _check_motion(path, parts=3, most=2.5)
-    points = float(dominant_period(path[:, :dims], guess=24.0))
+    points = float(rhythm(path[:, :dims], guess=24.0))
     _require(12 < points < 144, "no rhythm")
     _check_shape(path[:, :dims], points=points, turns=turns)
     walk.scale, flow.centre, flow.period = path.std(axis=0), path.mean(axis=0), wave * points / 24
@@ -150,7 +151,7 @@ def _judge(flow: _Flow, *, turns: float) -> None:
     seen = flow.path = flow.seen(walk, CHECKED, POINTS)
     _check_motion(seen, parts=3, most=2.0 if kind == "chaotic" else 1.25)
     _check_shape(seen, points=float(POINTS), turns=0.0)
-    _require(0.7 < dominant_period(seen, guess=float(POINTS)) / POINTS < 1.4, "no rhythm")
+    _require(0.7 < rhythm(seen, guess=float(POINTS)) / POINTS < 1.4, "no rhythm")
     _check_exponent(walk, flow.period, 20, 60, tolerance=1e-6, kind=kind, slack=2.0)
 
 

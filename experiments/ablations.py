@@ -36,7 +36,7 @@ REFERENCE = TrainingConfig(
     hold_out_validation=True,
     validate_every=0,
 )
-PROTOCOL = BenchmarkConfig(starts=5, lyapunov_steps=0)
+PROTOCOL = BenchmarkConfig(starts=5)
 FORECASTS = ((1.0, 0), (8.0, 20))  # sharpness of the attention, quiet steps
 MEASURES = ("d_stsp", "d_h", "mase")
 LAST = 10  # epochs whose losses are averaged

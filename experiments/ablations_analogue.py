@@ -142,7 +142,7 @@ def trained(
 
 def row_of(model: DynaMix, context: int) -> dict[str, Any]:
     """How the model forecasts from contexts of that length."""
-    protocol = BenchmarkConfig(context=context, lyapunov_steps=0)
+    protocol = BenchmarkConfig(context=context)
     table = benchmark.run(model, config=protocol, names=systems.split()["validation"])
     parameters = sum(p.numel() for p in model.parameters())
     return {"context": context, **measured(table), "parameters": parameters}

@@ -27,7 +27,7 @@ parser.add_argument("--flows", type=int, default=BenchmarkConfig.flows, help="ho
 def main() -> None:
     """Entry point."""
     options, began, tables = parser.parse_args(), time.perf_counter(), []
-    given = {"source": "generated", "flows": options.flows, "starts": 1, "lyapunov_steps": 0}
+    given = {"source": "generated", "flows": options.flows, "starts": 1}
     protocol = BenchmarkConfig(**given)
     for model in options.models:
         for rate in RATES:

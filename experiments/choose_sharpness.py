@@ -43,7 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     began = time.perf_counter()
     model = DynaMix.from_pretrained(options.model)
-    config = BenchmarkConfig(starts=STARTS, lyapunov_steps=0)
+    config = BenchmarkConfig(starts=STARTS)
     names = systems.split()["validation"]
     rows = []
     for sharpness in tqdm(SHARPNESS, desc="sharpness", disable=None):

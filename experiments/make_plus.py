@@ -52,7 +52,7 @@ def main() -> None:
         for ridge in RIDGES:
             row = {"gate_noise": width, "local_ridge": ridge}
             for context in CONTEXTS:
-                config = BenchmarkConfig(context=context, starts=STARTS, lyapunov_steps=0)
+                config = BenchmarkConfig(context=context, starts=STARTS)
                 table = benchmark.run(made(width, ridge), config=config, names=names)
                 medians = statistics.summary(table)["median"]
                 row |= {f"{key}_{context}": medians[key] for key in ("d_stsp", "d_h", "mase")}

@@ -16,7 +16,7 @@ SYSTEMS = ["Lorenz", "Rossler", "SprottM"]
 @pytest.mark.parametrize("name", sorted(checkpoints.bundled()))
 def test_stored_rows_are_reproduced(name: str, context: int) -> None:
     stored, record = results.read(f"benchmark_{name}_{context}", make=f"dynamix benchmark {name}")
-    config = BenchmarkConfig(context=context, starts=1, lyapunov_steps=0)
+    config = BenchmarkConfig(context=context, starts=1)
     again = benchmark.run(name, config=config, names=SYSTEMS).set_index("system")
     stored = stored[stored["start"] == 0].set_index("system")
     for system in SYSTEMS:

@@ -52,6 +52,21 @@ def parrot(
     return _repeated(context[follows:], horizon)
 
 
+@register(
+    "parrot_noisy",
+    "the parrot with white noise on its output: blur, which D_stsp takes for better geometry",
+    joint=True,
+)
+def parrot_noisy(
+    context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0, noise: float = 0.05
+) -> Float[ndarray, "horizon N"]:
+    """A :func:`parrot` plus white noise of ``noise`` deviations of each channel of ``context``."""
+    size = unit(context)
+    kick = noise * (context / size).std(axis=0) * size
+    blur = np.random.default_rng(seed).standard_normal((horizon, context.shape[1]))
+    return parrot(context, horizon) + kick * blur
+
+
 @register("mean", "the context's mean")
 def mean(
     context: Float[ndarray, "T_C N"], horizon: int, *, seed: int = 0

@@ -12,14 +12,27 @@ from numpy import ndarray
 from ..forecasting.zero_shot import forecast
 from ..model import checkpoints
 from ..model.dynamix import DynaMix
+from ..training.analogue_start import start_as_analogue
 from .registry import Baseline, register_family
 
 
-@register_family(names=lambda: checkpoints.bundled())
+_UNTRAINED = {  # the bundled models that training made, and whether it began as an analogue
+    "dynamix-3d": True,
+    "dynamix-6d": True,
+    "dynamix-3d-scratch": False,
+}
+
+
+@register_family(names=lambda: [*checkpoints.bundled(), *(f"{n}-untrained" for n in _UNTRAINED)])
 def checkpoint(name: Any) -> Baseline | None:
-    """The entry of a bundled name, of a path or hub name, or of a model itself."""
+    """The entry of a bundled name, of its untrained start, of a path or hub name, or of a model."""
     load: Callable[[], Any]
-    if isinstance(name, str):
+    what = "DynaMix: mixture of almost-linear RNNs, shown the context and not trained on it"
+    if isinstance(name, str) and (trained := name.removesuffix("-untrained")) in _UNTRAINED:
+        load = partial(DynaMix.from_pretrained, trained)
+        if name != trained:
+            load, what = partial(_start, trained), f"{trained} as its training found it"
+    elif isinstance(name, str):
         if name not in checkpoints.bundled() and not ("/" in name or Path(name).suffix):
             return None
         load = partial(DynaMix.from_pretrained, name)
@@ -29,7 +42,7 @@ def checkpoint(name: Any) -> Baseline | None:
         return None
     return Baseline(
         name,
-        "DynaMix: mixture of almost-linear RNNs, shown the context and not trained on it",
+        what,
         "Hemmer & Durstewitz (2025)",
         _forecast,
         joint=True,
@@ -37,6 +50,15 @@ def checkpoint(name: Any) -> Baseline | None:
         rival=False,
         load=load,
     )
+
+
+def _start(name: str) -> DynaMix:
+    """The weights that a bundled model was trained from, with the same forecast settings."""
+    trained = DynaMix.from_pretrained(name)
+    model = DynaMix(trained.config, seed=0, defaults=trained.defaults)
+    if _UNTRAINED[name]:
+        start_as_analogue(model, pull=0.05, temperature=0.01, noise=0.05)
+    return model.eval()
 
 
 def _forecast(

@@ -7,8 +7,9 @@ and the protocol. Failures are NaN and count as worst in :mod:`dynamix.evaluatio
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,23 +20,20 @@ from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
-from ..baselines.registry import baseline
+from ..baselines.registry import Baseline, baseline
 from ..baselines.trained import one_thread
-from ..engine import tangent as lyapunov
-from ..engine.runtime import EngineUnavailable
+from ..dynamics.invariants import largest_exponent
 from ..errors import InputError
 from ..flows.generated import flow
 from ..forecasting.models import Model
-from ..forecasting.pipeline import Pipeline
 from ..metrics import reconstruction as metrics
 from ..metrics.fates import fate as fate_of
-from ..model.rollouts import gate_noise_stream
 from ..settings import BUNDLED_MODEL, Engine, ForecastConfig
 from ..systems import corpus as systems
 from . import results
 from .parallel import spread
 from .settings import BenchmarkConfig
-from .statistics import EXPONENTS, MEASURES
+from .statistics import EXPONENT, MEASURES
 
 COLUMNS: dict[str, Callable[[str], Any]] = {
     "system": str,
@@ -46,7 +44,7 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
     "seconds": float,
 }
 _BATCH = 16  # series forecast side by side
-_TRANSIENT = 200  # steps before the Lyapunov exponent's average begins
+_LEAST_FOR_EXPONENT = 500  # steps
 _SETTLED = 1e-2  # in deviations: a trajectory this near its last state is at rest
 
 
@@ -55,6 +53,7 @@ def run(
     *,
     config: BenchmarkConfig | None = None,
     names: Sequence[str] | None = None,
+    given: Mapping[str, Any] | None = None,
     engine: Engine = ForecastConfig.engine,
     output: str | Path | None = None,
     resume: bool = False,
@@ -70,6 +69,8 @@ def run(
         system continued from another start. The engine is that of :func:`dynamix.forecast`.
     config, names
         The protocol; systems of any dimension, or seeds of generated flows (None: all).
+    given
+        Settings of the forecaster other than its own, such as ``{"quiet_steps": 0}``.
     output, resume
         CSV file of the table, with its record beside it, and whether to continue an unfinished run.
     workers, dask
@@ -77,11 +78,12 @@ def run(
 
     Returns
     -------
-    Columns :data:`COLUMNS`. ``d_stsp`` is in nats, ``vpt`` in Lyapunov times. ``lyapunov`` is the
-    model's largest exponent over the system's (1 is right); ``quiet_`` columns are without gate
-    noise. ``seconds`` is a forecast's share of its batch. ``vpt`` and exponents are NaN for systems
-    without chaos, exponents and quiet columns also for rivals. An exponent is infinite where the
-    model diverges.
+    Columns :data:`COLUMNS`. ``d_stsp`` is in nats, ``vpt`` in Lyapunov times. ``exponent`` is the
+    forecast's largest Lyapunov exponent over the truth's, both estimated by
+    :func:`dynamix.dynamics.largest_exponent`: 1 is right, and the ceiling's scatter is the
+    estimator's. Both are NaN for systems without chaos, the exponent also for a forecast that
+    escapes or rests, and where the estimate from the truth misses the system's by a factor of two. ``quiet_fate`` is that without gate noise, and empty for rivals. ``seconds``
+    is a forecast's share of its batch.
 
     Raises
     ------
@@ -107,14 +109,15 @@ def run(
         raise InputError("there is no system to run the benchmark on.")
     if resume and output is None:
         raise InputError("resume continues the run in output, but no output is given.")
-    entry = baseline(model)
+    entry = baseline(model, **(given or {}))
     journal, found = None, {}
     if output is not None:
-        line = command(entry.name, config, names)
+        line = command(entry.name, config, names, given)
         record = results.provenance(line, dataclasses.asdict(config), seconds=0.0)
         record |= {"model": entry.identity, "engine": engine, "systems": ", ".join(chosen)}
+        record["forecast"] = forecast_settings(entry)
         record["versions"] |= entry.versions
-        same = ("model", "settings", "engine", "systems", "versions")
+        same = ("model", "settings", "forecast", "engine", "systems", "versions")
         journal = results.Journal(output, columns=COLUMNS, record=record, same=same, resume=resume)
         found = {(row["system"], row["start"]): row for row in journal.rows}
     # a batch holds all starts of its systems, which have equally many channels, and it is the same
@@ -130,7 +133,9 @@ def run(
     total, left = (config.starts * n for n in (len(chosen), sum(map(len, batches))))
     bar = tqdm(total=total, initial=total - left, desc="benchmark", unit="forecast", disable=None)
     shared = str(model) if entry.rival else entry.model
-    work = partial(_rows, model=shared, config=config, engine=engine)
+    if not entry.rival:
+        entry = entry.having(engine=engine)
+    work = partial(_rows, model=shared, given=entry.settings, config=config)
     with bar:
         for rows in spread(work, batches, workers=workers, dask=dask):
             found |= {(row["system"], row["start"]): row for row in rows}
@@ -147,62 +152,33 @@ def run(
 @one_thread()  # processes share the cores, and a sum must not depend on their number
 @np.errstate(over="ignore", invalid="ignore")  # a forecast that explodes is a result
 def _rows(
-    names: Sequence[str], *, model: Any, config: BenchmarkConfig, engine: Engine
+    names: Sequence[str], *, model: Any, given: Mapping[str, Any], config: BenchmarkConfig
 ) -> list[dict[str, Any]]:
     """The rows of some systems, all their starts."""
     cases = [(name, start, x) for name in names for start, x in enumerate(stretches(name, config))]
     series = np.stack([x for *_, x in cases], axis=1)
     contexts, beyond = series[: config.context], series[config.context :]
-    entry = baseline(model)
-    if not entry.rival:
-        entry = entry.having(engine=engine)
+    entry = baseline(model, **given)
     began = time.perf_counter()
     y = entry(contexts, config.horizon, seed=config.seed, truth=beyond)
     seconds = (time.perf_counter() - began) / len(cases)
     quiet_fates: Sequence[str | None] = [None] * len(cases)
-    exponents = dict.fromkeys(EXPONENTS, np.full(len(cases), np.nan))
     if not entry.rival:
         quiet = entry.having(gate_noise=False)(contexts, config.horizon, seed=config.seed)
         quiet_fates = list(fate_of(forecast=quiet, context=contexts))
-        exponents = _exponents(entry.model, contexts, config)
     rows = []
     for s, (name, start, x) in enumerate(cases):
         truth = x[config.context : config.context + config.horizon]
         row = measure(y[:, s], truth, config=config, name=name, context=contexts[:, s])
         row |= {"system": name, "start": start, "quiet_fate": quiet_fates[s], "seconds": seconds}
-        steps = _lyapunov_time(name, config)
-        for key, values in exponents.items():  # the model's per step, over the system's
-            row[key] = float(values[s] * steps) if np.isfinite(steps) else float("nan")
         rows.append({column: row[column] for column in COLUMNS})
     return rows
 
 
-def _exponents(
-    model: Model, contexts: Float[ndarray, "T_C S n"], config: BenchmarkConfig
-) -> dict[str, Float[ndarray, " S"]]:
-    """The model's largest Lyapunov exponents per step, with and without the gate's noise."""
-    N, S = model.config.observed_dims, contexts.shape[1]
-    found = {key: np.full(S, np.nan) for key in EXPONENTS}
-    by_channel = contexts.shape[2] > N  # each channel is a forecast of its own
-    if config.lyapunov_steps == 0 or by_channel:
-        return found
-    pipeline = Pipeline(model)
-    series = (np.ascontiguousarray(contexts[:, s], dtype=np.float64) for s in range(S))
-    prepared = [pipeline.prepare(x, seed=config.seed) for x in series]
-    steps, quiet = _TRANSIENT + config.lyapunov_steps, model.defaults.quiet_steps
-    eps = gate_noise_stream(steps, N, seed=config.seed, quiet_steps=quiet)
-    try:
-        for members, shown, _, adapted in pipeline.batches(prepared):
-            for key, noise in zip(found, (eps, None), strict=True):
-                found[key][members] = lyapunov.largest_exponents(
-                    adapted, shown, steps=config.lyapunov_steps, transient=_TRANSIENT, noise=noise
-                )
-    except EngineUnavailable as error:
-        raise InputError(
-            f"Lyapunov exponents need the compiled kernel, which is not available here ({error}). "
-            "Leave them out with lyapunov_steps=0."
-        ) from error
-    return found
+def forecast_settings(entry: Baseline) -> dict[str, Any]:
+    """How a forecaster forecasts: for DynaMix what its checkpoint says, then what was given."""
+    own = {} if entry.rival else dataclasses.asdict(entry.model.defaults)
+    return {**own, **{k: v for k, v in entry.settings.items() if k != "engine"}}
 
 
 def stretches(name: str, config: BenchmarkConfig) -> list[Float[ndarray, "n N"]]:
@@ -262,32 +238,57 @@ def measure(
 ) -> dict[str, Any]:
     """All measures of one forecast ``(T, N)`` against the truth ``(T, N)``, in the same units.
 
-    ``d_stsp``, ``d_h``, ``mase``, ``vpt`` in Lyapunov times, and the ``fate``, by
-    :mod:`dynamix.metrics` with the settings of ``config``. ``name`` is the system, for its Lyapunov
-    time; without one, ``vpt`` is NaN. ``context (T_C, N)`` is the scale of the fate; without one,
-    the fate is left out.
+    ``d_stsp``, ``hellinger`` of the same histograms, ``d_h``, ``mase``, ``vpt`` in Lyapunov times,
+    ``exponent`` over the system's, and the ``fate``, by :mod:`dynamix.metrics` with the settings of
+    ``config``. ``name`` is the system, for its Lyapunov time; without one, ``vpt`` and ``exponent``
+    are NaN. ``context (T_C, N)`` is the scale of the fate; without one, the fate is left out.
 
     >>> x = np.sin(np.arange(2000) / 7)[:, None]
-    >>> measure(x, x, config=BenchmarkConfig(), context=x[:300])
-    {'d_stsp': 0.0, 'd_h': 0.0, 'mase': 0.0, 'vpt': nan, 'fate': 'cycle'}
+    >>> found = measure(x, x, config=BenchmarkConfig(), context=x[:300])
+    >>> found["d_stsp"], found["hellinger"], found["d_h"], found["mase"], found["fate"]
+    (0.0, 0.0, 0.0, 0.0, 'cycle')
     """
     scale = _lyapunov_time(name, config)
     both: dict[str, Any] = {"forecast": forecast, "truth": truth}
     with np.errstate(all="ignore"):
         measured: dict[str, Any] = {
             "d_stsp": float(metrics.state_space_divergence(**both, bins=config.bins)),
+            "hellinger": float(metrics.histogram_hellinger(**both, bins=config.bins)),
             "d_h": float(metrics.spectral_hellinger(**both, smoothing=config.smoothing)),
             "mase": float(metrics.mase(**both, steps=config.mase_steps)),
             "vpt": float("nan"),
+            EXPONENT: float("nan"),
         }
-        if np.isfinite(scale):
-            measured["vpt"] = float(metrics.valid_prediction_time(**both, lyapunov_time=scale))
         if context is not None:
             measured["fate"] = fate_of(forecast=forecast, context=context)
+        if np.isfinite(scale):
+            measured["vpt"] = float(metrics.valid_prediction_time(**both, lyapunov_time=scale))
+            if measured.get("fate") not in ("escape", "fixed point"):
+                measured[EXPONENT] = _exponent_ratio(forecast, truth, scale)
     return measured
 
 
-def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | None = None) -> str:
+def _exponent_ratio(
+    forecast: Float[ndarray, "T N"], truth: Float[ndarray, "T N"], lyapunov_time: float
+) -> float:
+    """The forecast's exponent over the truth's, by one estimator, whose bias cancels so.
+
+    NaN for a series too short, and where the estimate from the truth is off by more than a factor
+    of two from the exponent of the equations: the series does not show that exponent.
+    """
+    if min(len(forecast), len(truth)) < _LEAST_FOR_EXPONENT or not np.isfinite(forecast).all():
+        return float("nan")
+    own = largest_exponent(truth)
+    shown = 0.5 <= own * lyapunov_time <= 2.0
+    return float(largest_exponent(forecast) / own) if shown else float("nan")
+
+
+def command(
+    model: str | Path,
+    config: BenchmarkConfig,
+    names: Sequence[str] | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> str:
     """The command line that repeats a run, without settings at their defaults.
 
     >>> command("models/mine.safetensors", BenchmarkConfig(context=512), ["Lorenz", "Rossler"])
@@ -298,6 +299,8 @@ def command(model: str | Path, config: BenchmarkConfig, names: Sequence[str] | N
         for field in dataclasses.fields(config)
         if getattr(config, field.name) != field.default
     ]
+    if given:
+        flags.append(f"--set {' '.join(f'{k}={json.dumps(v)}' for k, v in given.items())}")
     if names is not None:
         listed = "all" if list(names) == systems.everyone() else ",".join(names)
         flags.append(f"--systems {listed}")

@@ -23,7 +23,7 @@ from ..metrics.reconstruction import spectral_hellinger, state_space_divergence
 from ..preprocessing.embedding import embed
 from ..preprocessing.periods import decorrelation_time
 from .settings import RollingConfig
-from .statistics import bootstrap, quantiles, scores
+from .statistics import bootstrap, quantiles
 
 ERRORS = ("mase", "mae", "d_stsp", "d_h")  # smaller is better; infinite for a failed forecast
 _LEAST_FOR_SHAPE = 50  # steps; geometry and spectrum of fewer steps carry no information
@@ -173,7 +173,7 @@ def summary(table: pd.DataFrame, *, against: str | None = None) -> pd.DataFrame:
     """Medians over origins of a table of :func:`evaluate`, with 95 % bootstrap intervals.
 
     Failed forecasts count as infinite errors. ``beats`` is the share of origins with a smaller MASE
-    than the forecaster ``against``; a tie counts half. Origins share data, so the intervals are
+    than the forecaster ``against``; a tie is no win. Origins share data, so the intervals are
     narrower than those of independent stretches.
     """
     keys, place = ["forecaster", "context", "horizon"], ["context", "horizon", "origin"]
@@ -191,9 +191,9 @@ def summary(table: pd.DataFrame, *, against: str | None = None) -> pd.DataFrame:
             row[f"{name}_low"], row[f"{name}_high"] = bootstrap(values)
         if rival is not None:
             theirs = rival.loc[part.set_index(place).index].to_numpy()
-            points = scores(part["mase"].to_numpy(), theirs)
-            row["beats"] = points.mean()
-            row["beats_low"], row["beats_high"] = bootstrap(points, mean=True)
+            won = part["mase"].to_numpy() < theirs
+            row["beats"] = won.mean()
+            row["beats_low"], row["beats_high"] = bootstrap(won, mean=True)
         row["seconds"], row["origins"] = float(part["seconds"].median()), len(part)
         row["failures"] = int((part["failure"] != "").sum())
         rows.append(row)

@@ -25,7 +25,6 @@ class BenchmarkConfig:
     bins: int = setting(BINS, "histogram bins per dimension of D_stsp", at_least=2)
     smoothing: int = setting(SMOOTHING, "width in bins of the spectra's smoothing", at_least=0)
     mase_steps: int = setting(MASE_STEPS, "steps averaged in the short-term error", at_least=1)
-    lyapunov_steps: int = setting(2000, "steps averaged in an exponent; 0: none", at_least=0)
     seed: int = setting(0, "seed of the gate's noise", at_least=0)
 
     def check(self) -> None:

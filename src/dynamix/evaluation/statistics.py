@@ -1,7 +1,8 @@
 """Statistics of benchmark tables: medians with intervals, shares of fates, win rates.
 
 Each system counts as one value, the median of its starts. Intervals are bootstrapped over systems.
-Failures (NaN of an error) count as the worst value, and are counted.
+A forecast has failed in an error that is NaN, and in every long-term error where its fate is an
+escape (:func:`dynamix.metrics.fate`). Failures count as the worst value, and are counted.
 """
 
 from __future__ import annotations
@@ -11,22 +12,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ..errors import InputError
 from ..metrics.fates import FATES
 
-ERRORS = ("d_stsp", "d_h", "mase")  # smaller is better, NaN is a failure
-EXPONENTS = ("lyapunov", "quiet_lyapunov")
-MEASURES = (*ERRORS, "vpt", *EXPONENTS)
+LONG_TERM = ("d_stsp", "hellinger", "d_h")  # errors of a forecast's whole length
+ERRORS = (*LONG_TERM, "mase")  # smaller is better, NaN is a failure
+EXPONENT = "exponent"  # a ratio to the system's own; 1 is right
+MEASURES = (*ERRORS, "vpt", EXPONENT)
+_NEEDED = ("system", "start", "d_stsp", "d_h", "mase")  # older tables have no Hellinger distance
 _INTERVAL = ["interval low", "interval high"]
 
 
 def per_system(table: pd.DataFrame) -> pd.DataFrame:
     """One row per system: each measure's median over its starts, failures as infinite errors.
 
-    ``table`` is a result of :func:`dynamix.evaluation.run`. ``vpt`` and the exponents are NaN for a
+    ``table`` is a result of :func:`dynamix.evaluation.run`. ``vpt`` and ``exponent`` are NaN for a
     system without chaos. Columns without any value are left out.
 
     Examples
@@ -38,8 +41,18 @@ def per_system(table: pd.DataFrame) -> pd.DataFrame:
     """
     _check(table, "the table")
     measured = [m for m in MEASURES if m in table and (m in ERRORS or table[m].notna().any())]
-    values = table[measured].fillna(dict.fromkeys(ERRORS, np.inf))
+    failed = failures(table)
+    values = table[measured].mask(failed.reindex(columns=measured, fill_value=False), np.inf)
     return values.groupby(table["system"], sort=False).median()
+
+
+def failures(table: pd.DataFrame) -> pd.DataFrame:
+    """Which forecasts failed in which error: a column of True and False per error."""
+    failed = table[[m for m in ERRORS if m in table]].isna()
+    if "fate" in table:
+        for name in failed.columns.intersection(LONG_TERM):
+            failed[name] |= table["fate"] == "escape"
+    return failed
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -64,12 +77,11 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     d_h        0.2        3         0
     mase       0.5        3         0
     """
-    rows = {}
+    rows, failed = {}, failures(table)
     for name, values in per_system(table).items():
         column = values.dropna().to_numpy()
         low, middle, high = quantiles(column, [0.25, 0.5, 0.75])
-        failed = table[name].isna() if name in ERRORS else np.isinf(table[name])
-        counts = len(column), len(table), int(failed.sum())
+        counts = len(column), len(table), int(failed[name].sum()) if name in failed else 0
         rows[name] = [middle, *bootstrap(column), low, high, *counts]
     columns = ["median", *_INTERVAL, "lower quartile", "upper quartile"]
     columns += ["systems", "forecasts", "failures"]
@@ -105,8 +117,8 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
 def win_rates(tables: Mapping[str, pd.DataFrame], against: str) -> pd.DataFrame:
     """In what share of systems each model beats the one named ``against``.
 
-    Systems are paired. The better model has the smaller error, the longer valid time, the ratio of
-    exponents nearer 1. A tie counts one half, and a failure loses against everything but a failure.
+    Systems are paired. The better model has the smaller error, the longer valid time, the exponent
+    nearer the system's. A tie is no win, and a failure loses against everything but a failure.
 
     ``tables`` holds results of :func:`dynamix.evaluation.run` by name. There is a row ``(model,
     measure)`` for every other model and each measure that both have: ``share`` with its bootstrap
@@ -126,7 +138,7 @@ def win_rates(tables: Mapping[str, pd.DataFrame], against: str) -> pd.DataFrame:
     >>> other = mine.assign(d_stsp=[2.0, 2.0, 1.0, np.nan])
     >>> rates = win_rates({"mine": mine, "other": other}, "other").loc[("mine", "d_stsp")]
     >>> rates[["share", "wins", "ties", "losses", "p"]].to_dict()
-    {'share': 0.875, 'wins': 3.0, 'ties': 1.0, 'losses': 0.0, 'p': 0.25}
+    {'share': 0.75, 'wins': 3.0, 'ties': 1.0, 'losses': 0.0, 'p': 0.25}
     """
     from scipy.stats import binomtest
 
@@ -140,29 +152,24 @@ def win_rates(tables: Mapping[str, pd.DataFrame], against: str) -> pd.DataFrame:
             both = pd.DataFrame({"a": ours[measure], "b": theirs[measure]}).reindex(theirs.index)
             # a system without chaos has no valid time
             both = both.dropna(how="all").fillna(np.inf)
-            points = scores(both["a"], both["b"])
-            wins, losses = int((points == 1).sum()), int((points == 0).sum())
+            won, lost = (both["a"] < both["b"]).to_numpy(), (both["a"] > both["b"]).to_numpy()
+            wins, losses = int(won.sum()), int(lost.sum())
             rows[name, measure] = {
-                "share": points.mean(),
-                **dict(zip(_INTERVAL, bootstrap(points, mean=True), strict=True)),
+                "share": won.mean(),
+                **dict(zip(_INTERVAL, bootstrap(won, mean=True), strict=True)),
                 "p": binomtest(wins, wins + losses).pvalue if wins + losses else 1.0,
                 "wins": wins,
-                "ties": len(points) - wins - losses,
+                "ties": len(won) - wins - losses,
                 "losses": losses,
-                "systems": len(points),
+                "systems": len(won),
             }
     frame = pd.DataFrame.from_dict(rows, orient="index")
     frame.index = pd.MultiIndex.from_tuples(rows, names=["model", "measure"]) if rows else None
     return frame
 
 
-def scores(ours: Any, theirs: Any) -> Float[ndarray, " n"]:
-    """1 where ours is smaller, 1/2 where both are equal, else 0."""
-    return np.where(ours < theirs, 1.0, np.where(ours == theirs, 0.5, 0.0))
-
-
 def bootstrap(
-    values: Float[ndarray, " n"],
+    values: Float[ndarray, " n"] | Bool[ndarray, " n"],
     *,
     draws: int = 2000,
     seed: int = 0,
@@ -197,13 +204,13 @@ def _badness(table: pd.DataFrame) -> pd.DataFrame:
     values = per_system(table)
     if "vpt" in values:
         values["vpt"] = -values["vpt"]
-    exponents = values.columns.intersection(EXPONENTS)
-    values[exponents] = (values[exponents] - 1.0).abs()
+    if EXPONENT in values:
+        values[EXPONENT] = (values[EXPONENT] - 1.0).abs()
     return values
 
 
 def _check(table: pd.DataFrame, what: str) -> None:
-    missing = [c for c in ("system", "start", *ERRORS) if c not in table]
+    missing = [c for c in _NEEDED if c not in table]
     if missing or not len(table):
         raise InputError(
             f"{what} should be a benchmark's, with a row per system and start; found "

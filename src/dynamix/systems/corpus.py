@@ -28,6 +28,7 @@ TOLERANCE = 1e-9  # relative and absolute, of the integrator
 SETTLING = 1000  # samples dropped before a changed system counts as on its attractor
 _MOST_STEPS = 100_000  # integrator steps between two samples
 _MOST_DRAWS = 6  # of a variant's parameters
+_LEAST_EXPONENT = 0.02  # a period, of chaos
 _ROLES = {
     "train": ("train", "train-validation"),
     "test": ("test",),
@@ -108,19 +109,43 @@ def system_facts(name: str) -> dict[str, Any]:
     return copy.deepcopy(_catalogue_entries()[name])
 
 
+@lru_cache(maxsize=1)
+def _rates() -> dict[str, dict[str, float]]:
+    path = resources.files("dynamix") / "data" / "exponents.csv"
+    rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+    return {row.pop("system"): {k: float(v) for k, v in row.items()} for row in rows}
+
+
+def rates(name: str) -> dict[str, float]:
+    """Rates of a system per dominant period, computed from its equations.
+
+    ``exponent`` is the largest Lyapunov exponent over 300 periods, ``error`` its standard error.
+    ``divergence`` is the mean trace of the Jacobian, the rate at which volumes grow: 0 for a
+    conservative flow. The file ``data/exponents.csv`` holds them; ``experiments/make_exponents.py``
+    made it. The catalogue's own exponents are off by a factor of two and more for many systems.
+    NaN where the integrator fails.
+
+    >>> rates("Lorenz")["divergence"]  # -(sigma + 1 + beta) in each unit of time
+    -20.5114
+    """
+    one_of("system", name, _catalogue_entries())
+    nothing = dict.fromkeys(("exponent", "error", "divergence"), np.nan)
+    return dict(_rates().get(name, nothing))
+
+
 def lyapunov_time(name: str, *, points_per_period: int = 50) -> float:
     """The time in which the distance of two nearby states grows by a factor e, in samples.
 
-    The largest Lyapunov exponent of ``name`` comes from dysts; ``points_per_period`` is the
-    sampling. Without chaos the time is infinite.
+    1 over the largest Lyapunov exponent of :func:`rates`; ``points_per_period`` is the sampling. It
+    is infinite without chaos: where the exponent is below 0.02 a period, or twice its error.
 
     >>> round(lyapunov_time("Lorenz", points_per_period=50), 1)
-    37.4
+    36.4
     """
     points_per_period = whole_number("points_per_period", points_per_period, least=2)
-    facts = system_facts(name)
-    exponent = facts.get("maximum_lyapunov_estimated") or 0.0
-    return float(points_per_period / (facts["period"] * exponent)) if exponent > 0 else np.inf
+    found = rates(name)
+    chaotic = found["exponent"] > max(_LEAST_EXPONENT, 2 * found["error"])
+    return float(points_per_period / found["exponent"]) if chaotic else np.inf
 
 
 def trajectory(
@@ -190,9 +215,21 @@ def trajectory(
     return np.frombuffer(content, np.float32).reshape(-1, len(start))[transient:].copy()
 
 
-def _integrate(
-    name: str, start: ndarray, n: int, points_per_period: int, parameters: Mapping[str, float]
-) -> Float[ndarray, "n N"]:
+def equations(
+    name: str, parameters: Mapping[str, float] | None = None
+) -> tuple[float, Callable[[ndarray, float], Any]]:
+    """The dominant period of a system, and its right-hand side ``f(state, t)``."""
+    import dysts.flows
+
+    system = _system(name, parameters or {})
+    if type(system).rhs is dysts.flows.DynSys.rhs:
+        # straight to the compiled equations: the argument handling of dysts takes half the time
+        compiled, constants = type(system)._rhs, [np.asarray(p)[()] for p in system.param_list]
+        return system.period, lambda state, t: compiled(*state, t, *constants)
+    return system.period, system.rhs
+
+
+def _system(name: str, parameters: Mapping[str, float]) -> Any:
     import dysts.flows
 
     system = getattr(dysts.flows, name)()
@@ -200,14 +237,16 @@ def _integrate(
     system.params |= parameters
     vars(system).update(parameters)
     system.param_list = [system.params[key] for key in sorted(system.params)]
-    slope: Callable[[ndarray, float], Any] = system.rhs
-    if type(system).rhs is dysts.flows.DynSys.rhs:
-        # straight to the compiled equations: the argument handling of dysts takes half the time
-        equations, constants = type(system)._rhs, [np.asarray(p)[()] for p in system.param_list]
-        slope = lambda state, t: equations(*state, t, *constants)  # noqa: E731
-    times = np.arange(n) * (system.period / points_per_period)
+    return system
+
+
+def _integrate(
+    name: str, start: ndarray, n: int, points_per_period: int, parameters: Mapping[str, float]
+) -> Float[ndarray, "n N"]:
+    period, slope = equations(name, parameters)
+    times = np.arange(n) * (period / points_per_period)
     values = solve(slope, start, times, TOLERANCE, _MOST_STEPS, what=f"{name} for {n} samples")
-    if bounded := getattr(system, "_postprocessing", None):
+    if bounded := getattr(_system(name, parameters), "_postprocessing", None):
         values = np.stack([np.asarray(channel) for channel in bounded(*values.T)], axis=1)
     return values.astype(np.float32)
 

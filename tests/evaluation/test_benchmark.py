@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import small_model, wave
+from helpers import small_model
 
 from dynamix import BenchmarkConfig, InputError, cli, dynamics, flows, metrics, systems
 from dynamix.baselines import baseline, registry

@@ -15,7 +15,6 @@ from ..model.dynamix import DynaMix
 from ..training.analogue_start import start_as_analogue
 from .registry import Baseline, register_family
 
-
 _UNTRAINED = {  # the bundled models that training made, and whether it began as an analogue
     "dynamix-3d": True,
     "dynamix-6d": True,

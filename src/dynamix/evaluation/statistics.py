@@ -140,8 +140,6 @@ def win_rates(tables: Mapping[str, pd.DataFrame], against: str) -> pd.DataFrame:
     >>> rates[["share", "wins", "ties", "losses", "p"]].to_dict()
     {'share': 0.75, 'wins': 3.0, 'ties': 1.0, 'losses': 0.0, 'p': 0.25}
     """
-    from scipy.stats import binomtest
-
     if against not in tables:
         raise InputError(f"no table named {against!r}. Known: {', '.join(map(str, tables))}.")
     theirs, rows = _badness(tables[against]), {}
@@ -152,20 +150,27 @@ def win_rates(tables: Mapping[str, pd.DataFrame], against: str) -> pd.DataFrame:
             both = pd.DataFrame({"a": ours[measure], "b": theirs[measure]}).reindex(theirs.index)
             # a system without chaos has no valid time
             both = both.dropna(how="all").fillna(np.inf)
-            won, lost = (both["a"] < both["b"]).to_numpy(), (both["a"] > both["b"]).to_numpy()
-            wins, losses = int(won.sum()), int(lost.sum())
-            rows[name, measure] = {
-                "share": won.mean(),
-                **dict(zip(_INTERVAL, bootstrap(won, mean=True), strict=True)),
-                "p": binomtest(wins, wins + losses).pvalue if wins + losses else 1.0,
-                "wins": wins,
-                "ties": len(won) - wins - losses,
-                "losses": losses,
-                "systems": len(won),
-            }
+            rows[name, measure] = paired(both["a"].to_numpy(), both["b"].to_numpy())
     frame = pd.DataFrame.from_dict(rows, orient="index")
     frame.index = pd.MultiIndex.from_tuples(rows, names=["model", "measure"]) if rows else None
     return frame
+
+
+def paired(ours: Float[ndarray, " n"], theirs: Float[ndarray, " n"]) -> dict[str, float]:
+    """How often ours is smaller, as a row of :func:`win_rates`."""
+    from scipy.stats import binomtest
+
+    won, lost = ours < theirs, ours > theirs
+    wins, losses = int(won.sum()), int(lost.sum())
+    return {
+        "share": won.mean(),
+        **dict(zip(_INTERVAL, bootstrap(won, mean=True), strict=True)),
+        "p": binomtest(wins, wins + losses).pvalue if wins + losses else 1.0,
+        "wins": wins,
+        "ties": len(won) - wins - losses,
+        "losses": losses,
+        "systems": len(won),
+    }
 
 
 def bootstrap(

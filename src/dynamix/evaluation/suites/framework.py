@@ -26,7 +26,7 @@ from ...baselines.trained import one_thread
 from ...errors import InputError
 from .. import results
 from ..parallel import spread
-from ..statistics import bootstrap, quantiles, scores
+from ..statistics import bootstrap, paired, quantiles
 
 _BATCH = 16  # tasks of equal shape that are forecast side by side
 KEY = {"task": str, "part": int, "group": str}
@@ -238,11 +238,9 @@ def wins(
 ) -> pd.DataFrame:
     """In what share of a section's tasks a result beats each published model.
 
-    Columns: ``share`` (a tie counts one half) with its 95 % bootstrap interval, ``wins``, ``ties``,
-    ``losses``, and ``p`` of the two-sided sign test. Empty if no values by task were published.
+    The columns are those of :func:`dynamix.evaluation.win_rates`. Empty if no values by task were
+    published.
     """
-    from scipy.stats import binomtest
-
     measure, section = measure or suite.measures[0], section or next(iter(suite.sections))
     names = _names(suite, {"": table}, suite.sections[section])
     ours, rows = _by_task(table, measure), {}
@@ -251,13 +249,8 @@ def wins(
         both = [n for n in names if n in theirs.index and np.isfinite(theirs.loc[n, name])]
         if len(both) < 2:
             continue
-        points = scores(ours[both].to_numpy(), theirs.loc[both, name].to_numpy())
-        won, lost = int((points == 1).sum()), int((points == 0).sum())
-        low, high = bootstrap(points, mean=True)
-        p = binomtest(won, won + lost).pvalue if won + lost else 1.0
-        rows[name] = [points.mean(), low, high, won, len(points) - won - lost, lost, p]
-    columns = ["share", "low", "high", "wins", "ties", "losses", "p"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        rows[name] = paired(ours[both].to_numpy(), theirs.loc[both, name].to_numpy())
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def average(suite: Suite, values: Float[ndarray, " n"]) -> float:

@@ -189,7 +189,7 @@ def test_blur_pleases_the_divergence_and_not_the_hellinger_distance():
 def test_settings_that_are_given_are_used_recorded_and_repeatable(tmp_path):
     given = {"quiet_steps": 7, "gate_noise": False}
     out = tmp_path / "quiet.csv"
-    table = benchmark.run("dynamix-3d", config=SHORT, names=["Rossler"], given=given, output=out)
+    table = benchmark.run("dynamix-3d", config=SHORT, names=["Rossler"], settings=given, output=out)
     _, record = benchmark.read(out)
     assert record["forecast"]["quiet_steps"] == 7
     assert record["forecast"]["reference_spacing"] == 0.07

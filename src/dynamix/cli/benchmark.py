@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="with --suite: settings of the model, such as embedding=delay or match_length=30",
+        help="settings of the model, such as embedding=delay or match_length=30",
     )
     parser.add_argument(
         "--systems", help="systems, separated by commas, or all (default: the held-out ones)"
@@ -70,8 +70,6 @@ def run(options: argparse.Namespace) -> None:
     if options.suite:
         sys.stdout.write(_suite(options))
         return
-    if options.set:
-        raise InputError("--set goes with --suite. Add --suite, or leave --set out.")
     if options.compare:
         sys.stdout.write(_compared(options.compare))
         return
@@ -80,6 +78,7 @@ def run(options: argparse.Namespace) -> None:
         options.model,
         config=given_settings(options, BenchmarkConfig),
         names=_systems(options),
+        settings=dict(map(_setting, options.set)),
         output=options.output,
         resume=options.resume,
         workers=options.workers,

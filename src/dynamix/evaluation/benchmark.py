@@ -53,7 +53,7 @@ def run(
     *,
     config: BenchmarkConfig | None = None,
     names: Sequence[str] | None = None,
-    given: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
     engine: Engine = ForecastConfig.engine,
     output: str | Path | None = None,
     resume: bool = False,
@@ -69,7 +69,7 @@ def run(
         system continued from another start. The engine is that of :func:`dynamix.forecast`.
     config, names
         The protocol; systems of any dimension, or seeds of generated flows (None: all).
-    given
+    settings
         Settings of the forecaster other than its own, such as ``{"quiet_steps": 0}``.
     output, resume
         CSV file of the table, with its record beside it, and whether to continue an unfinished run.
@@ -82,8 +82,9 @@ def run(
     forecast's largest Lyapunov exponent over the truth's, both estimated by
     :func:`dynamix.dynamics.largest_exponent`: 1 is right, and the ceiling's scatter is the
     estimator's. Both are NaN for systems without chaos, the exponent also for a forecast that
-    escapes or rests, and where the estimate from the truth misses the system's by a factor of two. ``quiet_fate`` is that without gate noise, and empty for rivals. ``seconds``
-    is a forecast's share of its batch.
+    escapes or rests, and where the estimate from the truth misses the system's by a factor of
+    two. ``quiet_fate`` is that without gate noise, and empty for rivals. ``seconds`` is a
+    forecast's share of its batch.
 
     Raises
     ------
@@ -109,10 +110,10 @@ def run(
         raise InputError("there is no system to run the benchmark on.")
     if resume and output is None:
         raise InputError("resume continues the run in output, but no output is given.")
-    entry = baseline(model, **(given or {}))
+    entry = baseline(model, **(settings or {}))
     journal, found = None, {}
     if output is not None:
-        line = command(entry.name, config, names, given)
+        line = command(entry.name, config, names, settings)
         record = results.provenance(line, dataclasses.asdict(config), seconds=0.0)
         record |= {"model": entry.identity, "engine": engine, "systems": ", ".join(chosen)}
         record["forecast"] = forecast_settings(entry)
@@ -135,7 +136,7 @@ def run(
     shared = str(model) if entry.rival else entry.model
     if not entry.rival:
         entry = entry.having(engine=engine)
-    work = partial(_rows, model=shared, given=entry.settings, config=config)
+    work = partial(_rows, model=shared, settings=entry.settings, config=config)
     with bar:
         for rows in spread(work, batches, workers=workers, dask=dask):
             found |= {(row["system"], row["start"]): row for row in rows}
@@ -152,13 +153,13 @@ def run(
 @one_thread()  # processes share the cores, and a sum must not depend on their number
 @np.errstate(over="ignore", invalid="ignore")  # a forecast that explodes is a result
 def _rows(
-    names: Sequence[str], *, model: Any, given: Mapping[str, Any], config: BenchmarkConfig
+    names: Sequence[str], *, model: Any, settings: Mapping[str, Any], config: BenchmarkConfig
 ) -> list[dict[str, Any]]:
     """The rows of some systems, all their starts."""
     cases = [(name, start, x) for name in names for start, x in enumerate(stretches(name, config))]
     series = np.stack([x for *_, x in cases], axis=1)
     contexts, beyond = series[: config.context], series[config.context :]
-    entry = baseline(model, **given)
+    entry = baseline(model, **settings)
     began = time.perf_counter()
     y = entry(contexts, config.horizon, seed=config.seed, truth=beyond)
     seconds = (time.perf_counter() - began) / len(cases)
@@ -287,7 +288,7 @@ def command(
     model: str | Path,
     config: BenchmarkConfig,
     names: Sequence[str] | None = None,
-    given: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> str:
     """The command line that repeats a run, without settings at their defaults.
 
@@ -299,8 +300,8 @@ def command(
         for field in dataclasses.fields(config)
         if getattr(config, field.name) != field.default
     ]
-    if given:
-        flags.append(f"--set {' '.join(f'{k}={json.dumps(v)}' for k, v in given.items())}")
+    if settings:
+        flags.append(f"--set {' '.join(f'{k}={json.dumps(v)}' for k, v in settings.items())}")
     if names is not None:
         listed = "all" if list(names) == systems.everyone() else ",".join(names)
         flags.append(f"--systems {listed}")

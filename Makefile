@@ -50,7 +50,7 @@ results: $(READY) ## write the page of stored results anew
 	$(BIN)/dynamix book results
 
 test: $(READY) lint html ## lint, check types, build the pages, run the tests and every notebook
-	$(BIN)/python -m pytest --numprocesses $(JOBS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 	@$(MAKE) --no-print-directory book-quick
 
 bench: $(READY) ## measure the engine (a quarter of an hour; keep the machine quiet)

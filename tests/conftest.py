@@ -23,6 +23,16 @@ settings.load_profile("repeatable")
 torch.set_num_threads(1)  # two test workers on two cores
 
 
+# a worker begins at the beginning, another in the middle: in a fresh clone one of them compiles the
+# kernels while the other reads tables, and finds them on disk afterwards
+COMPILES = ("engine", "local", "training", "forecasting", "dynamics", "baselines", "evaluation")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the rooms that compile come first; otherwise the order stays."""
+    items.sort(key=lambda item: item.path.parent.name not in COMPILES)
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch) -> Path:
     """An empty trajectory cache."""

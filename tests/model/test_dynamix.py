@@ -9,7 +9,7 @@ from helpers import small_model, wave
 
 from dynamix import DynaMix, InputError, ModelConfig
 from dynamix.model import count_parameters
-from dynamix.model.experts import stable_diagonals
+from dynamix.model.experts import ClippedShallowPLRNNExperts, stable_diagonals
 from dynamix.model.rollouts import gate_noise_stream, rollout
 
 
@@ -100,6 +100,15 @@ def test_stable_diagonals_are_the_diagonal_of_a_matrix_of_norm_one():
     R = torch.randn(1, 6, 6, generator=torch.Generator().manual_seed(0))[0]
     K = R.T @ R / 6 + torch.eye(6)
     torch.testing.assert_close(A, (K / torch.linalg.matrix_norm(K, 2)).diagonal())
+
+
+def test_clipped_experts_are_bounded():
+    """Without A the next state lies within |W1| |h2|, because h1 is 0 at first."""
+    config = ModelConfig(observed_dims=1, latent_dims=2, experts=3, hidden_units=5)
+    experts = ClippedShallowPLRNNExperts(config, torch.Generator().manual_seed(0))
+    experts.A.data.zero_()
+    bound = torch.einsum("jmh,jh->jm", experts.W1.abs(), experts.h2.abs())
+    assert (experts(torch.full((1, 2), 1e4)).abs() <= 1.01 * bound).all()
 
 
 def test_attention_finds_the_context_point_it_stands_on():

@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import whole_number
-
 Drawn = TypeVar("Drawn")
 
 _PATIENCE = 2.0  # seconds without a progress bar
@@ -21,11 +19,7 @@ def sample_seed(seed: int, i: int) -> int:
 
     A longer ensemble thus begins with the shorter one, and ensembles of neighbouring seeds have no
     sample in common.
-
-    >>> sample_seed(7, 0), sample_seed(7, 1) == sample_seed(8, 0)
-    (7, False)
     """
-    seed, i = whole_number("seed", seed, least=0), whole_number("i", i, least=0)
     if i == 0:
         return seed
     # 63 bits: the noise's generator takes signed numbers
@@ -36,9 +30,6 @@ def draw(sample: Callable[[int], Drawn], seeds: Sequence[int]) -> list[Drawn]:
     """``sample`` of every seed, in the seeds' order, on all cores.
 
     Threads suffice, because the compiled kernels do not hold the interpreter's lock.
-
-    >>> draw(lambda seed: 10 * seed, [3, 1, 2])
-    [30, 10, 20]
     """
     from ..engine.runtime import available_cores
 

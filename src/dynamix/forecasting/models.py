@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import nn
 
-from ..errors import InputError
 from ..local.forecaster import LocalForecaster
 from ..model.checkpoints import bundled, load
 from ..model.dynamix import DynaMix
@@ -23,12 +22,8 @@ def find_model(model: Model | str | Path | None) -> Model:
     """The model itself, or the checkpoint of that name; bundled ones are read once."""
     if isinstance(model, Model):
         return model
-    if model is None:
-        return _cached(BUNDLED_MODEL)
-    if not isinstance(model, str | Path):
-        found = type(model).__name__
-        raise InputError(f"model must be a model, a checkpoint's name or path, found {found}.")
-    return _cached(str(model)) if str(model) in bundled() else load(model)
+    name = BUNDLED_MODEL if model is None else model
+    return _cached(str(name)) if str(name) in bundled() else load(name)
 
 
 def adapted(model: Model, *, sharpness: float, factor: float) -> Any:

@@ -41,13 +41,6 @@ class Pipeline:
 
     :func:`dynamix.forecast` prepares each series with :meth:`prepare` and runs all with
     :meth:`run`. A series is ``(T_C, n)`` in float64, with n at most the model's N.
-
-    >>> from dynamix import DynaMix
-    >>> pipeline = Pipeline(DynaMix.from_pretrained("dynamix-3d"), ForecastConfig(engine="torch"))
-    >>> wave = np.sin(2 * np.pi * np.arange(100) / 20)[:, None]
-    >>> y, _ = pipeline.run([pipeline.prepare(wave)], horizon=20, seed=0)
-    >>> y.shape, bool(np.abs(y[:, 0] - wave[:20]).max() < 0.1)
-    ((20, 1, 1), True)
     """
 
     model: Model

@@ -43,7 +43,7 @@ _PUBLISHED = {
     "expert_kind": "expert_type",
     "probabilistic": "probabilistic_expert",
 }
-_PUBLISHED_KINDS = {"alrnn": "almost_linear_rnn"}
+_ALRNN = "almost_linear_rnn"  # the published name of our kind "alrnn"
 _GATE = {
     "gate.conv.weight": "gating_network.conv.weight",
     "gate.conv.bias": "gating_network.conv.bias",
@@ -59,11 +59,7 @@ _ZERO = ("gating_network.mlp_layer1.bias", "gating_network.mlp_layer2.bias")
 
 
 def bundled() -> dict[str, Path]:
-    """Names and files of the package's checkpoints; ``data/models/README.md`` says their origin.
-
-    >>> sorted(name for name in bundled() if name.startswith("dynamix-3d"))
-    ['dynamix-3d', 'dynamix-3d-plus', 'dynamix-3d-scratch']
-    """
+    """Names and files of the package's checkpoints; ``data/models/README.md`` says their origin."""
     folder = Path(str(resources.files("dynamix") / "data" / "models"))
     return {path.name.removesuffix(_SUFFIX): path for path in sorted(folder.glob(f"*{_SUFFIX}"))}
 
@@ -168,9 +164,8 @@ def to_published(model: DynaMix) -> dict[str, Tensor]:
     tensors = {published: own[ours] for ours, published in _GATE.items()}
     J, N = model.config.experts, model.config.observed_dims
     for j in range(J):
-        for key, value in own.items():
-            if key.startswith("experts."):
-                tensors[f"experts.{j}.{key.removeprefix('experts.')}"] = value[j]
+        for key in model.experts.state_dict():
+            tensors[f"experts.{j}.{key}"] = own[f"experts.{key}"][j]
         if model.config.probabilistic:
             tensors[f"experts.{j}.sigma"] = own["sigma_expert"][j : j + 1]
     tensors["B"] = torch.cat([torch.eye(N), own["L"]], dim=0).T
@@ -202,9 +197,8 @@ def from_published(
                 f"{shape}, found {found}; None stands for no tensor."
             )
     N, J = config.observed_dims, config.experts
-    for name in _ZERO:
-        if tensors[name].any():
-            raise InputError(f"{source}: {name!r} must be zero; this model has no gate biases.")
+    if any(tensors[name].any() for name in _ZERO):
+        raise InputError(f"{source}: {_ZERO} must be zero; this model has no gate biases.")
     if not torch.equal(tensors["B"][:, :N], torch.eye(N)):
         raise InputError(f"{source}: the first {N} columns of 'B' must be the identity.")
     for name in ("softmax_temp1", "softmax_temp2"):
@@ -240,16 +234,16 @@ def _sizes(tensors: dict[str, Tensor], *, source: str) -> dict[str, Any]:
 
 def _to_published(config: ModelConfig) -> dict[str, Any]:
     values = {theirs: getattr(config, ours) for ours, theirs in _PUBLISHED.items()}
-    return values | {"expert_type": _PUBLISHED_KINDS.get(config.expert_kind, config.expert_kind)}
+    return values | ({"expert_type": _ALRNN} if config.expert_kind == "alrnn" else {})
 
 
 def _from_published(architecture: dict[str, Any], *, source: str) -> ModelConfig:
     if missing := sorted({"M", "N", "Experts", "P"} - set(architecture)):
         raise InputError(f"{source}: the config's 'architecture' lacks {missing}.")
-    stored = {ours: architecture.get(theirs) for ours, theirs in _PUBLISHED.items()}
-    values = {name: value for name, value in stored.items() if value is not None}
-    kind = str(values.get("expert_kind", ModelConfig.expert_kind)).lower()
-    values["expert_kind"] = "alrnn" if kind == _PUBLISHED_KINDS["alrnn"] else kind
+    given = {k: v for k, v in architecture.items() if v is not None}
+    values = {ours: given[theirs] for ours, theirs in _PUBLISHED.items() if theirs in given}
+    kind = str(values.get("expert_kind", _ALRNN)).lower()
+    values["expert_kind"] = "alrnn" if kind == _ALRNN else kind
     try:
         return ModelConfig(**values)
     except InputError as error:

@@ -15,13 +15,6 @@ class ALRNNExperts(nn.Module):
     ``phi`` applies the ReLU to the last P entries only, so each expert has at most ``2^P`` linear
     regions. Parameters: ``A (J, M)`` diagonals, ``W (J, M, M)``, ``h (J, M)``. At first ``A`` is
     that of :func:`stable_diagonals`, ``W`` is normal with deviation 0.01 and ``h`` is 0.
-
-    Three experts each propose a next state:
-
-    >>> config = ModelConfig(observed_dims=1, latent_dims=2, experts=3, relu_units=1)
-    >>> experts = ALRNNExperts(config, torch.Generator().manual_seed(0))
-    >>> tuple(experts(torch.zeros(5, 2)).shape)
-    (5, 3, 2)
     """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
@@ -51,15 +44,6 @@ class ClippedShallowPLRNNExperts(nn.Module):
     ``f_j(z) = A_j * z + W1_j [relu(W2_j z + h2_j) - relu(W2_j z)] + h1_j``. The bracket lies
     between 0 and ``h2_j`` for every ``z``, so orbits stay bounded while ``|A_j| < 1``.
     Parameters: ``A (J, M)``, ``W1 (J, M, H)``, ``W2 (J, H, M)``, ``h1 (J, M)``, ``h2 (J, H)``.
-
-    Without ``A`` the next state is bounded by ``|W1| |h2|``, because ``h1`` is 0:
-
-    >>> config = ModelConfig(observed_dims=1, latent_dims=2, experts=3, hidden_units=5)
-    >>> experts = ClippedShallowPLRNNExperts(config, torch.Generator().manual_seed(0))
-    >>> _ = experts.A.data.zero_()
-    >>> bound = torch.einsum("jmh,jh->jm", experts.W1.abs(), experts.h2.abs())
-    >>> bool((experts(torch.full((1, 2), 1e4)).abs() <= 1.01 * bound).all())
-    True
     """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:

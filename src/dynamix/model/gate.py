@@ -17,11 +17,6 @@ class Context(NamedTuple):
     A query is compared with ``points``, the context steps ``c_1 .. c_K``. The comparison selects
     from ``encodings``, the values ``e_1 .. e_K``. Both are ``(K, S, N)`` with ``K = T_C - 1``,
     because the last step has no successor to encode.
-
-    >>> from dynamix import DynaMix
-    >>> context = DynaMix().read(torch.zeros(100, 2, 3))
-    >>> tuple(context.points.shape), tuple(context.encodings.shape)
-    ((99, 2, 3), (99, 2, 3))
     """
 
     points: Points
@@ -39,14 +34,6 @@ class Gate(nn.Module):
     Parameters: ``D (N, M)``, ``sigma (N,)``, ``tau_att (1,)``, ``tau_gate (1,)``, ``U (J, N + M)``,
     ``V (J, J)``, ``conv`` with kernel 2. At first ``D = [I 0]``, ``sigma`` is 0.05 and both
     temperatures are 0.1; the others are uniform within ``1 / sqrt(fan_in)``.
-
-    The attention is largest at the context step nearest to the query:
-
-    >>> gate = Gate(ModelConfig(), torch.Generator().manual_seed(0))
-    >>> series = torch.randn(100, 1, 3, generator=torch.Generator().manual_seed(1))
-    >>> context = gate.read(series)
-    >>> int(gate.attention(query=series[7], points=context.points).argmax())
-    7
     """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:

@@ -49,30 +49,24 @@ class ResampleReport:
     cut: int  # steps left out, beyond a hole or at an end where a column has no value
 
     def __str__(self) -> str:
+        steps, filled = counted(self.steps, "step"), counted(self.filled, "step")
         if self.unchanged:
-            steps = counted(self.steps, "step")
             return f"{steps} of {self.step}, none missing; nothing was changed"
-        filled = (
-            f"{counted(self.filled, 'step')} ({self.filled / self.steps:.1%}) had no observation "
-            f"and {_were(self.filled)} interpolated linearly, at most {self.longest_gap} in a row"
-        )
-        seen = counted(self.observations, "observation")
-        parts = [
-            (1, f"{seen} put on {counted(self.steps, 'step')} of {self.step}"),
-            (self.filled, filled),
-            (self.moved, f"{counted(self.moved, 'observation')} lay off the grid"),
-            (
-                self.repeated,
-                f"{self.repeated} came at a time already taken and {_were(self.repeated)} averaged",
+        parts = {
+            f"{counted(self.observations, 'observation')} put on {steps} of {self.step}": True,
+            f"{filled} ({self.filled / self.steps:.1%}) had no observation and "
+            f"{_were(self.filled)} interpolated linearly, at most {self.longest_gap} in a row": (
+                self.filled
             ),
-            (self.out_of_order, "they were sorted by time"),
-            (
-                self.cut,
-                f"{counted(self.cut, 'step')} beyond holes or at ragged ends "
-                f"{_were(self.cut)} left out",
+            f"{counted(self.moved, 'observation')} lay off the grid": self.moved,
+            f"{self.repeated} came at a time already taken and {_were(self.repeated)} averaged": (
+                self.repeated
             ),
-        ]
-        return "; ".join(text for happened, text in parts if happened)
+            "they were sorted by time": self.out_of_order,
+            f"{counted(self.cut, 'step')} beyond holes or at ragged ends {_were(self.cut)} left "
+            "out": self.cut,
+        }
+        return "; ".join(text for text, happened in parts.items() if happened)
 
     @property
     def unchanged(self) -> bool:
@@ -91,10 +85,7 @@ def _were(number: int) -> str:
 
 @takes(ResampleConfig)
 def resample(
-    frame: pd.DataFrame | pd.Series,
-    *,
-    step: Any = None,
-    **settings: Any,
+    frame: pd.DataFrame | pd.Series, *, step: Any = None, **settings: Any
 ) -> tuple[Any, ResampleReport]:
     """Put a series with irregular times, repetitions or gaps on a regular grid.
 
@@ -128,16 +119,15 @@ def resample(
     >>> frame, report = resample(pd.Series([0.0, 1.0, 3.0], index=times), most_filled=0.5)
     >>> frame.tolist(), report.filled
     ([0.0, 1.0, 2.0, 3.0], 1)
-    >>> resample(pd.Series([0.0, 1.0, 3.0], index=times), longest_gap=0)  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    dynamix.errors.InputError: 1 hole is longer than 0 steps, ... begins at step 2. ...
     """
     if isinstance(frame, pd.Series):
         table, report = resample(frame.to_frame(), step=step, **settings)
         return table.iloc[:, 0].rename(frame.name), report
-    limits = ResampleConfig(**settings)
-    values = _numbers(frame)
+    limits, values = ResampleConfig(**settings), columns_of(frame, "the series")
+    if np.isinf(values).any():
+        t, i = (int(v) for v in np.argwhere(np.isinf(values))[0])
+        place = f"column {frame.columns[i]!r} is infinite at {frame.index[t]}"
+        raise InputError(f"{place}. Replace infinities by NaN if they mean missing.")
     index = check_index(frame.index)
     seen = ~np.isnan(values).all(axis=1)
     if seen.sum() < 2:
@@ -155,22 +145,22 @@ def resample(
 
     filled, result = _fill(values, position, len(grid))
     first, last = _kept(filled, result, limits)
-    kept = filled[first:last]
+    kept, steps = filled[first:last], last - first
     report = ResampleReport(
         step=axis.step,
         observations=len(values),
         repeated=repeated,
         out_of_order=out_of_order,
         moved=moved,
-        steps=last - first,
+        steps=steps,
         filled=int(kept.sum()),
         longest_gap=max((b - a for a, b in runs(kept)), default=0),
-        cut=int(position[-1] + ROUNDING) + 1 - (last - first),
+        cut=int(position[-1] + ROUNDING) + 1 - steps,
     )
-    if report.filled > limits.most_filled * report.steps:
+    if kept.sum() > limits.most_filled * steps:
         raise InputError(
-            f"too much is missing: {report.filled} of {report.steps} steps of {report.step} "
-            f"({report.filled / report.steps:.0%}) hold no observation, expected at most "
+            f"too much is missing: {kept.sum()} of {steps} steps of {axis.step} "
+            f"({kept.sum() / steps:.0%}) hold no observation, expected at most "
             f"{limits.most_filled:.0%}. Give a larger step, or raise most_filled."
         )
     if report.unchanged and seen.all():
@@ -183,15 +173,6 @@ def resample(
             table.index = pd.DatetimeIndex(table.index, freq=step)
     table.attrs = dict(frame.attrs)
     return table, report
-
-
-def _numbers(frame: pd.DataFrame) -> Float[ndarray, "T n"]:
-    values = columns_of(frame, "the series")
-    if np.isinf(values).any():
-        t, i = (int(v) for v in np.argwhere(np.isinf(values))[0])
-        place = f"column {frame.columns[i]!r} is infinite at {frame.index[t]}"
-        raise InputError(f"{place}. Replace infinities by NaN if they mean missing.")
-    return values
 
 
 def _fill(

@@ -20,6 +20,7 @@ from .framework import Suite, Task
 from .sources import read
 
 SHARE = 5 / 6  # of each series is the context
+NOISE = 0.2  # deviations
 CAUTION = (
     "Held out are systems of the split's test part. The 34 systems on which the published weights "
     "of DynaMix were trained are not known; some held-out systems may be among them. The published "
@@ -60,18 +61,25 @@ def group_of(system: str, channels: int) -> str:
     return "four or more channels" if channels > 3 else "other"
 
 
-def tasks(file: str, *, drop: int = 0) -> list[Task]:
-    """A task per system of a file of series; the last ``drop`` rows are not scored."""
-    dims = _channels()
-    found = []
+def tasks(file: str, noisy: str = "", *, drop: int = 0) -> list[Task]:
+    """A task per system of a file of series; the last ``drop`` rows are not scored.
+
+    The authors added Gaussian noise of a fifth of the series' deviation and kept that of the scored
+    rows alone, in the file of results ``noisy``. The context gets noise of its own.
+    """
+    dims, found, noise = _channels(), [], np.random.default_rng(0)
+    kept = json.loads(read(noisy)) if noisy else {}
     for name, series in json.loads(read(file)).items():
         values = np.array(series["values"], dtype=float)
         values = values[:, None] if values.ndim == 1 else values
         shown = int(SHARE * len(values))
-        truth = values[shown:]
-        facts = {"scored": truth[: len(truth) - drop]}
+        context, truth = values[:shown], values[shown:]
+        scored = truth[: len(truth) - drop]
+        if noisy:
+            context = context + NOISE * values.std() * noise.standard_normal(context.shape)
+            scored = np.array(kept[name]["values"])[:, None]
         group = group_of(name, dims[name])
-        found.append(Task(name, values[:shown], truth, group, facts=facts))
+        found.append(Task(name, context, truth, group, facts={"scored": scored}))
     return found
 
 
@@ -97,7 +105,7 @@ def multivariate() -> dict[str, pd.DataFrame]:
     }
     for model in _FITTED:
         stored = fitted(model)
-        table[model] = {name: stored.get(name, {}).get("smape", np.nan) for name in sweep}
+        table[model] = {name: entry["smape"] for name, entry in stored.items()}
     return {"smape": pd.DataFrame(table)}
 
 
@@ -126,18 +134,23 @@ _SECTIONS = {
 }
 
 
-def _univariate(name: str, series: str, results: str, what: str) -> Suite:
+_FINE = "pts_per_period_100__periods_12"
+
+
+def _univariate(name: str, what: str, results: str, points: str = _FINE, **more: str) -> Suite:
+    published = f"dysts-2021/published/results_test_univariate__{results}"
+    series = f"dysts-2021/test_univariate__{points}.json"
+    noise = (published,) if "noise" in results else ()
     return Suite(
         name=name,
         what=f"one coordinate of 131 chaotic systems, {what}",
         source="Gilpin, NeurIPS Datasets and Benchmarks 2021, arXiv 2110.05266",
         measures=("smape",),
-        # the authors left the last row out of their scores
-        tasks=partial(tasks, f"dysts-2021/test_univariate__{series}.json", drop=1),
+        tasks=partial(tasks, series, *noise, drop=1),  # the authors did not score the last row
         score=scored,
-        published=partial(univariate, f"dysts-2021/published/results_test_univariate__{results}"),
+        published=partial(univariate, published),
         sections=_SECTIONS,
-        note=CAUTION,
+        note=" ".join([*more.values(), CAUTION]),
     )
 
 
@@ -147,28 +160,23 @@ SUITES = (
         what="all coordinates of 131 chaotic systems, 100 points a period, 15 fitted models",
         source="Gilpin, Phys. Rev. Research 5, 043252 (2023), arXiv 2303.08011",
         measures=("smape",),
-        tasks=partial(tasks, "dysts-2023/test_multivariate__pts_per_period_100__periods_12.json"),
+        tasks=partial(tasks, f"dysts-2023/test_multivariate__{_FINE}.json"),
         score=scored,
         published=multivariate,
         sections=_SECTIONS,
         note=CAUTION,
     ),
-    _univariate(
-        "dysts-2021",
-        "pts_per_period_100__periods_12",
-        "pts_per_period_100__periods_12.json.gz",
-        "100 points a period",
-    ),
+    _univariate("dysts-2021", "100 points a period", f"{_FINE}.json.gz"),
     _univariate(
         "dysts-2021-noisy",
-        "pts_per_period_100__periods_12_noise",
-        "pts_per_period_100__periods_12_noise.json.gz",
-        "with noise",
+        "with noise of a fifth of the deviation",
+        f"{_FINE}_noise.json.gz",
+        note="The noise of the published contexts was not kept: contexts have noise of their own.",
     ),
     _univariate(
         "dysts-2021-coarse",
-        "pts_per_period_15__periods_12",
-        "pts_per_period_15__periods_12.json",
         "15 points a period",
+        "pts_per_period_15__periods_12.json",
+        "pts_per_period_15__periods_12",
     ),
 )

@@ -205,12 +205,38 @@ def test_a_search_finds_the_nearest_steps(T_C: int, count: int, seed: int, coars
     assert torch.isfinite(fast).all()
 
 
-def test_more_than_three_dimensions_are_left_to_torch() -> None:
-    model = LocalForecaster(LocalConfig(observed_dims=4, neighbours=(8,), pulls=(1.0,)))
-    x = wave(60, 4)
-    assert np.isfinite(forecast(x, horizon=3, model=model)).all()
-    with pytest.raises(InputError, match="more than three dimensions"):
-        forecast(x, horizon=3, model=model, engine="compiled")
+@pytest.mark.parametrize("dims", [4, 11])
+def test_both_engines_roll_out_alike_in_many_dimensions(dims: int) -> None:
+    model = LocalForecaster(CONFIG, sigma=0.05).widened(dims)
+    assert min(model.config.neighbours) >= dims + 2
+    context = torch.from_numpy(np.stack([wave(90, dims), wave(90, dims, seed=1)], axis=1)).float()
+    pairs, options = (np.array([1, 0, 1]), np.array([0, 1, 1])), {"horizon": 20, "seed": 3}
+    plain = choice.rollouts(model, context, *pairs, **options)
+    for threads in (1, 2):
+        fast = kernels_local.rollouts(model, context, *pairs, threads=threads, **options)
+        assert torch.allclose(fast, plain, atol=1e-4)
+
+
+def test_a_forecast_of_many_channels_is_of_all_together() -> None:
+    """A state of four coordinates is found again, and one coordinate alone does not determine it.
+
+    The channels' order and units play no part.
+    """
+    turned = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
+    angle = 2 * np.pi * np.arange(860)[:, None] / np.array([40, 25])
+    x = np.hstack([np.sin(angle), np.cos(angle)]) @ turned
+    given = {"horizon": 60, "model": "dynamix-3d-plus", "gate_noise": False}
+    together = forecast(x[:800], **given)
+    assert np.abs(together - x[800:]).max() < 1e-4
+    swapped = forecast(x[:800, ::-1] * 8.0, **given)
+    assert np.allclose(swapped[:, ::-1] / 8.0, together, atol=1e-4)
+    alone = forecast(x[:800, :1], **given)
+    assert np.abs(together[:, :1] - alone).max() > 0.1
+
+
+def test_many_channels_fill_boxes_and_a_short_context() -> None:
+    x = wave(60, 70)  # more channels than 64-bit numbers of boxes, and than steps
+    assert np.isfinite(forecast(x, horizon=3, model="dynamix-3d-plus")).all()
 
 
 def test_the_context_chooses_the_candidate_whose_free_run_is_like_it(

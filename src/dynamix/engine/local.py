@@ -1,7 +1,8 @@
-"""The local forecaster of :mod:`dynamix.local`, compiled, for up to three dimensions.
+"""The local forecaster of :mod:`dynamix.local`, compiled.
 
-A run fits one candidate. The neighbours of a step come from the boxes of :mod:`.index`. The last
-neighbours' successors bound the search, since most of them are neighbours again.
+A run fits one candidate. In up to three dimensions the neighbours of a step come from the boxes of
+:mod:`.index`, in more from :mod:`.local_wide`. The last neighbours' successors bound the search,
+since most of them are neighbours again.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from ..local.forecaster import LocalForecaster
 from ..model.dynamix import check_series
 from ..model.rollouts import gate_noise_stream
 from .index import DIMS, GROUP, boxes_over
+from .local_wide import APART, run_wide
 from .runtime import FAR, VERSION, as_array, available_cores, call, entry, inlined, share_out
 from .vectors import BITS, fma, larger, load, push, splat, store, within
 
-APART = 1e-7  # distance at which a neighbouring state follows, per deviation of the context
 SLACK = np.float32(1.0001)  # of a bound on squared distances, against rounding
 
 
@@ -280,5 +281,6 @@ def _run(
         points, runs, Fit(config.ridge, FLOOR, TINY), kicks, BITS, observations, growth, VERSION,
     )  # fmt: skip
     threads = available_cores() if threads is None else threads
-    share_out(lambda first, last: call(run_local, first, last, *arguments), R, threads)
+    kernel = run_local if points.shape[2] <= DIMS else run_wide
+    share_out(lambda first, last: call(kernel, first, last, *arguments), R, threads)
     return observations, growth

@@ -18,7 +18,6 @@ from ..model.rollouts import Rollout, rollout
 from ..settings import Engine
 from . import local as compiled_local
 from . import rollout as compiled
-from .index import DIMS
 from .runtime import EngineUnavailable
 
 logger = logging.getLogger(__name__)
@@ -70,9 +69,7 @@ def run_engine(
     if engine == "torch":
         return plain(model, context, **options)
     reason = ""
-    if local and context.shape[2] > DIMS:
-        reason = "a local forecaster in more than three dimensions"
-    elif not isinstance(model, LocalForecaster) and not compiled.supports(model.config):
+    if not isinstance(model, LocalForecaster) and not compiled.supports(model.config):
         reason = "probabilistic experts"
     weights = next(model.parameters())
     if weights.device.type != "cpu":

@@ -26,6 +26,11 @@ def find_model(model: Model | str | Path | None) -> Model:
     return _cached(str(name)) if str(name) in bundled() else load(name)
 
 
+def for_channels(model: Model, n: int) -> Model:
+    """The model of ``n`` channels: a local forecaster has no fixed N, so it takes more of them."""
+    return model.widened(n) if isinstance(model, LocalForecaster) else model
+
+
 def adapted(model: Model, *, sharpness: float, factor: float) -> Any:
     """The model with its attention sharpened and its gate's widths scaled; itself if both are 1.
 

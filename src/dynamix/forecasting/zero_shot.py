@@ -17,7 +17,7 @@ from ..errors import InputError, whole_number
 from ..io.arrays import check_initial, like, unpack, usable
 from ..settings import Errors, ForecastConfig, takes
 from .ensembles import stack
-from .models import Model, find_model
+from .models import Model, find_model, for_channels
 from .pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
@@ -44,8 +44,9 @@ def forecast(
     context
         ``(T_C,)``, ``(T_C, n)`` or ``(T_C, S, n)``: time first, then series, then channels. A NumPy
         array, torch tensor, or pandas Series or DataFrame (rows are time). With fewer channels than
-        the model's N the others are embedded; with more, each channel is forecast alone. A list of
-        such objects, of any lengths, gives a list of forecasts.
+        the model's N the others are embedded; with more, each channel is forecast alone, but a
+        local forecaster (``dynamix-3d-plus``) takes all together. A list of such objects, of any
+        lengths, gives a list of forecasts.
     horizon
         Number of steps to forecast.
     model
@@ -105,7 +106,7 @@ def forecast(
                 "itself. Leave one of them out."
             )
         starts = check_initial(initial_x, S=S, n=n)[kept]
-    pipeline = Pipeline(find_model(model), config)
+    pipeline = Pipeline(for_channels(find_model(model), n), config)
     values = values[:, kept]
     singly = n > pipeline.model.config.observed_dims
     if singly:  # (T_C, S, n) -> (T_C, S n, 1): every channel a series of its own

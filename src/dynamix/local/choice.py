@@ -27,6 +27,7 @@ from .forecaster import LocalForecaster
 TRIAL = 2  # length of the free runs, in contexts, if that is no more than
 LONGEST = 20_000  # steps; but at least one context
 BOXES = 216  # number of boxes in the context's bounding box, 6 a side in three dimensions
+BOXED = 32  # channels that have boxes, at most
 MARGIN = 0.05  # added to the bounding box on every side, in its widths
 SPECTRUM = 3.0  # weight of the spectra, with that of the boxes 1
 SMOOTHING = 0.002  # width of the spectra's smoothing, in frequencies of a context
@@ -141,7 +142,8 @@ def unlikeness(context: Float[ndarray, "T_C N"]) -> Callable[[Float[ndarray, "T 
     """
     T_C, N = context.shape
     low, high = context.min(axis=0), context.max(axis=0)
-    side = max(2, round(BOXES ** (1.0 / N)))
+    boxed = min(N, BOXED)
+    side = max(2, round(BOXES ** (1.0 / boxed)))
     width = np.maximum(high - low, 1e-12)
     low, width = low - MARGIN * width, (1.0 + 2.0 * MARGIN) * width
     # reflected at its ends, the smoothing is a product in the cosine transform
@@ -156,9 +158,9 @@ def unlikeness(context: Float[ndarray, "T_C N"]) -> Callable[[Float[ndarray, "T 
         return np.maximum(fft.idct(fft.dct(power, axis=0) * smooth, axis=0), 0.0)
 
     def boxes(series: ndarray) -> ndarray:
-        cell = np.floor((series - low) / width * side)
+        cell = np.floor((series - low) / width * side)[:, :boxed]
         inside = ((cell >= 0) & (cell < side)).all(axis=1)
-        return np.ravel_multi_index(cell[inside].astype(np.int64).T, (side,) * N)
+        return np.ravel_multi_index(cell[inside].astype(np.int64).T, (side,) * boxed)
 
     held, counts = np.unique(boxes(context), return_counts=True)
     ours = spectrum(context)

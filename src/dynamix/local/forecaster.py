@@ -107,6 +107,21 @@ class LocalForecaster(nn.Module):
         weights = torch.full(predictions.shape[:2], 1.0 / predictions.shape[1]).to(z)
         return (weights[..., None] * predictions).sum(dim=1), weights
 
+    def widened(self, n: int) -> LocalForecaster:
+        """The forecaster itself, or for more channels ``n`` than its N a new one of n dimensions.
+
+        Affine maps need ``n + 2`` neighbours, so smaller numbers are raised to that.
+        """
+        c = self.config
+        if n <= c.observed_dims:
+            return self
+        more = tuple(max(k, n + 2) for k in c.neighbours)
+        config = dataclasses.replace(c, observed_dims=n, neighbours=more)
+        wide = LocalForecaster(config, defaults=self.defaults).eval()
+        mean = self.sigma.detach().mean().expand(n - c.observed_dims)
+        wide.load_state_dict({"sigma": torch.cat([self.sigma.detach(), mean])})
+        return wide.to(self.sigma)
+
     def candidate(self, e: int) -> LocalForecaster:
         """The forecaster with candidate ``e`` alone, counted from 0, as a new one."""
         one = copy.deepcopy(self)

@@ -10,10 +10,10 @@ from dynamix import baselines, systems
 from dynamix.baselines import regression
 from dynamix.baselines.settings import DMDConfig, EDMDConfig, SINDyConfig
 
-for package in ("reservoirpy", "pydmd", "pysindy"):
+for package in ("pydmd", "pysindy"):
     pytest.importorskip(package)
 
-NAMES = ["echo_state", "dmd", "edmd", "sindy"]
+NAMES = ["echo_state", "echo_state_untuned", "dmd", "edmd", "sindy"]
 
 
 def sine(T: int) -> np.ndarray:

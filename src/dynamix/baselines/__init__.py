@@ -10,6 +10,7 @@ from .simple import mean, naive, parrot, seasonal_naive
 # each module registers its entries, in the order of the table
 from . import (  # noqa: F401
     classical,
+    echo_state,
     pretrained,
     regression,
     simple,

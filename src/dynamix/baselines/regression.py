@@ -1,4 +1,4 @@
-"""Rivals that are fitted to the context by linear algebra: echo state, DMD, EDMD, SINDy.
+"""Rivals that are fitted to the context by linear algebra: DMD, EDMD, SINDy.
 
 EDMD and SINDy have no memory, so they get delayed copies of the last of fewer than three channels.
 """
@@ -18,8 +18,8 @@ from ..errors import InputError
 from ..io.scale import unit
 from ..preprocessing.embedding import embed
 from ..preprocessing.transforms import Standardize, distant_mean
-from .registry import register
-from .settings import DMDConfig, EchoStateConfig, EDMDConfig, SINDyConfig
+from .registry import register, sums_by_one_thread
+from .settings import DMDConfig, EDMDConfig, SINDyConfig
 
 _SHORTEST = 20  # steps: delayed copies and derivatives take some of them
 _LEAST_DIMS = 3  # chaos needs three, and a method without memory sees no more than the state
@@ -35,52 +35,6 @@ def _long_enough(name: str, context: ndarray) -> None:
         )
 
 
-def _one_thread() -> Any:
-    """Sums that threads share depend on their number, and a free run amplifies the last digit."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1)
-
-
-@_fitted(
-    "echo_state",
-    "echo-state network: random reservoir, ridge-regression readout",
-    "Jaeger & Haas (2004)",
-    config=EchoStateConfig,
-    packages=("reservoirpy", "threadpoolctl"),
-)
-def echo_state(
-    context: Float[ndarray, "T_C N"], horizon: int, *, seed: int, config: EchoStateConfig
-) -> Float[ndarray, "horizon N"]:
-    """``s' = tanh(W s + V x + b)``, ``x' = R s' + r``; only ``R, r`` are fitted, to one step.
-
-    The readout sees the bounded reservoir alone, so a forecast cannot diverge (Pathak et al. 2018).
-    """
-    from reservoirpy.nodes import Reservoir, Ridge
-
-    scaling = Standardize.fit(context)
-    x, rng = scaling.apply(context), np.random.default_rng(seed)
-    with _one_thread():
-        reservoir = Reservoir(
-            config.units,
-            sr=config.spectral_radius,
-            input_scaling=config.input_scaling,
-            input_connectivity=1.0,
-            bias=rng.uniform(-config.bias, config.bias, config.units),
-            seed=seed,
-        )
-        states = reservoir.run(x + config.input_noise * rng.standard_normal(x.shape))
-        first = min(config.washout, len(x) // 4)
-        readout = Ridge(config.ridge)
-        readout.fit(states[first:-1], x[first + 1 :])
-        forecast = np.empty((horizon, x.shape[1]))
-        state = states[-1]
-        for t in range(horizon):
-            forecast[t] = readout.step(state)
-            state = reservoir.step(forecast[t])
-    return scaling.invert(forecast)
-
-
 @_fitted(
     "dmd",
     "dynamic mode decomposition of delayed copies: one linear map",
@@ -93,7 +47,7 @@ def dmd(
 ) -> Float[ndarray, "horizon N"]:
     """The best linear map from each stack of ``delays`` steps to the next."""
     scaling = Standardize.fit(context)
-    with _one_thread():
+    with sums_by_one_thread():
         fitted = dmd_model(scaling.apply(context), config=config)
         newest = fitted.modes[-context.shape[1] :]
         forecast = sum_of_modes(fitted.eigs, newest, amplitudes(fitted), horizon)
@@ -128,7 +82,7 @@ def edmd(
     _long_enough("EDMD", context)
     scaling = Standardize.fit(context)
     x = state_space(scaling.apply(context))
-    with _one_thread():
+    with sums_by_one_thread():
         fitted = edmd_model(x[:-1], x[1:], config=config)
         values = fitted.eigenfunctions(x[-1]).ravel()
         forecast = sum_of_modes(fitted.eigs, fitted.modes, values, horizon)

@@ -11,14 +11,21 @@ from ..settings import setting, settings
 
 @settings
 class EchoStateConfig:
-    """Echo-state network: a random recurrent network of which the readout alone is fitted."""
+    """Echo-state network: a random recurrent network of which the readout alone is fitted.
+
+    Free runs on the context choose among all pairs of ``input_noise`` and ``ridge``.
+    """
 
     units: int = setting(500, "units of the reservoir", at_least=1)
     spectral_radius: float = setting(0.9, "of the reservoir's weights", at_least=0)
     input_scaling: float = setting(0.2, "size of the input weights", at_least=0)
     bias: float = setting(1.0, "largest bias of a unit, either way", at_least=0)
-    input_noise: float = setting(1e-3, "noise of the fit's inputs; stabilises runs", at_least=0)
-    ridge: float = setting(1e-6, "penalty of the readout's weights", at_least=0)
+    input_noise: tuple[float, ...] = setting(
+        (1e-3, 3e-2), "noise of the fit's inputs, in deviations; stabilises runs", at_least=0
+    )
+    ridge: tuple[float, ...] = setting(
+        (1e-6, 1e-4, 1e-2, 1.0), "penalty of the readout's weights", at_least=0
+    )
     washout: int = setting(50, "first steps not fitted, at most a quarter", at_least=0)
 
 

@@ -14,6 +14,7 @@ from . import (  # noqa: F401
     pretrained,
     regression,
     simple,
+    sindy,
     trained,
     transformer,
     zero_shot,

@@ -21,7 +21,7 @@ from .registry import register, sums_by_one_thread
 from .settings import EchoStateConfig
 
 _PIECE = 500  # steps whose states are kept at a time
-_CONNECTED = 0.02  # share of the weights between units that are not zero: ten a unit of 500
+_CONNECTIONS = 10  # into a unit, in the mean
 
 
 class Reservoir(NamedTuple):
@@ -64,7 +64,7 @@ def reservoir(
     rng = np.random.default_rng(seed)
     b = rng.uniform(-bias, bias, (units, 1))
     V = scaling * rng.choice([-1.0, 1.0], (units, N))
-    dense = rng.uniform(-1.0, 1.0, (units, units)) * (rng.random((units, units)) < _CONNECTED)
+    dense = rng.uniform(-1.0, 1.0, (units, units)) * (rng.random((units, units)) < _CONNECTIONS / units)
     dense *= radius / np.abs(np.linalg.eigvals(dense)).max()
     return Reservoir(sparse.csr_array(dense), V, b)
 

@@ -48,13 +48,19 @@ class EDMDConfig:
 
 @settings
 class SINDyConfig:
-    """Sparse identification of nonlinear dynamics with polynomials, channels in deviations."""
+    """Sparse identification of nonlinear dynamics with polynomials, channels in deviations.
 
-    degree: int = setting(3, "largest degree of the polynomials", at_least=1)
+    Free runs on the context choose among all combinations of ``degree``, ``threshold`` and
+    ``window``.
+    """
+
+    degree: tuple[int, ...] = setting((3, 2), "largest degree of the polynomials", at_least=1)
     terms_per_step: float = setting(0.25, "most monomials per context step", above=0)
-    threshold: float = setting(0.02, "smaller coefficients are set to zero", at_least=0)
+    threshold: tuple[float, ...] = setting(
+        (0.005, 0.02, 0.1), "smaller coefficients are set to zero", at_least=0
+    )
     ridge: float = setting(1e-3, "penalty of the coefficients in each fit", at_least=0)
-    order: int = setting(4, "order of accuracy of the finite differences", at_least=1)
+    window: tuple[int, ...] = setting((5, 15), "points of a local polynomial, odd", at_least=1)
     tolerance: float = setting(1e-6, "relative and absolute, of the integration", above=0)
     evaluations_per_step: int = setting(30, "the integration stops beyond them", at_least=0)
 

@@ -1,4 +1,4 @@
-"""Settings chosen on the context by free runs: the best continuation wins, what escapes does not."""
+"""Settings chosen on the context by free runs: the best continuation wins, an escape does not."""
 
 from __future__ import annotations
 

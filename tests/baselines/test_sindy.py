@@ -81,9 +81,7 @@ def test_trials_of_several_models_are_their_solutions():
     """Models of different degrees run side by side, each as the integrator solves it."""
     x = systems.trajectory("Lorenz", n=700).astype(np.float64) / 10
     how = {"dt": 0.1, "window": 5, "config": SINDyConfig()}
-    models = [
-        sindy.sindy_model(x, degree=degree, threshold=0.02, **how) for degree in (1, 2, 3)
-    ]
+    models = [sindy.sindy_model(x, degree=degree, threshold=0.02, **how) for degree in (1, 2, 3)]
     starts = np.stack([x[[0, 0, 0]], x[[50, 50, 50]]])  # (K, C, N)
     together = sindy.trials(models, starts, 5, dt=0.02)
     for c, model in enumerate(models):

@@ -22,7 +22,9 @@ BOX = 3.0  # a run outside this many times the context's range has escaped
 SHORTEST = 20  # steps of a context that is divided
 
 # f(candidates, known, origins, steps): free runs after x[:origin], candidates fitted to x[:known]
-FreeRuns = Callable[[Int[ndarray, " C"], int, Int[ndarray, " K"], int], Float[ndarray, "steps K C N"]]
+FreeRuns = Callable[
+    [Int[ndarray, " C"], int, Int[ndarray, " K"], int], Float[ndarray, "steps K C N"]
+]
 
 
 def places(T: int) -> tuple[int, Int[ndarray, " K"]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +65,8 @@ def reservoir(
     rng = np.random.default_rng(seed)
     b = rng.uniform(-bias, bias, (units, 1))
     V = scaling * rng.choice([-1.0, 1.0], (units, N))
-    dense = rng.uniform(-1.0, 1.0, (units, units)) * (rng.random((units, units)) < _CONNECTIONS / units)
+    dense = rng.uniform(-1.0, 1.0, (units, units))
+    dense *= rng.random((units, units)) < _CONNECTIONS / units
     dense *= radius / np.abs(np.linalg.eigvals(dense)).max()
     return Reservoir(sparse.csr_array(dense), V, b)
 
@@ -108,7 +110,7 @@ def listen(
     A, B = np.zeros((L, units + 1, units + 1)), np.zeros((L, units + 1, N))
     heard = Heard({}, {}, {})
     cuts = sorted({*range(0, T, _PIECE), washout, known, *ends, T})
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in pairwise(cuts):
         # the state before x[t] predicts x[t]
         before = np.concatenate([states[None], net.listen(states, driven[start:stop])])
         states = before[-1]

@@ -24,6 +24,7 @@ _fitted = partial(register, fitted=True, joint=True)
 
 
 def long_enough(name: str, context: ndarray) -> None:
+    """Raise for a context of fewer than 20 steps."""
     if len(context) < _SHORTEST:
         raise InputError(
             f"{name} needs a context of at least {_SHORTEST} steps, found {len(context)}."

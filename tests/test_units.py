@@ -239,7 +239,11 @@ TABLE = baselines.table()
 RIVALS = [name for name in TABLE.index[TABLE["here"]] if not name.startswith("dynamix")]
 RIVALS = [name for name in RIVALS if name not in ("ceiling", "transformer-control-median")]
 QUICK = {"alrnn_stf": {"updates": 2}, "lstm_stf": {"updates": 2}, "neural_ode": {"updates": 2}}
-NOT_SHIFTED = ("sindy", "sindy_untuned", "auto_arima")  # polynomials are about zero; orders are chosen anew
+NOT_SHIFTED = (
+    "sindy",
+    "sindy_untuned",
+    "auto_arima",
+)  # polynomials are about zero; orders are chosen anew
 
 
 @pytest.mark.parametrize("name", RIVALS)

@@ -9,7 +9,7 @@ import torch
 from engine.cases import SIZES, make_context, make_model
 
 from dynamix.engine.training import loss_and_gradient, supports
-from dynamix.model.batch import Batch
+from dynamix.model.shapes import Batch
 from dynamix.settings import ModelConfig, TrainingConfig
 from dynamix.training import read_log, train, training_loss
 

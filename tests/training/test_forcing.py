@@ -8,7 +8,7 @@ import torch
 from helpers import QUICK, SMALL, WAVES, quick
 
 from dynamix import DynaMix, TrainingConfig
-from dynamix.model.batch import Batch
+from dynamix.model.shapes import Batch
 from dynamix.systems import WindowSampler
 from dynamix.training import draw_batch, training_loss
 

@@ -12,8 +12,8 @@ import math
 import numpy as np
 import torch
 
-from ..model.batch import Batch
 from ..model.dynamix import DynaMix
+from ..model.shapes import Batch
 from ..settings import ModelConfig, TrainingConfig
 from .attention import context_rows
 from .passes import Data, Experts, Forcing, Gate, Gradients, Sizes, train

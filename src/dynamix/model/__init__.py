@@ -4,8 +4,8 @@ Readability comes before speed here; :mod:`dynamix.engine` computes the same num
 knows nothing of data, forecasts or training.
 """
 
-from .batch import Batch
 from .dynamix import DynaMix, count_parameters
 from .rollouts import Rollout, rollout
+from .shapes import Batch
 
 __all__ = ["Batch", "DynaMix", "Rollout", "count_parameters", "rollout"]

@@ -13,6 +13,8 @@ letter  meaning                               letter  meaning
 A ``#`` before a letter allows the size 1 as well, for noise that all series share.
 """
 
+from typing import NamedTuple
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -33,3 +35,19 @@ GateNoiseRun = Float[Tensor, "T #S N"]
 ExpertNoiseRun = Float[Tensor, "T #S J M"]
 BatchExpertNoise = Float[Tensor, "T S J M"]
 Diagonals = Float[Tensor, "J M"]
+
+
+class Batch(NamedTuple):
+    """One optimiser step's data: ``x_0 .. x_{T-1}`` with noise, their successors without.
+
+    ``context (T_C, S, N)`` is what the gate compares with. ``inputs (T, S, N)`` carry the noise of
+    ``input_noise``; ``targets (T, S, N)`` are one step later, without noise. ``gate_noise (T, S,
+    N)`` and ``expert_noise (T, S, J, M)`` are standard normal; the latter is None unless the
+    experts are probabilistic. All are in deviations of each sequence's channels.
+    """
+
+    context: Series
+    inputs: Inputs
+    targets: Inputs
+    gate_noise: Inputs
+    expert_noise: BatchExpertNoise | None

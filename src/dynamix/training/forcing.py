@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..model.batch import Batch
 from ..model.dynamix import DynaMix
+from ..model.shapes import Batch
 from ..settings import ModelConfig, TrainingConfig
 from ..systems.windows import WindowSampler
 

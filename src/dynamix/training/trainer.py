@@ -26,8 +26,8 @@ from ..forecasting.zero_shot import forecast
 from ..io.files import append_record, write_text
 from ..metrics.reconstruction import MASE_STEPS
 from ..model import checkpoints
-from ..model.batch import Batch
 from ..model.dynamix import DynaMix
+from ..model.shapes import Batch
 from ..settings import ForecastDefaults, ModelConfig, TrainingConfig, checked
 from ..systems.windows import WindowSampler
 from . import run_folder

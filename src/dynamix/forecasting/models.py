@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from ..errors import InputError
 from ..local.forecaster import LocalForecaster
 from ..model.checkpoints import bundled, load
 from ..model.dynamix import DynaMix
@@ -23,6 +24,9 @@ def find_model(model: Model | str | Path | None) -> Model:
     if isinstance(model, Model):
         return model
     name = BUNDLED_MODEL if model is None else model
+    if not isinstance(name, str | Path):
+        found = type(name).__name__
+        raise InputError(f"model must be a model, a checkpoint's name or path, found {found}.")
     return _cached(str(name)) if str(name) in bundled() else load(name)
 
 

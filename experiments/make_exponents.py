@@ -3,10 +3,10 @@
     python experiments/make_exponents.py
 
 The catalogue's ``maximum_lyapunov_estimated`` is far off for many systems: 1.75 a period for Chua's
-circuit, where it is 0.57. Here a state and a copy of it, 1e-5 deviations away, are integrated as one
-system, so that both take the same steps, and the distance is set back after every fifth of a period
-(Benettin et al. 1980). The mean trace of the Jacobian, by central differences, is
-the rate at which volumes grow: 0 for a conservative flow.
+circuit, where it is 0.57. Here a state and a copy of it, 1e-5 deviations away, are integrated as
+one system, so that both take the same steps, and the distance is set back after every fifth of a
+period (Benettin et al. 1980). The mean trace of the Jacobian, by central differences, is the rate
+at which volumes grow: 0 for a conservative flow.
 
 The result is ``src/dynamix/data/exponents.csv``, which is what the library reads. Rates are per
 dominant period; ``error`` is the standard error of ten parts of the run.

@@ -40,7 +40,6 @@ def test_a_suite_runs_a_model_with_its_settings(monkeypatch, capsys):
     for wrong, told in (
         ([*line, "--set", "delay"], "--set takes NAME=VALUE"),
         ([*line, "--context", "9"], "--context cannot be combined"),
-        (["benchmark", "--set", "a=1"], "--set goes with --suite"),
         (["benchmark", "--suite", "dysts-21"], "Did you mean 'dysts-2021'"),
         ([*line, "--compare", "none.csv"], "not a stored result"),
     ):

@@ -203,7 +203,8 @@ def examine(
     ``known`` holds ``true_exponent`` and ``true_dimension`` of an earlier call on the same truth.
     The result holds the measures by name. Exponents are per step, the period and ``faded_from`` in
     steps. A measure that the forecast does not allow is NaN. ``"fails by MODE"`` for each of
-    :data:`MODES` is True, False, or None if it does not apply: a cycle cannot lose chaos.
+    :data:`MODES` is True, False, or None if it does not apply: a truth without chaos cannot lose
+    it. A forecast that escapes has no chaos either.
 
     Raises
     ------
@@ -250,7 +251,7 @@ def examine(
     verdicts: dict[str, bool | None] = {
         "parroting": found["parroting_index"] > LIMITS["parroting"],
         "decay": bounded and fading.remaining < LIMITS["amplitude"],
-        "no chaos": (end == "cycle" or tame) if chaotic and bounded else None,
+        "no chaos": (end == "cycle" or tame) if chaotic else None,
         "lost": not lost <= LIMITS["spectral_mass"],
         "invented": not invented <= LIMITS["spectral_mass"],
         "drift": end == "escape" or found["outside"] > LIMITS["outside"],

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ..evaluation import statistics
 from . import theme
 
-_LABELS = {"d_stsp": r"$D_\mathrm{stsp}$", "d_h": "$D_H$", "mase": "MASE"}
+_LABELS = {"d_stsp": r"$D_\mathrm{stsp}$", "hellinger": "$H$", "d_h": "$D_H$", "mase": "MASE"}
 _COLOURS = (theme.VERMILION, theme.BLUE, *theme.PALETTE[2:], "#000000", "0.55")  # DynaMix first
 _BOX = 0.6  # height of a box, of the distance between two of them
 _FLOOR = 1e-3  # smaller errors are drawn here on logarithmic axes
@@ -25,9 +25,9 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame]) -> Figure:
     value is the median over its starts. Failures are counted below the box.
 
     >>> table = pd.DataFrame({"system": ["Lorenz", "Chua"], "start": 0, "d_stsp": [0.8, np.nan]})
-    >>> figure = benchmark_boxes({"mine": table.assign(d_h=0.1, mase=0.5)})
+    >>> figure = benchmark_boxes({"mine": table.assign(hellinger=0.4, d_h=0.1, mase=0.5)})
     >>> len(figure.axes), [text.get_text() for text in figure.axes[0].texts]
-    (3, ['1 failed'])
+    (4, ['1 failed'])
     """
     import seaborn as sns
 
@@ -35,10 +35,11 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame]) -> Figure:
         statistics.per_system(table).replace(np.inf, np.nan).assign(model=name)
         for name, table in tables.items()
     ]
-    figure, axes = theme.panels(3, 7.6, 0.9 + 0.55 * len(errors), sharey=True)
     data = pd.concat(errors, ignore_index=True)
+    shown = {measure: label for measure, label in _LABELS.items() if measure in data}
+    figure, axes = theme.panels(len(shown), 9.6, 0.9 + 0.4 * len(errors), sharey=True)
     palette = sns.color_palette("colorblind", len(errors))
-    for ax, (measure, label) in zip(axes, _LABELS.items(), strict=True):
+    for ax, (measure, label) in zip(axes, shown.items(), strict=True):
         data["value"] = data[measure].clip(lower=_FLOOR)
         sns.boxplot(
             data, x="value", y="model", hue="model", order=[*tables], hue_order=[*tables], ax=ax,
@@ -57,7 +58,7 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame]) -> Figure:
                     ha="right", va="top",
                 )  # fmt: skip
         ax.set(xscale="log", xlabel=label, ylabel="")
-    axes[2].set_xlabel("MASE(10)")
+    axes[-1].set_xlabel("MASE(10)")
     return figure
 
 

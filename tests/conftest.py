@@ -25,7 +25,16 @@ torch.set_num_threads(1)  # two test workers on two cores
 
 # a worker begins at the beginning, another in the middle: in a fresh clone one of them compiles the
 # kernels while the other reads tables, and finds them on disk afterwards
-COMPILES = ("engine", "local", "training", "forecasting", "dynamics", "baselines", "evaluation")
+COMPILES = (
+    "baselines",
+    "dynamics",
+    "engine",
+    "evaluation",
+    "flows",
+    "forecasting",
+    "local",
+    "training",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

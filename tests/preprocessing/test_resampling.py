@@ -25,7 +25,7 @@ def regular(T: int, step: str, columns: int, seed: int) -> pd.DataFrame:
 
 
 @given(st.integers(3, 80), STEPS, st.integers(1, 3), SEEDS)
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_regular_input_is_returned_unchanged(T, step, columns, seed):
     x = regular(T, step, columns, seed)
     x.attrs["unit"] = "m"
@@ -55,7 +55,7 @@ def test_regular_numbers_keep_index_and_dtype(T, dtype, seed):
     st.sampled_from([1.0, 0.5, 3.0]),
     SEEDS,
 )
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_straight_lines_are_reproduced_however_they_were_sampled(T, level, slope, step, seed):
     rng = np.random.default_rng(seed)
     times = np.sort(rng.choice(np.arange(T) + rng.uniform(-0.4, 0.4, T), size=T - 4, replace=False))
@@ -71,7 +71,7 @@ def test_straight_lines_are_reproduced_however_they_were_sampled(T, level, slope
 
 
 @given(st.integers(20, 60), st.data())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_only_what_is_missing_is_interpolated(T, data):
     x = regular(T, "h", 1, data.draw(SEEDS))
     inner = st.integers(1, T - 2)

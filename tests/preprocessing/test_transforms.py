@@ -30,7 +30,7 @@ def series(draw) -> np.ndarray:
 
 
 @given(series(), st.booleans(), st.booleans(), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_transforms_invert_exactly_in_any_combination(x, standardize, detrend, box_cox):
     if box_cox and not standardize:
         with pytest.raises(InputError, match="standardize"):

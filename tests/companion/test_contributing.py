@@ -1,13 +1,14 @@
 """What CONTRIBUTING promises: a system, a baseline, a dataset, a chapter take one file each.
 
-The library is copied, one file of the copy is changed, and the copy is used from the command line
-or in a fresh interpreter. (A flow that dysts lacks comes as a data file and takes no change:
+The library is copied, one file of each kind is changed, and the copy is used in a fresh
+interpreter. (A flow that dysts lacks comes as a data file and takes no change:
 tests/cli and tests/systems train on and forecast such files.)
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -26,79 +27,19 @@ from dynamix.companion import notebooks
 from dynamix.systems import corpus
 
 PACKAGE = ROOT / "src" / "dynamix"
-
-
-class Copy:
-    """The library once more, of which one file is another."""
-
-    def __init__(self, folder: Path, changed: str, change: dict[str, str]) -> None:
-        self.folder, self.changed = folder, changed
-        for path in PACKAGE.rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                copy = folder / "dynamix" / path.relative_to(PACKAGE)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                copy.symlink_to(path)
-        text = (PACKAGE / changed).read_text(encoding="utf-8")
-        for old, new in change.items():
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
-        (folder / "dynamix" / changed).unlink()
-        (folder / "dynamix" / changed).write_text(text, encoding="utf-8")
-
-    def run(self, *arguments: str, **environment: str) -> str:
-        """Run Python with this library in place of the installed one; returns what it printed."""
-        known = os.environ | {"PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1"} | environment
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            env=known,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stdout
-
-
-def test_a_baseline_takes_one_file(tmp_path):
-    entry = """\
+BASELINE = """\
 @register("middle", "the median")
 def middle(context, horizon, *, seed=0):
     return np.repeat(np.median(context, axis=0)[None], horizon, axis=0)
 
 
 """
-    named = '@register("mean", "the context\'s mean")\n'
-    copy = Copy(tmp_path, "baselines/simple.py", {named: entry + named})
-    command = ["benchmark", "--model", "middle", "--systems", "Rossler", "--context", "150"]
-    command += ["--horizon", "100", "--starts", "1", "--output", "middle.csv"]
-    seen = copy.run(
-        "-c",
-        "import sys; import numpy as np; from dynamix import baselines, cli\n"
-        "assert cli.main(sys.argv[1:]) == 0\n"
-        "assert 'middle' in baselines.table().index\n"
-        "x = np.array([[0.0], [1.0], [5.0]])\n"
-        "print(baselines.baseline('middle')(x, 2).tolist())",
-        *command,
-        DYNAMIX_CACHE=str(tmp_path / "cache"),
-    )
-    assert seen.splitlines()[-1] == "[[1.0], [1.0]]"
-    (row,) = pd.read_csv(tmp_path / "middle.csv").to_dict("records")
-    assert (row["system"], row["fate"]) == ("Rossler", "fixed point")
-
-
-def test_a_dataset_takes_one_file(tmp_path):
-    folder = tmp_path / "files"
-    folder.mkdir()
-    content = b"when,level\n2020-01-01,1.0\n2020-01-02,2.5\n2020-01-03,2.0\n"
-    (folder / "tide.csv").write_bytes(content)
-    start = "[nyc_taxi]\n"
-    entry = f"""[tide]
+TIDE = b"when,level\n2020-01-01,1.0\n2020-01-02,2.5\n2020-01-03,2.0\n"
+DATASET = f"""[tide]
 description = "high water at a quay"
 file = "tide.csv"
 url = "https://example.org/tide.csv"
-sha256 = "{hashlib.sha256(content).hexdigest()}"
+sha256 = "{hashlib.sha256(TIDE).hexdigest()}"
 unit = "m"
 step = "D"
 time = ["when"]
@@ -107,34 +48,87 @@ source = "a harbour"
 licence = "none"
 
 """
-    copy = Copy(tmp_path, "datasets/registry.toml", {start: entry + start})
-    load = (
-        "from dynamix import InputError, datasets\n"
-        "frame = datasets.load('tide')\n"
-        "print(frame['height'].tolist(), frame.attrs['unit'], frame.attrs['source'])\n"
-        "print('tide' in datasets.catalogue().index)\n"
-        "(datasets.files.folder() / 'tide.csv').write_bytes(b'when,level\\n2020-01-01,9.0\\n')\n"
-        "try:\n    datasets.load('tide')\n"
-        "except InputError as error:\n    print('SHA-256' in str(error))"
-    )
-    assert copy.run("-c", load, DYNAMIX_DATA=str(folder)).splitlines() == [
-        "[1.0, 2.5, 2.0] m a harbour",
-        "True",
-        "True",
-    ]
+# a row of split.csv is all that training, validation and benchmark go by
+CHANGES = {
+    "baselines/simple.py": ('@register("mean", "the context\'s mean")\n', BASELINE),
+    "datasets/registry.toml": ("[nyc_taxi]\n", DATASET),
+    "data/split.csv": ("\nAizawa,test,", "\nAizawa,train-validation,"),
+}
+USE = """
+import json, sys
+import numpy as np
+from dynamix import InputError, baselines, cli, datasets, systems
+assert cli.main(sys.argv[1:]) == 0
+found = {"table": "middle" in baselines.table().index}
+found["median"] = baselines.baseline("middle")(np.array([[0.0], [1.0], [5.0]]), 2).tolist()
+frame = datasets.load("tide")
+found["tide"] = [frame["height"].tolist(), frame.attrs["unit"], frame.attrs["source"]]
+found["catalogue"] = "tide" in datasets.catalogue().index
+(datasets.files.folder() / "tide.csv").write_bytes(b"when,level\\n2020-01-01,9.0\\n")
+try:
+    datasets.load("tide")
+except InputError as error:
+    found["error"] = str(error)
+found["split"] = systems.split()
+print(json.dumps(found))
+"""
 
 
-def test_a_system_takes_one_file(tmp_path):
-    """A row of split.csv is all that training, validation and benchmark go by."""
-    copy = Copy(tmp_path, "data/split.csv", {"\nAizawa,test,": "\nAizawa,train-validation,"})
-    seen = copy.run(
-        "-c",
-        "from dynamix import systems; p = systems.split()\n"
-        "print(len(p['train']), [k for k, names in p.items() if 'Aizawa' in names])",
+@pytest.fixture(scope="module")
+def used(tmp_path_factory):
+    """The folder in which a copy of the library, three files changed, was used; what it said."""
+    folder = tmp_path_factory.mktemp("copy")
+    for path in PACKAGE.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            name = path.relative_to(PACKAGE).as_posix()
+            copy = folder / "dynamix" / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if name not in CHANGES:
+                copy.symlink_to(path)
+                continue
+            (place, new), text = CHANGES[name], path.read_text(encoding="utf-8")
+            assert text.count(place) == 1, place
+            changed = new if new.startswith("\nAizawa") else new + place
+            copy.write_text(text.replace(place, changed), encoding="utf-8")
+    (folder / "files").mkdir()
+    (folder / "files" / "tide.csv").write_bytes(TIDE)
+    command = ["benchmark", "--model", "middle", "--systems", "Rossler", "--context", "150"]
+    command += ["--horizon", "100", "--starts", "1", "--output", "middle.csv"]
+    places = {"PYTHONPATH": folder, "DYNAMIX_CACHE": folder / "cache"}
+    places["DYNAMIX_DATA"] = folder / "files"
+    done = subprocess.run(
+        [sys.executable, "-c", USE, *command],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | {k: str(v) for k, v in places.items()},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
-    parts = systems.split()
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_baseline_takes_one_file(used):
+    folder, found = used
+    assert found["table"]
+    assert found["median"] == [[1.0], [1.0]]
+    (row,) = pd.read_csv(folder / "middle.csv").to_dict("records")
+    assert (row["system"], row["fate"]) == ("Rossler", "fixed point")
+
+
+def test_a_dataset_takes_one_file(used):
+    _, found = used
+    assert found["tide"] == [[1.0, 2.5, 2.0], "m", "a harbour"]
+    assert found["catalogue"]
+    assert "SHA-256" in found["error"]
+
+
+def test_a_system_takes_one_file(used):
+    parts, found = systems.split(), used[1]["split"]
     assert "Aizawa" in parts["test"]
-    assert seen == f"{len(parts['train']) + 1} ['train', 'validation']\n"
+    assert len(found["train"]) == len(parts["train"]) + 1
+    assert [k for k, names in found.items() if "Aizawa" in names] == ["train", "validation"]
 
 
 def test_a_system_without_a_row_is_missed(monkeypatch):

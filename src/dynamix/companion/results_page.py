@@ -75,7 +75,7 @@ def headline(name: str, record: dict[str, Any]) -> dict[str, float]:
 
 def _of_benchmark(table: pd.DataFrame) -> dict[str, float]:
     summary = statistics.summary(table)
-    medians = summary["median"][list(statistics.ERRORS)].to_dict()
+    medians = summary["median"].filter(items=statistics.ERRORS).to_dict()
     escaped = 100 * float(statistics.shares(table).loc["escape", ("fate", "share")])
     failures = float(summary.loc["d_stsp", "failures"])
     return medians | {"failures": failures, "escaped percent": escaped}

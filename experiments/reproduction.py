@@ -178,6 +178,8 @@ def main() -> None:
         if not MODELS[name].table and table_of(name, options.runs) is None:
             make(name, options.runs, options.epochs)
     table = pd.DataFrame(rows(options.runs), columns=COLUMNS)
+    counts = dict.fromkeys(("seed", "batches", "skipped", "rollbacks"), "Int64")
+    table = table.astype(counts)  # which may be missing
     settings = {
         "training": dataclasses.asdict(RECIPE) | {"epochs": options.epochs},
         "without guard": NO_GUARD,

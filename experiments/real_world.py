@@ -92,6 +92,7 @@ def forecasters(name: str) -> dict[Key, Baseline]:
     found["context parroting", "", ""] = baseline("parrot")
     found["mean", "", ""] = baseline("mean")
     found["naive", "", ""] = baseline("naive")
+    found["Fracast-0", "", ""] = baseline("fracast")
     for label, classic in CLASSICS.items():
         found[label, "", ""] = baseline(classic, seasons=entry.seasons)
     return found
@@ -110,7 +111,7 @@ def left_out(name: str, key: Key, context: int) -> bool:
         return True
     if context == min(PROTOCOL[name][0]):
         return False
-    if forecaster in CLASSICS:
+    if forecaster in (*CLASSICS, "Fracast-0"):
         return name not in LONG_SEASON
     return embedding in ("auto", "pecuzal")
 
@@ -206,7 +207,7 @@ def main() -> None:
         resume=options.resume,
     )
     made.journal.record["versions"] |= {
-        name: metadata.version(name) for name in ("statsforecast", "statsmodels")
+        name: metadata.version(name) for name in ("statsforecast", "statsmodels", "fracast")
     }
     jobs = [
         (name, context, *key)

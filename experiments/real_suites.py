@@ -57,7 +57,8 @@ def rows_of(suite: suites.Suite, tables: dict[str, pd.DataFrame]) -> list[dict[s
     """Averages by section and measure, and MASE by task where a suite has several."""
     rows = []
     groups = next(iter(suite.sections.values()))
-    alone = dataclasses.replace(suite, sections={group: (group,) for group in groups})
+    # MASE of a task is the mean over its windows
+    alone = dataclasses.replace(suite, sections={n: (n,) for n in groups}, average="mean")
     views = [(suite, measure) for measure in suite.measures]
     for view, measure in [*views, *([(alone, "mase")] if len(groups) > 1 else [])]:
         compared = suites.compare(view, tables, measure)

@@ -5,7 +5,8 @@
 Nothing is trained by gradients. What is chosen, by free runs on the split's training systems, is
 the width of the gate's noise and the ridge of the fits; the held-out systems are not looked at.
 Every combination is ranked by each measure's median at each context length; the lowest sum of ranks
-wins. The comparison goes to results/choice_dynamix-3d-plus.csv.
+wins. The comparison goes to results/choice_dynamix-3d-plus.csv. The embedding of single coordinates
+is the choice of experiments/choose_embedding.py, also on the training systems.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dynamix.local.settings import LocalConfig
 from dynamix.settings import ForecastDefaults
 
 CONFIG = LocalConfig(neighbours=(8, 8, 12, 12, 20, 20, 32, 32), pulls=(1.0, 0.95) * 4)
-DEFAULTS = ForecastDefaults(quiet_steps=20)
+DEFAULTS = ForecastDefaults(embedding="pecuzal", quiet_steps=20)
 WIDTHS = (0.02, 0.05, 0.1)
 RIDGES = (3e-4, 1e-3, 3e-3)
 CONTEXTS = (512, 2000)

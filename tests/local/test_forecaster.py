@@ -19,6 +19,7 @@ from dynamix.local import LocalForecaster, choice
 from dynamix.local.fits import FLOOR, TINY, local_fits
 from dynamix.local.settings import LocalConfig
 from dynamix.metrics.reconstruction import power_spectrum
+from dynamix.model import checkpoints
 from dynamix.settings import ForecastDefaults
 from dynamix.training import train
 
@@ -132,12 +133,18 @@ def test_a_checkpoint_keeps_the_forecaster(tmp_path: Path) -> None:
     assert torch.equal(again.sigma, model.sigma)
 
 
-def test_the_bundled_file_in_the_older_layout_is_read() -> None:
-    model = DynaMix.from_pretrained("dynamix-3d-plus")
-    assert isinstance(model, LocalForecaster)
-    assert model.config == LocalConfig()
-    assert model.defaults == ForecastDefaults(quiet_steps=20)
-    assert model.sigma.tolist() == pytest.approx([0.02] * 3)
+def test_the_bundled_file_and_one_in_the_older_layout_are_read(tmp_path: Path) -> None:
+    bundled = DynaMix.from_pretrained("dynamix-3d-plus")
+    local = {"local_neighbours": LocalConfig().neighbours, "local_ridge": LocalConfig().ridge}
+    local |= {"local_pull": LocalConfig().pulls, "local_choice": "context"}
+    config = {"architecture": {"N": 3, "M": 3, "Experts": 0}, "local": local}
+    sigma = {"gating_network.sigma": bundled.sigma.detach()}
+    path = checkpoints.write(tmp_path / "old.safetensors", sigma, config, bundled.defaults)
+    for model in (bundled, DynaMix.from_pretrained(path)):
+        assert isinstance(model, LocalForecaster)
+        assert model.config == LocalConfig()
+        assert model.defaults == ForecastDefaults(embedding="pecuzal", quiet_steps=20)
+        assert model.sigma.tolist() == pytest.approx([0.02] * 3)
 
 
 def test_a_file_that_mixes_learned_and_local_experts_is_refused(tmp_path: Path) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from dynamix.evaluation import suites
 from dynamix.evaluation.suites import dysts
-from dynamix.evaluation.suites.sources import are_here, read, sources
+from dynamix.evaluation.suites.sources import are_here, sources
 
 
 def needs(*paths: str) -> None:
@@ -62,7 +60,7 @@ def test_published_errors_of_2023_are_recomputed_exactly(model):
 
 def test_published_errors_of_2021_are_recomputed_from_their_forecasts(univariate):
     published = univariate.published()["smape"]
-    stored = json.loads(read(*univariate.published.args))
+    stored = dysts._json(*univariate.published.args)
     for task in univariate.tasks():
         np.testing.assert_array_equal(task.facts["scored"][:, 0], stored[task.name]["values"])
         for model in ("NBEATSModel", "ARIMA"):
@@ -73,7 +71,7 @@ def test_published_errors_of_2021_are_recomputed_from_their_forecasts(univariate
 
 def test_naive_rows_of_2021_are_made_again(univariate):
     """The mean, and the line through the first and last value."""
-    stored, noisy = json.loads(read(*univariate.published.args)), "noisy" in univariate.name
+    stored, noisy = dysts._json(*univariate.published.args), "noisy" in univariate.name
     table = suites.run(univariate, "mean").set_index("task")["smape"]
     for task in univariate.tasks():
         x, scale = task.context[:, 0], task.context.std()

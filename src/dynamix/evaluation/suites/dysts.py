@@ -8,7 +8,7 @@ about 135.
 from __future__ import annotations
 
 import json
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ CAUTION = (
 _SWEEP = (
     "dysts-2023/published/data_sweep_test_multivariate__pts_per_period_100__periods_12.json.json"
 )
+_FINE = "pts_per_period_100__periods_12"
 _FITTED = {"ESN": "esn", "nVAR": "nvar", "NODE": "neural_ode"}
 _LABELS = {"NBEATSModel": "N-BEATS", "NHiTSModel": "N-HiTS", "XGBModel": "XGBoost"}
 
@@ -68,8 +69,8 @@ def tasks(file: str, noisy: str = "", *, drop: int = 0) -> list[Task]:
     rows alone, in the file of results ``noisy``. The context gets noise of its own.
     """
     dims, found, noise = _channels(), [], np.random.default_rng(0)
-    kept = json.loads(read(noisy)) if noisy else {}
-    for name, series in json.loads(read(file)).items():
+    kept = _json(noisy) if noisy else {}
+    for name, series in _json(file).items():
         values = np.array(series["values"], dtype=float)
         values = values[:, None] if values.ndim == 1 else values
         shown = int(SHARE * len(values))
@@ -83,21 +84,26 @@ def tasks(file: str, noisy: str = "", *, drop: int = 0) -> list[Task]:
     return found
 
 
+@lru_cache(maxsize=4)
+def _json(path: str) -> dict[str, Any]:
+    return dict(json.loads(read(path)))
+
+
 @cache
 def _channels() -> dict[str, int]:
-    series = json.loads(read("dysts-2023/test_multivariate__pts_per_period_100__periods_12.json"))
+    series = _json(f"dysts-2023/test_multivariate__{_FINE}.json")
     return {name: len(entry["values"][0]) for name, entry in series.items()}
 
 
 def fitted(model: str) -> dict[str, Any]:
     """Stored forecasts and errors of one of the models ESN, nVAR and NODE, by system."""
     path = f"dysts-2023/published/results_{_FITTED[model]}_multivariate.json.gz"
-    return dict(json.loads(read(path)))
+    return _json(path)
 
 
 def multivariate() -> dict[str, pd.DataFrame]:
     """Published errors of 15 models in 2023, of their fit to the whole context."""
-    sweep = json.loads(read(_SWEEP))
+    sweep = _json(_SWEEP)
     models = {model: None for entry in sweep.values() for model in entry}
     table = {
         _label(model): {name: sweep[name].get(model, [np.nan])[0] for name in sweep}
@@ -111,7 +117,7 @@ def multivariate() -> dict[str, pd.DataFrame]:
 
 def univariate(file: str) -> dict[str, pd.DataFrame]:
     """Published errors of 16 models in 2021."""
-    stored = json.loads(read(file))
+    stored = _json(file)
     models = [model for model in next(iter(stored.values())) if model != "values"]
     table = {
         _label(model): {
@@ -132,9 +138,6 @@ _SECTIONS = {
     "not trained on": ("held out", "four or more channels", "other"),
     "all": _EVERY,
 }
-
-
-_FINE = "pts_per_period_100__periods_12"
 
 
 def _univariate(name: str, what: str, results: str, points: str = _FINE, **more: str) -> Suite:

@@ -49,7 +49,7 @@ def main() -> None:
             for section in suite.sections:
                 part = table[section].rename(columns={suite.average: "value"})
                 won = suites.wins(suite, tables[best], section, measure)
-                part = part.join(won[["share", "p"]]).reset_index(names="model")
+                part = part.join(won.reindex(columns=["share", "p"])).reset_index(names="model")
                 part.insert(1, "by", table["by"].to_numpy())
                 facts = {"suite": suite.name, "measure": measure, "section": section}
                 parts.append(part.assign(average=suite.average, against=best, **facts))

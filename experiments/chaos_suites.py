@@ -18,7 +18,6 @@ import pandas as pd
 
 from dynamix.evaluation import results, suites
 
-
 NAMES = ("dysts-2023", "dysts-2021", "dysts-2021-noisy", "dysts-2021-coarse", "parroting")
 
 MAIN = "dynamix-3d-plus"

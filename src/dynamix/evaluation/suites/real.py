@@ -36,7 +36,7 @@ _SEASONS = {"H": 24, "15T": 96, "M": 12, "D": 1, "W": 1}
 _STEPS = {"H": 48, "15T": 48, "M": 12, "D": 30}
 _TERMS = {"short": 1, "medium": 10, "long": 15}
 _FINE = ("m4_hourly/H/short", *(f"ett1/{f}/{term}" for f in ("15T", "H") for term in _TERMS))
-_COARSE = ("m4_weekly/W/short", "saugeen/D/short", "saugeen/M/short")
+_COARSE: tuple[str, ...] = ("m4_weekly/W/short", "saugeen/D/short", "saugeen/M/short")
 _COARSE += ("us_births/D/short", "us_births/M/short")
 
 
@@ -50,7 +50,7 @@ def windows(
     **facts: Any,
 ) -> list[Task]:
     """The last ``count`` windows of ``horizon`` steps of every channel, which do not overlap."""
-    found = []
+    found: list[Task] = []
     for series in channels:
         for left in range(count, 0, -1):
             end = len(series) - left * horizon
@@ -91,7 +91,7 @@ def gift() -> list[Task]:
     found = []
     for name in (*_FINE, *_COARSE):
         data, frequency, term = name.split("/")
-        about = {"season": _SEASONS[frequency], "naive": float(naive[name])}
+        about: dict[str, Any] = {"season": _SEASONS[frequency], "naive": float(naive[name])}
         if data.startswith("m4"):
             whole, horizon = _m4("Hourly" if frequency == "H" else "Weekly")
             found += windows(name, whole, horizon=horizon, count=1, **about)

@@ -2,10 +2,11 @@
 
     python experiments/chaos_suites.py --output results/suites_chaos.csv
 
-Reads results/suite_*.csv of the suites on chaotic systems and of parroting, which `dynamix benchmark --suite` writes, and the published tables, which
-are fetched or found in the folder that DYNAMIX_DATA names. The table has a row per suite, measure,
-section and model; `share` is in how many tasks of the section the row `against`, dynamix-3d-plus if
-it is stored, is better than the published model.
+Reads results/suite_*.csv of the suites on chaotic systems and of parroting, which
+`dynamix benchmark --suite` writes, and the published tables, which are fetched or found in the
+folder that DYNAMIX_DATA names. The table has a row per suite, measure, section and model; `share`
+is in how many tasks of the section the row `against`, dynamix-3d-plus if it is stored, is better
+than the published model.
 """
 
 from __future__ import annotations

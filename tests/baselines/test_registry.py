@@ -150,6 +150,6 @@ def test_the_table_lists_every_forecaster_once(monkeypatch):
 
 def test_versions_of_what_computed_a_result():
     pytest.importorskip("pysindy")
-    assert list(baseline("sindy").versions) == ["pysindy"]
+    assert list(baseline("sindy").versions) == ["pysindy", "threadpoolctl"]
     assert baseline("parrot").versions == {}
     assert baseline("dynamix-3d").versions == {}

@@ -20,7 +20,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..errors import InputError
-from ..io.files import cache_directory, scratch
+from ..io.files import cache_directory, scratch, write_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -136,10 +136,10 @@ def _member(source: Source, name: str, instead: str) -> Path:
     if not _writable(path.parent):
         path = scratch() / path.name
     with zipfile.ZipFile(found) as opened:
-        path.write_bytes(opened.read(member))
-    if hashlib.sha256(path.read_bytes()).hexdigest() != source.sha256:
-        path.unlink()
+        content = opened.read(member)
+    if hashlib.sha256(content).hexdigest() != source.sha256:
         raise InputError(f"{member!r} in {archive.file!r} is not the file that is expected.")
+    write_bytes(path, content)
     return path
 
 

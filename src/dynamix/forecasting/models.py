@@ -19,20 +19,21 @@ Model = DynaMix | LocalForecaster
 _cached = lru_cache(maxsize=4)(load)
 
 
-def find_model(model: Model | str | Path | None) -> Model:
-    """The model itself, or the checkpoint of that name; bundled ones are read once."""
+def find_model(model: Model | str | Path | None, channels: int = 1) -> Model:
+    """The model itself, or the checkpoint of that name; bundled ones are read once.
+
+    A local forecaster has no fixed N, so it is widened to more ``channels`` than its own.
+    """
+    if isinstance(model, LocalForecaster):
+        return model.widened(channels)
     if isinstance(model, Model):
         return model
     name = BUNDLED_MODEL if model is None else model
     if not isinstance(name, str | Path):
         found = type(name).__name__
         raise InputError(f"model must be a model, a checkpoint's name or path, found {found}.")
-    return _cached(str(name)) if str(name) in bundled() else load(name)
-
-
-def for_channels(model: Model, n: int) -> Model:
-    """The model of ``n`` channels: a local forecaster has no fixed N, so it takes more of them."""
-    return model.widened(n) if isinstance(model, LocalForecaster) else model
+    loaded: Model = _cached(str(name)) if str(name) in bundled() else load(name)
+    return loaded.widened(channels) if isinstance(loaded, LocalForecaster) else loaded
 
 
 def adapted(model: Model, *, sharpness: float, factor: float) -> Any:

@@ -17,7 +17,7 @@ from ..errors import InputError, whole_number
 from ..io.arrays import check_initial, like, unpack, usable
 from ..settings import Errors, ForecastConfig, takes
 from .ensembles import stack
-from .models import Model, find_model, for_channels
+from .models import Model, find_model
 from .pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def forecast(
                 "itself. Leave one of them out."
             )
         starts = check_initial(initial_x, S=S, n=n)[kept]
-    pipeline = Pipeline(for_channels(find_model(model), n), config)
+    pipeline = Pipeline(find_model(model, n), config)
     values = values[:, kept]
     singly = n > pipeline.model.config.observed_dims
     if singly:  # (T_C, S, n) -> (T_C, S n, 1): every channel a series of its own

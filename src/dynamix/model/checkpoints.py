@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+from functools import lru_cache
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ _GATE = {
 _ZERO = ("gating_network.mlp_layer1.bias", "gating_network.mlp_layer2.bias")
 
 
+@lru_cache(maxsize=1)
 def bundled() -> dict[str, Path]:
     """Names and files of the package's checkpoints; ``data/models/README.md`` says their origin."""
     folder = Path(str(resources.files("dynamix") / "data" / "models"))

@@ -57,7 +57,8 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame]) -> Figure:
                     xycoords=("axes fraction", "data"), textcoords="offset points",
                     ha="right", va="top",
                 )  # fmt: skip
-        ax.set(xscale="log", xlabel=label, ylabel="")
+        # H lies between 0 and 1, and no two models differ by decades in it
+        ax.set(xscale="linear" if measure == "hellinger" else "log", xlabel=label, ylabel="")
     axes[-1].set_xlabel("MASE(10)")
     return figure
 

@@ -136,8 +136,9 @@ def rates(name: str) -> dict[str, float]:
 def lyapunov_time(name: str, *, points_per_period: int = 50) -> float:
     """The time in which the distance of two nearby states grows by a factor e, in samples.
 
-    1 over the largest Lyapunov exponent of :func:`rates`; ``points_per_period`` is the sampling. It
-    is infinite without chaos: where the exponent is below 0.02 a period, or twice its error.
+    1 over the largest Lyapunov exponent of ``name`` in :func:`rates`; ``points_per_period`` is the
+    sampling. It is infinite without chaos: where the exponent is below 0.02 a period, or twice its
+    error.
 
     >>> round(lyapunov_time("Lorenz", points_per_period=50), 1)
     36.4

@@ -95,13 +95,12 @@ def _downloaded(source: Source, name: str, instead: str) -> Path:
         warnings.simplefilter("ignore")  # its bars ask for widgets where a notebook has none
         import pooch
 
-    path = folder() / source.file
     # pooch's own notes name folders of this machine; the bar is all that a reader needs
     pooch.get_logger().setLevel(logging.WARNING)
-    target = path if _writable(path.parent) else scratch() / path.name
+    target = _target(source)
     try:
         # pooch asks the bar whether it is true, which tqdm answers only with a total; pooch sets it
-        with tqdm(desc=path.name, total=1, unit="B", unit_scale=True, disable=None) as bar:
+        with tqdm(desc=target.name, total=1, unit="B", unit_scale=True, disable=None) as bar:
             pooch.retrieve(
                 source.url,
                 known_hash=f"sha256:{source.sha256}",
@@ -132,15 +131,19 @@ def _member(source: Source, name: str, instead: str) -> Path:
     url, member = source.url.split("#")
     archive = Source(url.rsplit("/", 1)[-1], url, source.archive_sha256)
     found = fetch(archive, name=name, instead=instead)
-    path = folder() / source.file
-    if not _writable(path.parent):
-        path = scratch() / path.name
+    path = _target(source)
     with zipfile.ZipFile(found) as opened:
         content = opened.read(member)
     if hashlib.sha256(content).hexdigest() != source.sha256:
         raise InputError(f"{member!r} in {archive.file!r} is not the file that is expected.")
     write_bytes(path, content)
     return path
+
+
+def _target(source: Source) -> Path:
+    """Where a file that is fetched is kept: the folder, or for a while where that is not ours."""
+    path = folder() / source.file
+    return path if _writable(path.parent) else scratch() / path.name
 
 
 def _bytes(path: Path, source: Source) -> bytes:

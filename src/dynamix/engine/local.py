@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import namedtuple
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from ..local.forecaster import LocalForecaster
 from ..model.dynamix import check_series
 from ..model.rollouts import gate_noise_stream
 from .index import DIMS, GROUP, boxes_over
-from .local_wide import APART, run_wide
+from .local_wide import run_wide
 from .runtime import FAR, VERSION, as_array, available_cores, call, entry, inlined, share_out
 from .vectors import BITS, fma, larger, load, push, splat, store, within
 
@@ -179,12 +179,8 @@ def local_step(steps, tree, room, kick, count, pull, fit, path, q, exact):  # ty
 
 
 @entry
-def run_local(first, last, context, runs, fit, kicks, bits, observations, growth, version):  # type: ignore[no-untyped-def]
-    """Do the runs ``first .. last - 1``.
-
-    Where ``growth (T, R)`` is not empty, it gets the logarithm of the factor by which a state close
-    by moves away in each step, under the same ``kicks (T, N)`` of the query.
-    """
+def run_local(first, last, context, runs, fit, kicks, bits, observations, version):  # type: ignore[no-untyped-def]
+    """Do the runs ``first .. last - 1``, with ``kicks (T, N)`` of the query."""
     (T_C, _, N), T, most = context.shape, len(kicks), runs.counts.max()
     leaves = (T_C + 6) // 8
     room = Room(
@@ -195,7 +191,6 @@ def run_local(first, last, context, runs, fit, kicks, bits, observations, growth
     steps, values = np.zeros((T_C, 4), np.float32), np.zeros((DIMS, T_C), np.float32)
     q, exact = np.zeros(DIMS, np.float32), np.zeros(DIMS)
     path = Path(np.zeros(DIMS), np.zeros(most, np.float32), np.zeros(most, np.int64))
-    other = Path(np.zeros(DIMS), np.zeros(most, np.float32), np.zeros(most, np.int64))
     shown, tree = -1, boxes_over(values, 1)
     for r in range(first, last):
         count, pull = runs.counts[r], runs.pulls[r]
@@ -207,22 +202,12 @@ def run_local(first, last, context, runs, fit, kicks, bits, observations, growth
             tree = boxes_over(values, T_C - 1)
         for n in range(N):
             path.x[n] = runs.start[r, n]
-            other.x[n] = path.x[n] + APART / math.sqrt(N)
         for i in range(most):
-            path.step[i], other.step[i] = i, i
+            path.step[i] = i
         for t in range(T):
             local_step(steps, tree, room, kicks[t], count, pull, fit, path, q, exact)
             for n in range(N):
                 observations[t, r, n] = path.x[n]
-            if len(growth) > 0:
-                local_step(steps, tree, room, kicks[t], count, pull, fit, other, q, exact)
-                apart = 0.0
-                for n in range(N):
-                    apart += (other.x[n] - path.x[n]) ** 2
-                apart = max(math.sqrt(apart), 1e-300)
-                growth[t, r] = math.log(apart / APART)
-                for n in range(N):
-                    other.x[n] = path.x[n] + (other.x[n] - path.x[n]) * APART / apart
 
 
 def rollouts(
@@ -242,45 +227,16 @@ def rollouts(
     noise = np.zeros((horizon, context.shape[2]), np.float32)
     if gate_noise:
         noise = gate_noise_stream(*noise.shape, seed=seed, quiet_steps=quiet_steps)
-    found, _ = _run(model, context, series, candidates, noise, initial_x, threads)
-    return torch.from_numpy(found)
-
-
-def growth(
-    model: LocalForecaster,
-    context: Float[Tensor, "T_C S N"],
-    candidates: Int[ndarray, " S"],
-    noise: Float[ndarray, "T N"],
-) -> Float[ndarray, "T S"]:
-    """Logarithms of the factors by which a state :data:`APART` moves away, step by step."""
-    every = np.arange(len(candidates))
-    return _run(model, context, every, candidates, noise, None, None, follow=True)[1]
-
-
-def _run(
-    model: LocalForecaster,
-    context: Tensor,
-    series: ndarray,
-    candidates: ndarray,
-    noise: ndarray,
-    initial_x: Tensor | None,
-    threads: int | None,
-    *,
-    follow: bool = False,
-) -> tuple[Any, Any]:
-    """Observations, and the growth of a small deviation where it is followed."""
     config, points, R = model.config, as_array(context), len(series)
     check_series(context, config.observed_dims)
     start = points[-1] if initial_x is None else as_array(initial_x)
     counts = np.minimum(config.neighbours, len(points) - 1)[candidates]
     runs = Runs(series, counts, np.array(config.pulls)[candidates], start[series])
     observations = np.empty((len(noise), R, points.shape[2]), np.float32)
-    growth = np.empty((len(noise) if follow else 0, R))
     kicks = noise.astype(np.float64) * as_array(model.sigma)
-    arguments = (
-        points, runs, Fit(config.ridge, FLOOR, TINY), kicks, BITS, observations, growth, VERSION,
-    )  # fmt: skip
+    fit = Fit(config.ridge, FLOOR, TINY)
+    arguments = points, runs, fit, kicks, BITS, observations, VERSION
     threads = available_cores() if threads is None else threads
     kernel = run_local if points.shape[2] <= DIMS else run_wide
     share_out(lambda first, last: call(kernel, first, last, *arguments), R, threads)
-    return observations, growth
+    return torch.from_numpy(observations)

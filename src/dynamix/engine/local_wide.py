@@ -12,7 +12,6 @@ import numpy as np
 
 from .runtime import entry, piece
 
-APART = 1e-7  # distance at which a neighbouring state follows, per deviation of the context
 SLACK = 1.0001  # of a bound on squared distances, against rounding
 
 
@@ -107,25 +106,18 @@ def wide_step(steps, kick, count, pull, fit, x, distance, step, q, room, product
 
 
 @entry
-def run_wide(first, last, context, runs, fit, kicks, bits, observations, growth, version):  # type: ignore[no-untyped-def]
+def run_wide(first, last, context, runs, fit, kicks, bits, observations, version):  # type: ignore[no-untyped-def]
     """What ``run_local`` of :mod:`.local` does, in any number of dimensions."""
     (_, _, N), T, most = context.shape, len(kicks), runs.counts.max()
     room, products, q = np.zeros((N + 4, N)), np.zeros((N, N)), np.zeros(N)
     x, distance, step = np.zeros(N), np.zeros(most), np.zeros(most, np.int64)
-    y, apart, nearby = np.zeros(N), np.zeros(most), np.zeros(most, np.int64)
     for r in range(first, last):
         count, pull = runs.counts[r], runs.pulls[r]
         steps = np.ascontiguousarray(context[:, runs.series[r]])
         for n in range(N):
             x[n] = runs.start[r, n]
-            y[n] = x[n] + APART / math.sqrt(N)
         for i in range(most):
-            step[i], nearby[i] = i, i
+            step[i] = i
         for t in range(T):
             wide_step(steps, kicks[t], count, pull, fit, x, distance, step, q, room, products)
             observations[t, r] = x
-            if len(growth) > 0:
-                wide_step(steps, kicks[t], count, pull, fit, y, apart, nearby, q, room, products)
-                moved = max(math.sqrt(((y - x) ** 2).sum()), 1e-300)
-                growth[t, r] = math.log(moved / APART)
-                y[:] = x + (y - x) * APART / moved

@@ -7,7 +7,6 @@ and the protocol. Failures are NaN and count as worst in :mod:`dynamix.evaluatio
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -300,8 +299,7 @@ def command(
         for field in dataclasses.fields(config)
         if getattr(config, field.name) != field.default
     ]
-    if settings:
-        flags.append(f"--set {' '.join(f'{k}={json.dumps(v)}' for k, v in settings.items())}")
+    flags += results.given(settings or {})
     if names is not None:
         listed = "all" if list(names) == systems.everyone() else ",".join(names)
         flags.append(f"--systems {listed}")

@@ -45,6 +45,16 @@ def provenance(command: str, settings: dict[str, Any], *, seconds: float) -> dic
     }
 
 
+def given(settings: Mapping[str, Any]) -> list[str]:
+    """The words of a command line that hand settings to a forecaster.
+
+    >>> given({"embedding": "delay", "gate_noise": False})
+    ['--set', 'embedding=delay', 'gate_noise=false']
+    """
+    words = (f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in settings.items())
+    return ["--set", *words] if settings else []
+
+
 def folder() -> Path:
     """The project's ``results`` folder: in the working directory or the nearest one above it."""
     here = Path.cwd()

@@ -24,16 +24,13 @@ def find_model(model: Model | str | Path | None, channels: int = 1) -> Model:
 
     A local forecaster has no fixed N, so it is widened to more ``channels`` than its own.
     """
-    if isinstance(model, LocalForecaster):
-        return model.widened(channels)
-    if isinstance(model, Model):
-        return model
-    name = BUNDLED_MODEL if model is None else model
-    if not isinstance(name, str | Path):
-        found = type(name).__name__
-        raise InputError(f"model must be a model, a checkpoint's name or path, found {found}.")
-    loaded: Model = _cached(str(name)) if str(name) in bundled() else load(name)
-    return loaded.widened(channels) if isinstance(loaded, LocalForecaster) else loaded
+    found: Any = BUNDLED_MODEL if model is None else model
+    if isinstance(found, str | Path):
+        found = _cached(str(found)) if str(found) in bundled() else load(found)
+    if not isinstance(found, Model):
+        told = type(found).__name__
+        raise InputError(f"model must be a model, a checkpoint's name or path, found {told}.")
+    return found.widened(channels) if isinstance(found, LocalForecaster) else found
 
 
 def adapted(model: Model, *, sharpness: float, factor: float) -> Any:

@@ -7,7 +7,6 @@ median or a mean over tasks. A failure (NaN) counts as infinitely bad.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -185,13 +184,8 @@ def _forecasts(entry: Baseline, tasks: Sequence[Task], seed: int) -> list[ndarra
 def command(suite: Suite, model: str, settings: Mapping[str, Any], seed: int = 0) -> str:
     """The command line that repeats a run."""
     parts = ["dynamix benchmark --suite", suite.name, "--model", Path(model).name]
-    if settings:
-        parts += ["--set", *(f"{key}={_written(value)}" for key, value in settings.items())]
+    parts += results.given(settings)
     return " ".join([*parts, f"--seed {seed}"] if seed else parts)
-
-
-def _written(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def compare(

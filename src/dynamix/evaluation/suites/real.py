@@ -12,7 +12,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -153,8 +153,9 @@ def _monthly(days: pd.DatetimeIndex, values: Float[ndarray, " T"]) -> Any:
     return pd.Series(values, index=days).resample("MS")
 
 
+@cache
 def _published(folder: str, beginning: str = "") -> dict[str, pd.DataFrame]:
-    """The published tables of a folder by model, in the order of the sources."""
+    """The published tables of a folder by model, in the order of the sources; read once."""
     found = {}
     for path in sources():
         if path.startswith(f"{folder}/{beginning}"):
@@ -191,6 +192,25 @@ _CAUTION = (
     "Each channel alone, from its last 2,048 steps, no trend removed: what the models do as they "
     "are. Fracast-0 was pretrained on the corpora of GIFT-Eval, Chronos and fev."
 )
+
+
+def _transformers(
+    name: str, what: str, source: str, *, task: str, results: str, horizon: int, count: int
+) -> Suite:
+    return Suite(
+        name=name,
+        what=what,
+        source=source,
+        measures=("mase",),
+        tasks=partial(transformers, task, horizon=horizon, count=count),
+        score=scored,
+        published=partial(fev_published, task, results),
+        sections={"all": (task,)},
+        average="mean",
+        note=f"A star: trained on these series. {_CAUTION}",
+    )
+
+
 SUITES = (
     Suite(
         name="gift-12",
@@ -208,28 +228,22 @@ SUITES = (
         average="geometric mean",
         note=f"relative: MASE over that of the published seasonal naive forecast. {_CAUTION}",
     ),
-    Suite(
-        name="fev-ett",
-        what="two electricity transformers, 20 windows of a week, task ETT_1H of fev-bench",
-        source="Shchur et al. (2025), fev-bench, arXiv 2509.26468",
-        measures=("mase",),
-        tasks=partial(transformers, "ETT_1H", horizon=168, count=20),
-        score=scored,
-        published=partial(fev_published, "ETT_1H", "fev_bench__results__"),
-        sections={"all": ("ETT_1H",)},
-        average="mean",
-        note=f"A star: trained on these series. {_CAUTION}",
+    _transformers(
+        "fev-ett",
+        "two electricity transformers, 20 windows of a week, task ETT_1H of fev-bench",
+        "Shchur et al. (2025), fev-bench, arXiv 2509.26468",
+        task="ETT_1H",
+        results="fev_bench__results__",
+        horizon=168,
+        count=20,
     ),
-    Suite(
-        name="chronos-etth",
-        what="the last day of two electricity transformers, task ETTh of Chronos' benchmark",
-        source="Ansari et al. (2024), Chronos, arXiv 2403.07815; as run by fev",
-        measures=("mase",),
-        tasks=partial(transformers, "ETTh", horizon=24, count=1),
-        score=scored,
-        published=partial(fev_published, "ETTh", "chronos_zeroshot__results__"),
-        sections={"all": ("ETTh",)},
-        average="mean",
-        note=f"A star: trained on these series. {_CAUTION}",
+    _transformers(
+        "chronos-etth",
+        "the last day of two electricity transformers, task ETTh of Chronos' benchmark",
+        "Ansari et al. (2024), Chronos, arXiv 2403.07815; as run by fev",
+        task="ETTh",
+        results="chronos_zeroshot__results__",
+        horizon=24,
+        count=1,
     ),
 )

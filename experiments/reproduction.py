@@ -65,9 +65,7 @@ class Model:
 MODELS = {
     "published": Model(None, "the authors' 34 systems", table="benchmark_published_2000"),
     **{f"start-{seed}": Model(seed) for seed in range(3)},
-    "control-0": Model(0, PLAIN, "on", table="benchmark_control_2000", log="training_control"),
-    "control-1": Model(1, PLAIN, "on", {}),
-    "control-2": Model(2, PLAIN, "on", {}),
+    **{f"control-{seed}": Model(seed, PLAIN, "on", {}) for seed in range(3)},
     "unguarded-0": Model(0, PLAIN, "off", NO_GUARD),
     "scratch": Model(
         0,

@@ -118,7 +118,8 @@ def test_files_of_settings_as_windows_writes_them(name, text, tmp_path):
 def test_ctrl_c_ends_a_kernel_that_does_not_notice_it():
     # the line is printed inside the loop: a signal that comes before the kernel is caught, too
     code = (
-        "import ctypes; from dynamix.cli import parser\n"
+        "import ctypes, signal; from dynamix.cli import parser\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's & ignores it
         "parser._end_on_interrupt()\n"
         "while True:\n"
         "  try: print(1, flush=True); ctypes.CDLL(None).usleep(60_000_000)\n"
@@ -127,4 +128,7 @@ def test_ctrl_c_ends_a_kernel_that_does_not_notice_it():
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        try:
+            assert process.wait(timeout=30) == 130
+        finally:
+            process.kill()

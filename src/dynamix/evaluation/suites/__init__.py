@@ -7,11 +7,12 @@ files come from pinned addresses, or from the folder that ``DYNAMIX_DATA`` names
 from __future__ import annotations
 
 from ...errors import one_of
-from . import dysts, parroting, real
+from . import dysts, long_term, parroting, real
 from .framework import Suite, Task, compare, report, run, wins
 
 SUITES: dict[str, Suite] = {
-    suite.name: suite for suite in (*dysts.SUITES, *parroting.SUITES, *real.SUITES)
+    suite.name: suite
+    for suite in (*dysts.SUITES, *long_term.SUITES, *parroting.SUITES, *real.SUITES)
 }
 
 

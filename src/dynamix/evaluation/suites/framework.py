@@ -35,7 +35,8 @@ KEY = {"task": str, "part": int, "group": str}
 class Task:
     """One forecast: what is shown, and what is then measured against it.
 
-    ``facts`` hold what the score needs besides, such as a scale.
+    ``facts`` hold what the score needs besides, such as a scale. ``beyond`` among them is the
+    truth with as much again behind it, for the ceiling.
     """
 
     name: str
@@ -172,7 +173,8 @@ def _forecasts(entry: Baseline, tasks: Sequence[Task], seed: int) -> list[ndarra
     horizon = len(tasks[0].truth)
     try:
         contexts = np.stack([task.context for task in tasks], axis=1)
-        return list(entry(contexts, horizon, seed=seed).transpose(1, 0, 2))
+        beyond = np.stack([task.facts.get("beyond", task.truth) for task in tasks], axis=1)
+        return list(entry(contexts, horizon, seed=seed, truth=beyond).transpose(1, 0, 2))
     except InputError:  # one of the series cannot be used: each alone
         if entry.missing:
             raise
@@ -202,7 +204,7 @@ def compare(
     ours = {name: _by_task(table, measure) for name, table in tables.items()}
     published = suite.published().get(measure, pd.DataFrame())
     parts = []
-    for groups in suite.sections.values():
+    for section, groups in suite.sections.items():
         rows = {}
         names = _names(suite, tables, groups)
         shared = published.reindex([*names, "all"] if "all" in published.index else names)
@@ -214,8 +216,10 @@ def compare(
             failed = int(np.isnan(part).sum())
             rows[name] = [average(suite, one), *_interval(suite, one), len(kept), failed]
         for name in published:
-            if quoted:
+            if quoted and section == [*suite.sections][-1]:  # the widest
                 rows[name] = [published.loc["all", name], np.nan, np.nan, len(kept), 0]
+            elif quoted:
+                continue
             elif len(kept):
                 one = published.loc[kept, name].to_numpy()
                 rows[name] = [average(suite, one), *_interval(suite, one), len(kept), 0]
@@ -309,9 +313,11 @@ def _text(table: pd.DataFrame, digits: int) -> str:
     for section in dict.fromkeys(name for name, _ in table.columns if name != "by"):
         middle, low, high, n, failed = (table[section].iloc[:, i] for i in range(5))
         shown[f"{section} ({n.iloc[0]})"] = [
-            f"{a:.{digits}f}" + ("" if np.isnan(b) else f" [{b:.{digits}f}, {c:.{digits}f}]")
+            ""
+            if np.isnan(a)
+            else f"{a:.{digits}f}" + ("" if np.isnan(b) else f" [{b:.{digits}f}, {c:.{digits}f}]")
             for a, b, c in zip(middle, low, high, strict=True)
         ]
         if failed.any():
-            shown[f"{section}: failures"] = failed
+            shown[f"{section}: failures"] = failed.fillna(0).astype(int)
     return pd.DataFrame(shown).to_string()

@@ -22,6 +22,7 @@ ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
 Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
 Engine = Literal["auto", "compiled", "torch"]
 Errors = Literal["raise", "skip"]
+Denoise = Literal["off", "auto"]
 Forcing = Literal["sparse", "generalised"]
 Loss = Literal["squared", "logarithmic"]
 FirstWeights = Literal["random", "analogue"]
@@ -30,7 +31,7 @@ EMBEDDINGS: tuple[str, ...] = get_args(Embedding)
 ENGINES: tuple[str, ...] = get_args(Engine)
 BUNDLED_MODEL = "dynamix-3d"
 # which module reads a checkpoint that is no DynaMix, by the key that marks it in its JSON file
-CHECKPOINT_KINDS = {"local": "dynamix.local.forecaster"}
+CHECKPOINT_KINDS = {"local": "dynamix.local.forecaster", "gp": "dynamix.gp.forecaster"}
 
 # annotations that `checked` checks
 _PLAIN = (int, float, bool, str)
@@ -208,6 +209,8 @@ class ForecastDefaults:
         at_least=0,
     )
 
+    denoise: Denoise = setting("off", "smooth a context by the noise that is found in it")
+
     def embedding_of(self, channels: int) -> Embedding:
         """How missing dimensions are filled for a context of so many ``channels``."""
         complete = self.complete_from and channels >= self.complete_from
@@ -225,6 +228,9 @@ class ForecastConfig:
     standardize: bool = setting(True, "scale each channel by the context's mean and deviation")
     detrend: bool = setting(False, "remove a power-law trend before, add it back after")
     box_cox: bool = setting(False, "Box-Cox transform before, undone after")
+    denoise: Denoise | None = setting(
+        None, "smooth the context by the noise that is found in it; a clean one stays as it is"
+    )
     gate_noise: bool = setting(True, "draw the gate's noise; off makes the model deterministic")
     seed: int = setting(0, "seed of every random draw", at_least=0)
     engine: Engine = setting("auto", "what computes the rollout")

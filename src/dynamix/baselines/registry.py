@@ -23,10 +23,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from ..errors import InputError, one_of, whole_number
+from ..errors import InputError, check_value, one_of, whole_number
+from ..gp.smoothing import smooth
 from ..io.arrays import as_series, check_values, unpack
 from ..io.scale import unit
-from ..settings import from_dict
+from ..settings import Denoise, from_dict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,11 +83,12 @@ class Baseline:
     def __call__(self, context: Any, horizon: int, *, seed: int = 0, truth: Any = None) -> Any:
         """Continue the context, or several of them."""
         horizon = whole_number("horizon", horizon)
-        given = {"seed": whole_number("seed", seed, least=0), **self.settings}
-        if self.config is not None:
-            given = {"seed": given["seed"], "config": self.config(**self.settings)}
+        given: dict[str, Any] = {"seed": whole_number("seed", seed, least=0)}
+        given |= self._own if self.config is None else {"config": self.config(**self._own)}
         values, restore = unpack(context)
         check_values(values, least=_SHORTEST, moving=False)
+        if self.rival and self.settings.get("denoise") == "auto":  # else the pipeline smooths
+            values = np.stack([smooth(x).values for x in values.transpose(1, 0, 2)], axis=1)
         if self.missing:
             raise self._incomplete(self.missing)
         if self.needs_truth:
@@ -102,17 +104,25 @@ class Baseline:
             made = [bounded(self.function(*first, x, horizon, **given), x) for x in series]
         return restore(np.stack(made, axis=1))
 
+    @property
+    def _own(self) -> dict[str, Any]:
+        """The settings without the one that all rivals share."""
+        shared = {"denoise"} if self.rival else set()
+        return {name: value for name, value in self.settings.items() if name not in shared}
+
     def having(self, **settings: Any) -> Baseline:
-        """The same forecaster with other settings."""
-        both = {**self.settings, **settings}
+        """The same forecaster with other settings; every rival takes ``denoise``, too."""
+        found = dataclasses.replace(self, settings={**self.settings, **settings})
         known = inspect.signature(self.function).parameters.values()
+        if self.rival and "denoise" in settings:
+            check_value("denoise", settings["denoise"], hint=Denoise, bounds={})
         if self.config is not None:
-            from_dict(self.config, both, source=f"baseline({self.name!r})")
+            from_dict(self.config, found._own, source=f"baseline({self.name!r})")
         elif not any(p.kind is p.VAR_KEYWORD for p in known):
             names = {p.name for p in known if p.kind is p.KEYWORD_ONLY} - {"seed", "truth"}
-            for name in settings:
-                one_of(f"setting of {self.name!r}", name, sorted(names))
-        return dataclasses.replace(self, settings=both)
+            for name in found._own:
+                one_of(f"setting of {self.name!r}", name, sorted({*names, "denoise"}))
+        return found
 
     @cached_property
     def model(self) -> Any:
@@ -254,7 +264,9 @@ def digest(model: Any) -> str:
     """``"sha256:"`` and 32 hexadecimal digits of a model's config and weights."""
     config = model.config if isinstance(model.config, dict) else dataclasses.asdict(model.config)
     if hasattr(model, "defaults"):  # how its checkpoint says that it forecasts
-        config = config | dataclasses.asdict(model.defaults)
+        stored = dataclasses.asdict(model.defaults)
+        # models that were made before this setting was keep their digests
+        config = config | {k: v for k, v in stored.items() if (k, v) != ("denoise", "off")}
     hashed = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     for name, value in sorted(getattr(model, "state_dict", dict)().items()):
         hashed.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())

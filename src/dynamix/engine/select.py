@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..gp import forecaster as gp
 from ..local import choice
 from ..local.forecaster import LocalForecaster
 from ..model.dynamix import DynaMix
 from ..model.rollouts import Rollout, rollout
 from ..settings import Engine
+from . import gp as compiled_gp
 from . import local as compiled_local
 from . import rollout as compiled
 from .runtime import EngineUnavailable
@@ -24,7 +26,10 @@ logger = logging.getLogger(__name__)
 
 
 def run_engine(
-    engine: Engine, model: DynaMix | LocalForecaster, context: Tensor, **options: Any
+    engine: Engine,
+    model: DynaMix | LocalForecaster | gp.GaussianProcess,
+    context: Tensor,
+    **options: Any,
 ) -> Rollout:
     """The rollout by the engine asked for; ``"auto"`` compiles where it can.
 
@@ -37,7 +42,8 @@ def run_engine(
         ``"torch"``, ``"compiled"`` or ``"auto"``.
     model
         A :class:`dynamix.DynaMix`, with probabilistic experts for torch only; or a
-        :class:`dynamix.local.LocalForecaster`, of which each context chooses a candidate.
+        :class:`dynamix.local.LocalForecaster` or :class:`dynamix.gp.GaussianProcess`, of which each
+        context chooses a candidate.
     context
         ``(T_C, S, N)``, as the model sees it: scaled and embedded.
     options
@@ -60,16 +66,18 @@ def run_engine(
     ...
     dynamix.errors.InputError: the compiled engine does not run a model in torch.float64. Use ...
     """
-    local = isinstance(model, LocalForecaster)
     plain: Callable[..., Rollout] = rollout
     fast: Callable[..., Rollout] = compiled.rollout
-    if local:
+    if isinstance(model, gp.GaussianProcess):
+        plain = functools.partial(gp.chosen_rollout, gp.runs)
+        fast = functools.partial(gp.chosen_rollout, compiled_gp.runs)
+    elif isinstance(model, LocalForecaster):
         plain = functools.partial(choice.chosen_rollout, choice.rollouts)
         fast = functools.partial(choice.chosen_rollout, compiled_local.rollouts)
     if engine == "torch":
         return plain(model, context, **options)
     reason = ""
-    if not isinstance(model, LocalForecaster) and not compiled.supports(model.config):
+    if isinstance(model, DynaMix) and not compiled.supports(model.config):
         reason = "probabilistic experts"
     weights = next(model.parameters())
     if weights.device.type != "cpu":

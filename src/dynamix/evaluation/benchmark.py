@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -158,6 +159,11 @@ def _rows(
     cases = [(name, start, x) for name in names for start, x in enumerate(stretches(name, config))]
     series = np.stack([x for *_, x in cases], axis=1)
     contexts, beyond = series[: config.context], series[config.context :]
+    if config.noise:
+        noise = np.stack(
+            [_noise(name, start, len(x.T), config) for name, start, x in cases], axis=1
+        )
+        contexts = contexts + config.noise * contexts.std(axis=0) * noise
     entry = baseline(model, **settings)
     began = time.perf_counter()
     y = entry(contexts, config.horizon, seed=config.seed, truth=beyond)
@@ -173,6 +179,12 @@ def _rows(
         row |= {"system": name, "start": start, "quiet_fate": quiet_fates[s], "seconds": seconds}
         rows.append({column: row[column] for column in COLUMNS})
     return rows
+
+
+def _noise(name: str, start: int, n: int, config: BenchmarkConfig) -> Float[ndarray, "T_C n"]:
+    """Standard normal; of a system and start alone, whoever forecasts it."""
+    drawn = np.random.default_rng([crc32(name.encode()), start])
+    return drawn.standard_normal((config.context, n))
 
 
 def forecast_settings(entry: Baseline) -> dict[str, Any]:

@@ -20,6 +20,9 @@ class BenchmarkConfig:
     flows: int = setting(40, "number of generated flows", at_least=1)
     context: int = setting(2000, "context steps shown", at_least=2)
     horizon: int = setting(10_000, "steps forecast", at_least=1)
+    noise: float = setting(
+        0.0, "white noise on the context alone, in deviations of each channel", at_least=0
+    )
     points_per_period: int = setting(50, "samples per dominant period", at_least=2)
     starts: int = setting(5, "different starting points on each attractor", at_least=1)
     bins: int = setting(BINS, "histogram bins per dimension of D_stsp", at_least=2)

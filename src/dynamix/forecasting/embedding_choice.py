@@ -36,7 +36,7 @@ from ..io.arrays import unpack
 from ..local.choice import unlikeness
 from ..preprocessing.embedding import embed, find_delays
 from ..preprocessing.periods import decorrelation_time
-from ..preprocessing.transforms import Series, fit_transforms
+from ..preprocessing.transforms import Series
 from ..settings import Embedding, ForecastConfig, takes
 from .models import Model, find_model
 from .pipeline import Pipeline, Prepared
@@ -181,12 +181,8 @@ def _choose_one(x: Series, pipeline: Pipeline) -> EmbeddingChoice:
             f"the context of {len(x)} steps is too short to try embeddings on its own end. Give a "
             "longer one, or name an embedding; 'zero' needs least."
         )
-    s = pipeline.settings
-    fit = functools.partial(
-        fit_transforms, standardize=s.standardize, detrend=s.detrend, box_cox=s.box_cox
-    )
     # once for all candidates, since a trend takes long to fit
-    fitted = {T: fit(x[:T]) for T in (*origins, len(x))}
+    fitted = {T: pipeline.fitted(x[:T]) for T in (*origins, len(x))}
     scaled, _ = fitted[len(x)]
     trial: dict[tuple[Candidate, int], Prepared] = {}
     free: dict[Candidate, Prepared] = {}

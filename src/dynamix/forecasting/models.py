@@ -10,19 +10,21 @@ from typing import Any
 from torch import nn
 
 from ..errors import InputError
+from ..gp.forecaster import GaussianProcess
 from ..local.forecaster import LocalForecaster
 from ..model.checkpoints import bundled, load
 from ..model.dynamix import DynaMix
 from ..settings import BUNDLED_MODEL, checked
 
-Model = DynaMix | LocalForecaster
+Fitted = LocalForecaster | GaussianProcess  # to the context alone
+Model = DynaMix | Fitted
 _cached = lru_cache(maxsize=4)(load)
 
 
 def find_model(model: Model | str | Path | None, channels: int = 1) -> Model:
     """The model itself, or the checkpoint of that name; bundled ones are read once.
 
-    A local forecaster has no fixed N, so it is widened to more ``channels`` than its own.
+    A forecaster that is fitted to the context has no fixed N: it is widened to the ``channels``.
     """
     found: Any = BUNDLED_MODEL if model is None else model
     if isinstance(found, str | Path):
@@ -30,7 +32,7 @@ def find_model(model: Model | str | Path | None, channels: int = 1) -> Model:
     if not isinstance(found, Model):
         told = type(found).__name__
         raise InputError(f"model must be a model, a checkpoint's name or path, found {told}.")
-    return found.widened(channels) if isinstance(found, LocalForecaster) else found
+    return found.widened(channels) if isinstance(found, Fitted) else found
 
 
 def adapted(model: Model, *, sharpness: float, factor: float) -> Any:
@@ -39,7 +41,7 @@ def adapted(model: Model, *, sharpness: float, factor: float) -> Any:
     The attention's temperature is divided by ``sharpness`` and multiplied by ``factor``; the width
     of the noise is multiplied by ``factor``.
     """
-    local = isinstance(model, LocalForecaster)
+    local = isinstance(model, Fitted)
     if factor == 1 and (sharpness == 1 or local):
         return model
     copied: Any = copy.copy(model)

@@ -11,6 +11,7 @@ import torch
 from numpy import ndarray
 
 from ..engine.select import run_engine, warn_once
+from ..gp.smoothing import smooth
 from ..preprocessing.embedding import embed
 from ..preprocessing.transforms import Series, Transform, fit_transforms, invert_transforms
 from ..settings import Embedding, ForecastConfig
@@ -55,6 +56,16 @@ class Pipeline:
         """How the missing dims of ``n`` channels are filled."""
         return self.settings.embedding or self.model.defaults.embedding_of(n)
 
+    def fitted(self, x: Series) -> tuple[Series, list[Transform]]:
+        """A series transformed, and without its noise if that is asked for."""
+        s = self.settings
+        found, transforms = fit_transforms(
+            x, standardize=s.standardize, detrend=s.detrend, box_cox=s.box_cox
+        )
+        if (s.denoise or self.model.defaults.denoise) == "auto":
+            found = smooth(found).values
+        return found, transforms
+
     def prepare(
         self,
         x: Series,
@@ -68,13 +79,11 @@ class Pipeline:
         """Transform and embed one series, and complete its starting point ``start (n,)``.
 
         ``embedding``, ``delays`` and ``seed`` are those of :func:`dynamix.preprocessing.embed`;
-        None takes the setting's embedding, or the checkpoint's. ``fitted`` is the result of
-        :func:`~dynamix.preprocessing.fit_transforms`, for several embeddings of one series.
+        None takes the setting's embedding, or the checkpoint's. ``fitted`` is what :meth:`fitted`
+        made of the series, for several embeddings of it.
         """
-        (T_C, n), dims, s = x.shape, self.model.config.observed_dims, self.settings
-        embedded, transforms = fitted or fit_transforms(
-            x, standardize=s.standardize, detrend=s.detrend, box_cox=s.box_cox
-        )
+        (T_C, n), dims = x.shape, self.model.config.observed_dims
+        embedded, transforms = fitted or self.fitted(x)
         if n < dims:
             how = embedding or self.embedding_of(n)
             embedded = embed(embedded, dims=dims, embedding=how, seed=seed, delays=delays)

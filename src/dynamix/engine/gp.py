@@ -1,0 +1,77 @@
+"""The Gaussian-process forecaster of :mod:`dynamix.gp`, compiled.
+
+A step is ``z' = z + B^T z + b + sum_k alpha_k (1 + |z - c_k|^2 / 6 l^2)^-3``, then held in the box,
+in deviations of the context. It is in double precision: the weights of a smooth kernel are large
+and cancel each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from ..gp.regression import OneStepMap
+from .runtime import VERSION, available_cores, call, entry, share_out
+
+
+@entry
+def run_gp(weights, centres, linear, constant, box, width, x, found, version):  # type: ignore[no-untyped-def]
+    """One free run from ``x``. ``weights`` and ``centres`` are ``(N, K)``: a channel a row."""
+    N, K = centres.shape
+    k, moved = np.empty(K), np.empty(N)
+    for t in range(len(found)):
+        k[:] = 1.0
+        for n in range(N):
+            for i in range(K):
+                e = centres[n, i] - x[n]
+                k[i] += e * e * width  # 1 + |x - c|^2 / 6 l^2
+        for i in range(K):
+            k[i] = 1.0 / (k[i] * k[i] * k[i])
+        for n in range(N):
+            moved[n] = x[n] + constant[n]
+            for m in range(N):
+                moved[n] += linear[m, n] * x[m]
+            parts = np.zeros(8)  # sums side by side: one would wait for the last addition
+            for i in range(0, K - K % 8, 8):
+                for j in range(8):
+                    parts[j] += weights[n, i + j] * k[i + j]
+            for i in range(K - K % 8, K):
+                parts[0] += weights[n, i] * k[i]
+            moved[n] += parts.sum()
+        for n in range(N):
+            x[n] = min(max(moved[n], box[0, n]), box[1, n])
+            found[t, n] = x[n]
+
+
+def runs(
+    maps: Sequence[OneStepMap],
+    first: Float[ndarray, "R N"],
+    horizon: int,
+    *,
+    threads: int | None = None,
+) -> Float[ndarray, "T R N"]:
+    """What :func:`dynamix.gp.forecaster.runs` computes."""
+    found = np.empty((len(maps), horizon, first.shape[1]))
+
+    def work(begin: int, end: int) -> None:
+        for r in range(begin, end):
+            one = maps[r]
+            call(
+                run_gp,
+                np.ascontiguousarray(one.weights.T),
+                np.ascontiguousarray(one.centres.T),
+                np.ascontiguousarray(one.linear),
+                one.constant,
+                np.stack([one.low, one.high]),
+                1.0 / (6.0 * one.kernel.scale**2),
+                one.scaled(first[r : r + 1])[0],
+                found[r],
+                VERSION,
+            )
+            found[r] = found[r] * one.deviation + one.mean
+
+    share_out(work, len(maps), available_cores() if threads is None else threads)
+    return found.transpose(1, 0, 2)

@@ -1,0 +1,191 @@
+"""The Gaussian-process forecaster as a model with ``start`` and ``step``, and its checkpoints."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..errors import InputError
+from ..local.choice import LONGEST, TRIAL, unlikeness
+from ..model import checkpoints
+from ..model.dynamix import check_series
+from ..model.rollouts import Rollout
+from ..model.shapes import GateNoise, Observation, Query, Series, Weights
+from ..settings import ForecastDefaults, from_dict
+from .regression import OneStepMap, Regression
+from .settings import GPConfig
+
+_SIGMA = "gating_network.sigma"
+_MOST_TRIALS = 12  # candidates that are run before one that leaves the box is taken
+
+
+class Fitted(NamedTuple):
+    """The maps of a batch of series, as :meth:`GaussianProcess.step` uses them."""
+
+    maps: Sequence[OneStepMap]
+
+
+class GaussianProcess(nn.Module):
+    """A context's one-step map by Gaussian-process regression; nothing in it is trained.
+
+    The state is the observation. The kernel's length and noise are those of the highest marginal
+    likelihood whose free run is most like the context (see :func:`chosen_rollout`). A state that
+    leaves the context's range by half of it is held there.
+
+    Parameters
+    ----------
+    config
+        The kernels that are compared.
+    defaults
+        How forecasts use this model unless they are given other settings.
+
+    Examples
+    --------
+    >>> angle = 0.1 * torch.arange(200.0)[:, None]
+    >>> circle = torch.stack([angle.cos(), angle.sin()], dim=-1)
+    >>> model = GaussianProcess(GPConfig(observed_dims=2))
+    >>> fitted, x = model.start(circle[:, None], initial_x=circle[10:11])
+    >>> x_next, _ = model.step(x, fitted)
+    >>> bool((x_next - circle[11]).abs().max() < 1e-3)
+    True
+    """
+
+    def __init__(
+        self, config: GPConfig | None = None, *, defaults: ForecastDefaults | None = None
+    ) -> None:
+        super().__init__()
+        self.config = config or GPConfig()
+        self.defaults = defaults or ForecastDefaults()
+        self.sigma = nn.Parameter(torch.zeros(self.config.observed_dims))
+
+    def save_pretrained(self, path: str | Path) -> Path:
+        """Write the model to ``path``, which :meth:`dynamix.DynaMix.from_pretrained` reads."""
+        own = {k: v for k, v in dataclasses.asdict(self.config).items() if k != "observed_dims"}
+        stored = {"architecture": {"N": self.config.observed_dims}, "gp": own}
+        return checkpoints.write(path, {_SIGMA: self.sigma.detach()}, stored, self.defaults)
+
+    def initial_state(self, x: Observation) -> Observation:
+        """The state of an observation: the observation."""
+        return x
+
+    def start(self, context: Tensor, initial_x: Observation | None = None) -> tuple[Fitted, Tensor]:
+        """What a free run begins with: the best-ranked map of each series, and its first state."""
+        check_series(context, self.config.observed_dims)
+        x = context.double().cpu().numpy()
+        maps = [self._best(np.ascontiguousarray(x[:, s])) for s in range(x.shape[1])]
+        return Fitted(maps), context[-1] if initial_x is None else initial_x
+
+    def _best(self, x: Float[np.ndarray, "T_C N"]) -> OneStepMap:
+        regression = Regression(x, self.config)
+        return regression.fit(regression.ranked()[0])
+
+    def step(
+        self,
+        z: Query,
+        fitted: Fitted,
+        gate_noise: GateNoise | None = None,
+        expert_noise: None = None,
+        query_state: Query | None = None,
+    ) -> tuple[Query, Weights]:
+        """Next state and weights of 1. The noise that a gate has, and a map has not, is ignored."""
+        x = z.detach().double().cpu().numpy()
+        ahead = [one.step(x[s : s + 1]) for s, one in enumerate(fitted.maps)]
+        return torch.from_numpy(np.concatenate(ahead)).to(z), torch.ones(len(z), 1).to(z)
+
+    def widened(self, n: int) -> GaussianProcess:
+        """The forecaster itself, or for more channels ``n`` than its N one of n dimensions."""
+        if n <= self.config.observed_dims:
+            return self
+        config = dataclasses.replace(self.config, observed_dims=n)
+        return GaussianProcess(config, defaults=self.defaults).eval().to(self.sigma)
+
+
+def runs(
+    maps: Sequence[OneStepMap], first: Float[np.ndarray, "R N"], horizon: int
+) -> Float[np.ndarray, "T R N"]:
+    """Free runs, each of a map of its own from its own first state."""
+    found = np.empty((horizon, *first.shape))
+    for r, one in enumerate(maps):
+        x = first[r : r + 1]
+        for t in range(horizon):
+            x = one.step(x)
+            found[t, r] = x[0]
+    return found
+
+
+def chosen_rollout(
+    run: Callable[..., np.ndarray],
+    model: GaussianProcess,
+    context: Series,
+    *,
+    horizon: int,
+    initial_x: Tensor | None = None,
+    return_gates: bool = False,
+    **ignored: Any,
+) -> Rollout:
+    """Free runs of the candidate that each series' context chooses.
+
+    The best-ranked candidates run freely for twice the length of the context, by ``run``, which is
+    :func:`runs` or an engine with its parameters. The one whose run is most like the context wins,
+    as for the local forecaster. A run that reaches the box is as unlike as can be; then the next
+    ones are tried, up to twelve.
+    """
+    check_series(context, model.config.observed_dims)
+    x = context.double().cpu().numpy()
+    start = x[-1] if initial_x is None else initial_x.double().cpu().numpy()
+    series = [np.ascontiguousarray(x[:, s]) for s in range(x.shape[1])]
+    maps = [_choose(run, one, start[s : s + 1], model.config) for s, one in enumerate(series)]
+    found = torch.from_numpy(run(maps, np.ascontiguousarray(start), horizon))
+    gates = torch.ones(horizon, len(maps), 1).to(model.sigma) if return_gates else None
+    return Rollout(found.to(model.sigma), gates)
+
+
+def _choose(
+    run: Callable[..., np.ndarray], x: np.ndarray, start: np.ndarray, config: GPConfig
+) -> OneStepMap:
+    """The map of a context ``(T_C, N)`` whose free run is most like it."""
+    regression = Regression(x, config)
+    unlike, trial = unlikeness(x), max(len(x), min(TRIAL * len(x), LONGEST))
+    best: tuple[float, OneStepMap] | None = None
+    for tried, kernel in enumerate(regression.ranked()[:_MOST_TRIALS]):
+        if best is not None and tried >= config.tried and np.isfinite(best[0]):
+            break
+        found = regression.fit(kernel)
+        path = run([found], start, trial)[:, 0]
+        z = found.scaled(path)
+        held = ((z <= found.low) | (z >= found.high)).any()
+        score = np.inf if held else unlike(path)
+        if best is None or score < best[0]:
+            best = score, found
+    assert best is not None  # there is a candidate
+    return best[1]
+
+
+def from_checkpoint(
+    tensors: dict[str, Tensor],
+    stored: dict[str, Any],
+    *,
+    defaults: ForecastDefaults,
+    source: str,
+) -> GaussianProcess:
+    """The forecaster of a checkpoint file.
+
+    Raises
+    ------
+    InputError
+        If its settings or tensors cannot be used.
+    """
+    try:
+        values = {**stored["gp"], "observed_dims": stored["architecture"]["N"]}
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{source} lacks settings of the Gaussian process, or has others: {error!r}."
+        ) from error
+    return GaussianProcess(from_dict(GPConfig, values, source=source), defaults=defaults).eval()

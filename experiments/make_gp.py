@@ -28,8 +28,8 @@ from dynamix.settings import ForecastDefaults
 DEFAULTS = ForecastDefaults(embedding="pecuzal", denoise="auto")
 TRIED = (1, 3, 5)
 CONDITIONS = {
-    "512": BenchmarkConfig(context=512, starts=2),
-    "2000_noisy": BenchmarkConfig(context=2000, starts=2, noise=0.05),
+    "512": BenchmarkConfig(context=512, starts=1),
+    "2000_noisy": BenchmarkConfig(context=2000, starts=1, noise=0.05),
 }
 MEASURES = ("d_stsp", "hellinger", "d_h", "mase")
 

@@ -170,7 +170,9 @@ def _rows(
     seconds = (time.perf_counter() - began) / len(cases)
     quiet_fates: Sequence[str | None] = [None] * len(cases)
     if not entry.rival:
-        quiet = entry.having(gate_noise=False)(contexts, config.horizon, seed=config.seed)
+        quiet = y
+        if bool(getattr(entry.model, "gate", entry.model).sigma.any()):  # otherwise it has no noise
+            quiet = entry.having(gate_noise=False)(contexts, config.horizon, seed=config.seed)
         quiet_fates = list(fate_of(forecast=quiet, context=contexts))
     rows = []
     for s, (name, start, x) in enumerate(cases):

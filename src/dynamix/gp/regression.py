@@ -21,6 +21,8 @@ from ..io.scale import unit
 from .settings import GPConfig
 
 _NOTHING = 1e-13  # an eigenvalue's share below which it is rounding
+_TOGETHER = 5000  # states that are compared with all centres at a time
+_MOST = 30_000  # transitions of a context that are used, evenly spaced
 _LEAST = 1e-300  # a variance's floor, for contexts that are predicted exactly
 
 
@@ -77,20 +79,24 @@ class OneStepMap:
     def step(self, x: Float[ndarray, "A N"], *, held: bool = True) -> Float[ndarray, "A N"]:
         """The successors of states in the data's units, ``held`` in the box or not."""
         z = self.scaled(x)
-        rest = values(squared(z, self.centres), self.kernel.scale) @ self.weights
-        ahead = z + z @ self.linear + self.constant + rest
+        rest = [
+            values(squared(part, self.centres), self.kernel.scale) @ self.weights
+            for part in _parts(z)
+        ]
+        ahead = z + z @ self.linear + self.constant + np.concatenate(rest)
         if held:
             ahead = np.minimum(np.maximum(ahead, self.low), self.high)  # NaN stays
         return ahead * self.deviation + self.mean
 
     def jacobians(self, x: Float[ndarray, "A N"]) -> Float[ndarray, "A N N"]:
         """``d x'_i / d x_j`` at each state, of the map without its box."""
-        z, N = self.scaled(x), x.shape[1]
-        gradient = slopes(squared(z, self.centres), self.kernel.scale)
+        N, found = x.shape[1], []
         outer = self.weights[:, :, None] * self.centres[:, None]  # (K, N, N)
-        at_centres = (gradient @ outer.reshape(len(outer), -1)).reshape(-1, N, N)
-        through = (gradient @ self.weights)[:, :, None] * z[:, None] - at_centres
-        of_scaled = np.eye(N) + self.linear.T + through
+        for z in _parts(self.scaled(x)):
+            gradient = slopes(squared(z, self.centres), self.kernel.scale)
+            at_centres = (gradient @ outer.reshape(len(outer), -1)).reshape(-1, N, N)
+            found.append((gradient @ self.weights)[:, :, None] * z[:, None] - at_centres)
+        of_scaled = np.eye(N) + self.linear.T + np.concatenate(found)
         return of_scaled * self.deviation[:, None] / self.deviation
 
 
@@ -99,6 +105,11 @@ def scales(x: Float[ndarray, "T_C N"]) -> tuple[ndarray, ndarray]:
     size = unit(x)  # squares of small or large numbers would leave their range
     deviation = (x / size).std(axis=0) * size
     return (x / size).mean(axis=0) * size, np.where(deviation > 0, deviation, 1.0)
+
+
+def _parts(z: Float[ndarray, "A N"]) -> list[ndarray]:
+    """Stretches of states whose kernels fit into memory."""
+    return np.array_split(z, max(1, -(-len(z) // _TOGETHER)))
 
 
 def _spread(length: int, count: int) -> Int[ndarray, " c"]:
@@ -116,10 +127,11 @@ class Regression:
     def __init__(self, x: Float[ndarray, "T_C N"], config: GPConfig) -> None:
         self.config, (self.mean, self.deviation) = config, scales(x)
         z = (x - self.mean) / self.deviation
-        moves, low, high = np.diff(z, axis=0), z.min(axis=0), z.max(axis=0)
+        low, high = z.min(axis=0), z.max(axis=0)
         room = config.margin * (high - low)
         self.box = low - room, high + room
-        self.points = z[:-1]
+        seen = _spread(len(z) - 1, _MOST)
+        self.points, moves = z[seen], z[seen + 1] - z[seen]
         design = np.hstack([self.points, np.ones((len(moves), 1))])
         solution = linalg.lstsq(design, moves)[0]
         self.linear, self.constant = solution[:-1], solution[-1]

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from scipy import linalg
+from tqdm import tqdm
 
 from .regression import OneStepMap, Regression, scales
 from .settings import GPConfig
@@ -67,7 +68,7 @@ def smooth(x: Series, config: GPConfig | None = None) -> Smoothed:
     if noise < LEAST_NOISE:
         return Smoothed(x, noise)
     states, some = first, dataclasses.replace(config, centres=min(config.centres, 400))
-    for _ in range(TURNS):
+    for _ in tqdm(range(TURNS), desc="smoothing", disable=None, delay=2):
         turn = Regression(states, some)
         found = turn.fit(turn.ranked()[0])
         misses = float((states[1:] - found.step(states[:-1], held=False)).std())

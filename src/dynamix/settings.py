@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import lru_cache, wraps
 from typing import Any, Literal, TypeVar, dataclass_transform, get_args
 
-from .errors import InputError, check_value
+from .errors import InputError, check_value, one_of
 
 ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
 Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
@@ -88,7 +88,8 @@ def settings(kind: type[SettingsT]) -> type[SettingsT]:
 
 def checked(function: FunctionT) -> FunctionT:
     """Refuse arguments of another type than the annotation of a number, text, choice or flag."""
-    names = list(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters
+    names, free = list(parameters), any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
     @lru_cache
     def hints() -> dict[str, Any]:
@@ -106,6 +107,8 @@ def checked(function: FunctionT) -> FunctionT:
         for name, value in (*zip(names, args, strict=False), *given.items()):
             if name in known and type(value) is not known[name]:
                 check_value(name, value, hint=known[name], bounds={})
+            elif name not in parameters and not free:
+                one_of(f"argument of {function.__name__}", name, names)
         return function(*args, **given)
 
     return called  # type: ignore[return-value]

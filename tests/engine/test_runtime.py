@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import multiprocessing
+import os
 import shutil
 import sys
 import time
@@ -12,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from engine.cases import make_context, make_model
 from helpers import wave
 
 from dynamix import forecast, systems
-from dynamix.engine import runtime
+from dynamix.engine import rollout, runtime
 from dynamix.forecasting import models
 
 FOLDER = Path(runtime.__file__).parent
@@ -193,3 +195,31 @@ def test_eight_threads_forecast_what_one_does(monkeypatch):
         at_once = list(pool.map(work, range(8)))
     for i, found in enumerate(at_once):
         np.testing.assert_array_equal(found, work(i))
+
+
+def test_a_long_rollout_is_watched_and_gives_the_same(monkeypatch):
+    model, context = make_model(3, 30, 10, 2), make_context(100, 3, 3, smooth=True)
+    quick = rollout.rollout(model, context, horizon=50).observations
+    monkeypatch.setattr(runtime, "QUICK", 0)
+    for threads in (1, 2):
+        watched = rollout.rollout(model, context, horizon=50, threads=threads).observations
+        assert torch.equal(watched, quick)
+
+
+def test_ctrl_c_ends_the_kernels(monkeypatch):
+    heard = []
+
+    def interrupted(jobs, timeout):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runtime, "wait", interrupted)
+    monkeypatch.setattr(
+        rollout, "signals_for", lambda n: heard.append(np.zeros(1 + n, np.int64)) or heard[-1]
+    )
+    model, context = make_model(3, 30, 10, 2), make_context(100, 1, 3, smooth=True)
+    steps = 3_000_000
+    with pytest.raises(KeyboardInterrupt):
+        rollout.rollout(model, context, horizon=steps, threads=1)
+    runtime._pool(1, os.getpid()).submit(int).result()  # the only thread is free again
+    assert heard[0][0] == 1
+    assert heard[0][1] < steps

@@ -21,6 +21,7 @@ from dynamix.forecasting.embedding_choice import (
 )
 from dynamix.forecasting.ensembles import sample_seed
 from dynamix.forecasting.pipeline import Pipeline
+from dynamix.preprocessing.transforms import PowerLawTrend
 from dynamix.settings import ForecastConfig
 
 MODEL = small_model()
@@ -75,24 +76,64 @@ def test_nothing_is_chosen_where_nothing_is_missing():
 
 def test_no_candidate_sees_what_it_has_to_forecast(monkeypatch):
     """What lies behind the first origin can change without changing that origin's forecasts."""
-    seen = []
-    plain = Pipeline.run
-    monkeypatch.setattr(
-        Pipeline, "run", lambda self, items, **o: seen.append(plain(self, items, **o)) or seen[-1]
-    )
+    seen = trials_seen(monkeypatch)
     x = wave(200, 1)
     changed = x.copy()
     origins, _ = trials(200)
     changed[origins[0] :] += 0.01 * wave(200 - origins[0], 1, seed=9)
     fixed = [Candidate("pos"), Candidate("zero"), Candidate("delay", (3, 6))]
     monkeypatch.setattr(embedding_choice, "candidates", lambda x, dims: fixed)
+    made = []
     for series in (x, changed):
         choose_embedding(series, model=MODEL)
-    trial, other = (seen[i][0].swapaxes(0, 1) for i in (0, 2))  # between them the free runs
-    for c in range(3):
-        first = c * len(origins)
-        np.testing.assert_array_equal(trial[first], other[first])
-        assert not np.allclose(trial[first + 1], other[first + 1])
+        made.append({item.context.tobytes(): (item.T_C, y.tobytes()) for item, y in seen})
+        seen.clear()
+    same = made[0].items() & made[1].items()
+    assert [T_C for _, (T_C, _) in same] == [origins[0]] * 3
+
+
+def trials_seen(monkeypatch):
+    """A list that gets what is tried, and its forecast; a free run is longer."""
+    seen, plain = [], Pipeline.run
+
+    def run(self, items, *, horizon, **options):
+        y, gates = plain(self, items, horizon=horizon, **options)
+        if horizon <= embedding_choice.STEPS:
+            seen.extend(zip(items, y.swapaxes(0, 1), strict=True))
+        return y, gates
+
+    monkeypatch.setattr(Pipeline, "run", run)
+    return seen
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_forecast_chooses_the_same_with_fewer_trials(n, monkeypatch):
+    seen = trials_seen(monkeypatch)
+    x = np.stack([wave(150, n, seed=s) for s in range(3)], axis=1)
+    every = choose_embedding(x, model=MODEL)
+    wanted = len(seen)
+    assert wanted == sum(len(choice.origins) * len(choice.scores) for choice in every)
+    seen.clear()
+    pipeline = Pipeline(MODEL, ForecastConfig(embedding="auto"))
+    quick = embedding_choice.choose([np.ascontiguousarray(x[:, s]) for s in range(3)], pipeline)
+    assert len(seen) < wanted
+    for fast, full in zip(quick, every, strict=True):
+        assert fast.chosen == full.chosen
+        assert fast.scores.items() <= full.scores.items()
+
+
+@pytest.mark.parametrize("n_samples", [None, 2])
+@pytest.mark.parametrize("embedding", ["auto", "pos", "delay_random"])
+def test_a_trend_is_fitted_once_a_window(embedding, n_samples, monkeypatch):
+    fitted, plain = [], PowerLawTrend.fit
+    monkeypatch.setattr(
+        PowerLawTrend, "fit", lambda x, **o: fitted.append(x.tobytes()) or plain(x, **o)
+    )
+    x = wave(120, 5)  # each channel is forecast alone
+    how = {"horizon": 3, "model": MODEL, "embedding": embedding, "n_samples": n_samples}
+    forecast(x, detrend=True, **how)
+    windows = 1 + (len(trials(120)[0]) if embedding == "auto" else 0)
+    assert len(fitted) == len(set(fitted)) == 5 * windows
 
 
 @pytest.mark.parametrize("T_C", [2, 3, 10, 50, 500, 2000])

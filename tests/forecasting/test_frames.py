@@ -78,6 +78,8 @@ def test_one_bad_series_is_named(bad, message):
         (A.iloc[:0], {}, "empty"),
         (A, {"horizon": 0}, "horizon"),
         (A.assign(target="x"), {}, "series 'a': .*must hold numbers"),
+        (A["target"].to_numpy(), {}, "a pandas DataFrame .* found ndarray"),
+        (A, {"sed": 1}, "unknown argument of forecast 'sed'.*Did you mean 'seed'"),
     ],
 )
 def test_what_cannot_be_used_is_refused(df, options, message):

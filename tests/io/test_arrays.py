@@ -124,3 +124,17 @@ def test_tensors_of_short_floats():
     values, restore = unpack(x)
     assert values.ravel().tolist() == [0, 1, 2, 3]
     assert restore(values).dtype == torch.bfloat16
+
+
+def test_a_channel_of_a_table_is_called_by_its_name():
+    table = pd.DataFrame({"load": [1.0, 2.0, 3.0], "flag": [4.0, 4.0, 4.0]})
+    with pytest.raises(InputError, match="column 'flag' is constant at 4"):
+        unpack(table, check=True)
+    with pytest.raises(InputError, match="found nan at step 1, column 'load'"):
+        unpack(table.replace(2.0, np.nan), check=True)
+
+
+def test_the_other_columns_are_given_as_the_command_line_takes_them():
+    table = pd.DataFrame({"a": [1.0, 2.0], "quality": ["A", "B"], "b": [3.0, 4.0]})
+    with pytest.raises(InputError, match=r"found .quality. .*--columns a,b"):
+        unpack(table)

@@ -34,3 +34,11 @@ def test_the_peak_of_the_spectrum_is_the_sines(period, phase):
     trend = 0.1 * np.arange(1200)[:, None]
     assert dominant_period(x, by="spectrum") == pytest.approx(period, rel=0.02)
     assert dominant_period(x + trend, by="spectrum") == pytest.approx(period, rel=0.02)
+
+
+@pytest.mark.parametrize("T", [2, 3, 20, 100, 1000, 20_000])
+@pytest.mark.parametrize("period", [4.0, 90.0, 700.0, 5000.0])
+def test_the_decorrelation_time_is_the_first_lag_below_the_level(T, period):
+    x = np.sin(2 * np.pi * np.arange(T) / period) + 0.01 * np.random.default_rng(T).normal(size=T)
+    below = autocorrelation(x)[: T // 2] < np.exp(-1)
+    assert decorrelation_time(x[:, None]) == (int(below.argmax()) if below.any() else 1)

@@ -7,7 +7,7 @@ import pytest
 from helpers import wave
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
 from dynamix import InputError
 from dynamix.preprocessing import (
@@ -86,3 +86,20 @@ def test_trend_recovers_a_power_law_and_continues_it():
     np.testing.assert_allclose(
         trend.invert(np.zeros((50, 1)), start=201), 0.3 * ahead**0.7 + 1.0, rtol=0.01
     )
+
+
+@pytest.mark.parametrize("T", [4, 30, 300])
+@pytest.mark.parametrize("kind", ["walk", "cubic", "steep"])
+def test_the_trend_is_what_scipy_finds_by_differences_of_its_own(T, kind):
+    t = np.arange(1.0, T + 1.0)
+    walk = np.cumsum(np.random.default_rng(T).normal(size=T))
+    y = {"walk": walk, "cubic": 1e-3 * t**2.99 + walk, "steep": 1e-6 * t**5}[kind]
+    y = np.round((y - y.mean()) / y.std() * 2**20) / 2**20
+
+    def squares(p):
+        return np.sum((y - (p[0] * t ** p[1] + p[2])) ** 2)
+
+    bounds = [(None, None), (0.0, 3.0), (None, None)]
+    expected = optimize.minimize(squares, [0.0, 1.0, y[0]], method="L-BFGS-B", bounds=bounds).x
+    found = PowerLawTrend.fit(y[:, None], scaled=True)
+    np.testing.assert_allclose([found.a[0], found.b[0], found.c[0]], expected, rtol=1e-9)

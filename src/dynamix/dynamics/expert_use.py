@@ -88,7 +88,7 @@ def watch(
             f"dimensions, found {values.shape[1]} series of {values.shape[2]}."
         )
     prepared = pipeline.prepare(np.ascontiguousarray(values[:, 0]))
-    ((_, series, _, adapted),) = pipeline.batches([prepared])
+    ((_, (adapted, series, _)),) = pipeline.batches([prepared])
     used = copy.deepcopy(adapted).double()
     # forecasts pass the context in the model's own precision
     series = series.to(pipeline.model.gate.D.dtype).double()

@@ -23,7 +23,17 @@ from ..model.dynamix import check_series
 from ..model.rollouts import gate_noise_stream
 from .index import DIMS, GROUP, boxes_over
 from .local_wide import run_wide
-from .runtime import FAR, VERSION, as_array, available_cores, call, entry, inlined, share_out
+from .runtime import (
+    FAR,
+    VERSION,
+    as_array,
+    available_cores,
+    call,
+    entry,
+    inlined,
+    signals_for,
+    watched,
+)  # fmt: skip
 from .vectors import BITS, fma, larger, load, push, splat, store, within
 
 SLACK = np.float32(1.0001)  # of a bound on squared distances, against rounding
@@ -179,7 +189,7 @@ def local_step(steps, tree, room, kick, count, pull, fit, path, q, exact):  # ty
 
 
 @entry
-def run_local(first, last, context, runs, fit, kicks, bits, observations, version):  # type: ignore[no-untyped-def]
+def run_local(first, last, context, runs, fit, kicks, signals, bits, observations, version):  # type: ignore[no-untyped-def]
     """Do the runs ``first .. last - 1``, with ``kicks (T, N)`` of the query."""
     (T_C, _, N), T, most = context.shape, len(kicks), runs.counts.max()
     leaves = (T_C + 6) // 8
@@ -205,6 +215,9 @@ def run_local(first, last, context, runs, fit, kicks, bits, observations, versio
         for i in range(most):
             path.step[i] = i
         for t in range(T):
+            if signals[0] != 0:
+                return
+            signals[1 + r] = t + 1
             local_step(steps, tree, room, kicks[t], count, pull, fit, path, q, exact)
             for n in range(N):
                 observations[t, r, n] = path.x[n]
@@ -234,9 +247,13 @@ def rollouts(
     runs = Runs(series, counts, np.array(config.pulls)[candidates], start[series])
     observations = np.empty((len(noise), R, points.shape[2]), np.float32)
     kicks = noise.astype(np.float64) * as_array(model.sigma)
-    fit = Fit(config.ridge, FLOOR, TINY)
-    arguments = points, runs, fit, kicks, BITS, observations, VERSION
+    signals, fit = signals_for(R), Fit(config.ridge, FLOOR, TINY)
+    arguments = points, runs, fit, kicks, signals, BITS, observations, VERSION
     threads = available_cores() if threads is None else threads
-    kernel = run_local if points.shape[2] <= DIMS else run_wide
-    share_out(lambda first, last: call(kernel, first, last, *arguments), R, threads)
+    kernel, parts = run_local if points.shape[2] <= DIMS else run_wide, min(threads, R)
+
+    def work(i: int) -> None:
+        call(kernel, R * i // parts, R * (i + 1) // parts, *arguments)
+
+    watched(work, parts, threads, signals=signals, steps=R * horizon)
     return torch.from_numpy(observations)

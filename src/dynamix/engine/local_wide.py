@@ -106,7 +106,7 @@ def wide_step(steps, kick, count, pull, fit, x, distance, step, q, room, product
 
 
 @entry
-def run_wide(first, last, context, runs, fit, kicks, bits, observations, version):  # type: ignore[no-untyped-def]
+def run_wide(first, last, context, runs, fit, kicks, signals, bits, observations, version):  # type: ignore[no-untyped-def]
     """What ``run_local`` of :mod:`.local` does, in any number of dimensions."""
     (_, _, N), T, most = context.shape, len(kicks), runs.counts.max()
     room, products, q = np.zeros((N + 4, N)), np.zeros((N, N)), np.zeros(N)
@@ -119,5 +119,8 @@ def run_wide(first, last, context, runs, fit, kicks, bits, observations, version
         for i in range(most):
             step[i] = i
         for t in range(T):
+            if signals[0] != 0:
+                return
+            signals[1 + r] = t + 1
             wide_step(steps, kicks[t], count, pull, fit, x, distance, step, q, room, products)
             observations[t, r] = x

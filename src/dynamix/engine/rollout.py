@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import math
 from collections import namedtuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,7 +29,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from ..model.dynamix import DynaMix, check_series
-from ..model.rollouts import Rollout, gate_noise_stream
+from ..model.rollouts import Batch, Rollout, gate_noise_stream
 from ..settings import ModelConfig
 from .attention import Context, attend, context_rows, near_room
 from .index import DIMS, build, look_up, room_for
@@ -46,7 +48,8 @@ from .runtime import (
     packed,
     padded,
     rows_of,
-    spread,
+    signals_for,
+    watched,
 )  # fmt: skip
 from .vectors import BITS, fma, larger, load, load_block, narrowed, splat, store, total, widened
 
@@ -60,6 +63,7 @@ Experts = namedtuple(
 )
 # [D; U_z]; [0; U_s b]; the two layers, the convolution multiplied into them
 Gate = namedtuple("Gate", "from_state offset mixing sigma tau_att cutoff")
+Weights = namedtuple("Weights", "experts gate")
 # Contexts (T_C, S, N), also as the fields of a Context where there is no index; the first x; noise
 # (T, N), the same for all series
 Series = namedtuple("Series", "context rows start noise")
@@ -123,7 +127,9 @@ def step_alrnn(m, sizes, weights, state):  # type: ignore[no-untyped-def]
 
 
 @entry
-def run(first, last, sizes, experts, gate, series, bits, observations, gates, version):  # type: ignore[no-untyped-def]
+def run(
+    first, last, sizes, experts, gate, series, signals, slot, bits, observations, gates, version
+):  # type: ignore[no-untyped-def]
     """Roll out one series or two, ``first .. last - 1``, side by side."""
     N, M, J, P, H, T = sizes
     from_state, gate_offset, mixing, sigma, tau_att, cutoff = gate
@@ -161,6 +167,9 @@ def run(first, last, sizes, experts, gate, series, bits, observations, gates, ve
     other = build(values[1, :DIMS], K, tau_att) if indexed and both else index
     room = room_for(max(index.starts[index.levels], other.starts[other.levels]), bits)
     for t in range(T):
+        if signals[0] != 0:
+            return
+        signals[slot] = live * (t + 1)
         # [D z; U_z z + U_s b]
         affine(wide_z, 0, Z, both, M, from_state, gate_offset, mixed, 0, Gp)
         for m in range(live):
@@ -236,7 +245,12 @@ def _experts(value: dict[str, ndarray], config: ModelConfig) -> Experts:
     )  # fmt: skip
 
 
-def _gate(value: dict[str, ndarray], steps: int) -> Gate:
+def _weights(model: DynaMix) -> Weights:
+    value = {name: as_array(p) for name, p in model.named_parameters()}
+    return Weights(_experts(value, model.config), _gate(value))
+
+
+def _gate(value: dict[str, ndarray]) -> Gate:
     fine = {name: p.astype(np.float64) for name, p in value.items() if name.startswith("gate")}
     from_state, mixing = gate_matrices(fine)
     # the convolution, of sum_k a_k c_k and sum_k a_k (c_{k+1} - c_k), is in the gate's products
@@ -249,53 +263,89 @@ def _gate(value: dict[str, ndarray], steps: int) -> Gate:
     return Gate(
         packed(from_state[:, : offset.size], BLOCK // 2, np.float64),
         followed(offset, -offset.size % (BLOCK // 2)), mixing._replace(U=selected.ravel()),
-        fine["gate.sigma"], abs(value["gate.tau_att"][0]),
-        np.float32(SAFE + math.log(steps)),
+        fine["gate.sigma"], abs(value["gate.tau_att"][0]), np.float32(0.0),
     )  # fmt: skip
 
 
-@torch.no_grad()
+class _Job(NamedTuple):
+    """Kernel calls ``run(first, min(first + together, S), ...)``; what they fill."""
+
+    S: int
+    together: int
+    arguments: tuple[Any, ...]
+    observations: ndarray
+    gates: ndarray
+
+
 def rollout(
     model: DynaMix,
     context: Float[Tensor, "T_C S N"],
     *,
-    horizon: int,
     initial_x: Float[Tensor, "S N"] | None = None,
+    **options: Any,
+) -> Rollout:
+    """What :func:`dynamix.model.rollouts.rollout` computes, on the CPU and in float32.
+
+    ``options`` are those of :func:`rollouts`.
+    """
+    return rollouts([Batch(model, context, initial_x)], **options)[0]
+
+
+@torch.no_grad()
+def rollouts(
+    batches: Sequence[Batch],
+    *,
+    horizon: int,
     gate_noise: bool = True,
     seed: int = 0,
     quiet_steps: int = 0,
     return_gates: bool = False,
     threads: int | None = None,
-) -> Rollout:
-    """What :func:`dynamix.model.rollouts.rollout` computes, on the CPU and in float32.
+) -> list[Rollout]:
+    """The rollouts of several batches at once, each of one model and one length of context.
 
     The bits of a forecast depend neither on ``threads`` (None: all cores) nor on other series.
     Raises EngineUnavailable if the kernels do not compile on this machine.
     """
-    c, points = model.config, as_array(context)
-    N, S = c.observed_dims, points.shape[1]
-    check_series(context, N)
-    value = {name: as_array(p) for name, p in model.named_parameters()}
-    noise = np.zeros((horizon, N), np.float32)
-    if gate_noise:
-        noise = gate_noise_stream(horizon, N, seed=seed, quiet_steps=quiet_steps)
-    observations = np.empty((horizon, S, N), np.float32)
-    gates = np.empty((horizon if return_gates else 0, S, c.experts), np.float32)
-    start = points[-1] if initial_x is None else as_array(initial_x)
-    H = 0 if c.expert_kind == "alrnn" else c.hidden_units
-    arguments = (
-        (N, c.latent_dims, c.experts, c.relu_units, H, horizon), _experts(value, c),
-        _gate(value, len(points) - 1),
-        Series(points, context_rows(points) if N > DIMS else NO_ROWS, start, noise),
-        BITS, observations, gates, VERSION,
-    )  # fmt: skip
     threads = available_cores() if threads is None else threads
-    together = 1 if threads > S // 2 else 2  # two share the experts' weights in the cache
-    spread(
-        lambda first: call(run, first, min(first + together, S), *arguments),
-        range(0, S, together),
-        threads,
-    )
-    return Rollout(
-        torch.from_numpy(observations), torch.from_numpy(gates) if return_gates else None
-    )
+    weights: dict[int, Weights] = {}
+    noise: dict[int, ndarray] = {}
+    jobs = []
+    for model, context, initial_x in batches:
+        c, points = model.config, as_array(context)
+        N, S = c.observed_dims, points.shape[1]
+        check_series(context, N)
+        if id(model) not in weights:
+            weights[id(model)] = _weights(model)
+        if N not in noise:
+            noise[N] = np.zeros((horizon, N), np.float32)
+            if gate_noise:
+                noise[N] = gate_noise_stream(horizon, N, seed=seed, quiet_steps=quiet_steps)
+        observations = np.empty((horizon, S, N), np.float32)
+        gates = np.empty((horizon if return_gates else 0, S, c.experts), np.float32)
+        start = points[-1] if initial_x is None else as_array(initial_x)
+        rows = context_rows(points) if N > DIMS else NO_ROWS
+        H = 0 if c.expert_kind == "alrnn" else c.hidden_units
+        experts, gate = weights[id(model)]
+        arguments = (
+            (N, c.latent_dims, c.experts, c.relu_units, H, horizon), experts,
+            gate._replace(cutoff=np.float32(SAFE + math.log(len(points) - 1))),
+            Series(points, rows, start, noise[N]),
+        )  # fmt: skip
+        together = 1 if threads > S // 2 else 2  # two share the experts' weights in the cache
+        jobs.append(_Job(S, together, arguments, observations, gates))
+    parts = [(job, first) for job in jobs for first in range(0, job.S, job.together)]
+    signals = signals_for(len(parts))
+
+    def work(i: int) -> None:
+        job, first = parts[i]
+        last = min(first + job.together, job.S)
+        made = BITS, job.observations, job.gates, VERSION
+        call(run, first, last, *job.arguments, signals, i + 1, *made)
+
+    steps = horizon * sum(job.S for job in jobs)
+    watched(work, len(parts), threads, signals=signals, steps=steps)
+    return [
+        Rollout(torch.from_numpy(y), torch.from_numpy(w) if return_gates else None)
+        for *_, y, w in jobs
+    ]

@@ -9,7 +9,7 @@ import os
 import pickle
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import torch
 from numba import njit, typeof
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from torch import Tensor
+from tqdm import tqdm
 
 from ..io.files import write_bytes
 
@@ -29,7 +30,9 @@ BLOCK = 4 * WIDTH  # outputs that `product` computes at a time
 LINE = 64  # bytes of the cache's lines
 FAR = np.float32(1e18)  # distance of padding: no weight, yet safe to multiply
 SAFE = 15.0  # dropping steps beyond SAFE + ln(K), in units of tau, loses at most exp(-15) of weight
-NOTICE = 2.0  # seconds of compiling after which the log says so
+NOTICE = 2.0  # seconds of compiling after which the log says so, and of work without a bar
+QUICK = 100_000  # steps that are done without a bar and cannot be interrupted, a tenth of a second
+_FEW = 1000  # kernels for which the same holds
 
 
 def digest_of(folder: Path) -> str:
@@ -180,6 +183,42 @@ def share_out(work: Callable[[int, int], None], count: int, threads: int) -> Non
     """``work(first, last)`` for stretches of ``range(count)``, one for each thread."""
     parts = min(threads, count)
     spread(lambda i: work(count * i // parts, count * (i + 1) // parts), range(parts), parts)
+
+
+def signals_for(count: int) -> np.ndarray:
+    """What ``count`` kernels hear and say: whether to stop, then each one's number of steps."""
+    return np.zeros(1 + count, np.int64)
+
+
+def watched(
+    work: Callable[[int], Any], count: int, threads: int, *, signals: np.ndarray, steps: int
+) -> None:
+    """``work(i)`` for each of ``range(count)``, ``steps`` in all, with a progress bar.
+
+    The caller's thread waits beside the kernels, so that Ctrl-C reaches them through ``signals``.
+    """
+    if steps <= QUICK and count <= _FEW:
+        spread(work, range(count), threads)
+        return
+
+    def several(items: np.ndarray) -> None:
+        for i in items.tolist():
+            if not signals[0]:
+                work(i)
+
+    pool, parts = _pool(threads, os.getpid()), min(count, 16 * threads)
+    jobs = [pool.submit(several, items) for items in np.array_split(np.arange(count), parts)]
+    bar = tqdm(total=steps, desc="steps", unit_scale=True, disable=None, delay=NOTICE, leave=False)
+    try:
+        with bar:
+            while wait(jobs, timeout=0.1).not_done:
+                bar.update(int(signals[1:].sum()) - bar.n)
+    finally:
+        signals[0] = 1
+        for job in jobs:
+            job.cancel()
+    for job in jobs:
+        job.result()
 
 
 def available_cores() -> int:

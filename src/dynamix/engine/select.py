@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..errors import InputError
 from ..gp import forecaster as gp
 from ..local import choice
 from ..local.forecaster import LocalForecaster
-from ..model.dynamix import DynaMix
-from ..model.rollouts import Rollout, rollout
+from ..model.rollouts import Batch, Rollout, rollout
 from ..settings import Engine
 from . import gp as compiled_gp
 from . import local as compiled_local
@@ -25,13 +23,8 @@ from .runtime import EngineUnavailable
 logger = logging.getLogger(__name__)
 
 
-def run_engine(
-    engine: Engine,
-    model: DynaMix | LocalForecaster | gp.GaussianProcess,
-    context: Tensor,
-    **options: Any,
-) -> Rollout:
-    """The rollout by the engine asked for; ``"auto"`` compiles where it can.
+def run_engine(engine: Engine, batches: Sequence[Batch], **options: Any) -> list[Rollout]:
+    """The rollouts of several batches by the engine asked for; ``"auto"`` compiles where it can.
 
     The compiled engine computes in single precision on the CPU, so a model elsewhere or in double
     precision stays with torch.
@@ -40,12 +33,11 @@ def run_engine(
     ----------
     engine
         ``"torch"``, ``"compiled"`` or ``"auto"``.
-    model
-        A :class:`dynamix.DynaMix`, with probabilistic experts for torch only; or a
-        :class:`dynamix.local.LocalForecaster` or :class:`dynamix.gp.GaussianProcess`, of which each
-        context chooses a candidate.
-    context
-        ``(T_C, S, N)``, as the model sees it: scaled and embedded.
+    batches
+        Their models differ in the widths of the gate alone. A model is a :class:`dynamix.DynaMix`,
+        with probabilistic experts for torch only; or a :class:`dynamix.local.LocalForecaster` or
+        :class:`dynamix.gp.GaussianProcess`, of which each context chooses a candidate. Contexts are
+        as the model sees them: scaled and embedded.
     options
         The keywords of :func:`dynamix.model.rollouts.rollout`; ``horizon`` is needed.
 
@@ -59,34 +51,37 @@ def run_engine(
     >>> import torch
     >>> from dynamix import DynaMix
     >>> context = torch.randn(100, 2, 3, generator=torch.Generator().manual_seed(0))
-    >>> tuple(run_engine("torch", DynaMix(), context, horizon=10).observations.shape)
+    >>> (run,) = run_engine("torch", [Batch(DynaMix(), context)], horizon=10)
+    >>> tuple(run.observations.shape)
     (10, 2, 3)
-    >>> run_engine("compiled", DynaMix().double(), context, horizon=10)  # doctest: +ELLIPSIS
+    >>> double = Batch(DynaMix().double(), context)
+    >>> run_engine("compiled", [double], horizon=10)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
     dynamix.errors.InputError: the compiled engine does not run a model in torch.float64. Use ...
     """
+    model, context, _ = batches[0]
     plain: Callable[..., Rollout] = rollout
-    fast: Callable[..., Rollout] = compiled.rollout
+    fast: Callable[..., Rollout] | None = None  # the paper's model takes all batches in one call
     if isinstance(model, gp.GaussianProcess):
         plain = functools.partial(gp.chosen_rollout, gp.runs)
         fast = functools.partial(gp.chosen_rollout, compiled_gp.runs)
     elif isinstance(model, LocalForecaster):
-        plain = functools.partial(choice.chosen_rollout, choice.rollouts)
         fast = functools.partial(choice.chosen_rollout, compiled_local.rollouts)
-    if engine == "torch":
-        return plain(model, context, **options)
+        plain = functools.partial(choice.chosen_rollout, choice.rollouts)
     reason = ""
-    if isinstance(model, DynaMix) and not compiled.supports(model.config):
+    if fast is None and not compiled.supports(model.config):
         reason = "probabilistic experts"
     weights = next(model.parameters())
     if weights.device.type != "cpu":
         reason = f"a model on the device {weights.device}"
     elif weights.dtype != torch.float32:
         reason = f"a model in {weights.dtype}"
-    if not reason:
+    if engine != "torch" and not reason:
         try:
-            return fast(model, context, **options)
+            if fast is None:
+                return compiled.rollouts(batches, **options)
+            return _each(fast, batches, options)
         except EngineUnavailable as error:
             if engine == "compiled":
                 raise InputError(
@@ -97,7 +92,13 @@ def run_engine(
         raise InputError(
             f"the compiled engine does not run {reason}. Use engine='auto' or engine='torch'."
         )
-    return plain(model, context, **options)
+    return _each(plain, batches, options)
+
+
+def _each(
+    run: Callable[..., Rollout], batches: Sequence[Batch], options: dict[str, Any]
+) -> list[Rollout]:
+    return [run(model, context, initial_x=x, **options) for model, context, x in batches]
 
 
 @functools.lru_cache(maxsize=16)

@@ -19,7 +19,6 @@ noise, so the choice does not depend on the forecast's seed.
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ from ..preprocessing.periods import decorrelation_time
 from ..preprocessing.transforms import Series
 from ..settings import Embedding, ForecastConfig, takes
 from .models import Model, find_model
-from .pipeline import Pipeline, Prepared
+from .pipeline import Fitted, Pipeline, Prepared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +47,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PATIENCE = 2.0  # seconds without a progress bar
+_PARTS = 4  # of a candidate's trials, between which it can drop out
+_SURELY = 1 + 1e-9  # beyond the rounding of a sum
 
 SPACINGS = (0.25, 0.5, 1.0, 1.5, 2.0)  # delays tried, in units of the decorrelation time
 ORIGINS = 12
@@ -87,7 +88,7 @@ class Score:
 
 @dataclass(frozen=True)
 class EmbeddingChoice:
-    """The embedding chosen for a series, and the score of every candidate, the best first.
+    """The embedding chosen for a series, and the candidates' scores, the best first.
 
     ``origins`` are the numbers of steps before the trials, ``steps`` is the trials' length.
     """
@@ -163,52 +164,75 @@ def choose_embedding(
         raise InputError(f"a context of {n} channels fills the model: there is nothing to embed.")
     if n > pipeline.dims:
         values = values.reshape(len(values), -1, 1)
-    return choose([np.ascontiguousarray(x) for x in values.transpose(1, 0, 2)], pipeline)
+    series = [np.ascontiguousarray(x) for x in values.transpose(1, 0, 2)]
+    return choose(series, pipeline, every=True)
 
 
-def choose(series: Sequence[Series], pipeline: Pipeline) -> list[EmbeddingChoice]:
-    """The candidate of the smallest score for each series ``(T_C, n)``; of equal ones the first."""
+def choose(
+    series: Sequence[Series],
+    pipeline: Pipeline,
+    fits: Sequence[Fitted | None] | None = None,
+    *,
+    every: bool = False,
+) -> list[EmbeddingChoice]:
+    """The candidate of the smallest score for each series ``(T_C, n)``; of equal ones the first.
+
+    ``fits`` are those of the pipeline, if they are known. Unless ``every`` score is wanted, the
+    trials of a candidate end when it cannot be chosen any more.
+    """
+    bar = tqdm(series, desc="embeddings", unit="series", disable=None, delay=_PATIENCE, leave=False)
+    fits = fits or [None] * len(series)
     return [
-        _choose_one(x, pipeline)
-        for x in tqdm(series, desc="embeddings", disable=None, delay=_PATIENCE)
+        _choose_one(x, fit or pipeline.fit(x), pipeline, every)
+        for x, fit in zip(bar, fits, strict=True)
     ]
 
 
-def _choose_one(x: Series, pipeline: Pipeline) -> EmbeddingChoice:
+def _choose_one(x: Series, fit: Fitted, pipeline: Pipeline, every: bool) -> EmbeddingChoice:
     origins, steps = trials(len(x))
     if origins[0] < 2:
         raise InputError(
             f"the context of {len(x)} steps is too short to try embeddings on its own end. Give a "
             "longer one, or name an embedding; 'zero' needs least."
         )
+    scaled, _ = fit
     # once for all candidates, since a trend takes long to fit
-    fitted = {T: pipeline.fitted(x[:T]) for T in (*origins, len(x))}
-    scaled, _ = fitted[len(x)]
-    trial: dict[tuple[Candidate, int], Prepared] = {}
+    fitted = {T: pipeline.fit(x[:T]) for T in origins} | {len(x): fit}
+
+    def prepared(candidate: Candidate, T: int) -> Prepared:
+        return pipeline.prepare(x[:T], fitted=fitted[T], **vars(candidate))
+
     free: dict[Candidate, Prepared] = {}
     for candidate in candidates(scaled, dims=pipeline.dims):
-        how = functools.partial(
-            pipeline.prepare, embedding=candidate.embedding, delays=candidate.delays
-        )
         try:
-            trial |= {
-                (candidate, origin): how(x[:origin], fitted=fitted[origin]) for origin in origins
-            }
-            free[candidate] = how(x, fitted=fitted[len(x)])
+            prepared(candidate, origins[0])
+            free[candidate] = prepared(candidate, len(x))
         except InputError as error:  # too short a context before the first origin
             logger.info("%s is not tried: %s", candidate, error)
-    made, _ = pipeline.run(list(trial.values()), horizon=steps, seed=0)
-    unit = np.abs(x - np.median(x, axis=0)).mean(axis=0)
-    errors: dict[Candidate, list[float]] = {candidate: [] for candidate in free}
-    for (candidate, origin), forecast in zip(trial, made.swapaxes(0, 1), strict=True):
-        errors[candidate].append(bounded_error(forecast, x[origin : origin + steps], unit))
     length = max(len(x), min(FREE_RUN * len(x), LONGEST_RUN))
     runs, _ = pipeline.run(list(free.values()), horizon=length, seed=0, back=False)
     looks = comparison(scaled, dims=pipeline.dims)
-    scores = {
-        candidate: Score(float(np.mean(errors[candidate])), looks(run))
-        for candidate, run in zip(free, runs.swapaxes(0, 1), strict=True)
-    }
+    unlike = {c: looks(run) for c, run in zip(free, runs.swapaxes(0, 1), strict=True)}
+    unit = np.abs(x - np.median(x, axis=0)).mean(axis=0)
+    found: dict[Candidate, Score] = {}
+    least = np.inf
+    promising = sorted(free, key=lambda candidate: unlike[candidate])
+    bar = tqdm(promising, desc="candidates", disable=None, delay=_PATIENCE, leave=False)
+    for candidate in bar:
+        errors = list[float]()
+        for some in np.array_split(origins, _PARTS):
+            # errors are never negative, so a score only grows
+            if not every and sum(errors) / len(origins) * unlike[candidate] > _SURELY * least:
+                break
+            items = [prepared(candidate, T) for T in some.tolist()]
+            made, _ = pipeline.run(items, horizon=steps, seed=0)
+            for item, forecast in zip(items, made.swapaxes(0, 1), strict=True):
+                real = x[item.T_C : item.T_C + steps]
+                errors.append(bounded_error(forecast, real, unit))
+        else:
+            found[candidate] = Score(float(np.mean(errors)), unlike[candidate])
+            least = min(least, found[candidate].total)
+    scores = {candidate: found[candidate] for candidate in free if candidate in found}
     scores = dict(sorted(scores.items(), key=lambda item: item[1].total))
     chosen = next(iter(scores))
     logger.info(

@@ -72,6 +72,11 @@ def predict_df(
     >>> table.columns.tolist(), str(table["timestamp"].iloc[0].date()), len(table)
     (['item_id', 'timestamp', 'predictions', '0.1', '0.5', '0.9'], '2024-03-01', 3)
     """
+    if not isinstance(df, pd.DataFrame):
+        raise InputError(
+            f"df must be a pandas DataFrame with a row per series and time, found "
+            f"{type(df).__name__}. Give an array or one series to dynamix.forecast."
+        )
     for name in (id_column, timestamp_column, target):
         one_of("column", name, map(str, df.columns))
     horizon = whole_number("horizon", horizon)

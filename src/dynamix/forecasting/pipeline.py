@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy import ndarray
+from tqdm import tqdm
 
 from ..engine.select import run_engine, warn_once
 from ..gp.smoothing import smooth
+from ..model.rollouts import Batch
 from ..preprocessing.embedding import embed
 from ..preprocessing.transforms import Series, Transform, fit_transforms, invert_transforms
 from ..settings import Embedding, ForecastConfig
 from .ensembles import draw, sample_seed
 from .models import Model, adapted
 from .spacing import widening
+
+Fitted = tuple[Series, list[Transform]]
+_PATIENCE = 2.0  # seconds without a progress bar
+
+
+def _bar(series: Sequence[Series], label: str) -> Iterable[Series]:
+    return tqdm(series, desc=label, unit="series", disable=None, delay=_PATIENCE, leave=False)
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,8 @@ class Prepared:
 
     ``context (T, N)`` is transformed and embedded. ``initial (N,)`` is the starting point in the
     same units, None for the context's end. ``transforms`` take a forecast back. ``n`` channels were
-    observed at ``T_C`` steps; delays cost rows, so T is at most ``T_C``.
+    observed at ``T_C`` steps; delays cost rows, so T is at most ``T_C``. ``factor`` is that of the
+    gate's widths (:func:`~dynamix.forecasting.spacing.widening`).
     """
 
     context: Series
@@ -34,6 +45,7 @@ class Prepared:
     transforms: list[Transform]
     n: int
     T_C: int
+    factor: float
 
 
 @dataclass(frozen=True)
@@ -56,8 +68,8 @@ class Pipeline:
         """How the missing dims of ``n`` channels are filled."""
         return self.settings.embedding or self.model.defaults.embedding_of(n)
 
-    def fitted(self, x: Series) -> tuple[Series, list[Transform]]:
-        """A series transformed, and without its noise if that is asked for."""
+    def fit(self, x: Series) -> Fitted:
+        """A series transformed, without its noise if that is asked for; a trend takes long."""
         s = self.settings
         found, transforms = fit_transforms(
             x, standardize=s.standardize, detrend=s.detrend, box_cox=s.box_cox
@@ -74,27 +86,31 @@ class Pipeline:
         delays: Sequence[int] | None = None,
         start: ndarray | None = None,
         seed: int = 0,
-        fitted: tuple[Series, list[Transform]] | None = None,
+        fitted: Fitted | None = None,
     ) -> Prepared:
         """Transform and embed one series, and complete its starting point ``start (n,)``.
 
         ``embedding``, ``delays`` and ``seed`` are those of :func:`dynamix.preprocessing.embed`;
-        None takes the setting's embedding, or the checkpoint's. ``fitted`` is what :meth:`fitted`
-        made of the series, for several embeddings of it.
+        None takes the setting's embedding, or the checkpoint's. ``fitted`` is the result of
+        :meth:`fit`, for several embeddings of one series.
         """
-        (T_C, n), dims = x.shape, self.model.config.observed_dims
-        embedded, transforms = fitted or self.fitted(x)
+        (T_C, n), dims, s = x.shape, self.model.config.observed_dims, self.settings
+        embedded, transforms = fitted or self.fit(x)
         if n < dims:
             how = embedding or self.embedding_of(n)
             embedded = embed(embedded, dims=dims, embedding=how, seed=seed, delays=delays)
+        reference = s.reference_spacing
+        reference = self.model.defaults.reference_spacing if reference is None else reference
+        factor = widening(embedded, reference=reference, engine=s.engine) if reference else 1.0
         if start is None:
-            return Prepared(embedded, None, transforms, n, T_C)
+            return Prepared(embedded, None, transforms, n, T_C, factor)
         given = start[None]
         for transform in transforms:
             given = transform.apply(given)
         # the missing dims are those of the context state nearest in the given dims
         nearest = embedded[np.argmin(((embedded[:, :n] - given) ** 2).sum(axis=1))]
-        return Prepared(embedded, np.concatenate([given[0], nearest[n:]]), transforms, n, T_C)
+        start = np.concatenate([given[0], nearest[n:]])
+        return Prepared(embedded, start, transforms, n, T_C, factor)
 
     def forecast(
         self, values: ndarray, starts: ndarray | None, *, horizon: int, return_gates: bool
@@ -107,24 +123,27 @@ class Pipeline:
         # sums round alike whatever series lie beside a series, if each lies by itself in memory
         series = list(map(np.ascontiguousarray, values.transpose(1, 0, 2)))
         how = self.embedding_of(n) if n < self.model.config.observed_dims else "none"
+        random = how == "delay_random"
+        fits: list[Fitted | None] = [None] * len(series)
         asked: list[Any] = [None] * len(series)
+        if how == "auto" or (random and s.n_samples):
+            fits = [self.fit(x) for x in _bar(series, "transforms")]
         if how == "auto":
             from .embedding_choice import choose
 
-            asked = [choice.chosen for choice in choose(series, self)]
+            asked = [choice.chosen for choice in choose(series, self, fits)]
 
         def prepare(seed: int) -> list[Prepared]:
             found = []
-            for i, (x, candidate) in enumerate(zip(series, asked, strict=True)):
+            for i, (x, candidate) in enumerate(zip(_bar(series, "preparing"), asked, strict=True)):
                 options = {} if candidate is None else vars(candidate)
                 start = None if starts is None else starts[i]
-                found.append(self.prepare(x, start=start, seed=seed, **options))
+                found.append(self.prepare(x, start=start, seed=seed, fitted=fits[i], **options))
             return found
 
         prepared = prepare(s.seed)
         if s.n_samples is None:
             return [self.run(prepared, horizon=horizon, seed=s.seed, return_gates=return_gates)]
-        random = how == "delay_random"
 
         def sample(seed: int) -> tuple[ndarray, ndarray | None]:
             ready = prepare(seed) if random else prepared
@@ -141,23 +160,17 @@ class Pipeline:
             )
         return [sample(s.seed)] * s.n_samples
 
-    def batches(
-        self, prepared: Sequence[Prepared]
-    ) -> list[tuple[list[int], torch.Tensor, torch.Tensor | None, Any]]:
-        """Series that run side by side: members, contexts ``(T, S, N)``, starts, adapted model.
+    def batches(self, prepared: Sequence[Prepared]) -> list[tuple[list[int], Batch]]:
+        """Series that run side by side: their numbers, contexts, starts and adapted model.
 
         Members share the context's length, which delays change, and the widening of the gate.
         """
-        defaults, s = self.model.defaults, self.settings
-        spacing, sharpness = s.reference_spacing, s.attention_sharpness
-        spacing = defaults.reference_spacing if spacing is None else spacing
-        sharpness = defaults.attention_sharpness if sharpness is None else sharpness
+        sharpness = self.settings.attention_sharpness
+        sharpness = self.model.defaults.attention_sharpness if sharpness is None else sharpness
+        models = cache(partial(adapted, self.model, sharpness=sharpness))
         alike: dict[tuple[int, float], list[int]] = {}
         for i, item in enumerate(prepared):
-            factor = 1.0
-            if spacing:
-                factor = widening(item.context, reference=spacing, engine=s.engine)
-            alike.setdefault((len(item.context), factor), []).append(i)
+            alike.setdefault((len(item.context), item.factor), []).append(i)
         found = []
         for (_, factor), members in alike.items():
             contexts, initial = [], []
@@ -165,9 +178,9 @@ class Pipeline:
                 contexts.append(torch.from_numpy(prepared[i].context))
                 if prepared[i].initial is not None:
                     initial.append(torch.from_numpy(prepared[i].initial))
-            model = adapted(self.model, sharpness=sharpness, factor=factor)
             starts = torch.stack(initial) if initial else None
-            found.append((members, torch.stack(contexts, dim=1), starts, model))
+            batch = Batch(models(factor=factor), torch.stack(contexts, dim=1), starts)
+            found.append((members, batch))
         return found
 
     def run(
@@ -189,18 +202,17 @@ class Pipeline:
             quiet = self.model.defaults.quiet_steps if s.n_samples is None else 0
         forecasts: list[Any] = [None] * len(prepared)
         gates: list[Any] = [None] * len(prepared)
-        for members, contexts, starts, model in self.batches(prepared):
-            result = run_engine(
-                s.engine,
-                model,
-                contexts,
-                horizon=horizon,
-                initial_x=starts,
-                gate_noise=s.gate_noise,
-                seed=seed,
-                quiet_steps=quiet,
-                return_gates=return_gates,
-            )
+        batches = self.batches(prepared)
+        results = run_engine(
+            s.engine,
+            [batch for _, batch in batches],
+            horizon=horizon,
+            gate_noise=s.gate_noise,
+            seed=seed,
+            quiet_steps=quiet,
+            return_gates=return_gates,
+        )
+        for (members, _), result in zip(batches, results, strict=True):
             observations = result.observations.cpu().numpy()
             for i, member in enumerate(members):
                 item = prepared[member]

@@ -9,9 +9,10 @@ noise has the same difficulty: it must reach the next passage. So both widths of
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from ..engine.runtime import EngineUnavailable
@@ -42,7 +43,7 @@ def spacing(context: Float[ndarray, "T_C N"], *, engine: Engine = "auto") -> flo
     if not moving.size:
         return 0.0
     near = decorrelation_time(moving)
-    asked = np.unique(np.linspace(0, len(moving) - 1, _ASKED).astype(int))
+    asked = _evenly(len(moving))
     nearest = None
     if engine != "torch":
         with suppress(EngineUnavailable):
@@ -55,8 +56,14 @@ def spacing(context: Float[ndarray, "T_C N"], *, engine: Engine = "auto") -> flo
                 distance += np.abs(channel - channel[a])
             distance[max(0, a - near) : a + near + 1] = np.inf
             nearest[i] = distance.min()
-    nearest = nearest[np.isfinite(nearest)]
-    return float(np.median(nearest)) if len(nearest) else 0.0
+    nearest = np.sort(nearest[np.isfinite(nearest)])
+    middle = nearest[(len(nearest) - 1) // 2 : len(nearest) // 2 + 1]
+    return float(middle.mean()) if len(nearest) else 0.0
+
+
+@lru_cache
+def _evenly(T: int) -> Int[ndarray, " asked"]:
+    return np.unique(np.linspace(0, T - 1, _ASKED).astype(int))
 
 
 def widening(

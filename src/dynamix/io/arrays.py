@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -59,6 +59,7 @@ def unpack(
         context = _forwards(context)
         values, restore = _unpack_pandas(context, steps)
         frame = context.to_frame() if isinstance(context, pd.Series) else context
+        names = list(frame.columns)
         own = np.result_type(*(getattr(kind, "numpy_dtype", kind) for kind in frame.dtypes))
     else:
         array = to_numpy(context)
@@ -70,8 +71,9 @@ def unpack(
             return out if array is context else like(context, out)
 
         values, own = _three_axes(array, "context").astype(np.float64), array.dtype
+        names = None
     if check:
-        check_values(values, dtype=own)
+        check_values(values, dtype=own, names=names)
     return values, restore
 
 
@@ -106,10 +108,12 @@ def check_values(
     finite: bool = True,
     moving: bool = True,
     dtype: Any = np.float64,
+    names: Sequence[Any] | None = None,
 ) -> None:
     """Raise unless every series has ``least`` steps, is finite, and varies in every channel.
 
-    ``dtype`` is the one that the values had before they became float64.
+    ``dtype`` is the one that the values had before they became float64. ``names`` are those of the
+    channels.
     """
     T, S, _ = values.shape
     if least > T:
@@ -121,8 +125,9 @@ def check_values(
         t, s, i = (int(v) for v in np.argwhere(~good)[0])
         series = f", series {s}" if S > 1 else ""
         raise InputError(
-            f"{name} must be finite, found {values[t, s, i]} at step {t}{series}, channel {i} "
-            f"({int((~good).sum())} of {values.size} entries are not finite). Fill or cut them."
+            f"{name} must be finite, found {values[t, s, i]} at step {t}{series}, "
+            f"{_channel(i, names)} ({int((~good).sum())} of {values.size} entries are not finite). "
+            "Fill or cut them."
         )
     if not moving:
         return
@@ -131,9 +136,13 @@ def check_values(
         s, i = (int(v) for v in np.argwhere(constant)[0])
         series = f"series {s}, " if S > 1 else ""
         raise InputError(
-            f"{name} must vary, but {series}channel {i} is constant at {values[0, s, i]:g}. "
-            "Drop that channel."
+            f"{name} must vary, but {series}{_channel(i, names)} is constant at "
+            f"{values[0, s, i]:g}. Drop that channel."
         )
+
+
+def _channel(i: int, names: Sequence[Any] | None) -> str:
+    return f"channel {i}" if names is None or names[i] == i else f"column {names[i]!r}"
 
 
 def usable(values: Float[ndarray, "T S n"]) -> Bool[ndarray, " S"]:
@@ -275,9 +284,11 @@ def columns_of(frame: pd.DataFrame, name: str) -> Float[ndarray, "T n"]:
         if not real.iloc[i]
     ]
     if bad:
+        others = ",".join(str(column) for column in frame.columns[real.to_numpy()])
+        hint = f" (command line: --columns {others})" if others else ""
         raise InputError(
             f"{name} must have numeric columns only, found {', '.join(bad)}. Drop or convert "
-            "them (command line: name the others with --columns); dates belong in the index."
+            f"them{hint}; dates belong in the index."
         )
     return frame.to_numpy(dtype=np.float64, na_value=np.nan)
 

@@ -18,6 +18,7 @@ from numpy import ndarray
 from scipy import fft
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
+from tqdm import tqdm
 
 from ..metrics.reconstruction import power_spectrum
 from ..model.rollouts import Rollout, rollout
@@ -108,12 +109,15 @@ def choose(run: Rollouts, model: LocalForecaster, context: Series, **options: An
     unlike = np.zeros((S, E))
     horizon = max(T_C, min(TRIAL * T_C, LONGEST))
     parts = -(-S * E * horizon * N // _MOST_NUMBERS) if E > 1 else 0
+    bar = tqdm(total=S, desc="choice", unit="series", disable=None, delay=2, leave=False)
     for part in np.array_split(np.arange(S), min(parts, S)) if parts else ():
         pairs = np.repeat(part, E), np.tile(np.arange(E), len(part))
         trials = run(model, context, *pairs, horizon=horizon, **options).double().numpy()
         for i, s in enumerate(part):
             looks = unlikeness(context[:, s].cpu().double().numpy())
             unlike[s] = [looks(trials[:, i * E + e]) for e in range(E)]
+            bar.update()
+    bar.close()
     return unlike.argmin(axis=1)
 
 
@@ -147,9 +151,11 @@ def unlikeness(context: Float[ndarray, "T_C N"]) -> Callable[[Float[ndarray, "T 
     width = np.maximum(high - low, 1e-12)
     low, width = low - MARGIN * width, (1.0 + 2.0 * MARGIN) * width
     # reflected at its ends, the smoothing is a product in the cosine transform
-    first = np.zeros(T_C // 2 + 1)
+    sigma, first = max(1.0, SMOOTHING * T_C), np.zeros(T_C // 2 + 1)
     first[0] = 1.0
-    smooth = gaussian_filter1d(first, max(1.0, SMOOTHING * T_C), mode="reflect")
+    reached = int(10 * sigma) + 2  # a filter ends at 4 sigma; of a long spectrum the rest stays 0
+    smooth = np.zeros_like(first)
+    smooth[:reached] = gaussian_filter1d(first[:reached], sigma, mode="reflect")
     smooth = (fft.dct(smooth) / fft.dct(first))[:, None]
 
     def spectrum(series: ndarray) -> ndarray:

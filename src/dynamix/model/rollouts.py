@@ -31,6 +31,14 @@ class Rollout(NamedTuple):
     gates: RunWeights | None
 
 
+class Batch(NamedTuple):
+    """Series that run side by side under one model; contexts are ``(T_C, S, N)``."""
+
+    model: Any
+    context: Inputs
+    initial_x: Tensor | None = None
+
+
 def gate_noise_stream(
     horizon: int, observed_dims: int, *, seed: int, quiet_steps: int = 0
 ) -> np.ndarray:

@@ -18,6 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import find_peaks
 from scipy.spatial import cKDTree
 from scipy.stats import binom
+from tqdm import tqdm
 
 from ..errors import InputError, whole_number
 from ..io.arrays import check_values
@@ -32,7 +33,8 @@ MOST_CYCLES = 10
 MOST_POINTS = 2000  # that the statistics are averaged over, spread evenly over longer series
 _SMALLEST_SIZE = 1e-12  # of a neighbourhood, squared; quantised data has points that coincide
 _BINS = 16
-_TOGETHER = 2**15  # numbers in a block, so that it stays in the processor's cache
+_TOGETHER = 2**16  # numbers in a block, so that it stays in the processor's cache
+_PATIENCE = 2.0  # seconds without a progress bar
 _SIZES = range(SMALLEST_NEIGHBOURHOOD, LARGEST_NEIGHBOURHOOD + 1)
 
 
@@ -65,7 +67,7 @@ def pecuzal(
         )
     distinct = _distinct(y)
     lags, decreases, statistics = [0], list[float](), list[ndarray]()
-    for _ in range(MOST_CYCLES):
+    for _ in tqdm(range(MOST_CYCLES), "PECUZAL", disable=None, delay=_PATIENCE, leave=False):
         points = len(y) - max(lags) - longest
         if points < least - longest:
             break
@@ -141,16 +143,18 @@ def continuity(
     t = fiducials(points)
     if near is None:
         near = nearest(x, lags, points, count=LARGEST_NEIGHBOURHOOD, theiler=theiler)
-    depth = max(k - images_needed(k) for k in _SIZES) + 1
+    depth = rank(_SIZES[-1]) + 1
     found = np.empty((longest + 1, len(t)))
     for rows, y in _followed(x, np.concatenate([t[None], near.T]), longest + 1):
         largest, smallest = list[ndarray](), np.full(y.shape[1:], np.inf)
-        for k, distance in enumerate(np.abs(y[1:] - y[0]), start=1):
+        distances = np.subtract(y[1:], y[0], out=y[1:])
+        for k, distance in enumerate(np.abs(distances, out=distances), start=1):
             for i, other in enumerate(largest):  # the largest so far, descending
                 largest[i], distance = np.maximum(other, distance), np.minimum(other, distance)
             largest = [*largest, distance][:depth]
-            if k in _SIZES:
-                np.minimum(smallest, largest[k - images_needed(k)], out=smallest)
+            # the second largest of more distances is no smaller: only a k of a new rank decides
+            if k in _SIZES and (k == _SIZES[0] or rank(k) > rank(k - 1)):
+                np.minimum(smallest, largest[rank(k)], out=smallest)
         found[:, rows] = smallest.T
     return found.mean(axis=1)
 
@@ -164,6 +168,11 @@ def _followed(
     for first in range(0, starts.shape[1], size):
         rows = slice(first, first + size)
         yield rows, windows[starts[:, rows]]
+
+
+def rank(k: int) -> int:
+    """How many of ``k`` distances may be larger than the interval."""
+    return k - images_needed(k)
 
 
 @lru_cache
@@ -200,7 +209,8 @@ def costs(
     rate, shares = 0.0, np.zeros(horizon + max(lags) + 1)
     for _, y in _followed(x, np.concatenate([t[None], near.T]), len(shares)):
         y -= _sum(y) / len(y)
-        spread = _sum(np.square(y, out=y)) / len(y)
+        spread = _sum(np.square(y, out=y))
+        spread /= len(y)
         size = spread[:, at].sum(axis=1) * 2 * (COST_NEIGHBOURS + 1) / COST_NEIGHBOURS
         inverse = 1.0 / np.maximum(size, _SMALLEST_SIZE)
         rate += inverse.sum()
@@ -212,7 +222,10 @@ def costs(
 
 def _sum(y: Float[ndarray, "4 m s"]) -> Float[ndarray, "m s"]:
     """In the order in which NumPy sums up four values."""
-    return y[0] + ((y[1] + y[2]) + y[3])
+    total = y[1] + y[2]
+    total += y[3]
+    total += y[0]
+    return total
 
 
 def fiducials(points: int) -> Int[ndarray, " m"]:

@@ -14,7 +14,8 @@ from ..errors import InputError, one_of
 from ..io.scale import unit
 
 _DECORRELATED = math.exp(-1.0)
-_FEW_LAGS = 50
+_FEW_LAGS = (16, 64, 256)
+_TOGETHER = 8192  # numbers in a sum
 _TINY = 1e-12
 
 
@@ -47,18 +48,36 @@ def decorrelation_time(x: Float[ndarray, "T n"]) -> int:
     >>> decorrelation_time(np.cos(2 * np.pi * np.arange(2000) / 100)[:, None])
     19
     """
-    x, longest, half = x / unit(x), 1, len(x) // 2
-    for column in np.ascontiguousarray((x - x.mean(axis=0)).T):
-        level = _DECORRELATED * np.einsum("i,i", column, column)  # BLAS would start threads
-        for lag in range(1, min(half, _FEW_LAGS)):  # for most series, sums of a few lags are enough
-            if np.einsum("i,i", column[lag:], column[:-lag]) < level:
-                longest = max(longest, lag)
-                break
-        else:
-            below = autocorrelation(column)[:half] < _DECORRELATED
+    columns, half = np.ascontiguousarray(x.T), len(x) // 2
+    return max(_first_decorrelated(column, half) for column in columns)
+
+
+def _first_decorrelated(x: Float[ndarray, " T"], half: int) -> int:
+    """The first lag below ``half``, else 1; for most series, sums of a few lags are enough."""
+    x = x / unit(x)
+    x -= x.mean()
+    level = _DECORRELATED * _lagged(x, 0, 1)[0]
+    first = 1
+    for end in _FEW_LAGS:
+        end = min(end, half)
+        if first < end:
+            below = _lagged(x, first, end) < level
             if below.any():
-                longest = max(longest, int(below.argmax()))
-    return longest
+                return first + int(below.argmax())
+            first = end
+    below = autocorrelation(x)[first:half] < _DECORRELATED if first < half else np.zeros(1, bool)
+    return first + int(below.argmax()) if below.any() else 1
+
+
+def _lagged(x: Float[ndarray, " T"], first: int, end: int) -> Float[ndarray, " lags"]:
+    """``sum_t x(t) x(t + lag)`` for the lags ``first .. end - 1``, without BLAS's threads."""
+    # every lag multiplies all but the last `end` steps, and then some of these
+    whole, last = len(x) - end, x[len(x) - end :]
+    sums = np.correlate(last, last, mode="full")[end - 1 + first : 2 * end - 1]
+    for at in range(0, whole, _TOGETHER):
+        part = x[at : min(at + _TOGETHER, whole)]
+        sums = sums + np.correlate(x[at + first : at + len(part) + end - 1], part, mode="valid")
+    return sums
 
 
 def dominant_period(

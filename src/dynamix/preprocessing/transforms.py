@@ -30,6 +30,8 @@ _LARGEST_LAMBDA = 2.0
 _SMALLEST_BASE = 1e-10  # keeps the inverse power real where a forecast leaves its domain
 _LARGEST_EXPONENT = 3.0
 _SHORTEST_FOR_TREND = 4
+_DIFFERENCE = 1e-8  # of a, b and c, for the slope of the trend's fit
+_OPTIONS = {"maxfun": 15_000 // 4}  # scipy's limit, of four sums in a call
 
 
 def _refuse(x: Series, what: str, *, least: int = 2) -> None:
@@ -119,6 +121,34 @@ class BoxCox:
         return np.asarray(special.inv_boxcox(inside, self.exponent)) - self.offset
 
 
+def _squares_about_trend(y: Float[ndarray, " T"]) -> Callable[[ndarray], tuple[Any, ndarray]]:
+    """A function of ``(a, b, c)``: the sum of squares, and its forward differences.
+
+    The numbers are those of scipy's own differences. Their three sums need one power of t alone.
+    """
+    t, rest = np.arange(1.0, len(y) + 1.0), np.empty((4, len(y)))
+    first, moved_a, moved_b, moved_c = rest
+
+    def squares(p: ndarray) -> tuple[Any, ndarray]:
+        near = p + _DIFFERENCE
+        if near[1] > _LARGEST_EXPONENT:
+            near[1] = p[1] - _DIFFERENCE
+        if (near == p).any():  # too large a number to differ by so little
+            larger = np.sqrt(np.finfo(np.float64).eps) * np.abs(p)
+            near = np.where(near == p, p + np.copysign(larger, p), near)
+        np.power(t, p[1], out=first)
+        np.power(t, near[1], out=moved_b)
+        np.multiply(first, near[0], out=moved_a)
+        first[:], moved_b[:] = p[0] * first, p[0] * moved_b
+        np.add(first, near[2], out=moved_c)
+        rest[:3] += p[2]
+        np.square(np.subtract(y, rest, out=rest), out=rest)
+        sums = rest.sum(axis=1)
+        return sums[0], (sums[1:] - sums[0]) / (near - p)
+
+    return squares
+
+
 @dataclass(frozen=True)
 class PowerLawTrend:
     """The trend ``a t^b + c`` per channel, ``t = 1, 2, ...``, ``0 <= b <= 3``, subtracted.
@@ -145,15 +175,12 @@ class PowerLawTrend:
             own = Standardize.fit(x)
             trend = cls.fit(own.apply(x), scaled=True)
             return cls(own.scale * trend.a, trend.b, own.scale * trend.c + own.mean)
-        x, t = _rounded(x), np.arange(1.0, len(x) + 1.0)
-
-        bounds = [(None, None), (0.0, _LARGEST_EXPONENT), (None, None)]
-
-        def loss(p: ndarray, column: ndarray) -> float:
-            return float(np.sum((column - (p[0] * t ** p[1] + p[2])) ** 2))
-
-        how: dict[str, Any] = {"method": "L-BFGS-B", "bounds": bounds}
-        each = [optimize.minimize(loss, [0.0, 1.0, y[0]], args=(y,), **how).x for y in x.T]
+        how: dict[str, Any] = {"method": "L-BFGS-B", "jac": True, "options": _OPTIONS}
+        how["bounds"] = [(None, None), (0.0, _LARGEST_EXPONENT), (None, None)]
+        each = [
+            optimize.minimize(_squares_about_trend(y), [0.0, 1.0, y[0]], **how).x
+            for y in np.ascontiguousarray(_rounded(x).T)
+        ]
         return cls(*np.stack(each, axis=1))
 
     def _at(self, start: int, steps: int) -> Series:

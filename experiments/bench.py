@@ -1,7 +1,7 @@
 """Measure the engine: speed against torch, growth with the context, threads, training, memory.
 
     python experiments/bench.py                              print the table
-    python experiments/bench.py --json results/bench.json    and keep it, with its provenance
+    python experiments/bench.py --output results/bench.json  and keep it, with its provenance
     python experiments/bench.py --quick                      all but the whole training schedule
 
 Every ratio comes from runs taken in turn within this one process, so that a machine whose speed
@@ -54,6 +54,8 @@ TARGETS = {
     "plus_ms_30000": ("choice of dynamix-3d-plus, context 30,000", "<=", 700.0, "ms"),
     "auto_ms_2000": ("embedding auto, context 2,000", "<=", 150.0, "ms"),
     "pecuzal_ms_2000": ("embedding pecuzal, context 2,000", "<=", 60.0, "ms"),
+    "trend_seconds": ("30 channels, auto and detrend, context 2,000", "", 0.0, "s"),
+    "batch_ms": ("a series of 64 steps in a batch of 1,000", "", 0.0, "ms"),
     "import_seconds": ("import dynamix", "<=", 0.3, "s"),
 }
 
@@ -262,7 +264,12 @@ def costs_around(model: DynaMix, repeats: int) -> dict[str, float]:
         return 1e3 * min(seconds(run) for _ in range(repeats))
 
     found = {}
+    walks = np.random.default_rng(0).normal(size=(2000, 30)).cumsum(axis=0)
+    short = np.stack([x[s : s + 64, :1] for s in range(0, 30_000, 30)], axis=1)
     with one_core():
+        how = {"embedding": "auto", "detrend": True}
+        found["trend_seconds"] = seconds(lambda: forecast(walks, horizon=1, **how))
+        found["batch_ms"] = least(lambda: forecast(short, horizon=20)) / short.shape[1]
         for T in (2000, 30_000):
             whole = least(lambda T=T: forecast(x[:T], horizon=20))
             c = series(T)

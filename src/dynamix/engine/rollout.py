@@ -29,7 +29,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from ..model.dynamix import DynaMix, check_series
-from ..model.rollouts import Batch, Rollout, gate_noise_stream
+from ..model.rollouts import Group, Rollout, gate_noise_stream
 from ..settings import ModelConfig
 from .attention import Context, attend, context_rows, near_room
 from .index import DIMS, build, look_up, room_for
@@ -288,12 +288,12 @@ def rollout(
 
     ``options`` are those of :func:`rollouts`.
     """
-    return rollouts([Batch(model, context, initial_x)], **options)[0]
+    return rollouts([Group(model, context, initial_x)], **options)[0]
 
 
 @torch.no_grad()
 def rollouts(
-    batches: Sequence[Batch],
+    groups: Sequence[Group],
     *,
     horizon: int,
     gate_noise: bool = True,
@@ -302,7 +302,7 @@ def rollouts(
     return_gates: bool = False,
     threads: int | None = None,
 ) -> list[Rollout]:
-    """The rollouts of several batches at once, each of one model and one length of context.
+    """The rollouts of several groups at once, each of one model and one length of context.
 
     The bits of a forecast depend neither on ``threads`` (None: all cores) nor on other series.
     Raises EngineUnavailable if the kernels do not compile on this machine.
@@ -311,7 +311,7 @@ def rollouts(
     weights: dict[int, Weights] = {}
     noise: dict[int, ndarray] = {}
     jobs = []
-    for model, context, initial_x in batches:
+    for model, context, initial_x in groups:
         c, points = model.config, as_array(context)
         N, S = c.observed_dims, points.shape[1]
         check_series(context, N)

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..gp import forecaster as gp
 from ..local import choice
 from ..local.forecaster import LocalForecaster
-from ..model.rollouts import Batch, Rollout, rollout
+from ..model.rollouts import Group, Rollout, rollout
 from ..settings import Engine
 from . import gp as compiled_gp
 from . import local as compiled_local
@@ -23,8 +23,8 @@ from .runtime import EngineUnavailable
 logger = logging.getLogger(__name__)
 
 
-def run_engine(engine: Engine, batches: Sequence[Batch], **options: Any) -> list[Rollout]:
-    """The rollouts of several batches by the engine asked for; ``"auto"`` compiles where it can.
+def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[Rollout]:
+    """The rollouts of several groups by the engine asked for; ``"auto"`` compiles where it can.
 
     The compiled engine computes in single precision on the CPU, so a model elsewhere or in double
     precision stays with torch.
@@ -33,7 +33,7 @@ def run_engine(engine: Engine, batches: Sequence[Batch], **options: Any) -> list
     ----------
     engine
         ``"torch"``, ``"compiled"`` or ``"auto"``.
-    batches
+    groups
         Their models differ in the widths of the gate alone. A model is a :class:`dynamix.DynaMix`,
         with probabilistic experts for torch only; or a :class:`dynamix.local.LocalForecaster` or
         :class:`dynamix.gp.GaussianProcess`, of which each context chooses a candidate. Contexts are
@@ -51,18 +51,18 @@ def run_engine(engine: Engine, batches: Sequence[Batch], **options: Any) -> list
     >>> import torch
     >>> from dynamix import DynaMix
     >>> context = torch.randn(100, 2, 3, generator=torch.Generator().manual_seed(0))
-    >>> (run,) = run_engine("torch", [Batch(DynaMix(), context)], horizon=10)
+    >>> (run,) = run_engine("torch", [Group(DynaMix(), context)], horizon=10)
     >>> tuple(run.observations.shape)
     (10, 2, 3)
-    >>> double = Batch(DynaMix().double(), context)
+    >>> double = Group(DynaMix().double(), context)
     >>> run_engine("compiled", [double], horizon=10)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
     dynamix.errors.InputError: the compiled engine does not run a model in torch.float64. Use ...
     """
-    model, context, _ = batches[0]
+    model = groups[0].model
     plain: Callable[..., Rollout] = rollout
-    fast: Callable[..., Rollout] | None = None  # the paper's model takes all batches in one call
+    fast: Callable[..., Rollout] | None = None  # the paper's model takes all groups in one call
     if isinstance(model, gp.GaussianProcess):
         plain = functools.partial(gp.chosen_rollout, gp.runs)
         fast = functools.partial(gp.chosen_rollout, compiled_gp.runs)
@@ -80,8 +80,8 @@ def run_engine(engine: Engine, batches: Sequence[Batch], **options: Any) -> list
     if engine != "torch" and not reason:
         try:
             if fast is None:
-                return compiled.rollouts(batches, **options)
-            return _each(fast, batches, options)
+                return compiled.rollouts(groups, **options)
+            return _each(fast, groups, options)
         except EngineUnavailable as error:
             if engine == "compiled":
                 raise InputError(
@@ -92,13 +92,13 @@ def run_engine(engine: Engine, batches: Sequence[Batch], **options: Any) -> list
         raise InputError(
             f"the compiled engine does not run {reason}. Use engine='auto' or engine='torch'."
         )
-    return _each(plain, batches, options)
+    return _each(plain, groups, options)
 
 
 def _each(
-    run: Callable[..., Rollout], batches: Sequence[Batch], options: dict[str, Any]
+    run: Callable[..., Rollout], groups: Sequence[Group], options: dict[str, Any]
 ) -> list[Rollout]:
-    return [run(model, context, initial_x=x, **options) for model, context, x in batches]
+    return [run(model, context, initial_x=x, **options) for model, context, x in groups]
 
 
 @functools.lru_cache(maxsize=16)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ..engine.select import run_engine, warn_once
 from ..gp.smoothing import smooth
-from ..model.rollouts import Batch
+from ..model.rollouts import Group
 from ..preprocessing.embedding import embed
 from ..preprocessing.transforms import Series, Transform, fit_transforms, invert_transforms
 from ..settings import Embedding, ForecastConfig
@@ -23,11 +23,13 @@ from .models import Model, adapted
 from .spacing import widening
 
 Fitted = tuple[Series, list[Transform]]
+ItemT = TypeVar("ItemT")
 _PATIENCE = 2.0  # seconds without a progress bar
+_MANY = 1000  # series whose way back may take long enough for a bar
 
 
-def _bar(series: Sequence[Series], label: str) -> Iterable[Series]:
-    return tqdm(series, desc=label, unit="series", disable=None, delay=_PATIENCE, leave=False)
+def _bar(items: Sequence[ItemT], label: str) -> Iterable[ItemT]:
+    return tqdm(items, desc=label, unit="series", disable=None, delay=_PATIENCE, leave=False)
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ class Pipeline:
             )
         return [sample(s.seed)] * s.n_samples
 
-    def batches(self, prepared: Sequence[Prepared]) -> list[tuple[list[int], Batch]]:
+    def batches(self, prepared: Sequence[Prepared]) -> list[tuple[list[int], Group]]:
         """Series that run side by side: their numbers, contexts, starts and adapted model.
 
         Members share the context's length, which delays change, and the widening of the gate.
@@ -179,7 +181,7 @@ class Pipeline:
                 if prepared[i].initial is not None:
                     initial.append(torch.from_numpy(prepared[i].initial))
             starts = torch.stack(initial) if initial else None
-            batch = Batch(models(factor=factor), torch.stack(contexts, dim=1), starts)
+            batch = Group(models(factor=factor), torch.stack(contexts, dim=1), starts)
             found.append((members, batch))
         return found
 
@@ -214,7 +216,7 @@ class Pipeline:
         )
         for (members, _), result in zip(batches, results, strict=True):
             observations = result.observations.cpu().numpy()
-            for i, member in enumerate(members):
+            for i, member in enumerate(_bar(members, "units") if len(members) > _MANY else members):
                 item = prepared[member]
                 kept = observations[:, i, : item.n].astype(np.float64)
                 undone = item.transforms if back else []

@@ -31,7 +31,7 @@ class Rollout(NamedTuple):
     gates: RunWeights | None
 
 
-class Batch(NamedTuple):
+class Group(NamedTuple):
     """Series that run side by side under one model; contexts are ``(T_C, S, N)``."""
 
     model: Any

@@ -20,6 +20,7 @@ from dynamix.forecasting.embedding_choice import (
     trials,
 )
 from dynamix.forecasting.ensembles import sample_seed
+from dynamix.forecasting.models import find_model
 from dynamix.forecasting.pipeline import Pipeline
 from dynamix.preprocessing.transforms import PowerLawTrend
 from dynamix.settings import ForecastConfig
@@ -108,13 +109,13 @@ def trials_seen(monkeypatch):
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_a_forecast_chooses_the_same_with_fewer_trials(n, monkeypatch):
-    seen = trials_seen(monkeypatch)
+    seen, model = trials_seen(monkeypatch), find_model(None)  # an untrained one prefers nothing
     x = np.stack([wave(150, n, seed=s) for s in range(3)], axis=1)
-    every = choose_embedding(x, model=MODEL)
+    every = choose_embedding(x, model=model)
     wanted = len(seen)
     assert wanted == sum(len(choice.origins) * len(choice.scores) for choice in every)
     seen.clear()
-    pipeline = Pipeline(MODEL, ForecastConfig(embedding="auto"))
+    pipeline = Pipeline(model, ForecastConfig(embedding="auto"))
     quick = embedding_choice.choose([np.ascontiguousarray(x[:, s]) for s in range(3)], pipeline)
     assert len(seen) < wanted
     for fast, full in zip(quick, every, strict=True):

@@ -127,9 +127,9 @@ def step_alrnn(m, sizes, weights, state):  # type: ignore[no-untyped-def]
 
 
 @entry
-def run(
+def run(  # type: ignore[no-untyped-def]
     first, last, sizes, experts, gate, series, signals, slot, bits, observations, gates, version
-):  # type: ignore[no-untyped-def]
+):
     """Roll out one series or two, ``first .. last - 1``, side by side."""
     N, M, J, P, H, T = sizes
     from_state, gate_offset, mixing, sigma, tau_att, cutoff = gate

@@ -77,14 +77,12 @@ def to_dates(column: pd.Series) -> tuple[pd.Series, int | None]:
         with suppress(ValueError):  # a hundred times faster, for the notation of the standard
             dates = pd.DatetimeIndex(pd.to_datetime(texts, format="ISO8601"))
             return _spread(dates, codes, column), None
-    if len(texts) > _LONG:
-        halves = [text.split(" ", 1) for text in texts]
-        if {len(half) for half in halves} == {2}:
-            days, bad = to_dates(pd.Series([half[0] for half in halves]))
-            seconds = to_clock(pd.Series([half[1] for half in halves]))
-            if bad is None and seconds is not None and (seconds <= 86400).all():
-                dates = pd.DatetimeIndex(days + pd.to_timedelta(seconds, unit="s"))
-                return _spread(dates, codes, column), None
+    if len(texts) > _LONG and all(" " in text for text in texts):
+        days, bad = to_dates(pd.Series([text.partition(" ")[0] for text in texts]))
+        seconds = to_clock(pd.Series([text.partition(" ")[2] for text in texts]))
+        if bad is None and seconds is not None and (seconds <= 86400).all():
+            dates = pd.DatetimeIndex(days + pd.to_timedelta(seconds, unit="s"))
+            return _spread(dates, codes, column), None
     found = np.full(len(texts), "NaT", dtype="datetime64[us]")
     ahead = np.full(len(texts), np.nan)  # minutes before UTC
     left = np.arange(len(texts))
@@ -117,8 +115,10 @@ def _zone(text: str) -> str:
 
 def _distinct(column: pd.Series) -> tuple[ndarray, Any]:
     """The place of each entry among the distinct ones, -1 if it is empty; and these."""
-    texts = column.astype("string").str.strip()
+    places, entries = pd.factorize(column.astype("string"))
+    texts = pd.Series(entries, dtype="string").str.strip()
     codes, distinct = pd.factorize(texts.where(texts != ""))
+    codes = np.append(codes, -1)[places]
     plain = pd.Series(distinct, dtype="string")
     if any(re.search(_LEFT_OUT, text, re.I) for text in plain[:_SAMPLE]):
         plain = plain.str.replace(_LEFT_OUT, "", regex=True, flags=re.I)

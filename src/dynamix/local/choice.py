@@ -20,6 +20,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 from tqdm import tqdm
 
+from ..io.scale import by_channel
 from ..metrics.reconstruction import power_spectrum
 from ..model.rollouts import Rollout, rollout
 from ..model.shapes import Series
@@ -164,9 +165,10 @@ def unlikeness(context: Float[ndarray, "T_C N"]) -> Callable[[Float[ndarray, "T 
         return np.maximum(fft.idct(fft.dct(power, axis=0) * smooth, axis=0), 0.0)
 
     def boxes(series: ndarray) -> ndarray:
-        cell = np.floor((series - low) / width * side)[:, :boxed]
-        inside = ((cell >= 0) & (cell < side)).all(axis=1)
-        return np.ravel_multi_index(cell[inside].astype(np.int64).T, (side,) * boxed)
+        place = (by_channel(series)[:boxed] - low[:boxed, None]) / width[:boxed, None]
+        cell = np.floor(place * side)
+        inside = ((cell >= 0) & (cell < side)).all(axis=0)
+        return np.ravel_multi_index(cell[:, inside].astype(np.int64), (side,) * boxed)
 
     held, counts = np.unique(boxes(context), return_counts=True)
     ours = spectrum(context)

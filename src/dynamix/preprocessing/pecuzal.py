@@ -228,6 +228,7 @@ def _sum(y: Float[ndarray, "4 m s"]) -> Float[ndarray, "m s"]:
     return total
 
 
+@lru_cache
 def fiducials(points: int) -> Int[ndarray, " m"]:
     """Times to average a statistic over: all ``points``, or 2000 spread evenly."""
     return np.unique(np.linspace(0, points - 1, min(points, MOST_POINTS)).round().astype(np.int64))

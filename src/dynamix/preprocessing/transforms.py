@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from scipy import optimize, special, stats
+from threadpoolctl import ThreadpoolController
 
 from ..errors import InputError
 from ..io.arrays import check_values
@@ -32,6 +33,7 @@ _LARGEST_EXPONENT = 3.0
 _SHORTEST_FOR_TREND = 4
 _DIFFERENCE = 1e-8  # of a, b and c, for the slope of the trend's fit
 _OPTIONS = {"maxfun": 15_000 // 4}  # scipy's limit, of four sums in a call
+_controller = cache(ThreadpoolController)
 
 
 def _refuse(x: Series, what: str, *, least: int = 2) -> None:
@@ -177,10 +179,11 @@ class PowerLawTrend:
             return cls(own.scale * trend.a, trend.b, own.scale * trend.c + own.mean)
         how: dict[str, Any] = {"method": "L-BFGS-B", "jac": True, "options": _OPTIONS}
         how["bounds"] = [(None, None), (0.0, _LARGEST_EXPONENT), (None, None)]
-        each = [
-            optimize.minimize(_squares_about_trend(y), [0.0, 1.0, y[0]], **how).x
-            for y in np.ascontiguousarray(_rounded(x).T)
-        ]
+        with _controller().limit(limits=1):  # with three unknowns, threads of BLAS only wait
+            each = [
+                optimize.minimize(_squares_about_trend(y), [0.0, 1.0, y[0]], **how).x
+                for y in np.ascontiguousarray(_rounded(x).T)
+            ]
         return cls(*np.stack(each, axis=1))
 
     def _at(self, start: int, steps: int) -> Series:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,13 +23,9 @@ from .models import Model, adapted
 from .spacing import widening
 
 Fitted = tuple[Series, list[Transform]]
-ItemT = TypeVar("ItemT")
 _PATIENCE = 2.0  # seconds without a progress bar
 _MANY = 1000  # series whose way back may take long enough for a bar
-
-
-def _bar(items: Sequence[ItemT], label: str) -> Iterable[ItemT]:
-    return tqdm(items, desc=label, unit="series", disable=None, delay=_PATIENCE, leave=False)
+_bar = partial(tqdm, unit="series", disable=None, delay=_PATIENCE, leave=False)
 
 
 @dataclass(frozen=True)
@@ -204,17 +200,17 @@ class Pipeline:
             quiet = self.model.defaults.quiet_steps if s.n_samples is None else 0
         forecasts: list[Any] = [None] * len(prepared)
         gates: list[Any] = [None] * len(prepared)
-        batches = self.batches(prepared)
+        members_of, groups = zip(*self.batches(prepared), strict=True)
         results = run_engine(
             s.engine,
-            [batch for _, batch in batches],
+            groups,
             horizon=horizon,
             gate_noise=s.gate_noise,
             seed=seed,
             quiet_steps=quiet,
             return_gates=return_gates,
         )
-        for (members, _), result in zip(batches, results, strict=True):
+        for members, result in zip(members_of, results, strict=True):
             observations = result.observations.cpu().numpy()
             for i, member in enumerate(_bar(members, "units") if len(members) > _MANY else members):
                 item = prepared[member]

@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ..errors import InputError
-from .scale import by_channel
 from .time_axis import continue_index
 from .time_columns import take_time
 
@@ -159,7 +158,7 @@ def usable(values: Float[ndarray, "T S n"]) -> Bool[ndarray, " S"]:
 
 def still(values: Float[ndarray, "T ..."], dtype: Any = np.float64) -> Any:
     """Which channels vary by no more than the rounding of their ``dtype``; time comes first."""
-    channels = by_channel(values)
+    channels = np.ascontiguousarray(np.moveaxis(values, 0, -1))  # ten times faster, as in unit()
     low, high = channels.min(axis=-1), channels.max(axis=-1)
     rounding = 2 * np.finfo(dtype if np.dtype(dtype).kind == "f" else np.float64).eps
     # halves, because the range of values near the largest number would overflow

@@ -20,7 +20,6 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 from tqdm import tqdm
 
-from ..io.scale import by_channel
 from ..metrics.reconstruction import power_spectrum
 from ..model.rollouts import Rollout, rollout
 from ..model.shapes import Series
@@ -165,7 +164,7 @@ def unlikeness(context: Float[ndarray, "T_C N"]) -> Callable[[Float[ndarray, "T 
         return np.maximum(fft.idct(fft.dct(power, axis=0) * smooth, axis=0), 0.0)
 
     def boxes(series: ndarray) -> ndarray:
-        place = (by_channel(series)[:boxed] - low[:boxed, None]) / width[:boxed, None]
+        place = (np.ascontiguousarray(series.T)[:boxed] - low[:boxed, None]) / width[:boxed, None]
         cell = np.floor(place * side)
         inside = ((cell >= 0) & (cell < side)).all(axis=0)
         return np.ravel_multi_index(cell[:, inside].astype(np.int64), (side,) * boxed)

@@ -48,16 +48,15 @@ def decorrelation_time(x: Float[ndarray, "T n"]) -> int:
     >>> decorrelation_time(np.cos(2 * np.pi * np.arange(2000) / 100)[:, None])
     19
     """
-    columns, half = np.ascontiguousarray(x.T), len(x) // 2
-    return max(_first_decorrelated(column, half) for column in columns)
+    columns = np.ascontiguousarray(x.T) / unit(x)[:, None]
+    return max(map(_first_decorrelated, columns))
 
 
-def _first_decorrelated(x: Float[ndarray, " T"], half: int) -> int:
-    """The first lag below ``half``, else 1; for most series, sums of a few lags are enough."""
-    x = x / unit(x)
-    x -= x.mean()
-    level = _DECORRELATED * _lagged(x, 0, 1)[0]
-    first = 1
+def _first_decorrelated(x: Float[ndarray, " T"]) -> int:
+    """The first lag below half of T, else 1; for most series, sums of a few lags are enough."""
+    x = x - x.mean()
+    level = _DECORRELATED * np.einsum("i,i", x, x)  # BLAS would start threads
+    first, half = 1, len(x) // 2
     for end in _FEW_LAGS:
         end = min(end, half)
         if first < end:

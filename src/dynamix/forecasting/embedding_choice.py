@@ -220,7 +220,7 @@ def _choose_one(x: Series, fit: Fitted, pipeline: Pipeline, every: bool) -> Embe
     bar = tqdm(promising, desc="candidates", disable=None, delay=_PATIENCE, leave=False)
     for candidate in bar:
         errors = list[float]()
-        for some in np.array_split(origins, _PARTS):
+        for some in np.array_split(origins, min(_PARTS, len(origins))):
             # errors are never negative, so a score only grows
             if not every and sum(errors) / len(origins) * unlike[candidate] > _SURELY * least:
                 break

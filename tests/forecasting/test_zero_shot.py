@@ -311,10 +311,10 @@ def test_bad_input_gets_one_clear_error(case):
 
 
 def test_the_way_to_the_kernel_is_short():
-    """Each module is entered at most twice, and the library makes at most 50 calls in all."""
+    """Each module is entered at most twice, and the library makes at most 40 calls in all."""
     x = wave(500)
     calls = calls_of(lambda: forecast(x, horizon=1, engine="torch"))
-    assert len(calls) <= 50, "\n".join(map(str, calls))
+    assert len(calls) <= 40, "\n".join(map(str, calls))
     entries = Counter(file for file, _, origin in calls if file != origin)
     assert max(entries.values()) <= 2, entries
 

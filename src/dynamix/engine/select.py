@@ -61,6 +61,7 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
     dynamix.errors.InputError: the compiled engine does not run a model in torch.float64. Use ...
     """
     model = groups[0].model
+    run: Callable[..., Rollout] | None
     plain: Callable[..., Rollout] = rollout
     fast: Callable[..., Rollout] | None = None  # the paper's model takes all groups in one call
     if isinstance(model, gp.GaussianProcess):
@@ -69,36 +70,33 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
     elif isinstance(model, LocalForecaster):
         fast = functools.partial(choice.chosen_rollout, compiled_local.rollouts)
         plain = functools.partial(choice.chosen_rollout, choice.rollouts)
-    reason = ""
-    if fast is None and not compiled.supports(model.config):
-        reason = "probabilistic experts"
-    weights = next(model.parameters())
-    if weights.device.type != "cpu":
-        reason = f"a model on the device {weights.device}"
-    elif weights.dtype != torch.float32:
-        reason = f"a model in {weights.dtype}"
-    if engine != "torch" and not reason:
-        try:
-            if fast is None:
-                return compiled.rollouts(groups, **options)
-            return _each(fast, groups, options)
-        except EngineUnavailable as error:
-            if engine == "compiled":
-                raise InputError(
-                    f"the compiled engine is not available here ({error}). Use engine='torch'."
-                ) from error
-            warn_once(f"compiling failed ({error}); torch does the work, some 100 times slower")
-    elif engine == "compiled":
-        raise InputError(
-            f"the compiled engine does not run {reason}. Use engine='auto' or engine='torch'."
-        )
-    return _each(plain, groups, options)
-
-
-def _each(
-    run: Callable[..., Rollout], groups: Sequence[Group], options: dict[str, Any]
-) -> list[Rollout]:
-    return [run(model, context, initial_x=x, **options) for model, context, x in groups]
+    run, reason, weights = plain, "", next(model.parameters())
+    if engine != "torch":
+        if fast is None and not compiled.supports(model.config):
+            reason = "probabilistic experts"
+        if weights.device.type != "cpu":
+            reason = f"a model on the device {weights.device}"
+        elif weights.dtype != torch.float32:
+            reason = f"a model in {weights.dtype}"
+        if reason and engine == "compiled":
+            raise InputError(
+                f"the compiled engine does not run {reason}. Use engine='auto' or engine='torch'."
+            )
+        run = plain if reason else fast
+    try:
+        if run is None:
+            return compiled.rollouts(groups, **options)
+        found = []
+        for one, context, x in groups:
+            found.append(run(one, context, initial_x=x, **options))
+        return found
+    except EngineUnavailable as error:
+        if engine == "compiled":
+            raise InputError(
+                f"the compiled engine is not available here ({error}). Use engine='torch'."
+            ) from error
+        warn_once(f"compiling failed ({error}); torch does the work, some 100 times slower")
+        return run_engine("torch", groups, **options)
 
 
 @functools.lru_cache(maxsize=16)

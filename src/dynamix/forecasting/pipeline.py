@@ -131,20 +131,19 @@ class Pipeline:
 
             asked = [choice.chosen for choice in choose(series, self, fits)]
 
-        def prepare(seed: int) -> list[Prepared]:
-            found = []
-            for i, (x, candidate) in enumerate(zip(_bar(series, "preparing"), asked, strict=True)):
-                options = {} if candidate is None else vars(candidate)
-                start = None if starts is None else starts[i]
-                found.append(self.prepare(x, start=start, seed=seed, fitted=fits[i], **options))
-            return found
-
-        prepared = prepare(s.seed)
+        first: Any = [None] * len(series) if starts is None else starts
+        prepared = []
+        for i, x in enumerate(_bar(series, "preparing")):
+            options = {} if asked[i] is None else vars(asked[i])
+            prepared.append(self.prepare(x, start=first[i], seed=s.seed, fitted=fits[i], **options))
         if s.n_samples is None:
             return [self.run(prepared, horizon=horizon, seed=s.seed, return_gates=return_gates)]
 
         def sample(seed: int) -> tuple[ndarray, ndarray | None]:
-            ready = prepare(seed) if random else prepared
+            ready = prepared
+            if random:  # delays of its own
+                each = zip(series, first, fits, strict=True)
+                ready = [self.prepare(x, start=z, seed=seed, fitted=fit) for x, z, fit in each]
             return self.run(ready, horizon=horizon, seed=seed, return_gates=return_gates)
 
         gate: Any = getattr(self.model, "gate", self.model)

@@ -49,34 +49,27 @@ def decorrelation_time(x: Float[ndarray, "T n"]) -> int:
     19
     """
     columns = np.ascontiguousarray(x.T) / unit(x)[:, None]
-    return max(map(_first_decorrelated, columns))
-
-
-def _first_decorrelated(x: Float[ndarray, " T"]) -> int:
-    """The first lag below half of T, else 1; for most series, sums of a few lags are enough."""
-    x = x - x.mean()
-    level = _DECORRELATED * np.einsum("i,i", x, x)  # BLAS would start threads
-    first, half = 1, len(x) // 2
-    for end in _FEW_LAGS:
-        end = min(end, half)
-        if first < end:
-            below = _lagged(x, first, end) < level
-            if below.any():
-                return first + int(below.argmax())
-            first = end
-    below = autocorrelation(x)[first:half] < _DECORRELATED if first < half else np.zeros(1, bool)
-    return first + int(below.argmax()) if below.any() else 1
-
-
-def _lagged(x: Float[ndarray, " T"], first: int, end: int) -> Float[ndarray, " lags"]:
-    """``sum_t x(t) x(t + lag)`` for the lags ``first .. end - 1``, without BLAS's threads."""
-    # every lag multiplies all but the last `end` steps, and then some of these
-    whole, last = len(x) - end, x[len(x) - end :]
-    sums = np.correlate(last, last, mode="full")[end - 1 + first : 2 * end - 1]
-    for at in range(0, whole, _TOGETHER):
-        part = x[at : min(at + _TOGETHER, whole)]
-        sums = sums + np.correlate(x[at + first : at + len(part) + end - 1], part, mode="valid")
-    return sums
+    half, longest = columns.shape[1] // 2, 1
+    for x in columns - columns.mean(axis=1, keepdims=True):
+        start, level, first = 1, _DECORRELATED * np.einsum("i,i", x, x), 1  # BLAS starts threads
+        below = np.zeros(1, bool)
+        for few in _FEW_LAGS:  # which are enough for most series
+            end = min(few, half)
+            if first >= end or below.any():
+                break
+            # every lag multiplies all but the last `end` steps, and then some of these
+            whole, last = len(x) - end, x[len(x) - end :]
+            sums = np.correlate(last, last, mode="full")[end - 1 + first : 2 * end - 1]
+            for at in range(0, whole, _TOGETHER):
+                part = x[at : min(at + _TOGETHER, whole)]
+                ahead = x[at + first : at + len(part) + end - 1]
+                sums = sums + np.correlate(ahead, part, mode="valid")
+            below, start, first = sums < level, first, end
+        if not below.any() and first < half:
+            below, start = autocorrelation(x)[first:half] < _DECORRELATED, first
+        if below.any():
+            longest = max(longest, start + int(below.argmax()))
+    return longest
 
 
 def dominant_period(

@@ -32,6 +32,7 @@ COMPILES = (
     "evaluation",
     "flows",
     "forecasting",
+    "gp",
     "local",
     "training",
 )

@@ -235,7 +235,7 @@ CASES = {
     ),
     "a setting that a parrot lacks": (
         lambda: baselines.baseline("parrot", season=3),
-        "unknown setting of 'parrot' 'season'. Known: match_length",
+        "unknown setting of 'parrot' 'season'. Known: denoise, match_length",
     ),
 }
 

@@ -38,7 +38,7 @@ _NAMES = {
     "train": "training.trainer",
 }
 _ROOMS = (
-    "io", "preprocessing", "model", "local", "gp", "forecasting", "systems", "flows", "training",
+    "io", "preprocessing", "model", "local", "forecasting", "systems", "flows", "training",
     "datasets", "metrics", "dynamics", "baselines", "evaluation", "report", "plotting",
 )  # fmt: skip
 __all__ = [*_NAMES, *_ROOMS]

@@ -37,12 +37,13 @@ class Smoothed(NamedTuple):
 
 
 def smooth(x: Series, config: GPConfig | None = None) -> Smoothed:
-    """Estimate the noise of a context ``(T_C, n)`` and remove it, where there is any.
+    """Estimate the noise of a context and remove it, where there is any.
 
     Two estimates must agree that there is noise, and the smaller one counts: what singular-spectrum
     smoothing removes, and what the other transitions do not predict of a transition. A clean series
     passes unchanged, also one whose spectrum is broad or whose state is not fully observed. So does
-    one of fewer than 72 steps.
+    one of fewer than 72 steps. ``x`` is the context, ``(T_C, n)``, finite and in any units;
+    ``config`` has the kernels of the map.
 
     Examples
     --------

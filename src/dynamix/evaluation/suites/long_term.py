@@ -95,7 +95,7 @@ def published() -> dict[str, pd.DataFrame]:
 SUITES = (
     Suite(
         name="long-term",
-        what="4,096 steps after 512 of 128 chaotic flows, 50 points a period, two origins",
+        what="4,096 steps after 512 of 127 chaotic flows, 50 points a period, two origins",
         source="model card of PathFM-Chaotic (2026), with Panda, Lai, Bao & Gilpin (2025)",
         measures=MEASURES,
         tasks=tasks,

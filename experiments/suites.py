@@ -94,6 +94,7 @@ def main() -> None:
             tables = stored(suite)
             parts += rows(suite, tables) if tables else []
         table = pd.concat(parts, ignore_index=True)[COLUMNS].dropna(subset="value")
+        table = table.astype(dict.fromkeys(("tasks", "forecasts", "failures"), "Int64"))
         record = results.provenance(
             f"python experiments/suites.py {kind}", {}, seconds=time.perf_counter() - began
         )

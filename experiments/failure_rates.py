@@ -61,10 +61,7 @@ COLUMNS: dict[str, Any] = {
     **dict.fromkeys(MEASURES, float),
     "fate": str,
     **dict.fromkeys(MODES, str),
-    "d_stsp": float,
-    "d_h": float,
-    "mase": float,
-    "seconds": float,
+    **dict.fromkeys(("d_stsp", "hellinger", "d_h", "mase", "seconds"), float),
 }
 VARIED = {
     "model": str,

@@ -312,7 +312,7 @@ def _text(table: pd.DataFrame, digits: int) -> str:
     shown: dict[str, Any] = {"by": table["by"]}
     for section in dict.fromkeys(name for name, _ in table.columns if name != "by"):
         middle, low, high, n, failed = (table[section].iloc[:, i] for i in range(5))
-        shown[f"{section} ({n.iloc[0]})"] = [
+        shown[f"{section} ({n.iloc[0]:.0f})"] = [
             ""
             if np.isnan(a)
             else f"{a:.{digits}f}" + ("" if np.isnan(b) else f" [{b:.{digits}f}, {c:.{digits}f}]")

@@ -51,7 +51,7 @@ class GaussianProcess(nn.Module):
     >>> angle = 0.1 * torch.arange(200.0)[:, None]
     >>> circle = torch.stack([angle.cos(), angle.sin()], dim=-1)
     >>> model = GaussianProcess(GPConfig(observed_dims=2))
-    >>> fitted, x = model.start(circle[:, None], initial_x=circle[10:11])
+    >>> fitted, x = model.start(circle, initial_x=circle[10])
     >>> x_next, _ = model.step(x, fitted)
     >>> bool((x_next - circle[11]).abs().max() < 1e-3)
     True

@@ -53,7 +53,7 @@ def smooth(x: Series, config: GPConfig | None = None) -> Smoothed:
     >>> noisy = circle + 0.05 * np.random.default_rng(0).normal(size=circle.shape)
     >>> found = smooth(noisy)
     >>> round(found.noise, 2), bool(np.abs(found.values - circle).std() < 0.015)
-    (0.07, True)
+    (0.06, True)
     """
     config, (mean, deviation) = config or GPConfig(), scales(x)
     if len(x) < _SHORTEST or (x == x[0]).all(axis=0).any():

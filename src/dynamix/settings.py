@@ -30,6 +30,7 @@ FirstWeights = Literal["random", "analogue"]
 EMBEDDINGS: tuple[str, ...] = get_args(Embedding)
 ENGINES: tuple[str, ...] = get_args(Engine)
 BUNDLED_MODEL = "dynamix-3d"
+PATIENCE = 2.0  # seconds of work without a progress bar
 # which module reads a checkpoint that is no DynaMix, by the key that marks it in its JSON file
 CHECKPOINT_KINDS = {"local": "dynamix.local.forecaster", "gp": "dynamix.gp.forecaster"}
 
@@ -211,7 +212,6 @@ class ForecastDefaults:
         "forecasts scale the gate's widths by a context's spacing over this; 0: never",
         at_least=0,
     )
-
     denoise: Denoise = setting("off", "smooth a context by the noise that is found in it")
 
     def embedding_of(self, channels: int) -> Embedding:

@@ -87,10 +87,10 @@ class Baseline:
         given |= self._own if self.config is None else {"config": self.config(**self._own)}
         values, restore = unpack(context)
         check_values(values, least=_SHORTEST, moving=False)
-        if self.rival and self.settings.get("denoise") == "auto":  # else the pipeline smooths
-            values = np.stack([smooth(x).values for x in values.transpose(1, 0, 2)], axis=1)
         if self.missing:
             raise self._incomplete(self.missing)
+        if self.rival and self.settings.get("denoise") == "auto":  # else the pipeline smooths
+            values = np.stack([smooth(x).values for x in values.transpose(1, 0, 2)], axis=1)
         if self.needs_truth:
             if truth is None:
                 raise InputError(f"{self.name!r} needs the true system: give its series as truth=.")

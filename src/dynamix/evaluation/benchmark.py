@@ -25,7 +25,7 @@ from ..baselines.trained import one_thread
 from ..dynamics.invariants import largest_exponent
 from ..errors import InputError
 from ..flows.generated import flow
-from ..forecasting.models import Model
+from ..forecasting.models import Model, is_noisy
 from ..metrics import reconstruction as metrics
 from ..metrics.fates import fate as fate_of
 from ..settings import BUNDLED_MODEL, Engine, ForecastConfig
@@ -160,10 +160,8 @@ def _rows(
     series = np.stack([x for *_, x in cases], axis=1)
     contexts, beyond = series[: config.context], series[config.context :]
     if config.noise:
-        noise = np.stack(
-            [_noise(name, start, len(x.T), config) for name, start, x in cases], axis=1
-        )
-        contexts = contexts + config.noise * contexts.std(axis=0) * noise
+        noise = [_noise(name, start, contexts[:, 0].shape) for name, start, _ in cases]
+        contexts = contexts + config.noise * contexts.std(axis=0) * np.stack(noise, axis=1)
     entry = baseline(model, **settings)
     began = time.perf_counter()
     y = entry(contexts, config.horizon, seed=config.seed, truth=beyond)
@@ -171,7 +169,7 @@ def _rows(
     quiet_fates: Sequence[str | None] = [None] * len(cases)
     if not entry.rival:
         quiet = y
-        if bool(getattr(entry.model, "gate", entry.model).sigma.any()):  # otherwise it has no noise
+        if is_noisy(entry.model):
             quiet = entry.having(gate_noise=False)(contexts, config.horizon, seed=config.seed)
         quiet_fates = list(fate_of(forecast=quiet, context=contexts))
     rows = []
@@ -183,10 +181,9 @@ def _rows(
     return rows
 
 
-def _noise(name: str, start: int, n: int, config: BenchmarkConfig) -> Float[ndarray, "T_C n"]:
+def _noise(name: str, start: int, shape: tuple[int, ...]) -> Float[ndarray, "T_C n"]:
     """Standard normal; of a system and start alone, whoever forecasts it."""
-    drawn = np.random.default_rng([crc32(name.encode()), start])
-    return drawn.standard_normal((config.context, n))
+    return np.random.default_rng([crc32(name.encode()), start]).standard_normal(shape)
 
 
 def forecast_settings(entry: Baseline) -> dict[str, Any]:

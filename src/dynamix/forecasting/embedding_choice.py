@@ -36,7 +36,7 @@ from ..local.choice import unlikeness
 from ..preprocessing.embedding import embed, find_delays
 from ..preprocessing.periods import decorrelation_time
 from ..preprocessing.transforms import Series
-from ..settings import Embedding, ForecastConfig, takes
+from ..settings import PATIENCE, Embedding, ForecastConfig, takes
 from .models import Model, find_model
 from .pipeline import Fitted, Pipeline, Prepared
 
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE = 2.0  # seconds without a progress bar
 _PARTS = 4  # of a candidate's trials, between which it can drop out
 _SURELY = 1 + 1e-9  # beyond the rounding of a sum
 
@@ -180,7 +179,7 @@ def choose(
     ``fits`` are those of the pipeline, if they are known. Unless ``every`` score is wanted, the
     trials of a candidate end when it cannot be chosen any more.
     """
-    bar = tqdm(series, desc="embeddings", unit="series", disable=None, delay=_PATIENCE, leave=False)
+    bar = tqdm(series, desc="embeddings", unit="series", disable=None, delay=PATIENCE, leave=False)
     fits = fits or [None] * len(series)
     return [
         _choose_one(x, fit or pipeline.fit(x), pipeline, every)
@@ -217,7 +216,7 @@ def _choose_one(x: Series, fit: Fitted, pipeline: Pipeline, every: bool) -> Embe
     found: dict[Candidate, Score] = {}
     least = np.inf
     promising = sorted(free, key=lambda candidate: unlike[candidate])
-    bar = tqdm(promising, desc="candidates", disable=None, delay=_PATIENCE, leave=False)
+    bar = tqdm(promising, desc="candidates", disable=None, delay=PATIENCE, leave=False)
     for candidate in bar:
         errors = list[float]()
         for some in np.array_split(origins, min(_PARTS, len(origins))):

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-Drawn = TypeVar("Drawn")
+from ..settings import PATIENCE
 
-_PATIENCE = 2.0  # seconds without a progress bar
+Drawn = TypeVar("Drawn")
 
 
 def sample_seed(seed: int, i: int) -> int:
@@ -35,7 +35,7 @@ def draw(sample: Callable[[int], Drawn], seeds: Sequence[int]) -> list[Drawn]:
 
     with ThreadPoolExecutor(min(available_cores(), len(seeds))) as threads:
         parts = threads.map(sample, seeds)
-        return list(tqdm(parts, total=len(seeds), desc="samples", disable=None, delay=_PATIENCE))
+        return list(tqdm(parts, total=len(seeds), desc="samples", disable=None, delay=PATIENCE))
 
 
 def stack(samples: Sequence[Any]) -> Any:

@@ -16,8 +16,8 @@ from ..model.checkpoints import bundled, load
 from ..model.dynamix import DynaMix
 from ..settings import BUNDLED_MODEL, checked
 
-Fitted = LocalForecaster | GaussianProcess  # to the context alone
-Model = DynaMix | Fitted
+FittedModel = LocalForecaster | GaussianProcess  # to the context alone
+Model = DynaMix | FittedModel
 _cached = lru_cache(maxsize=4)(load)
 
 
@@ -32,7 +32,13 @@ def find_model(model: Model | str | Path | None, channels: int = 1) -> Model:
     if not isinstance(found, Model):
         told = type(found).__name__
         raise InputError(f"model must be a model, a checkpoint's name or path, found {told}.")
-    return found.widened(channels) if isinstance(found, Fitted) else found
+    return found.widened(channels) if isinstance(found, FittedModel) else found
+
+
+def is_noisy(model: Model) -> bool:
+    """Whether the noise of the model's query has a width."""
+    gate: Any = getattr(model, "gate", model)
+    return bool((gate.sigma != 0).any())
 
 
 def adapted(model: Model, *, sharpness: float, factor: float) -> Any:
@@ -41,7 +47,7 @@ def adapted(model: Model, *, sharpness: float, factor: float) -> Any:
     The attention's temperature is divided by ``sharpness`` and multiplied by ``factor``; the width
     of the noise is multiplied by ``factor``.
     """
-    local = isinstance(model, Fitted)
+    local = isinstance(model, FittedModel)
     if factor == 1 and (sharpness == 1 or local):
         return model
     copied: Any = copy.copy(model)

@@ -17,15 +17,14 @@ from ..gp.smoothing import smooth
 from ..model.rollouts import Group
 from ..preprocessing.embedding import embed
 from ..preprocessing.transforms import Series, Transform, fit_transforms, invert_transforms
-from ..settings import Embedding, ForecastConfig
+from ..settings import PATIENCE, Embedding, ForecastConfig
 from .ensembles import draw, sample_seed
-from .models import Model, adapted
+from .models import Model, adapted, is_noisy
 from .spacing import widening
 
 Fitted = tuple[Series, list[Transform]]
-_PATIENCE = 2.0  # seconds without a progress bar
 _MANY = 1000  # series whose way back may take long enough for a bar
-_bar = partial(tqdm, unit="series", disable=None, delay=_PATIENCE, leave=False)
+_bar = partial(tqdm, unit="series", disable=None, delay=PATIENCE, leave=False)
 
 
 @dataclass(frozen=True)
@@ -146,8 +145,7 @@ class Pipeline:
                 ready = [self.prepare(x, start=z, seed=seed, fitted=fit) for x, z, fit in each]
             return self.run(ready, horizon=horizon, seed=seed, return_gates=return_gates)
 
-        gate: Any = getattr(self.model, "gate", self.model)
-        noisy = s.gate_noise and (s.quiet_steps or 0) < horizon and bool((gate.sigma != 0).any())
+        noisy = s.gate_noise and (s.quiet_steps or 0) < horizon and is_noisy(self.model)
         if noisy or random or getattr(self.model.config, "probabilistic", False):
             return draw(sample, [sample_seed(s.seed, i) for i in range(s.n_samples)])
         if s.n_samples > 1:

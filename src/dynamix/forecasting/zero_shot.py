@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..errors import InputError, whole_number
 from ..io.arrays import check_initial, like, unpack, usable
-from ..settings import Errors, ForecastConfig, takes
+from ..settings import PATIENCE, Errors, ForecastConfig, takes
 from .ensembles import stack
 from .models import Model, find_model
 from .pipeline import Pipeline
@@ -153,7 +153,7 @@ def each_series(
 ) -> dict[Any, Any]:
     """What ``one`` makes of each named series; an InputError names its series, or the log does."""
     found: dict[Any, Any] = {}
-    for name, item in tqdm(series, total=total, desc="series", disable=None, delay=2):
+    for name, item in tqdm(series, total=total, desc="series", disable=None, delay=PATIENCE):
         try:
             found[name] = one(item)
         except InputError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..local.choice import LONGEST, TRIAL, unlikeness
+from ..local.choice import trial_length, unlikeness
 from ..model import checkpoints
 from ..model.dynamix import check_series
 from ..model.rollouts import Rollout
@@ -24,12 +24,6 @@ from .settings import GPConfig
 
 _SIGMA = "gating_network.sigma"
 _MOST_TRIALS = 12  # candidates that are run before one that leaves the box is taken
-
-
-class Fitted(NamedTuple):
-    """The maps of a batch of series, as :meth:`GaussianProcess.step` uses them."""
-
-    maps: Sequence[OneStepMap]
 
 
 class GaussianProcess(nn.Module):
@@ -51,8 +45,8 @@ class GaussianProcess(nn.Module):
     >>> angle = 0.1 * torch.arange(200.0)[:, None]
     >>> circle = torch.stack([angle.cos(), angle.sin()], dim=-1)
     >>> model = GaussianProcess(GPConfig(observed_dims=2))
-    >>> fitted, x = model.start(circle, initial_x=circle[10])
-    >>> x_next, _ = model.step(x, fitted)
+    >>> maps, x = model.start(circle, initial_x=circle[10])
+    >>> x_next, _ = model.step(x, maps)
     >>> bool((x_next - circle[11]).abs().max() < 1e-3)
     True
     """
@@ -75,28 +69,27 @@ class GaussianProcess(nn.Module):
         """The state of an observation: the observation."""
         return x
 
-    def start(self, context: Tensor, initial_x: Observation | None = None) -> tuple[Fitted, Tensor]:
-        """What a free run begins with: the best-ranked map of each series, and its first state."""
+    def start(
+        self, context: Tensor, initial_x: Observation | None = None
+    ) -> tuple[list[OneStepMap], Tensor]:
+        """What a free run begins with: the likeliest map of each series, and its first state."""
         check_series(context, self.config.observed_dims)
         x = context.double().cpu().numpy()
-        maps = [self._best(np.ascontiguousarray(x[:, s])) for s in range(x.shape[1])]
-        return Fitted(maps), context[-1] if initial_x is None else initial_x
-
-    def _best(self, x: Float[np.ndarray, "T_C N"]) -> OneStepMap:
-        regression = Regression(x, self.config)
-        return regression.fit(regression.ranked()[0])
+        series = [np.ascontiguousarray(x[:, s]) for s in range(x.shape[1])]
+        maps = [Regression(one, self.config).likeliest() for one in series]
+        return maps, context[-1] if initial_x is None else initial_x
 
     def step(
         self,
         z: Query,
-        fitted: Fitted,
+        maps: Sequence[OneStepMap],
         gate_noise: GateNoise | None = None,
         expert_noise: None = None,
         query_state: Query | None = None,
     ) -> tuple[Query, Weights]:
         """Next state and weights of 1. The noise that a gate has, and a map has not, is ignored."""
         x = z.detach().double().cpu().numpy()
-        ahead = [one.step(x[s : s + 1]) for s, one in enumerate(fitted.maps)]
+        ahead = [one.step(x[s : s + 1]) for s, one in enumerate(maps)]
         return torch.from_numpy(np.concatenate(ahead)).to(z), torch.ones(len(z), 1).to(z)
 
     def widened(self, n: int) -> GaussianProcess:
@@ -152,7 +145,7 @@ def _choose(
 ) -> OneStepMap:
     """The map of a context ``(T_C, N)`` whose free run is most like it."""
     regression = Regression(x, config)
-    unlike, trial = unlikeness(x), max(len(x), min(TRIAL * len(x), LONGEST))
+    unlike, trial = unlikeness(x), trial_length(len(x))
     best: tuple[float, OneStepMap] | None = None
     for tried, kernel in enumerate(regression.ranked()[:_MOST_TRIALS]):
         if best is not None and tried >= config.tried and np.isfinite(best[0]):

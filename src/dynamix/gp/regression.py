@@ -184,6 +184,10 @@ class Regression:
         linear = self.linear, self.constant, kernel, *self.box, self.mean, self.deviation
         return OneStepMap(basis @ solved * self.size, centres, *linear)
 
+    def likeliest(self) -> OneStepMap:
+        """The fit of the likeliest candidate."""
+        return self.fit(self.ranked()[0])
+
     def surprise(self, kernel: Kernel) -> Float[ndarray, " N"]:
         """Deviation of a transition from what the others predict, in deviations of each channel.
 

@@ -16,6 +16,8 @@ from numpy import ndarray
 from scipy import linalg
 from tqdm import tqdm
 
+from ..io.arrays import still
+from ..settings import PATIENCE
 from .regression import OneStepMap, Regression, scales
 from .settings import GPConfig
 
@@ -56,7 +58,7 @@ def smooth(x: Series, config: GPConfig | None = None) -> Smoothed:
     (0.06, True)
     """
     config, (mean, deviation) = config or GPConfig(), scales(x)
-    if len(x) < _SHORTEST or (x == x[0]).all(axis=0).any():
+    if len(x) < _SHORTEST or still(x).any():
         return Smoothed(x, 0.0)
     z = (x - mean) / deviation
     first = singular_spectrum(z)
@@ -69,9 +71,8 @@ def smooth(x: Series, config: GPConfig | None = None) -> Smoothed:
     if noise < LEAST_NOISE:
         return Smoothed(x, noise)
     states, some = first, dataclasses.replace(config, centres=min(config.centres, 400))
-    for _ in tqdm(range(TURNS), desc="smoothing", disable=None, delay=2):
-        turn = Regression(states, some)
-        found = turn.fit(turn.ranked()[0])
+    for _ in tqdm(range(TURNS), desc="smoothing", disable=None, delay=PATIENCE):
+        found = Regression(states, some).likeliest()
         misses = float((states[1:] - found.step(states[:-1], held=False)).std())
         states = assimilated(z, states, found, noise=noise, misses=max(misses, 1e-3 * noise))
     return Smoothed(states * deviation + mean, noise)

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from ..metrics.reconstruction import power_spectrum
 from ..model.rollouts import Rollout, rollout
 from ..model.shapes import Series
+from ..settings import PATIENCE
 from .forecaster import LocalForecaster
 
 TRIAL = 2  # length of the free runs, in contexts, if that is no more than
@@ -107,9 +108,9 @@ def choose(run: Rollouts, model: LocalForecaster, context: Series, **options: An
     """
     E, (T_C, S, N) = len(model.config.neighbours), context.shape
     unlike = np.zeros((S, E))
-    horizon = max(T_C, min(TRIAL * T_C, LONGEST))
+    horizon = trial_length(T_C)
     parts = -(-S * E * horizon * N // _MOST_NUMBERS) if E > 1 else 0
-    bar = tqdm(total=S, desc="choice", unit="series", disable=None, delay=2, leave=False)
+    bar = tqdm(total=S, desc="choice", unit="series", disable=None, delay=PATIENCE, leave=False)
     for part in np.array_split(np.arange(S), min(parts, S)) if parts else ():
         pairs = np.repeat(part, E), np.tile(np.arange(E), len(part))
         trials = run(model, context, *pairs, horizon=horizon, **options).double().numpy()
@@ -119,6 +120,11 @@ def choose(run: Rollouts, model: LocalForecaster, context: Series, **options: An
             bar.update()
     bar.close()
     return unlike.argmin(axis=1)
+
+
+def trial_length(T_C: int) -> int:
+    """Steps of a free run by which a candidate is judged after so long a context."""
+    return max(T_C, min(TRIAL * T_C, LONGEST))
 
 
 def unlikeness(context: Float[ndarray, "T_C N"]) -> Callable[[Float[ndarray, "T N"]], float]:

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from ..errors import InputError, whole_number
 from ..io.arrays import check_values
 from ..io.scale import unit
+from ..settings import PATIENCE
 
 SMALLEST_NEIGHBOURHOOD = 8  # points; below, the null hypothesis of continuity is not rejectable
 LARGEST_NEIGHBOURHOOD = 13
@@ -34,7 +35,6 @@ MOST_POINTS = 2000  # that the statistics are averaged over, spread evenly over 
 _SMALLEST_SIZE = 1e-12  # of a neighbourhood, squared; quantised data has points that coincide
 _BINS = 16
 _TOGETHER = 2**16  # numbers in a block, so that it stays in the processor's cache
-_PATIENCE = 2.0  # seconds without a progress bar
 _SIZES = range(SMALLEST_NEIGHBOURHOOD, LARGEST_NEIGHBOURHOOD + 1)
 
 
@@ -67,7 +67,7 @@ def pecuzal(
         )
     distinct = _distinct(y)
     lags, decreases, statistics = [0], list[float](), list[ndarray]()
-    for _ in tqdm(range(MOST_CYCLES), "PECUZAL", disable=None, delay=_PATIENCE, leave=False):
+    for _ in tqdm(range(MOST_CYCLES), "PECUZAL", disable=None, delay=PATIENCE, leave=False):
         points = len(y) - max(lags) - longest
         if points < least - longest:
             break

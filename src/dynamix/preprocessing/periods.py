@@ -50,13 +50,11 @@ def decorrelation_time(x: Float[ndarray, "T n"]) -> int:
     """
     columns = np.ascontiguousarray(x.T) / unit(x)[:, None]
     half, longest = columns.shape[1] // 2, 1
+    ends = np.unique(np.minimum(_FEW_LAGS, half))  # a few lags are enough for most series
     for x in columns - columns.mean(axis=1, keepdims=True):
-        start, level, first = 1, _DECORRELATED * np.einsum("i,i", x, x), 1  # BLAS starts threads
-        below = np.zeros(1, bool)
-        for few in _FEW_LAGS:  # which are enough for most series
-            end = min(few, half)
-            if first >= end or below.any():
-                break
+        level = _DECORRELATED * np.einsum("i,i", x, x)  # BLAS would start threads
+        first, below = 1, np.zeros(0, bool)
+        for end in ends[ends > 1].tolist():
             # every lag multiplies all but the last `end` steps, and then some of these
             whole, last = len(x) - end, x[len(x) - end :]
             sums = np.correlate(last, last, mode="full")[end - 1 + first : 2 * end - 1]
@@ -64,11 +62,15 @@ def decorrelation_time(x: Float[ndarray, "T n"]) -> int:
                 part = x[at : min(at + _TOGETHER, whole)]
                 ahead = x[at + first : at + len(part) + end - 1]
                 sums = sums + np.correlate(ahead, part, mode="valid")
-            below, start, first = sums < level, first, end
-        if not below.any() and first < half:
-            below, start = autocorrelation(x)[first:half] < _DECORRELATED, first
+            below = sums < level
+            if below.any():
+                break
+            first = end
+        else:
+            if first < half:
+                below = autocorrelation(x)[first:half] < _DECORRELATED
         if below.any():
-            longest = max(longest, start + int(below.argmax()))
+            longest = max(longest, first + int(below.argmax()))
     return longest
 
 

@@ -203,12 +203,12 @@ def compare(
     measure = measure or suite.measures[0]
     ours = {name: _by_task(table, measure) for name, table in tables.items()}
     published = suite.published().get(measure, pd.DataFrame())
-    parts = []
+    parts, quoted = [], "all" in published.index  # averages alone were published
+    widest = [*suite.sections][-1]  # of which they are
     for section, groups in suite.sections.items():
         rows = {}
         names = _names(suite, tables, groups)
-        shared = published.reindex([*names, "all"] if "all" in published.index else names)
-        quoted = "all" in published.index  # averages alone were published
+        shared = published.reindex(names)
         kept = [n for n in names if quoted or not len(published) or shared.loc[n].notna().all()]
         for name, values in ours.items():
             part = tables[name][tables[name]["task"].isin(kept)][measure].to_numpy()
@@ -216,11 +216,9 @@ def compare(
             failed = int(np.isnan(part).sum())
             rows[name] = [average(suite, one), *_interval(suite, one), len(kept), failed]
         for name in published:
-            if quoted and section == [*suite.sections][-1]:  # the widest
+            if quoted and section == widest:
                 rows[name] = [published.loc["all", name], np.nan, np.nan, len(kept), 0]
-            elif quoted:
-                continue
-            elif len(kept):
+            elif kept and not quoted:
                 one = published.loc[kept, name].to_numpy()
                 rows[name] = [average(suite, one), *_interval(suite, one), len(kept), 0]
         columns = [suite.average, "low", "high", "tasks", "failures"]
@@ -313,11 +311,16 @@ def _text(table: pd.DataFrame, digits: int) -> str:
     for section in dict.fromkeys(name for name, _ in table.columns if name != "by"):
         middle, low, high, n, failed = (table[section].iloc[:, i] for i in range(5))
         shown[f"{section} ({n.iloc[0]:.0f})"] = [
-            ""
-            if np.isnan(a)
-            else f"{a:.{digits}f}" + ("" if np.isnan(b) else f" [{b:.{digits}f}, {c:.{digits}f}]")
-            for a, b, c in zip(middle, low, high, strict=True)
+            _cell(*values, digits=digits) for values in zip(middle, low, high, strict=True)
         ]
         if failed.any():
             shown[f"{section}: failures"] = failed.fillna(0).astype(int)
     return pd.DataFrame(shown).to_string()
+
+
+def _cell(value: float, low: float, high: float, *, digits: int) -> str:
+    """A value and its interval, as far as they are known."""
+    if np.isnan(value):
+        return ""
+    interval = "" if np.isnan(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{value:.{digits}f}{interval}"

@@ -89,3 +89,34 @@ def test_every_forecaster_takes_it():
     assert (forecast(x, horizon=9, denoise="auto") == forecast(x, horizon=9)).all()
     parrot = baseline("parrot", denoise="auto")(noisy, 9)
     assert (parrot == baseline("parrot")(smooth(noisy).values, 9)).all()
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_fewer_channels_than_a_state_are_smoothed_in_their_delays(channels):
+    clean = context()[:, :channels]
+    clean = (clean - clean.mean(axis=0)) / clean.std(axis=0)
+    noisy = clean + 0.05 * np.random.default_rng(0).standard_normal(clean.shape)
+    alone = smoothing.singular_spectrum(noisy)
+    assert (smooth(noisy).values - clean).std() < 0.95 * (alone - clean).std()
+
+
+@pytest.mark.parametrize("lags", [(0,), (0, 2)])
+def test_a_gauss_newton_step_solves_the_whole_least_squares_problem(lags, monkeypatch):
+    rng = np.random.default_rng(0)
+    T, n, noise, misses = 30, 2, 0.4, 0.7
+    states, observed = rng.normal(size=(2, T, n))
+    seen = smoothing.delayed(states, lags)
+    found = Regression(seen, GPConfig(observed_dims=seen.shape[1])).fit(Kernel(2.0, 1e-2))
+
+    def residuals(y: np.ndarray) -> np.ndarray:
+        y = y.reshape(T, n)
+        seen = smoothing.delayed(y, lags)
+        ahead = (seen[1:] - found.step(seen[:-1], held=False))[:, :n]
+        return np.concatenate([((observed - y) / noise).ravel(), (ahead / misses).ravel()])
+
+    y, step = states.ravel(), 1e-6 * np.eye(T * n)
+    J = np.stack([(residuals(y + e) - residuals(y - e)) / 2e-6 for e in step], axis=1)
+    moved = np.linalg.lstsq(J, -residuals(y), rcond=None)[0].reshape(T, n)
+    monkeypatch.setattr(smoothing, "_NEWTON", 1)
+    made = smoothing.assimilated(observed, states, found, lags=lags, noise=noise, misses=misses)
+    np.testing.assert_allclose(made, states + np.clip(moved, -3 * noise, 3 * noise), atol=1e-5)

@@ -15,7 +15,7 @@ from dynamix import InputError, report
 from dynamix.companion import notebooks
 from dynamix.report import checks as report_checks
 from dynamix.report.checks import CHECKS, Finding
-from dynamix.report.data import find_file
+from dynamix.report.data import Loaded, find_file
 from dynamix.report.report import verdict
 
 T = 1200
@@ -241,6 +241,33 @@ def test_the_report_of_an_ugly_file_repeats_itself_and_ranks_its_findings(tmp_pa
     assert ranks == sorted(ranks, reverse=True)
 
 
+def test_the_trial_says_what_smoothing_would_change_and_only_where_there_is_noise():
+    def rows(noise: float, **how: object) -> list[str]:
+        frame = pd.DataFrame({"x": wave(noise=noise)[:600]})
+        how |= {"embedding": "delay", "quiet_steps": 0}
+        return [*report.backtest(frame, horizon=10, n_samples=2, **how)[0].index]
+
+    smoothed = "DynaMix, context smoothed"
+    assert smoothed in rows(0.1)
+    assert smoothed not in rows(0.0)
+    assert smoothed not in rows(0.1, denoise="auto")
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_a_report_has_the_context_without_its_noise(noise):
+    frame = dated(wave(noise=noise)[:600])
+    loaded = Loaded(frame, "no file", (), ())
+    made = report.make(loaded, horizon=5, n_samples=2, embedding="delay", denoise="auto")
+    removed = (frame - made.smoothed)["load"]
+    if noise:
+        assert made.noise == pytest.approx(noise / frame["load"].std(), rel=0.2)
+        assert removed.std() == pytest.approx(noise, rel=0.2)
+    else:
+        assert (removed == 0.0).all()
+    ours = dynamix.forecast(frame, horizon=5, embedding="delay", denoise="auto")
+    pd.testing.assert_frame_equal(made.free_run[:5], ours)
+
+
 def test_more_columns_than_dims_are_refused(tmp_path):
     path = tmp_path / "a.csv"
     dated(wave(), a=wave(1), b=wave(2), c=wave(3)).to_csv(path)
@@ -287,4 +314,4 @@ def test_the_chapter_runs_on_an_ugly_file_of_the_callers(tmp_path, monkeypatch):
     assert f"read from {path}" in text.replace("\n", "")
     assert "passed over, since constant: constant" in " ".join(text.split())
     figures = [o for c in cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
-    assert len(figures) == 4
+    assert len(figures) == 5

@@ -17,6 +17,7 @@ from scipy import linalg
 from tqdm import tqdm
 
 from ..io.arrays import still
+from ..preprocessing.embedding import decorrelation_time
 from ..settings import PATIENCE
 from .regression import OneStepMap, Regression, scales
 from .settings import GPConfig
@@ -29,6 +30,7 @@ TURNS = 2  # of fitting the map to the states, and the states to the map
 _NEWTON = 2  # Gauss-Newton steps in a turn
 _FURTHEST = 3.0  # noise deviations that such a step may move a state
 _SHORTEST = 3 * WINDOW  # steps of a context that is smoothed
+_STATE = 3  # entries that a state has at least; delays fill what channels lack
 
 
 class Smoothed(NamedTuple):
@@ -65,16 +67,20 @@ def smooth(x: Series, config: GPConfig | None = None) -> Smoothed:
     removed = float((z - first).std())
     if removed < LEAST_NOISE:
         return Smoothed(x, removed)
-    raw = Regression(z, config)
-    unforeseen = raw.surprise(raw.ranked()[0]) / np.sqrt(2.0)
+    lags = _lags(first)
+    raw = Regression(delayed(z, lags), config)
+    unforeseen = raw.surprise(raw.ranked()[0])[: z.shape[1]] / np.sqrt(2.0)
     noise = min(removed, float(unforeseen.mean()))
     if noise < LEAST_NOISE:
         return Smoothed(x, noise)
     states, some = first, dataclasses.replace(config, centres=min(config.centres, 400))
+    n = z.shape[1]
     for _ in tqdm(range(TURNS), desc="smoothing", disable=None, delay=PATIENCE):
-        found = Regression(states, some).likeliest()
-        misses = float((states[1:] - found.step(states[:-1], held=False)).std())
-        states = assimilated(z, states, found, noise=noise, misses=max(misses, 1e-3 * noise))
+        seen = delayed(states, lags)
+        found = Regression(seen, some).likeliest()
+        misses = float((seen[1:] - found.step(seen[:-1], held=False))[:, :n].std())
+        how = {"noise": noise, "misses": max(misses, 1e-3 * noise)}
+        states = assimilated(z, states, found, lags=lags, **how)
     return Smoothed(states * deviation + mean, noise)
 
 
@@ -99,31 +105,57 @@ def singular_spectrum(z: Series, window: int = WINDOW) -> Series:
     return total / count
 
 
+def _lags(z: Series) -> tuple[int, ...]:
+    """Delays, 0 first, that make a state of at least three entries: fewer are no state."""
+    count = -(-_STATE // z.shape[1])
+    apart = max(1, decorrelation_time(z) // _STATE)
+    return tuple(apart * j for j in range(count))
+
+
+def delayed(z: Series, lags: tuple[int, ...]) -> Float[ndarray, "T d"]:
+    """The channels beside their earlier values, from the first step that has all of them."""
+    back = lags[-1]
+    return np.hstack([z[back - lag : len(z) - lag] for lag in lags])
+
+
 def assimilated(
-    observed: Series, states: Series, found: OneStepMap, *, noise: float, misses: float
+    observed: Series,
+    states: Series,
+    found: OneStepMap,
+    *,
+    lags: tuple[int, ...] = (0,),
+    noise: float,
+    misses: float,
 ) -> Series:
     """The states that fit the observations and the map best, near the given ones.
 
-    They minimise ``sum |o_t - y_t|^2 / noise^2 + sum |y_{t+1} - f(y_t)|^2 / misses^2`` by
-    Gauss-Newton steps. The normal equations are banded: states only meet their neighbours in time.
+    They minimise ``sum |o_t - y_t|^2 / noise^2 + sum |y_{t+1} - f(y_t, y_{t-lag}, ...)|^2 /
+    misses^2`` by Gauss-Newton steps. The normal equations are banded: a state meets those of its
+    lags only.
     """
     T, n = states.shape
-    here, ahead = noise**-2, misses**-2
+    here, ahead, back = noise**-2, misses**-2, lags[-1]
+    at = (1, *(-lag for lag in lags))  # the steps, from t, that the residual of t contains
     for _ in range(_NEWTON):
-        J = found.jacobians(states[:-1])
-        off = states[1:] - found.step(states[:-1], held=False)
-        blocks = np.tile(here * np.eye(n), (T, 1, 1))
-        blocks[1:] += ahead * np.eye(n)
-        blocks[:-1] += ahead * J.transpose(0, 2, 1) @ J
+        seen = delayed(states, lags)
+        J = found.jacobians(seen[:-1])[:, :n]
+        off = (seen[1:] - found.step(seen[:-1], held=False))[:, :n]
+        parts = [np.broadcast_to(np.eye(n), (len(off), n, n))]
+        parts += [-J[:, :, j * n : (j + 1) * n] for j in range(len(lags))]
         pull = here * (observed - states)
-        pull[1:] -= ahead * off
-        pull[:-1] += ahead * (J.transpose(0, 2, 1) @ off[:, :, None])[:, :, 0]
-        band = np.zeros((2 * n, T * n))  # lower diagonals
-        for i in range(n):
-            for j in range(n):
-                if j <= i:
-                    band[i - j, j::n] = blocks[:, i, j]
-                band[n + i - j, j : (T - 1) * n : n] = -ahead * J[:, i, j]
+        band = np.zeros(((back + 2) * n, T * n))  # lower diagonals
+        band[0] = here
+        for a, A in zip(at, parts, strict=True):
+            rows = slice(back + a, back + a + len(off))
+            pull[rows] -= ahead * np.einsum("tip,ti->tp", A, off)
+            for b, B in zip(at, parts, strict=True):
+                if b < a:
+                    continue
+                both = ahead * np.einsum("tip,tiq->tpq", A, B)
+                for p in range(n):
+                    for q in range(p if a == b else 0, n):
+                        first = (back + a) * n + p
+                        band[(b - a) * n + q - p, first : first + len(off) * n : n] += both[:, p, q]
         moved = linalg.solveh_banded(band, pull.ravel(), lower=True, check_finite=False)
         states = states + np.clip(moved.reshape(T, n), -_FURTHEST * noise, _FURTHEST * noise)
     return states

@@ -13,11 +13,12 @@ import pandas as pd
 from ..baselines import simple
 from ..errors import InputError, whole_number
 from ..forecasting.zero_shot import forecast
+from ..gp.smoothing import LEAST_NOISE, smooth
 from ..io.scale import unit
 from ..metrics.probabilistic import coverage
 from ..metrics.reconstruction import spectral_hellinger
 from ..preprocessing.periods import dominant_period
-from ..settings import BUNDLED_MODEL, Embedding
+from ..settings import BUNDLED_MODEL, Denoise, Embedding
 from .checks import CHECKS, SEVERITIES, Finding, graded, worst
 from .data import Loaded
 from .limits import ReportConfig
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _LIMITS = ReportConfig()
 _SPECTRUM_STEPS = 32  # shorter trials have no spectrum worth comparing
 _LEVEL = 0.9
+_OURS, _SMOOTHED = "DynaMix", "DynaMix, context smoothed"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Report:
         The context, and notes and findings on the file.
     samples, free_run
         The ensemble, and one forecast at least as long as the context, in the data's units.
+    smoothed, noise
+        The context without its noise, itself where none is found, and the noise in deviations.
     gates
         The expert weights of ``free_run``, ``(T, J)``; ``(T, S, J)`` if S channels were forecast
         one by one.
@@ -56,6 +60,8 @@ class Report:
     loaded: Loaded
     samples: pd.DataFrame
     free_run: pd.DataFrame
+    smoothed: pd.DataFrame
+    noise: float
     gates: np.ndarray
     findings: tuple[Finding, ...]
     backtest: pd.DataFrame
@@ -78,6 +84,7 @@ def make(
     horizon: int,
     model: DynaMix | str | Path = BUNDLED_MODEL,
     embedding: Embedding | None = None,
+    denoise: Denoise | None = None,
     n_samples: int = 20,
     seed: int = 0,
 ) -> Report:
@@ -89,7 +96,7 @@ def make(
         The context, from :func:`load`, with at most as many channels as the model has dims.
     horizon
         Steps to forecast.
-    model, embedding, seed
+    model, embedding, denoise, seed
         As :func:`dynamix.forecast` takes them.
     n_samples
         Forecasts in the ensemble; at least 2.
@@ -120,14 +127,22 @@ def make(
         )
     horizon = whole_number("horizon", horizon)
     whole_number("n_samples", n_samples, least=2)
-    how: dict[str, Any] = {"model": network, "embedding": embedding, "seed": seed}
+    how: dict[str, Any] = {
+        "model": network,
+        "embedding": embedding,
+        "denoise": denoise or network.defaults.denoise,
+        "seed": seed,
+    }
     samples = forecast(frame, horizon=horizon, n_samples=n_samples, **how)
     free_run, gates = forecast(frame, horizon=max(horizon, len(frame)), return_gates=True, **how)
     findings = (*loaded.findings, *_checked(frame), _ending(frame, free_run))
     trial, coverage = backtest(frame, horizon=horizon, n_samples=n_samples, **how)
     expected = _LEVEL * (n_samples - 1) / (n_samples + 1)
     sentence = verdict(findings, trial, coverage=coverage, expected=expected)
-    return Report(loaded, samples, free_run, gates, findings, trial, coverage, expected, sentence)
+    values, noise = smooth(frame.to_numpy())
+    smoothed = pd.DataFrame(values, index=frame.index, columns=frame.columns)
+    made = samples, free_run, smoothed, noise, gates, findings, trial
+    return Report(loaded, *made, coverage, expected, sentence)
 
 
 def _checked(frame: pd.DataFrame) -> Iterator[Finding]:
@@ -159,8 +174,9 @@ def backtest(
 ) -> tuple[pd.DataFrame, float]:
     """Test the forecast and simple baselines on the end of the context, a row each.
 
-    The row of DynaMix is the median of its ensemble, with the ``D_H`` of one sample. ``seasonal
-    naive`` repeats the last dominant oscillation.
+    The row of DynaMix is the median of its ensemble, with the ``D_H`` of one sample. Unless
+    ``denoise="auto"`` is among its arguments, a second row has them with it, where the context has
+    noise to remove. ``seasonal naive`` repeats the last dominant oscillation.
 
     Parameters
     ----------
@@ -192,12 +208,17 @@ def backtest(
     origins = np.unique(np.linspace(max(T // 2, 12), T - steps, _LIMITS.origins).astype(int))
     rows: dict[str, list[dict[str, float]]] = {}
     covered: list[Any] = []
+    auto = {"denoise": "auto"}
+    noisy = how.get("denoise") != "auto" and smooth(values[: origins[0]]).noise >= LEAST_NOISE
     for origin in origins:
         shown, truth = values[:origin], values[origin : origin + steps]
         deviation = shown.std(axis=0)
         fan = forecast(shown, horizon=steps, n_samples=n_samples, **how)
+        fans = {_OURS: fan}
+        if noisy:
+            fans[_SMOOTHED] = forecast(shown, horizon=steps, n_samples=n_samples, **how | auto)
         made = {
-            "DynaMix": np.median(fan, axis=0),
+            **{name: np.median(y, axis=0) for name, y in fans.items()},
             "context parroting": simple.parrot(shown, steps),
             "seasonal naive": np.resize(shown[-_season(shown) :], truth.shape),
             "last value": simple.naive(shown, steps),
@@ -209,7 +230,7 @@ def backtest(
             row = {"error, first 10": error[:10].mean(), "error, all": error.mean()}
             if steps >= _SPECTRUM_STEPS:
                 # a median of samples is smoother than any of them: the spectrum is of one sample
-                one = fan[0] if name == "DynaMix" else y
+                one = fans[name][0] if name in fans else y
                 width = max(1, steps // 100)
                 row["D_H"] = spectral_hellinger(forecast=one, truth=truth, smoothing=width)
             rows.setdefault(name, []).append(row)
@@ -230,8 +251,8 @@ def verdict(
 ) -> str:
     """One sentence: how far to trust the forecast, and for which reasons."""
     error = backtest["error, all"]
-    rival = error.drop("DynaMix").idxmin()
-    beaten = not error["DynaMix"] <= error[rival]
+    rival = error.drop([_OURS, _SMOOTHED], errors="ignore").idxmin()
+    beaten = not error[_OURS] <= error[rival]
     narrow = not coverage >= 0.6 * expected
     compared = f"an error of {error['DynaMix']:.2f} deviations against {error[rival]:.2f}"
     place = "did better" if beaten else "came nearest, no better"

@@ -19,19 +19,21 @@ from ..model.dynamix import check_series
 from ..model.rollouts import Rollout
 from ..model.shapes import GateNoise, Observation, Query, Series, Weights
 from ..settings import ForecastDefaults, from_dict
-from .regression import OneStepMap, Regression
+from .choice import LEAST, Judge, judged
+from .regression import OneStepMap, Regression, candidates
 from .settings import GPConfig
 
-_SIGMA = "gating_network.sigma"
+_SIGMA, _JUDGE = "gating_network.sigma", "judge."
 _MOST_TRIALS = 12  # candidates that are run before one that leaves the box is taken
 
 
 class GaussianProcess(nn.Module):
-    """A context's one-step map by Gaussian-process regression; nothing in it is trained.
+    """A context's one-step map by Gaussian-process regression.
 
     The state is the observation. The kernel's length and noise are those of the highest marginal
-    likelihood whose free run is most like the context (see :func:`chosen_rollout`). A state that
-    leaves the context's range by half of it is held there.
+    likelihood whose free run is most like the context, or those that a trained ``judge`` rates best
+    (see :func:`chosen_rollout`). Nothing else is trained. A state that leaves the context's range
+    by half of it is held there.
 
     Parameters
     ----------
@@ -39,6 +41,8 @@ class GaussianProcess(nn.Module):
         The kernels that are compared.
     defaults
         How forecasts use this model unless they are given other settings.
+    judge
+        What rates the kernels; None: their likelihood and their likeness to the context.
 
     Examples
     --------
@@ -52,18 +56,26 @@ class GaussianProcess(nn.Module):
     """
 
     def __init__(
-        self, config: GPConfig | None = None, *, defaults: ForecastDefaults | None = None
+        self,
+        config: GPConfig | None = None,
+        *,
+        defaults: ForecastDefaults | None = None,
+        judge: Judge | None = None,
     ) -> None:
         super().__init__()
         self.config = config or GPConfig()
         self.defaults = defaults or ForecastDefaults()
         self.sigma = nn.Parameter(torch.zeros(self.config.observed_dims))
+        self.judge = judge
 
     def save_pretrained(self, path: str | Path) -> Path:
         """Write the model to ``path``, which :meth:`dynamix.DynaMix.from_pretrained` reads."""
         own = {k: v for k, v in dataclasses.asdict(self.config).items() if k != "observed_dims"}
         stored = {"architecture": {"N": self.config.observed_dims}, "gp": own}
-        return checkpoints.write(path, {_SIGMA: self.sigma.detach()}, stored, self.defaults)
+        tensors = {_SIGMA: self.sigma.detach()}
+        if self.judge is not None:
+            tensors |= {_JUDGE + name: value for name, value in self.judge.state_dict().items()}
+        return checkpoints.write(path, tensors, stored, self.defaults)
 
     def initial_state(self, x: Observation) -> Observation:
         """The state of an observation: the observation."""
@@ -97,7 +109,8 @@ class GaussianProcess(nn.Module):
         if n <= self.config.observed_dims:
             return self
         config = dataclasses.replace(self.config, observed_dims=n)
-        return GaussianProcess(config, defaults=self.defaults).eval().to(self.sigma)
+        wide = GaussianProcess(config, defaults=self.defaults, judge=self.judge)
+        return wide.eval().to(self.sigma)
 
 
 def runs(
@@ -129,22 +142,27 @@ def chosen_rollout(
     :func:`runs` or an engine with its parameters. The one whose run is most like the context wins,
     as for the local forecaster. A run that reaches the box is as unlike as can be; then the next
     ones are tried, up to twelve.
+
+    A model with a judge runs all candidates, and takes the one that it rates best
+    (:func:`dynamix.gp.choice.judged`), if the context has at least 128 steps.
     """
     check_series(context, model.config.observed_dims)
     x = context.double().cpu().numpy()
     start = x[-1] if initial_x is None else initial_x.double().cpu().numpy()
     series = [np.ascontiguousarray(x[:, s]) for s in range(x.shape[1])]
-    maps = [_choose(run, one, start[s : s + 1], model.config) for s, one in enumerate(series)]
+    maps = [_choose(run, one, start[s : s + 1], model) for s, one in enumerate(series)]
     found = torch.from_numpy(run(maps, np.ascontiguousarray(start), horizon))
     gates = torch.ones(horizon, len(maps), 1).to(model.sigma) if return_gates else None
     return Rollout(found.to(model.sigma), gates)
 
 
 def _choose(
-    run: Callable[..., np.ndarray], x: np.ndarray, start: np.ndarray, config: GPConfig
+    run: Callable[..., np.ndarray], x: np.ndarray, start: np.ndarray, model: GaussianProcess
 ) -> OneStepMap:
-    """The map of a context ``(T_C, N)`` whose free run is most like it."""
-    regression = Regression(x, config)
+    """The map that suits a context ``(T_C, N)``, by the judge or by likeness."""
+    config, regression = model.config, Regression(x, model.config)
+    if model.judge is not None and len(x) >= LEAST:
+        return judged(run, model.judge, regression, candidates(config), x, start)
     unlike, trial = unlikeness(x), trial_length(len(x))
     best: tuple[float, OneStepMap] | None = None
     for tried, kernel in enumerate(regression.ranked()[:_MOST_TRIALS]):
@@ -181,4 +199,12 @@ def from_checkpoint(
         raise InputError(
             f"{source} lacks settings of the Gaussian process, or has others: {error!r}."
         ) from error
-    return GaussianProcess(from_dict(GPConfig, values, source=source), defaults=defaults).eval()
+    judge = None
+    if learned := {k.removeprefix(_JUDGE): v for k, v in tensors.items() if k.startswith(_JUDGE)}:
+        judge = Judge()
+        try:
+            judge.load_state_dict(learned)
+        except RuntimeError as error:
+            raise InputError(f"{source} holds another judge than this version: {error}") from error
+    config = from_dict(GPConfig, values, source=source)
+    return GaussianProcess(config, defaults=defaults, judge=judge).eval()

@@ -1,0 +1,225 @@
+"""Train the judge of dynamix-gp-learned: which kernel suits a context, learned across systems.
+
+    python experiments/make_judge.py --data runs/judge \
+        --output src/dynamix/data/models/dynamix-gp-learned.safetensors
+
+First the examples, resumable and some hours on two cores: every kernel of dynamix-gp runs freely
+after contexts of 250 to 2,000 steps, with and without noise, of generated flows (seeds from
+600,000) and of the 34 training systems, and is scored against the clean continuation. Then the
+network, in a minute: it lowers the expected cost of its choice. A quarter of the flows is kept
+aside for the table results/judge.csv; the held-out systems are not looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy import ndarray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from dynamix import InputError, metrics, systems
+from dynamix.engine.gp import runs
+from dynamix.evaluation import results
+from dynamix.flows.generated import flow
+from dynamix.gp import GaussianProcess, GPConfig, smooth
+from dynamix.gp.choice import Judge, features
+from dynamix.gp.regression import Regression, candidates
+from dynamix.settings import ForecastDefaults
+
+DEFAULTS = ForecastDefaults(embedding="pecuzal", denoise="auto")
+FIRST_FLOW, LENGTH, HORIZON = 600_000, 8000, 4000
+MEASURES = ("d_stsp", "hellinger", "d_h", "mase")
+KEPT_ASIDE = 0.25  # of the flows
+EPOCHS, RATE, DECAY, DROPOUT = 100, 3e-3, 0.03, 0.2
+
+
+def example(x: ndarray, end: int, T_C: int, noise: float, seed: int) -> tuple[ndarray, ...]:
+    """Features of all candidates after a context, their scores, and the rule's choice."""
+    config, context = GPConfig(), x[end - T_C : end].astype(float)
+    truth = x[end : end + HORIZON].astype(float)
+    if noise:
+        rng = np.random.default_rng(seed)
+        context = context + noise * context.std(axis=0) * rng.standard_normal(context.shape)
+    shown = smooth(context).values
+    regression = Regression(shown, config)
+    maps = [regression.fit(kernel) for kernel in candidates(config)]
+    start = shown[-1:].copy()
+    seen = features(runs, regression, maps, regression.likelihoods(), shown, start)
+    made = runs(maps, start.repeat(len(maps), axis=0), HORIZON)
+    return seen, np.array([scores(made[:, k], truth) for k in range(len(maps))])
+
+
+def scores(y: ndarray, truth: ndarray) -> list[float]:
+    """The measures of a free run."""
+    found = [
+        metrics.state_space_divergence(forecast=y, truth=truth),
+        metrics.histogram_hellinger(forecast=y, truth=truth),
+        metrics.spectral_hellinger(forecast=y, truth=truth),
+        metrics.mase(forecast=y, truth=truth),
+    ]
+    return [15.0 if np.isnan(found[0]) else found[0], *found[1:]]
+
+
+def examples(source: str, i: int, path: Path) -> None:
+    """Write the examples of one flow, or of a stretch of a training system."""
+    rng = np.random.default_rng(i)
+    if source == "g":
+        rate = int(rng.choice([50, 50, 50, 25, 100]))
+        x = flow(i, n=LENGTH, points_per_period=rate)
+    else:
+        names = systems.split()["train"]
+        whole = systems.trajectory(names[i % len(names)], n=20_000, points_per_period=50)
+        x = whole[int(rng.integers(0, 12_000)) :][:LENGTH]
+    plan = [(int(rng.choice([250, 250, 350])), 0.0), (512, 0.0), (512, 0.05)]
+    plan += [(250, float(rng.choice([0.02, 0.05]))), (2000, 0.05)]
+    plan += [(int(rng.choice([512, 1000, 2000])), float(rng.choice([0, 0.02, 0.1])))]
+    made = []
+    for q, (T_C, noise) in enumerate(plan):
+        if source == "g" and q == len(plan) - 1 and rng.random() < 0.5:
+            continue
+        end = int(rng.integers(2000, LENGTH - HORIZON))
+        made.append((*example(x, end, T_C, noise, 10 * i + q), (T_C, noise)))
+    seen, scored, how = zip(*made, strict=True)
+    partial = path.with_suffix(".partial.npz")
+    np.savez(partial, features=seen, scores=scored, context=how)
+    partial.rename(path)
+
+
+def read(paths: list[Path]) -> dict[str, ndarray]:
+    """Examples of several files."""
+    parts = [np.load(path) for path in paths]
+    return {
+        k: np.concatenate([part[k] for part in parts]) for k in ("features", "scores", "context")
+    }
+
+
+def cost(scored: ndarray) -> ndarray:
+    """What the judge should lower: all four measures, none of them decisive alone."""
+    d_stsp, hellinger, d_h, mase = np.moveaxis(scored[..., :4], -1, 0)
+    geometry = np.log(np.minimum(d_stsp, 15.0) + 0.3) + 2.5 * hellinger
+    return geometry + 4.0 * d_h + 0.25 * np.log(np.minimum(mase, 5.0) + 0.01)
+
+
+def trained(given: dict[str, ndarray], *, seed: int) -> tuple[Judge, Judge]:
+    """A judge after training, and as it began."""
+    torch.manual_seed(seed)
+    seen = torch.from_numpy(given["features"]).float()
+    costs = torch.from_numpy(cost(given["scores"])).float()
+    regret = (costs - costs.min(dim=1, keepdim=True).values).clamp(max=4.0)
+    judge = Judge(dropout=DROPOUT)
+    judge.centre.copy_(seen.flatten(0, 1).mean(dim=0))
+    judge.width.copy_(seen.flatten(0, 1).std(dim=0) + 1e-6)
+    begun = copy.deepcopy(judge).eval()
+    optimiser = torch.optim.AdamW(judge.parameters(), RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS)
+    for _ in tqdm(range(EPOCHS), desc="training", disable=None):
+        for batch in torch.randperm(len(seen)).split(64):
+            ratings: Tensor = judge(seen[batch])
+            expected = (torch.softmax(-ratings, dim=1) * regret[batch]).sum(dim=1).mean()
+            loss = expected + 0.05 * nn.functional.smooth_l1_loss(ratings, regret[batch])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        schedule.step()
+    return judge.eval(), begun
+
+
+def choices(judge: Judge, seen: ndarray) -> ndarray:
+    """The candidates that a judge takes."""
+    with torch.no_grad():
+        return judge(torch.from_numpy(seen).float()).argmin(dim=1).numpy()
+
+
+def by_rule(seen: ndarray) -> ndarray:
+    """The candidates of dynamix-gp's rule, from the same features."""
+    taken = []
+    for one in seen:
+        likely = np.argsort(one[:, 0], kind="stable")[:12]
+        inside = [k for k in likely if one[k, 3] == 0]
+        tried = [k for k in likely[:3] if one[k, 3] == 0] or inside[:1] or [likely[0]]
+        taken.append(min(tried, key=lambda k: one[k, 5] ** 2 + 3.0 * one[k, 6]))
+    return np.array(taken)
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of the examples")
+    parser.add_argument("--output", type=Path, required=True, help="checkpoint to write")
+    parser.add_argument("--table", type=Path, default=Path("results/judge.csv"), help="comparison")
+    parser.add_argument("--flows", type=int, default=183, help="generated flows")
+    parser.add_argument("--stretches", type=int, default=158, help="of training systems")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    began = time.perf_counter()
+    options.data.mkdir(parents=True, exist_ok=True)
+    wanted = [("g", FIRST_FLOW + i) for i in range(options.flows)]
+    wanted += [("t", i) for i in range(options.stretches)]
+    for source, i in tqdm(wanted, desc="examples", disable=None):
+        path = options.data / f"{source}{i}.npz"
+        if not path.exists():
+            try:
+                examples(source, i, path)
+            except InputError:  # a flow that leaves all bounds
+                continue
+    flows = sorted(options.data.glob("g*.npz"))
+    kept = round((1 - KEPT_ASIDE) * len(flows))
+    given = read(flows[:kept] + sorted(options.data.glob("t*.npz")))
+    aside = read(flows[kept:])
+    judge, begun = trained(given, seed=options.seed)
+    model = GaussianProcess(GPConfig(), defaults=DEFAULTS, judge=judge).eval()
+    path = model.save_pretrained(options.output)
+
+    costs = cost(aside["scores"])
+    taken = {
+        "likelihood and likeness": by_rule(aside["features"]),
+        "judge before training": choices(begun, aside["features"]),
+        "judge": choices(judge, aside["features"]),
+        "the truth": costs.argmin(axis=1),
+    }
+    rows: list[dict[str, Any]] = []
+    for T_C, noise in [(0, 0.0), (250, 0.0), (512, 0.0), (512, 0.05), (2000, 0.05)]:
+        here = (aside["context"] == (T_C, noise)).all(axis=1) if T_C else np.full(len(costs), True)
+        for name, k in taken.items():
+            found = aside["scores"][here, k[here]]
+            row = {"context": T_C or "all", "noise": noise if T_C else "all", "choice by": name}
+            row |= {"contexts": int(here.sum()), "cost": costs[here, k[here]].mean()}
+            rows.append(row | dict(zip(MEASURES, np.median(found[:, :4], axis=0), strict=True)))
+    better = costs[np.arange(len(costs)), taken["judge"]]
+    better = better - costs[np.arange(len(costs)), taken["likelihood and likeness"]]
+    record = results.provenance(
+        "python experiments/make_judge.py --data runs/judge "
+        "--output src/dynamix/data/models/dynamix-gp-learned.safetensors",
+        {"first_flow": FIRST_FLOW, "flows": options.flows, "stretches": options.stretches}
+        | {
+            "seed": options.seed,
+            "epochs": EPOCHS,
+            "learning_rate": RATE,
+            "weight_decay": DECAY,
+            "dropout": DROPOUT,
+        },
+        seconds=time.perf_counter() - began,
+    )
+    record["headline"] = {
+        "examples": len(given["features"]),
+        "examples kept aside": len(costs),
+        "cost of the judge less the rule's": round(float(better.mean()), 3),
+        "share of contexts that gain": round(float((better < 0).mean()), 3),
+        "share of contexts that lose": round(float((better > 0).mean()), 3),
+    }
+    table = pd.DataFrame(rows)
+    results.write(table.round(4), options.table, record)
+    print(table.round(3).to_string(index=False))
+    print(record["headline"], path.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Which kernel suits a context: a small network judges the candidates by their free runs.
+
+Everything else in this room is fitted to one context. This network is not: it was trained on
+thousands of free runs after the contexts of many systems, whose true continuations were known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.ndimage import gaussian_filter1d
+from torch import Tensor, nn
+
+from ..local.choice import BOXES, MARGIN, SMOOTHING, trial_length
+from ..metrics.reconstruction import power_spectrum
+from .regression import Kernel, OneStepMap, Regression
+
+Runs = Callable[[Sequence[OneStepMap], ndarray, int], ndarray]
+
+LEAST = 128  # steps of a context that can be judged
+OF_CANDIDATE = (
+    *("likelihood", "length", "ridge", "held", "misses"),
+    *("regions", "spectrum", "worst spectrum", "spread", "least spread", "most spread", "shift"),
+    *("motion", "halves", "elsewhere", "missing", "cells"),
+)
+OF_CONTEXT = ("steps", "peak", "periods", "own halves", "increments")
+_LEAST_RUN = 2000
+_BOXED = 7  # channels that have boxes, at most
+_CHECKED = 2000  # transitions by which misses are measured
+
+
+class Judge(nn.Module):
+    """A network that rates candidates: the lower, the better a forecast should be.
+
+    Its inputs are the features of :func:`features`, in the units that its buffers hold.
+
+    Examples
+    --------
+    >>> judge = Judge()
+    >>> judge(torch.zeros(24, len(OF_CANDIDATE) + len(OF_CONTEXT))).shape
+    torch.Size([24])
+    """
+
+    def __init__(self, *, first: int = 32, second: int = 16, dropout: float = 0.0) -> None:
+        super().__init__()
+        count = len(OF_CANDIDATE) + len(OF_CONTEXT)
+        self.centre, self.width = nn.Buffer(torch.zeros(count)), nn.Buffer(torch.ones(count))
+        self.layers = nn.Sequential(
+            *(nn.Linear(count, first), nn.GELU(), nn.Dropout(dropout)),
+            *(nn.Linear(first, second), nn.GELU(), nn.Linear(second, 1)),
+        )
+
+    def forward(self, found: Float[Tensor, "*K F"]) -> Float[Tensor, "*K"]:
+        """Ratings of candidates with these features."""
+        return self.layers(((found - self.centre) / self.width).clamp(-5, 5))[..., 0]
+
+
+class Look:
+    """A context ``(T_C, N)``, in its deviations, as free runs are compared with it."""
+
+    def __init__(self, z: Float[ndarray, "T_C N"]) -> None:
+        self.z, self.T = z, len(z)
+        n = min(z.shape[1], _BOXED)
+        low, high = z[:, :n].min(axis=0), z[:, :n].max(axis=0)
+        self.side = max(2, round(BOXES ** (1.0 / n)))
+        self.low = low - MARGIN * (high - low)
+        self.box = (1.0 + 2.0 * MARGIN) * (high - low)
+        self.shares, self.power = self.regions(z), self.spectrum(z)
+        self.deviation = z.std(axis=0)
+
+    def regions(self, y: Float[ndarray, "T N"]) -> Float[ndarray, " B"]:
+        """Shares of a run in the boxes; less than 1 in all for a run that leaves them."""
+        n = len(self.low)
+        cell = np.floor((y[:, :n] - self.low) / self.box * self.side)
+        inside = ((cell >= 0) & (cell < self.side)).all(axis=1)
+        at = np.ravel_multi_index(tuple(cell[inside].astype(int).T), (self.side,) * n)
+        return np.bincount(at, minlength=self.side**n) / len(y)
+
+    def spectrum(self, y: Float[ndarray, "T N"]) -> Float[ndarray, "f N"]:
+        """Smoothed power, averaged over stretches of the context's length; its sum is 1."""
+        parts = [y[i : i + self.T] for i in range(0, len(y) - self.T + 1, self.T)]
+        power = np.mean([power_spectrum(part, smoothing=0) for part in parts], axis=0)
+        power = gaussian_filter1d(power, max(1.0, SMOOTHING * self.T), axis=0)
+        return power / power.sum(axis=0)
+
+    def of_run(self, y: Float[ndarray, "T N"]) -> list[float]:
+        """How a run differs from the context: the features from ``regions`` to ``cells``."""
+        shares, half, quarter = self.regions(y), len(y) // 2, len(y) // 4
+        apart = np.sqrt(np.maximum(0.0, 1.0 - np.sqrt(self.power * self.spectrum(y)).sum(axis=0)))
+        spread = np.log((y.std(axis=0) + 1e-6) / self.deviation)
+        end = y[-quarter:]
+        motion = np.abs(end - end.mean(axis=0)).mean(axis=0)
+        first = (self.regions(y[: self.T]) > 0).sum() + 1
+        return [
+            _hellinger(self.shares, shares),
+            *(apart.mean(), apart.max()),
+            *(np.abs(spread).mean(), spread.min(), spread.max()),
+            np.abs(y.mean(axis=0) - self.z.mean(axis=0)).max(),
+            np.log((motion + 1e-6) / self.deviation).min(),
+            _hellinger(self.regions(y[:half]), self.regions(y[half:])),
+            1.0 - shares[self.shares > 0].sum(),
+            self.shares[shares == 0].sum(),
+            np.log(first / ((self.shares > 0).sum() + 1)),
+        ]
+
+    def of_context(self, increments: Float[ndarray, " N"]) -> list[float]:
+        """The features that all candidates share; ``increments`` are their deviations."""
+        peak, half = int(np.argmax(self.power.mean(axis=1)[1:])) + 1, self.T // 2
+        own = _hellinger(self.regions(self.z[:half]), self.regions(self.z[half:]))
+        ends = [np.log(self.T), np.log(peak), np.log(self.T / peak)]
+        return [*ends, own, float(np.log(increments.mean()))]
+
+
+def _hellinger(a: ndarray, b: ndarray) -> float:
+    return float(np.sqrt(max(0.0, 1.0 - np.sqrt(a * b).sum())))
+
+
+def features(
+    run: Runs,
+    regression: Regression,
+    maps: Sequence[OneStepMap],
+    likelihoods: Float[ndarray, " K"],
+    x: Float[ndarray, "T_C N"],
+    start: Float[ndarray, "1 N"],
+) -> Float[ndarray, "K F"]:
+    """What the judge sees of each candidate after a context ``x``.
+
+    The columns are ``OF_CANDIDATE`` and ``OF_CONTEXT``. A candidate runs freely from ``start``, for
+    twice the context and at least 2,000 steps. ``run`` makes free runs of maps, ``likelihoods`` are
+    the negative ones per state and channel.
+    """
+    T_C = len(x)
+    z = (x - regression.mean) / regression.deviation
+    look, horizon = Look(z), T_C * -(-max(trial_length(T_C), _LEAST_RUN) // T_C)
+    free = run(maps, start.repeat(len(maps), axis=0), horizon)
+    checked = np.unique(np.linspace(0, T_C - 2, min(T_C - 1, _CHECKED)).round().astype(int))
+    shared = look.of_context(regression.size)
+    found = []
+    for k, one in enumerate(maps):
+        y = one.scaled(free[:, k])
+        held = ((y <= one.low) | (y >= one.high)).any(axis=1).mean()
+        misses = (x[checked + 1] - one.step(x[checked], held=False)) / one.deviation
+        row = [min(likelihoods[k] - likelihoods.min(), 5.0), np.log(one.kernel.scale)]
+        row += [np.log10(one.kernel.ridge), held, np.log((misses / regression.size).std() + 1e-9)]
+        found.append([*row, *look.of_run(y), *shared])
+    return np.nan_to_num(np.array(found), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def judged(
+    run: Runs,
+    judge: Judge,
+    regression: Regression,
+    kernels: Sequence[Kernel],
+    x: Float[ndarray, "T_C N"],
+    start: Float[ndarray, "1 N"],
+) -> OneStepMap:
+    """The map of the candidate that the judge rates best."""
+    maps = [regression.fit(kernel) for kernel in kernels]
+    seen = features(run, regression, maps, regression.likelihoods(), x, start)
+    with torch.no_grad():
+        ratings = judge(torch.from_numpy(seen).to(judge.centre))
+    return maps[int(ratings.argmin())]

@@ -81,7 +81,7 @@ class Look:
         return np.bincount(at, minlength=self.side**n) / len(y)
 
     def spectrum(self, y: Float[ndarray, "T N"]) -> Float[ndarray, "f N"]:
-        """Smoothed power, a mean over stretches of the context's length; its sum is 1, or 0 at rest."""
+        """Smoothed power, averaged over stretches of the context's length; sum 1, or 0 at rest."""
         parts = [y[i : i + self.T] for i in range(0, len(y) - self.T + 1, self.T)]
         power = np.mean([power_spectrum(part, smoothing=0) for part in parts], axis=0)
         power = gaussian_filter1d(power, max(1.0, SMOOTHING * self.T), axis=0)

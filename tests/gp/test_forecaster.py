@@ -68,7 +68,7 @@ def test_a_run_that_reaches_the_box_is_not_chosen():
         return inside if len(asked) == 3 else inside * 1e6
 
     config = GPConfig(ranked_on=80, centres=100, tried=1)
-    found = forecaster._choose(run, x, x[-1:], config)
+    found = forecaster._choose(run, x, x[-1:], GaussianProcess(config))
     assert len(asked) == 3
     assert found.kernel.ridge == asked[-1]
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import io
 import time
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from dynamix.flows.generated import flow
 from dynamix.gp import GaussianProcess, GPConfig, smooth
 from dynamix.gp.choice import Judge, features
 from dynamix.gp.regression import Regression, candidates
+from dynamix.io.files import write_bytes
 from dynamix.settings import ForecastDefaults
 
 DEFAULTS = ForecastDefaults(embedding="pecuzal", denoise="auto")
@@ -88,9 +90,9 @@ def examples(source: str, i: int, path: Path) -> None:
         end = int(rng.integers(2000, LENGTH - HORIZON))
         made.append((*example(x, end, T_C, noise, 10 * i + q), (T_C, noise)))
     seen, scored, how = zip(*made, strict=True)
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, features=seen, scores=scored, context=how)
-    partial.rename(path)
+    content = io.BytesIO()
+    np.savez(content, features=np.array(seen), scores=np.array(scored), context=np.array(how))
+    write_bytes(path, content.getvalue())
 
 
 def read(paths: list[Path]) -> dict[str, ndarray]:

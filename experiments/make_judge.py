@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import argparse
 import copy
-import io
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import safetensors.numpy
 import torch
 from numpy import ndarray
 from torch import Tensor, nn
@@ -90,14 +90,13 @@ def examples(source: str, i: int, path: Path) -> None:
         end = int(rng.integers(2000, LENGTH - HORIZON))
         made.append((*example(x, end, T_C, noise, 10 * i + q), (T_C, noise)))
     seen, scored, how = zip(*made, strict=True)
-    content = io.BytesIO()
-    np.savez(content, features=np.array(seen), scores=np.array(scored), context=np.array(how))
-    write_bytes(path, content.getvalue())
+    kept = {"features": np.array(seen), "scores": np.array(scored), "context": np.array(how)}
+    write_bytes(path, safetensors.numpy.save(kept))
 
 
 def read(paths: list[Path]) -> dict[str, ndarray]:
     """Examples of several files."""
-    parts = [np.load(path) for path in paths]
+    parts = [safetensors.numpy.load_file(path) for path in paths]
     return {
         k: np.concatenate([part[k] for part in parts]) for k in ("features", "scores", "context")
     }
@@ -166,15 +165,15 @@ def main() -> None:
     wanted = [("g", FIRST_FLOW + i) for i in range(options.flows)]
     wanted += [("t", i) for i in range(options.stretches)]
     for source, i in tqdm(wanted, desc="examples", disable=None):
-        path = options.data / f"{source}{i}.npz"
+        path = options.data / f"{source}{i}.safetensors"
         if not path.exists():
             try:
                 examples(source, i, path)
             except InputError:  # a flow that leaves all bounds
                 continue
-    flows = sorted(options.data.glob("g*.npz"))
+    flows = sorted(options.data.glob("g*.safetensors"))
     kept = round((1 - KEPT_ASIDE) * len(flows))
-    given = read(flows[:kept] + sorted(options.data.glob("t*.npz")))
+    given = read(flows[:kept] + sorted(options.data.glob("t*.safetensors")))
     aside = read(flows[kept:])
     judge, begun = trained(given, seed=options.seed)
     model = GaussianProcess(GPConfig(), defaults=DEFAULTS, judge=judge).eval()

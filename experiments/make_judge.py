@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import safetensors.numpy
 import torch
 from numpy import ndarray
+from safetensors.numpy import load_file
+from safetensors.numpy import save as packed
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -91,12 +92,12 @@ def examples(source: str, i: int, path: Path) -> None:
         made.append((*example(x, end, T_C, noise, 10 * i + q), (T_C, noise)))
     seen, scored, how = zip(*made, strict=True)
     kept = {"features": np.array(seen), "scores": np.array(scored), "context": np.array(how)}
-    write_bytes(path, safetensors.numpy.save(kept))
+    write_bytes(path, packed(kept))
 
 
 def read(paths: list[Path]) -> dict[str, ndarray]:
     """Examples of several files."""
-    parts = [safetensors.numpy.load_file(path) for path in paths]
+    parts = [load_file(path) for path in paths]
     return {
         k: np.concatenate([part[k] for part in parts]) for k in ("features", "scores", "context")
     }

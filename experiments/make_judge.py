@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from make_gp import DEFAULTS, MEASURES  # the script beside this one
 from numpy import ndarray
 from safetensors.numpy import load_file
 from safetensors.numpy import save as packed
@@ -32,20 +33,18 @@ from dynamix.engine.gp import runs
 from dynamix.evaluation import results
 from dynamix.flows.generated import flow
 from dynamix.gp import GaussianProcess, GPConfig, smooth
-from dynamix.gp.choice import Judge, features
+from dynamix.gp.choice import OF_CANDIDATE, Judge, features
 from dynamix.gp.regression import Regression, candidates
 from dynamix.io.files import write_bytes
-from dynamix.settings import ForecastDefaults
+from dynamix.local.choice import SPECTRUM
 
-DEFAULTS = ForecastDefaults(embedding="pecuzal", denoise="auto")
 FIRST_FLOW, LENGTH, HORIZON = 600_000, 8000, 4000
-MEASURES = ("d_stsp", "hellinger", "d_h", "mase")
 KEPT_ASIDE = 0.25  # of the flows
 EPOCHS, RATE, DECAY, DROPOUT = 100, 3e-3, 0.03, 0.2
 
 
 def example(x: ndarray, end: int, T_C: int, noise: float, seed: int) -> tuple[ndarray, ...]:
-    """Features of all candidates after a context, their scores, and the rule's choice."""
+    """Features of all candidates after a context, and their scores."""
     config, context = GPConfig(), x[end - T_C : end].astype(float)
     truth = x[end : end + HORIZON].astype(float)
     if noise:
@@ -55,7 +54,7 @@ def example(x: ndarray, end: int, T_C: int, noise: float, seed: int) -> tuple[nd
     regression = Regression(shown, config)
     maps = [regression.fit(kernel) for kernel in candidates(config)]
     start = shown[-1:].copy()
-    seen = features(runs, regression, maps, regression.likelihoods(), shown, start)
+    seen = features(runs, regression, maps, shown, start)
     made = runs(maps, start.repeat(len(maps), axis=0), HORIZON)
     return seen, np.array([scores(made[:, k], truth) for k in range(len(maps))])
 
@@ -105,7 +104,7 @@ def read(paths: list[Path]) -> dict[str, ndarray]:
 
 def cost(scored: ndarray) -> ndarray:
     """What the judge should lower: all four measures, none of them decisive alone."""
-    d_stsp, hellinger, d_h, mase = np.moveaxis(scored[..., :4], -1, 0)
+    d_stsp, hellinger, d_h, mase = np.moveaxis(scored, -1, 0)
     geometry = np.log(np.minimum(d_stsp, 15.0) + 0.3) + 2.5 * hellinger
     return geometry + 4.0 * d_h + 0.25 * np.log(np.minimum(mase, 5.0) + 0.01)
 
@@ -141,13 +140,17 @@ def choices(judge: Judge, seen: ndarray) -> ndarray:
 
 
 def by_rule(seen: ndarray) -> ndarray:
-    """The candidates of dynamix-gp's rule, from the same features."""
-    taken = []
+    """What the rule of dynamix-gp takes, as far as the features show it."""
+    taken, place = [], {name: i for i, name in enumerate(OF_CANDIDATE)}
     for one in seen:
-        likely = np.argsort(one[:, 0], kind="stable")[:12]
-        inside = [k for k in likely if one[k, 3] == 0]
-        tried = [k for k in likely[:3] if one[k, 3] == 0] or inside[:1] or [likely[0]]
-        taken.append(min(tried, key=lambda k: one[k, 5] ** 2 + 3.0 * one[k, 6]))
+        likelihood, held, regions, spectrum = (
+            one[:, place[name]] for name in ("likelihood", "held", "regions", "spectrum")
+        )
+        unlike = regions**2 + SPECTRUM * spectrum
+        likely = np.argsort(likelihood, kind="stable")[:12]
+        inside = [k for k in likely if held[k] == 0]
+        tried = [k for k in likely[:3] if held[k] == 0] or inside[:1] or [likely[0]]
+        taken.append(min(tried, key=lambda k: unlike[k]))
     return np.array(taken)
 
 
@@ -187,16 +190,16 @@ def main() -> None:
         "judge": choices(judge, aside["features"]),
         "the truth": costs.argmin(axis=1),
     }
+    paid = {name: costs[np.arange(len(costs)), k] for name, k in taken.items()}
     rows: list[dict[str, Any]] = []
     for T_C, noise in [(0, 0.0), (250, 0.0), (512, 0.0), (512, 0.05), (2000, 0.05)]:
         here = (aside["context"] == (T_C, noise)).all(axis=1) if T_C else np.full(len(costs), True)
         for name, k in taken.items():
             found = aside["scores"][here, k[here]]
             row = {"context": T_C or "all", "noise": noise if T_C else "all", "choice by": name}
-            row |= {"contexts": int(here.sum()), "cost": costs[here, k[here]].mean()}
-            rows.append(row | dict(zip(MEASURES, np.median(found[:, :4], axis=0), strict=True)))
-    better = costs[np.arange(len(costs)), taken["judge"]]
-    better = better - costs[np.arange(len(costs)), taken["likelihood and likeness"]]
+            row |= {"contexts": int(here.sum()), "cost": paid[name][here].mean()}
+            rows.append(row | dict(zip(MEASURES, np.median(found, axis=0), strict=True)))
+    better = paid["judge"] - paid["likelihood and likeness"]
     record = results.provenance(
         "python experiments/make_judge.py --data runs/judge "
         "--output src/dynamix/data/models/dynamix-gp-learned.safetensors",

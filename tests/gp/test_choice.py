@@ -25,7 +25,7 @@ def context(T_C: int = 300, n: int = 3) -> np.ndarray:
 def seen(x: np.ndarray) -> np.ndarray:
     regression = Regression(x, FEW)
     maps = [regression.fit(kernel) for kernel in candidates(FEW)]
-    return features(runs, regression, maps, regression.likelihoods(), x, x[-1:].copy())
+    return features(runs, regression, maps, x, x[-1:].copy())
 
 
 @pytest.mark.parametrize("n", [1, 3])
@@ -57,7 +57,7 @@ def test_the_map_is_that_of_the_lowest_rating():
     place = OF_CANDIDATE.index("ridge")
     for sign, ridge in ((1.0, 1e-6), (-1.0, 1e-2)):  # a judge that likes small, or large ridges
         judge.forward = lambda found, sign=sign: sign * found[:, place]
-        found = judged(runs, judge, regression, candidates(FEW), x, x[-1:].copy())
+        found = judged(runs, judge, regression, x, x[-1:].copy())
         assert found.kernel.ridge == ridge
 
 

@@ -251,6 +251,7 @@ def test_the_trial_says_what_smoothing_would_change_and_only_where_there_is_nois
     assert smoothed in rows(0.1)
     assert smoothed not in rows(0.0)
     assert smoothed not in rows(0.1, denoise="auto")
+    assert smoothed not in rows(0.1, model="dynamix-gp")  # which smooths by itself
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1])

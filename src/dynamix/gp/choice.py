@@ -12,12 +12,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
-from ..local.choice import BOXES, MARGIN, SMOOTHING, trial_length
-from ..metrics.reconstruction import power_spectrum
-from .regression import Kernel, OneStepMap, Regression
+from ..local.choice import Appearance, trial_length
+from .regression import OneStepMap, Regression, candidates, spread
 
 Runs = Callable[[Sequence[OneStepMap], ndarray, int], ndarray]
 
@@ -64,27 +62,18 @@ class Look:
 
     def __init__(self, z: Float[ndarray, "T_C N"]) -> None:
         self.z, self.T = z, len(z)
-        n = min(z.shape[1], _BOXED)
-        low, high = z[:, :n].min(axis=0), z[:, :n].max(axis=0)
-        self.side = max(2, round(BOXES ** (1.0 / n)))
-        self.low = low - MARGIN * (high - low)
-        self.box = (1.0 + 2.0 * MARGIN) * (high - low)
+        self._look = Appearance(z, boxed=_BOXED)
         self.shares, self.power = self.regions(z), self.spectrum(z)
         self.deviation = z.std(axis=0)
 
     def regions(self, y: Float[ndarray, "T N"]) -> Float[ndarray, " B"]:
         """Shares of a run in the boxes; less than 1 in all for a run that leaves them."""
-        n = len(self.low)
-        cell = np.floor((y[:, :n] - self.low) / self.box * self.side)
-        inside = ((cell >= 0) & (cell < self.side)).all(axis=1)
-        at = np.ravel_multi_index(tuple(cell[inside].astype(int).T), (self.side,) * n)
-        return np.bincount(at, minlength=self.side**n) / len(y)
+        boxes = self._look.side**self._look.boxed
+        return np.bincount(self._look.boxes(y), minlength=boxes) / len(y)
 
     def spectrum(self, y: Float[ndarray, "T N"]) -> Float[ndarray, "f N"]:
-        """Smoothed power, averaged over stretches of the context's length; sum 1, or 0 at rest."""
-        parts = [y[i : i + self.T] for i in range(0, len(y) - self.T + 1, self.T)]
-        power = np.mean([power_spectrum(part, smoothing=0) for part in parts], axis=0)
-        power = gaussian_filter1d(power, max(1.0, SMOOTHING * self.T), axis=0)
+        """Smoothed power with sum 1; zeros for a channel at rest."""
+        power = self._look.spectrum(y)
         whole = power.sum(axis=0)
         return power / np.where(whole > 0, whole, 1.0)
 
@@ -124,21 +113,20 @@ def features(
     run: Runs,
     regression: Regression,
     maps: Sequence[OneStepMap],
-    likelihoods: Float[ndarray, " K"],
     x: Float[ndarray, "T_C N"],
     start: Float[ndarray, "1 N"],
 ) -> Float[ndarray, "K F"]:
     """What the judge sees of each candidate after a context ``x``.
 
     The columns are ``OF_CANDIDATE`` and ``OF_CONTEXT``. A candidate runs freely from ``start``, for
-    twice the context and at least 2,000 steps. ``run`` makes free runs of maps, ``likelihoods`` are
-    the negative ones per state and channel.
+    twice the context and at least 2,000 steps. ``run`` makes free runs of maps; ``maps`` are those
+    of the regression's candidates, in their order.
     """
-    T_C = len(x)
-    z = (x - regression.mean) / regression.deviation
-    look, horizon = Look(z), T_C * -(-max(trial_length(T_C), _LEAST_RUN) // T_C)
+    T_C, likelihoods = len(x), regression.likelihoods()
+    look = Look(maps[0].scaled(x))
+    horizon = T_C * -(-max(trial_length(T_C), _LEAST_RUN) // T_C)  # whole contexts
     free = run(maps, start.repeat(len(maps), axis=0), horizon)
-    checked = np.unique(np.linspace(0, T_C - 2, min(T_C - 1, _CHECKED)).round().astype(int))
+    checked = spread(T_C - 1, _CHECKED)
     shared = look.of_context(regression.size)
     found = []
     for k, one in enumerate(maps):
@@ -155,13 +143,12 @@ def judged(
     run: Runs,
     judge: Judge,
     regression: Regression,
-    kernels: Sequence[Kernel],
     x: Float[ndarray, "T_C N"],
     start: Float[ndarray, "1 N"],
 ) -> OneStepMap:
     """The map of the candidate that the judge rates best."""
-    maps = [regression.fit(kernel) for kernel in kernels]
-    seen = features(run, regression, maps, regression.likelihoods(), x, start)
+    maps = [regression.fit(kernel) for kernel in candidates(regression.config)]
+    seen = features(run, regression, maps, x, start)
     with torch.no_grad():
         ratings = judge(torch.from_numpy(seen).to(judge.centre))
     return maps[int(ratings.argmin())]

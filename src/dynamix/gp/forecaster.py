@@ -20,7 +20,7 @@ from ..model.rollouts import Rollout
 from ..model.shapes import GateNoise, Observation, Query, Series, Weights
 from ..settings import ForecastDefaults, from_dict
 from .choice import LEAST, Judge, judged
-from .regression import OneStepMap, Regression, candidates
+from .regression import OneStepMap, Regression
 from .settings import GPConfig
 
 _SIGMA, _JUDGE = "gating_network.sigma", "judge."
@@ -162,7 +162,7 @@ def _choose(
     """The map that suits a context ``(T_C, N)``, by the judge or by likeness."""
     config, regression = model.config, Regression(x, model.config)
     if model.judge is not None and len(x) >= LEAST:
-        return judged(run, model.judge, regression, candidates(config), x, start)
+        return judged(run, model.judge, regression, x, start)
     unlike, trial = unlikeness(x), trial_length(len(x))
     best: tuple[float, OneStepMap] | None = None
     for tried, kernel in enumerate(regression.ranked()[:_MOST_TRIALS]):

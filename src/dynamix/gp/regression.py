@@ -112,7 +112,7 @@ def _parts(z: Float[ndarray, "A N"]) -> list[ndarray]:
     return np.array_split(z, max(1, -(-len(z) // _TOGETHER)))
 
 
-def _spread(length: int, count: int) -> Int[ndarray, " c"]:
+def spread(length: int, count: int) -> Int[ndarray, " c"]:
     """``count`` evenly spaced indices, or all."""
     return np.linspace(0, length - 1, min(length, count)).round().astype(int)
 
@@ -130,7 +130,7 @@ class Regression:
         low, high = z.min(axis=0), z.max(axis=0)
         room = config.margin * (high - low)
         self.box = low - room, high + room
-        seen = _spread(len(z) - 1, _MOST)
+        seen = spread(len(z) - 1, _MOST)
         self.points, moves = z[seen], z[seen + 1] - z[seen]
         design = np.hstack([self.points, np.ones((len(moves), 1))])
         solution = linalg.lstsq(design, moves)[0]
@@ -144,7 +144,7 @@ class Regression:
 
         The variance of the process is the likeliest one. An eigendecomposition serves all ridges.
         """
-        found, chosen = [], _spread(len(self.points), self.config.ranked_on)
+        found, chosen = [], spread(len(self.points), self.config.ranked_on)
         points, rest = self.points[chosen], self.rest[chosen]
         d = squared(points, points)
         for scale in self.config.scales:
@@ -167,7 +167,7 @@ class Regression:
         With more transitions than ``config.centres``, it is the best mean of that many evenly
         spaced kernels (subset of regressors), in the eigenvectors of their covariance.
         """
-        centres = self.points[_spread(len(self.points), self.config.centres)]
+        centres = self.points[spread(len(self.points), self.config.centres)]
         if kernel.scale not in self._features:  # which the next ridge needs again
             covariance = values(squared(centres, centres), kernel.scale)
             spectrum, vectors = linalg.eigh(covariance, check_finite=False)
@@ -193,7 +193,7 @@ class Regression:
 
         On clean data it is the error of interpolation, else about ``sqrt(2)`` times the noise.
         """
-        chosen = _spread(len(self.points), self.config.ranked_on)
+        chosen = spread(len(self.points), self.config.ranked_on)
         points = self.points[chosen]
         covariance = values(squared(points, points), kernel.scale)
         covariance[np.diag_indices(len(covariance))] += max(kernel.ridge, _NOTHING)

@@ -46,8 +46,8 @@ def smooth(x: Series, config: GPConfig | None = None) -> Smoothed:
     Two estimates must agree that there is noise, and the smaller one counts: what singular-spectrum
     smoothing removes, and what the other transitions do not predict of a transition. A clean series
     passes unchanged, also one whose spectrum is broad or whose state is not fully observed. So does
-    one of fewer than 72 steps. ``x`` is the context, ``(T_C, n)``, finite and in any units;
-    ``config`` has the kernels of the map.
+    one of fewer than 72 steps. Delays complete the state of one or two channels. ``x`` is the
+    context, ``(T_C, n)``, finite and in any units; ``config`` has the kernels of the map.
 
     Examples
     --------
@@ -74,13 +74,12 @@ def smooth(x: Series, config: GPConfig | None = None) -> Smoothed:
     if noise < LEAST_NOISE:
         return Smoothed(x, noise)
     states, some = first, dataclasses.replace(config, centres=min(config.centres, 400))
-    n = z.shape[1]
     for _ in tqdm(range(TURNS), desc="smoothing", disable=None, delay=PATIENCE):
         seen = delayed(states, lags)
         found = Regression(seen, some).likeliest()
-        misses = float((seen[1:] - found.step(seen[:-1], held=False))[:, :n].std())
-        how = {"noise": noise, "misses": max(misses, 1e-3 * noise)}
-        states = assimilated(z, states, found, lags=lags, **how)
+        misses = float((seen[1:] - found.step(seen[:-1], held=False))[:, : z.shape[1]].std())
+        misses = max(misses, 1e-3 * noise)
+        states = assimilated(z, states, found, lags=lags, noise=noise, misses=misses)
     return Smoothed(states * deviation + mean, noise)
 
 

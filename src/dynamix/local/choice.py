@@ -150,42 +150,55 @@ def unlikeness(context: Float[ndarray, "T_C N"]) -> Callable[[Float[ndarray, "T 
     >>> 1 < unlike(np.hstack([np.cos(3 * angle), np.sin(3 * angle)])) < 4
     True
     """
-    T_C, N = context.shape
-    low, high = context.min(axis=0), context.max(axis=0)
-    boxed = min(N, BOXED)
-    side = max(2, round(BOXES ** (1.0 / boxed)))
-    width = np.maximum(high - low, 1e-12)
-    low, width = low - MARGIN * width, (1.0 + 2.0 * MARGIN) * width
-    # reflected at its ends, the smoothing is a product in the cosine transform
-    sigma, first = max(1.0, SMOOTHING * T_C), np.zeros(T_C // 2 + 1)
-    first[0] = 1.0
-    reached = int(10 * sigma) + 2  # a filter ends at 4 sigma; of a long spectrum the rest stays 0
-    smooth = np.zeros_like(first)
-    smooth[:reached] = gaussian_filter1d(first[:reached], sigma, mode="reflect")
-    smooth = (fft.dct(smooth) / fft.dct(first))[:, None]
-
-    def spectrum(series: ndarray) -> ndarray:
-        parts = np.hstack([series[i : i + T_C] for i in range(0, len(series) - T_C + 1, T_C)])
-        power = power_spectrum(parts, smoothing=0).reshape(len(first), -1, N).mean(axis=1)
-        return np.maximum(fft.idct(fft.dct(power, axis=0) * smooth, axis=0), 0.0)
-
-    def boxes(series: ndarray) -> ndarray:
-        place = (np.ascontiguousarray(series.T)[:boxed] - low[:boxed, None]) / width[:boxed, None]
-        cell = np.floor(place * side)
-        inside = ((cell >= 0) & (cell < side)).all(axis=0)
-        return np.ravel_multi_index(cell[:, inside].astype(np.int64), (side,) * boxed)
-
-    held, counts = np.unique(boxes(context), return_counts=True)
-    ours = spectrum(context)
+    look = Appearance(context)
+    held, counts = np.unique(look.boxes(context), return_counts=True)
+    ours = look.spectrum(context)
 
     def unlike(run: ndarray) -> float:
         if not np.isfinite(run).all():
             return float("inf")
-        visited = boxes(run)
+        visited = look.boxes(run)
         at = np.minimum(np.searchsorted(held, visited), len(held) - 1)
         theirs = np.bincount(at[held[at] == visited], minlength=len(held))
-        overlap = np.sqrt(counts / T_C * (theirs / len(run))).sum()
-        affinity = np.minimum(np.sqrt(ours * spectrum(run)).sum(axis=0), 1.0)
+        overlap = np.sqrt(counts / len(context) * (theirs / len(run))).sum()
+        affinity = np.minimum(np.sqrt(ours * look.spectrum(run)).sum(axis=0), 1.0)
         return float(1.0 - overlap + SPECTRUM * np.sqrt(1.0 - affinity).mean())
 
     return unlike
+
+
+class Appearance:
+    """The boxes of a context ``(T_C, N)`` and its frequencies, in which free runs are seen.
+
+    Of more than ``boxed`` channels the first ones have boxes. A channel has ``side`` of them.
+    """
+
+    def __init__(self, context: Float[ndarray, "T_C N"], *, boxed: int = BOXED) -> None:
+        self.T_C, self.N = context.shape
+        self.boxed = min(self.N, boxed)
+        low, high = context.min(axis=0), context.max(axis=0)
+        self.side = max(2, round(BOXES ** (1.0 / self.boxed)))
+        width = np.maximum(high - low, 1e-12)
+        self._low, self._width = low - MARGIN * width, (1.0 + 2.0 * MARGIN) * width
+        # reflected at its ends, the smoothing is a product in the cosine transform
+        sigma, first = max(1.0, SMOOTHING * self.T_C), np.zeros(self.T_C // 2 + 1)
+        first[0] = 1.0
+        reached = int(10 * sigma) + 2  # a filter ends at 4 sigma; of a long spectrum the rest is 0
+        smooth = np.zeros_like(first)
+        smooth[:reached] = gaussian_filter1d(first[:reached], sigma, mode="reflect")
+        self._smooth = (fft.dct(smooth) / fft.dct(first))[:, None]
+
+    def boxes(self, run: Float[ndarray, "T N"]) -> Int[ndarray, " t"]:
+        """The box of every step that lies in one."""
+        place = np.ascontiguousarray(run.T)[: self.boxed] - self._low[: self.boxed, None]
+        cell = np.floor(place / self._width[: self.boxed, None] * self.side)
+        inside = ((cell >= 0) & (cell < self.side)).all(axis=0)
+        return np.ravel_multi_index(cell[:, inside].astype(np.int64), (self.side,) * self.boxed)
+
+    def spectrum(self, run: Float[ndarray, "T N"]) -> Float[ndarray, "f N"]:
+        """The smoothed power spectrum, averaged over stretches of the context's length."""
+        T_C = self.T_C
+        parts = np.hstack([run[i : i + T_C] for i in range(0, len(run) - T_C + 1, T_C)])
+        power = power_spectrum(parts, smoothing=0).reshape(len(self._smooth), -1, self.N)
+        power = fft.dct(power.mean(axis=1), axis=0)
+        return np.maximum(fft.idct(power * self._smooth, axis=0), 0.0)

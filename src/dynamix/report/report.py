@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..baselines import simple
 from ..errors import InputError, whole_number
+from ..forecasting.models import find_model
 from ..forecasting.zero_shot import forecast
 from ..gp.smoothing import LEAST_NOISE, smooth
 from ..io.scale import unit
@@ -127,12 +128,8 @@ def make(
         )
     horizon = whole_number("horizon", horizon)
     whole_number("n_samples", n_samples, least=2)
-    how: dict[str, Any] = {
-        "model": network,
-        "embedding": embedding,
-        "denoise": denoise or network.defaults.denoise,
-        "seed": seed,
-    }
+    how: dict[str, Any] = {"model": network, "embedding": embedding}
+    how |= {"denoise": denoise, "seed": seed}
     samples = forecast(frame, horizon=horizon, n_samples=n_samples, **how)
     free_run, gates = forecast(frame, horizon=max(horizon, len(frame)), return_gates=True, **how)
     findings = (*loaded.findings, *_checked(frame), _ending(frame, free_run))
@@ -174,9 +171,9 @@ def backtest(
 ) -> tuple[pd.DataFrame, float]:
     """Test the forecast and simple baselines on the end of the context, a row each.
 
-    The row of DynaMix is the median of its ensemble, with the ``D_H`` of one sample. Unless
-    ``denoise="auto"`` is among its arguments, a second row has them with it, where the context has
-    noise to remove. ``seasonal naive`` repeats the last dominant oscillation.
+    The row of DynaMix is the median of its ensemble, with the ``D_H`` of one sample. Where the
+    context has noise that neither the arguments nor the model have removed, a second row is made
+    with ``denoise="auto"``. ``seasonal naive`` repeats the last dominant oscillation.
 
     Parameters
     ----------
@@ -209,7 +206,8 @@ def backtest(
     rows: dict[str, list[dict[str, float]]] = {}
     covered: list[Any] = []
     auto = {"denoise": "auto"}
-    noisy = how.get("denoise") != "auto" and smooth(values[: origins[0]]).noise >= LEAST_NOISE
+    own = how.get("denoise") or find_model(how.get("model")).defaults.denoise
+    noisy = own != "auto" and smooth(values[: origins[0]]).noise >= LEAST_NOISE
     for origin in origins:
         shown, truth = values[:origin], values[origin : origin + steps]
         deviation = shown.std(axis=0)
@@ -254,7 +252,7 @@ def verdict(
     rival = error.drop([_OURS, _SMOOTHED], errors="ignore").idxmin()
     beaten = not error[_OURS] <= error[rival]
     narrow = not coverage >= 0.6 * expected
-    compared = f"an error of {error['DynaMix']:.2f} deviations against {error[rival]:.2f}"
+    compared = f"an error of {error[_OURS]:.2f} deviations against {error[rival]:.2f}"
     place = "did better" if beaten else "came nearest, no better"
     reasons = [f"on the data's own end {rival} {place} ({compared})"]
     if narrow:

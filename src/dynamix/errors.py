@@ -89,9 +89,9 @@ def check_value(name: str, value: object, *, hint: Any, bounds: Mapping[str, flo
     The keys of ``bounds`` are ``at_least``, ``above``, ``at_most`` and ``below``.
     """
     choices, fits = choices_of(hint), _fits(value, hint)
-    if choices and not (fits and value is None):
+    if choices and (isinstance(value, str) or not (fits or _has_numbers(hint))):
         one_of(name, value, choices)
-    several = typing.get_origin(hint) is tuple
+    several = isinstance(value, tuple) and fits
     parts: Any = value if several else (value,)
     if fits and all(
         part == part and all(_BOUNDS[key][0](part, bound) for key, bound in bounds.items())
@@ -133,6 +133,11 @@ def _fits(value: object, hint: Any) -> bool:
     return True
 
 
+def _has_numbers(hint: Any) -> bool:
+    """Whether a type allows numbers, or tuples of them, beside its choices."""
+    return any(part in _NUMBERS or typing.get_origin(part) is tuple for part in get_args(hint))
+
+
 def _length(hint: Any) -> int | None:
     """The number of entries that a tuple's type asks for; None for any number."""
     inner = get_args(hint)
@@ -146,6 +151,8 @@ def _words(hint: Any) -> str:
         count = f"{_length(hint)} " if _length(hint) else ""
         each = _words(inner[0]).removeprefix("a ")
         return f"a {'tuple' if kind is tuple else 'list'} of {count}{each}s"
+    if kind is Literal:
+        return " or ".join(map(repr, inner))
     if kind in (types.UnionType, typing.Union):
         return " or ".join(map(_words, inner))
     return _WORDS.get(hint) or f"a {getattr(hint, '__name__', hint)}"

@@ -23,6 +23,7 @@ Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
 Engine = Literal["auto", "compiled", "torch"]
 Errors = Literal["raise", "skip"]
 Denoise = Literal["off", "auto"]
+Seasons = Literal["off", "auto"] | int | tuple[int, ...]
 Forcing = Literal["sparse", "generalised"]
 Loss = Literal["squared", "logarithmic"]
 FirstWeights = Literal["random", "analogue"]
@@ -231,6 +232,12 @@ class ForecastConfig:
     standardize: bool = setting(True, "scale each channel by the context's mean and deviation")
     detrend: bool = setting(False, "remove a power-law trend before, add it back after")
     box_cox: bool = setting(False, "Box-Cox transform before, undone after")
+    season: Seasons = setting(
+        "off",
+        "remove seasons before, add them back after: off, auto (those of the calendar that are "
+        "found), or periods in steps",
+        at_least=2,
+    )
     denoise: Denoise | None = setting(
         None, "smooth the context by the noise that is found in it; a clean one stays as it is"
     )

@@ -46,7 +46,9 @@ def add_settings(parser: argparse.ArgumentParser, kind: Any, title: str = "") ->
         given: dict[str, Any] = {"metavar": getattr(one, "__name__", "value").upper()}
         if one is bool:
             given = {"action": argparse.BooleanOptionalAction}
-        elif choices := choices_of(field.type):
+        elif (choices := choices_of(field.type)) and int in typing.get_args(field.type):
+            given = {"type": _name_or_periods, "metavar": "VALUE"}
+        elif choices:
             given = {"choices": choices}
         elif typing.get_origin(one) is tuple:
             given = {"nargs": "*", "type": typing.get_args(one)[0], "metavar": "VALUE"}
@@ -130,6 +132,15 @@ def check_outputs(
 def split(text: str | None) -> list[str]:
     """The parts of a list that is separated by commas."""
     return [part.strip() for part in text.split(",") if part.strip()] if text else []
+
+
+def _name_or_periods(text: str) -> Any:
+    """A name as it is, and ``24,168`` as numbers."""
+    try:
+        found = tuple(map(int, split(text)))
+    except ValueError:
+        return text
+    return found[0] if len(found) == 1 else found
 
 
 def _without_none(hint: Any) -> Any:

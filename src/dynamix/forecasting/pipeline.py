@@ -16,6 +16,7 @@ from ..engine.select import run_engine, warn_once
 from ..gp.smoothing import smooth
 from ..model.rollouts import Group
 from ..preprocessing.embedding import embed
+from ..preprocessing.seasons import Season, find_seasons
 from ..preprocessing.transforms import Series, Transform, fit_transforms, invert_transforms
 from ..settings import PATIENCE, Embedding, ForecastConfig
 from .ensembles import draw, sample_seed
@@ -55,6 +56,7 @@ class Pipeline:
 
     model: Model
     settings: ForecastConfig = field(default_factory=ForecastConfig)
+    calendar: tuple[int, ...] | None = None  # periods that the context's dates suggest
 
     @property
     def dims(self) -> int:
@@ -65,11 +67,21 @@ class Pipeline:
         """How the missing dims of ``n`` channels are filled."""
         return self.settings.embedding or self.model.defaults.embedding_of(n)
 
+    def seasons(self, x: Series) -> list[tuple[int, ...]]:
+        """The periods of each channel's seasons."""
+        periods = self.settings.season
+        if periods == "auto":
+            return [find_seasons(np.ascontiguousarray(c), self.calendar) for c in x.T]
+        whole: Any = (periods,) if isinstance(periods, int) else periods
+        Season.check(len(x), whole)
+        return [whole] * x.shape[1]
+
     def fit(self, x: Series) -> Fitted:
         """A series transformed, without its noise if that is asked for; a trend takes long."""
         s = self.settings
+        seasons = () if s.season == "off" else self.seasons(x)
         found, transforms = fit_transforms(
-            x, standardize=s.standardize, detrend=s.detrend, box_cox=s.box_cox
+            x, standardize=s.standardize, detrend=s.detrend, box_cox=s.box_cox, seasons=seasons
         )
         if (s.denoise or self.model.defaults.denoise) == "auto":
             found = smooth(found).values

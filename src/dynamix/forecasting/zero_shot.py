@@ -14,7 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ..errors import InputError, whole_number
-from ..io.arrays import check_initial, like, unpack, usable
+from ..io.arrays import check_initial, like, to_pandas, unpack, usable
+from ..preprocessing.seasons import calendar_seasons
 from ..settings import PATIENCE, Errors, ForecastConfig, takes
 from .ensembles import stack
 from .models import Model, find_model
@@ -100,13 +101,16 @@ def forecast(
             raise InputError("return_gates cannot be combined with errors='skip'. Leave one out.")
     starts: Any = None
     if initial_x is not None:
-        if config.detrend or config.box_cox:
+        if config.detrend or config.box_cox or config.season != "off":
             raise InputError(
-                "initial_x cannot be combined with detrend or box_cox, which continue the context "
-                "itself. Leave one of them out."
+                "initial_x cannot be combined with detrend, box_cox or season, which continue the "
+                "context itself. Leave one of them out."
             )
         starts = check_initial(initial_x, S=S, n=n)[kept]
-    pipeline = Pipeline(find_model(model, n), config)
+    calendar = None
+    if config.season == "auto" and not isinstance(context, np.ndarray):
+        calendar = calendar_seasons(getattr(to_pandas(context), "index", None))
+    pipeline = Pipeline(find_model(model, n), config, calendar)
     values = values[:, kept]
     singly = n > pipeline.model.config.observed_dims
     if singly:  # (T_C, S, n) -> (T_C, S n, 1): every channel a series of its own

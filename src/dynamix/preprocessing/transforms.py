@@ -6,7 +6,7 @@ A transform is fitted to one context ``(T_C, n)``. ``invert`` takes values that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -20,6 +20,7 @@ from threadpoolctl import ThreadpoolController
 from ..errors import InputError
 from ..io.arrays import check_values
 from ..io.scale import unit
+from .seasons import Season
 
 Series = Float[ndarray, "T n"]
 
@@ -205,18 +206,24 @@ def distant_mean(x: Series, *, beyond: float = 1e3) -> Float[ndarray, " n"]:
     return np.where(np.abs(own.mean) > beyond * own.scale, own.mean, 0.0)
 
 
-Transform = Standardize | BoxCox | PowerLawTrend
+Transform = Standardize | BoxCox | Season | PowerLawTrend
 
 
 def fit_transforms(
-    context: Series, *, standardize: bool, detrend: bool, box_cox: bool
+    context: Series,
+    *,
+    standardize: bool,
+    detrend: bool,
+    box_cox: bool,
+    seasons: Sequence[Sequence[int]] = (),
 ) -> tuple[Series, list[Transform]]:
     """Fit and apply the chosen transforms in the paper's order.
 
-    ``context`` is one series ``(T, n)``, finite and varying in every channel. The order is
-    ``standardize``, ``box_cox``, ``detrend``, and standardising again after one of these two. The
-    result is the transformed context ``(T, n)``, and the fitted transforms in their order. It
-    raises InputError if ``box_cox`` is set alone, or the context is too short for a trend.
+    ``context`` is one series ``(T, n)``, finite and varying in every channel. ``seasons`` are the
+    periods of each channel, if there are any. The order is ``standardize``, ``box_cox``,
+    ``seasons``, ``detrend``, and standardising again after one of these three. The result is the
+    transformed context ``(T, n)``, and the fitted transforms in their order. It raises InputError
+    if ``box_cox`` is set alone, or the context is too short for a trend.
 
     >>> context = np.exp(0.05 * np.arange(100.0))[:, None]
     >>> x, transforms = fit_transforms(context, standardize=True, detrend=True, box_cox=True)
@@ -232,8 +239,12 @@ def fit_transforms(
     steps: list[tuple[bool, Callable[[Series], Transform]]] = [
         (standardize, Standardize.fit),
         (box_cox, BoxCox.fit),
+        (any(seasons), partial(Season.of, periods=seasons)),
         (detrend, partial(PowerLawTrend.fit, scaled=standardize)),
-        (standardize and (box_cox or detrend), partial(Standardize.fit, least=_SMALLEST_REST)),
+        (
+            standardize and (box_cox or detrend or any(seasons)),
+            partial(Standardize.fit, least=_SMALLEST_REST),
+        ),
     ]
     x, fitted = context, list[Transform]()
     for wanted, fit in steps:

@@ -100,9 +100,9 @@ class Season:
 
 
 def find_seasons(x: Channel, candidates: Sequence[int] | None = None) -> tuple[int, ...]:
-    """The periods of the seasons of one channel ``(T,)``, in any units; empty if it has none.
+    """The periods of the seasons of one channel; empty if it has none.
 
-    A season must pass three tests. The mean of the other cycles explains at least a tenth of the
+    ``x`` is ``(T,)``, finite, in any units. A season must pass three tests. The mean of the other cycles explains at least a tenth of the
     variance of a cycle. The first half of the cycles explains some of the second half. What
     remains is rough, unlike a flow. A further season must be a multiple of the first.
     ``candidates`` are the periods that are tried; None tries those of calendars. It also takes the

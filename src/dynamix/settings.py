@@ -238,6 +238,11 @@ class ForecastConfig:
         "found), or periods in steps",
         at_least=2,
     )
+    damping: Denoise = setting(
+        "off",
+        "auto shrinks the forecast towards season and level, as far as forecasts of the context's "
+        "own end ask for",
+    )
     denoise: Denoise | None = setting(
         None, "smooth the context by the noise that is found in it; a clean one stays as it is"
     )

@@ -67,11 +67,12 @@ class Pipeline:
         """How the missing dims of ``n`` channels are filled."""
         return self.settings.embedding or self.model.defaults.embedding_of(n)
 
-    def seasons(self, x: Series) -> list[tuple[int, ...]]:
-        """The periods of each channel's seasons."""
+    def seasons(self, x: Series, *, smooth: bool = False) -> list[tuple[int, ...]]:
+        """The periods of each channel's seasons, with ``smooth`` also of smooth channels."""
         periods = self.settings.season
         if periods == "auto":
-            return [find_seasons(np.ascontiguousarray(c), self.calendar) for c in x.T]
+            channels = map(np.ascontiguousarray, x.T)
+            return [find_seasons(c, self.calendar, smooth=smooth) for c in channels]
         whole: Any = (periods,) if isinstance(periods, int) else periods
         Season.check(len(x), whole)
         return [whole] * x.shape[1]
@@ -129,6 +130,10 @@ class Pipeline:
         ``starts`` is ``(S, n)`` or None. Without ``n_samples`` the list has one entry.
         """
         s, n = self.settings, values.shape[2]
+        if s.damping == "auto":
+            from .damping import damped
+
+            return damped(self, values, starts, horizon=horizon, return_gates=return_gates)
         # sums round alike whatever series lie beside a series, if each lies by itself in memory
         series = list(map(np.ascontiguousarray, values.transpose(1, 0, 2)))
         how = self.embedding_of(n) if n < self.model.config.observed_dims else "none"

@@ -73,13 +73,13 @@ class Season:
                 )
 
     @classmethod
-    def of(cls, x: Series, periods: Sequence[Sequence[int]]) -> Season:
-        """The patterns of the given periods of each channel."""
+    def of(cls, x: Series, periods: Sequence[Sequence[int]], *, cycles: int = CYCLES) -> Season:
+        """The patterns of the given periods of each channel, means of its last ``cycles``."""
         size, shapes = unit(x), []
         for channel, scale, own in zip(x.T, size, periods, strict=True):
             rest, found = channel / scale, []
             for period in sorted(own):
-                found.append(scale * _pattern(rest, period, CYCLES))
+                found.append(scale * _pattern(rest, period, cycles))
                 rest = rest - _repeated(found[-1] / scale, 1, len(rest))
             shapes.append(tuple(found))
         return cls(tuple(shapes))
@@ -99,14 +99,17 @@ class Season:
         return y + self._at(start, len(y))
 
 
-def find_seasons(x: Channel, candidates: Sequence[int] | None = None) -> tuple[int, ...]:
+def find_seasons(
+    x: Channel, candidates: Sequence[int] | None = None, *, smooth: bool = False
+) -> tuple[int, ...]:
     """The periods of the seasons of one channel; empty if it has none.
 
-    ``x`` is ``(T,)``, finite, in any units. A season must pass three tests. The mean of the other cycles explains at least a tenth of the
-    variance of a cycle. The first half of the cycles explains some of the second half. What
-    remains is rough, unlike a flow. A further season must be a multiple of the first.
-    ``candidates`` are the periods that are tried; None tries those of calendars. It also takes the
-    dominant period of the spectrum (:func:`dominant_period`) if the series repeats it exactly.
+    ``x`` is ``(T,)``, finite, in any units. A season must pass three tests. The mean of the other
+    cycles explains at least a tenth of the variance of a cycle. The first half of the cycles
+    explains some of the second half. What remains is rough, unlike a flow. A further season must be
+    a multiple of the first. ``candidates`` are the periods that are tried; None tries those of
+    calendars. It also takes the dominant period of the spectrum (:func:`dominant_period`) if the
+    series repeats it exactly. With ``smooth`` the rest need not be rough.
 
     >>> day = np.random.default_rng(0).normal(size=24)
     >>> noise = 0.2 * np.random.default_rng(1).normal(size=480)
@@ -136,7 +139,7 @@ def find_seasons(x: Channel, candidates: Sequence[int] | None = None) -> tuple[i
             return tuple(seasons)
         rest = rest - _repeated(_pattern(rest, chosen, T), 1, T)
         left = _detrended(rest, chosen)
-        if np.diff(left, 2).std() < LEAST_ROUGHNESS * left.std():
+        if not smooth and np.diff(left, 2).std() < LEAST_ROUGHNESS * left.std():
             return tuple(seasons)
         seasons.append(chosen)
 

@@ -32,6 +32,7 @@ def forecast(
     model: Model | str | Path | None = None,
     initial_x: Any = None,
     return_gates: bool = False,
+    return_report: bool = False,
     **settings: Any,
 ) -> Any:
     """Continue a context for ``horizon`` steps.
@@ -52,13 +53,17 @@ def forecast(
         Number of steps to forecast.
     model
         A model, or a name that :meth:`dynamix.DynaMix.from_pretrained` takes; None: the bundled
-        ``dynamix-3d``.
+        ``dynamix-3d``. ``"auto"`` chooses model, embedding, denoising, season and damping by the
+        context's own end; settings that differ from their defaults are kept.
     initial_x
         ``(n,)`` or ``(S, n)``: where the forecast starts, in the data's units; None: the context's
         last step. It is not part of the forecast.
     return_gates
         Also return the expert weights, ``(horizon, S, J)``; ``S`` is omitted for a single series.
         With more channels than N, each channel has weights of its own.
+    return_report
+        Also return what was taken, a :class:`~dynamix.forecasting.automatic.ForecastReport`; for
+        a context of three axes, a list with one for each series. It needs ``model="auto"``.
     **settings
 
     Returns
@@ -89,11 +94,32 @@ def forecast(
     """
     horizon = whole_number("horizon", horizon)
     config = ForecastConfig(**settings)
+    if return_report and not (isinstance(model, str) and model == "auto"):
+        raise InputError("return_report needs model='auto': nothing else is chosen.")
     if isinstance(context, list | tuple) and context and all(map(_is_series, context)):
         how = {"horizon": horizon, "model": model, "return_gates": return_gates, **settings}
+        if return_report:
+            how["return_report"] = True
         return _each(context, initial_x, how)
     values, restore = unpack(context, check=config.errors == "raise", steps=horizon)
     _, S, n = values.shape
+    chooses, calendar = isinstance(model, str) and model == "auto", None
+    if (chooses or config.season == "auto") and not isinstance(context, np.ndarray):
+        calendar = calendar_seasons(getattr(to_pandas(context), "index", None))
+    if chooses:
+        from .automatic import automatic
+
+        made, reports = automatic(
+            context,
+            values,
+            horizon=horizon,
+            calendar=calendar,
+            settings=settings,
+            initial_x=initial_x,
+            return_gates=return_gates,
+        )
+        report = reports if np.ndim(context) == 3 else reports[0]
+        return (made, report) if return_report else made
     kept: Any = slice(None)
     if config.errors == "skip":
         kept = usable(values)
@@ -107,9 +133,6 @@ def forecast(
                 "context itself. Leave one of them out."
             )
         starts = check_initial(initial_x, S=S, n=n)[kept]
-    calendar = None
-    if config.season == "auto" and not isinstance(context, np.ndarray):
-        calendar = calendar_seasons(getattr(to_pandas(context), "index", None))
     pipeline = Pipeline(find_model(model, n), config, calendar)
     values = values[:, kept]
     singly = n > pipeline.model.config.observed_dims
@@ -141,7 +164,8 @@ def _each(contexts: Sequence[Any], initial_x: Any, how: dict[str, Any]) -> list[
     if len(starts) != len(contexts):
         counts = f"{len(starts)} for {len(contexts)}"
         raise InputError(f"initial_x must hold one entry per series, found {counts}.")
-    how["model"] = find_model(how["model"])
+    if not (isinstance(how["model"], str) and how["model"] == "auto"):
+        how["model"] = find_model(how["model"])
     pairs = enumerate(zip(contexts, starts, strict=True))
     found = each_series(
         pairs,

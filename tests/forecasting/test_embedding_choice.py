@@ -56,7 +56,7 @@ def test_a_series_is_chosen_for_on_its_own_and_whatever_the_seed():
             assert score.error == pytest.approx(together[s].scores[candidate].error, rel=1e-4)
         np.testing.assert_allclose(y[:, s], run(x[:, s]), atol=2e-6)
     np.testing.assert_array_equal(y, run(x))
-    samples = run(x, seed=4, n_samples=2)
+    samples = run(x, seed=4, n_samples=2, odds="gate")
     np.testing.assert_array_equal(samples[1], run(x, seed=sample_seed(4, 1)))
 
 
@@ -131,7 +131,13 @@ def test_a_trend_is_fitted_once_a_window(embedding, n_samples, monkeypatch):
         PowerLawTrend, "fit", lambda x, **o: fitted.append(x.tobytes()) or plain(x, **o)
     )
     x = wave(120, 5)  # each channel is forecast alone
-    how = {"horizon": 3, "model": MODEL, "embedding": embedding, "n_samples": n_samples}
+    how = {
+        "horizon": 3,
+        "model": MODEL,
+        "embedding": embedding,
+        "n_samples": n_samples,
+        "odds": "gate",
+    }
     forecast(x, detrend=True, **how)
     windows = 1 + (len(trials(120)[0]) if embedding == "auto" else 0)
     assert len(fitted) == len(set(fitted)) == 5 * windows

@@ -1,4 +1,4 @@
-"""An ensemble is its samples: each one the forecast with its own seed, in the context's kind."""
+"""Samples of the gate: each is the forecast with its own seed, in the context's kind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROBABILISTIC = small_model(probabilistic=True)
 
 
 def run(context, **options):
-    return forecast(context, **({"horizon": 12, "model": MODEL} | options))
+    return forecast(context, **({"horizon": 12, "model": MODEL, "odds": "gate"} | options))
 
 
 @pytest.mark.parametrize("shape", [(60,), (60, 1), (60, 3), (60, 5), (60, 2, 2)])

@@ -34,14 +34,24 @@ def test_every_series_is_forecast_as_if_alone_and_the_order_of_rows_does_not_mat
 
 
 def test_the_quantiles_are_those_of_the_ensemble():
-    table = predict_df(A, horizon=5, n_samples=8, quantile_levels=[0.05, 0.5], embedding="delay")
-    samples = dynamix.forecast(
-        A["target"].to_numpy(), horizon=5, n_samples=8, seed=0, embedding="delay"
-    )
+    how = {"horizon": 5, "n_samples": 8, "embedding": "delay", "odds": "gate"}
+    table = predict_df(A, quantile_levels=[0.05, 0.5], **how)
+    samples = dynamix.forecast(A["target"].to_numpy(), seed=0, **how)
     np.testing.assert_allclose(table["predictions"], np.median(samples, axis=0))
     np.testing.assert_allclose(table["0.05"], np.quantile(samples, 0.05, axis=0))
     np.testing.assert_allclose(table["0.5"], table["predictions"])
     assert table["timestamp"].iloc[0] == pd.Timestamp("2024-03-21")
+
+
+def test_calibrated_quantiles_need_no_ensemble():
+    rough = A.assign(target=A["target"] + np.random.default_rng(0).normal(size=len(A)))
+    how = {"horizon": 5, "quantile_levels": [0.1, 0.9]}
+    table = predict_df(rough, n_samples=2, **how)
+    pd.testing.assert_frame_equal(table, predict_df(rough, n_samples=50, **how))
+    samples = dynamix.forecast(rough["target"].to_numpy(), horizon=5, n_samples=2000)
+    drawn = np.quantile(samples, [0.1, 0.5, 0.9], axis=0)
+    np.testing.assert_allclose(table[["0.1", "predictions", "0.9"]].T, drawn, atol=0.4)
+    assert (table["0.9"] - table["0.1"] > 1.0).all()
 
 
 def test_names_texts_and_numbers_as_times():

@@ -13,7 +13,9 @@ from ..errors import InputError, one_of, whole_number
 from ..io.arrays import check_values
 from ..io.dates import to_dates
 from ..io.time_axis import continue_index
-from ..settings import checked
+from ..settings import ForecastConfig, checked, declared
+from .models import find_model
+from .pipeline import Pipeline
 from .zero_shot import each_series, forecast
 
 if TYPE_CHECKING:
@@ -34,14 +36,18 @@ def predict_df(
     seed: int = 0,
     **settings: Any,
 ) -> pd.DataFrame:
-    """Forecast every series of a long table, with quantiles from the gate-noise ensemble.
+    """Forecast every series of a long table, with calibrated quantiles.
+
+    They come from the errors of free runs inside each series
+    (:mod:`dynamix.forecasting.calibration`), and with ``odds="gate"`` from an ensemble.
 
     Parameters
     ----------
     df
         A row per series and time, in any order. Other columns are ignored.
     horizon, n_samples
-        Steps to forecast, and forecasts in the ensemble of each series, both at least 1.
+        Steps to forecast, and forecasts in the ensemble of each series, both at least 1. Calibrated
+        quantiles need no ensemble.
     id_column, timestamp_column, target
         Names of the columns that hold the series' name, the time (dates, texts of dates, or
         numbers) and the value.
@@ -99,10 +105,9 @@ def predict_df(
     how = {"model": model, "n_samples": n_samples, "seed": seed, **settings}
 
     def one(rows: pd.DataFrame) -> pd.DataFrame:
-        later, samples = _continued(rows, timestamp_column, target, horizon, how)
-        columns = {timestamp_column: later, "predictions": np.median(samples, axis=0)}
-        quantiles = np.quantile(samples, levels, axis=0)
-        return pd.DataFrame(columns | dict(zip(map(str, quantile_levels), quantiles, strict=True)))
+        later, found = _continued(rows, timestamp_column, target, horizon, [0.5, *levels], how)
+        names = [timestamp_column, "predictions", *map(str, quantile_levels)]
+        return pd.DataFrame(dict(zip(names, [later, *found], strict=True)))
 
     groups = table.groupby(id_column, sort=False)
     errors = settings.get("errors", "raise")
@@ -115,9 +120,14 @@ def predict_df(
 
 
 def _continued(
-    rows: pd.DataFrame, timestamp: str, target: str, horizon: int, how: dict[str, Any]
+    rows: pd.DataFrame,
+    timestamp: str,
+    target: str,
+    horizon: int,
+    levels: Sequence[float],
+    how: dict[str, Any],
 ) -> tuple[pd.Index, np.ndarray]:
-    """The future times of one series, and its samples ``(K, horizon)``."""
+    """The future times of one series, and its quantiles ``(levels, horizon)``."""
     if rows[timestamp].isna().any():
         raise InputError(f"column {timestamp!r} lacks times. Drop those rows.")
     series = rows.sort_values(timestamp, kind="stable").set_index(timestamp)[target]
@@ -127,4 +137,18 @@ def _continued(
     own = getattr(series.dtype, "numpy_dtype", series.dtype)
     check_values(values[:, None, None], name=f"column {target!r}", dtype=own)
     later = continue_index(series.index, horizon)  # irregular times are an error before the work
-    return later, np.asarray(forecast(values, horizon=horizon, **how))
+    return later, _quantiles(values, levels, horizon, **how)
+
+
+def _quantiles(
+    values: np.ndarray, levels: Sequence[float], horizon: int, *, model: Any, **settings: Any
+) -> np.ndarray:
+    """The quantiles ``(levels, horizon)`` of one series."""
+    if settings.get("odds", ForecastConfig.odds) != "calibrated":
+        samples = forecast(values, horizon=horizon, model=model, **settings)
+        return np.quantile(samples, levels, axis=0)
+    for name in settings:
+        one_of("argument of forecast", name, declared(ForecastConfig))
+    pipeline = Pipeline(find_model(model), ForecastConfig(**settings))
+    found = pipeline.forecast(values[:, None, None], None, horizon=horizon, levels=levels)
+    return np.stack([y[:, 0, 0] for y, _ in found])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from numpy import ndarray
 from tqdm import tqdm
 
 from ..engine.select import run_engine, warn_once
+from ..errors import InputError
 from ..gp.smoothing import smooth
 from ..model.rollouts import Group
 from ..preprocessing.embedding import embed
@@ -44,6 +45,15 @@ class Prepared:
     n: int
     T_C: int
     factor: float
+
+
+class Ready(NamedTuple):
+    """Series ``(T_C, n)``, each prepared, the options of their embeddings, and their ``starts``."""
+
+    series: list[Series]
+    prepared: list[Prepared]
+    options: list[dict[str, Any]]
+    starts: ndarray | None
 
 
 @dataclass(frozen=True)
@@ -123,11 +133,18 @@ class Pipeline:
         return Prepared(embedded, start, transforms, n, T_C, factor)
 
     def forecast(
-        self, values: ndarray, starts: ndarray | None, *, horizon: int, return_gates: bool
+        self,
+        values: ndarray,
+        starts: ndarray | None,
+        *,
+        horizon: int,
+        return_gates: bool = False,
+        levels: Sequence[float] = (),
     ) -> list[tuple[ndarray, ndarray | None]]:
         """Forecasts ``(horizon, S, n)`` and weights of a context ``(T_C, S, n)``, one a sample.
 
-        ``starts`` is ``(S, n)`` or None. Without ``n_samples`` the list has one entry.
+        ``starts`` is ``(S, n)`` or None. Without ``n_samples`` the list has one entry. With
+        ``levels`` it holds calibrated quantiles in place of samples.
         """
         s, n = self.settings, values.shape[2]
         if s.damping == "auto":
@@ -139,21 +156,31 @@ class Pipeline:
         how = self.embedding_of(n) if n < self.model.config.observed_dims else "none"
         random = how == "delay_random"
         fits: list[Fitted | None] = [None] * len(series)
-        asked: list[Any] = [None] * len(series)
+        options: list[dict[str, Any]] = [{}] * len(series)
         if how == "auto" or (random and s.n_samples):
             fits = [self.fit(x) for x in _bar(series, "transforms")]
         if how == "auto":
             from .embedding_choice import choose
 
-            asked = [choice.chosen for choice in choose(series, self, fits)]
+            options = [vars(choice.chosen) for choice in choose(series, self, fits)]
 
         first: Any = [None] * len(series) if starts is None else starts
         prepared = []
         for i, x in enumerate(_bar(series, "preparing")):
-            options = {} if asked[i] is None else vars(asked[i])
-            prepared.append(self.prepare(x, start=first[i], seed=s.seed, fitted=fits[i], **options))
+            more = {"start": first[i], "fitted": fits[i], **options[i]}
+            prepared.append(self.prepare(x, seed=s.seed, **more))
         if s.n_samples is None:
             return [self.run(prepared, horizon=horizon, seed=s.seed, return_gates=return_gates)]
+        if s.odds == "calibrated":
+            from .calibration import calibrated
+
+            if return_gates:
+                raise InputError(
+                    "return_gates cannot be combined with calibrated samples, which are no runs of "
+                    "the model. Set odds='gate', or leave out n_samples."
+                )
+            ready = Ready(series, prepared, options, starts)
+            return [(y, None) for y in calibrated(self, ready, horizon=horizon, levels=levels)]
 
         def sample(seed: int) -> tuple[ndarray, ndarray | None]:
             ready = prepared
@@ -211,7 +238,8 @@ class Pipeline:
         """
         s, quiet = self.settings, self.settings.quiet_steps
         if quiet is None:  # samples that begin alike would make an ensemble overconfident
-            quiet = self.model.defaults.quiet_steps if s.n_samples is None else 0
+            alike = s.n_samples is not None and s.odds == "gate"
+            quiet = 0 if alike else self.model.defaults.quiet_steps
         forecasts: list[Any] = [None] * len(prepared)
         gates: list[Any] = [None] * len(prepared)
         members_of, groups = zip(*self.batches(prepared), strict=True)

@@ -71,7 +71,7 @@ class Standardize:
         scale = np.where(deviation > _ROUNDING, deviation, 1.0) * size
         return cls(y.mean(axis=0) * size, np.maximum(scale, least))
 
-    def apply(self, x: Series) -> Series:
+    def apply(self, x: Series, *, start: int = 1) -> Series:
         """``x`` in units of the context's deviation, its mean at 0."""
         return (x - self.mean) / self.scale
 
@@ -110,7 +110,7 @@ class BoxCox:
         ]
         return cls(np.clip(exponents, -_LARGEST_LAMBDA, _LARGEST_LAMBDA), offset)
 
-    def apply(self, x: Series) -> Series:
+    def apply(self, x: Series, *, start: int = 1) -> Series:
         """``x`` transformed; NaN where it lies below ``-offset``."""
         return np.asarray(special.boxcox(x + self.offset, self.exponent))
 
@@ -191,9 +191,9 @@ class PowerLawTrend:
         t = np.arange(float(start), float(start + steps))
         return self.a * t[:, None] ** self.b + self.c
 
-    def apply(self, x: Series) -> Series:
-        """Subtract the trend of ``t = 1 .. T`` from ``x``."""
-        return x - self._at(1, len(x))
+    def apply(self, x: Series, *, start: int = 1) -> Series:
+        """Subtract the trend of ``t = start, start + 1, ...`` from ``x``."""
+        return x - self._at(start, len(x))
 
     def invert(self, y: Series, *, start: int) -> Series:
         """Add the trend of ``t = start, start + 1, ...`` to ``y``."""
@@ -252,6 +252,22 @@ def fit_transforms(
             fitted.append(fit(x))
             x = fitted[-1].apply(x)
     return x, fitted
+
+
+def apply_transforms(values: Series, transforms: list[Transform], *, start: int = 1) -> Series:
+    """Apply the fitted ``transforms`` to ``values`` that begin at time ``start``.
+
+    It is the inverse of :func:`invert_transforms`. A value outside the domain of a transform is
+    NaN.
+
+    >>> line = np.arange(50.0)[:, None]
+    >>> x, transforms = fit_transforms(line, standardize=True, detrend=True, box_cox=False)
+    >>> bool(np.allclose(apply_transforms(line[20:], transforms, start=21), x[20:]))
+    True
+    """
+    for transform in transforms:
+        values = transform.apply(values, start=start)
+    return values
 
 
 def invert_transforms(forecast: Series, transforms: list[Transform], *, start: int) -> Series:

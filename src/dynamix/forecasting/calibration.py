@@ -1,0 +1,377 @@
+"""Odds that hold: intervals from the errors of free runs inside the context.
+
+The noise of the gate makes samples that differ, but its width says nothing about the errors of a
+forecast. This module measures the errors. From origins in the second half of a context
+(:func:`origins`) the model forecasts steps that are known, and sees only the steps before each
+origin. All numbers are in anomalies: the units of the transformed series, minus the mean and over
+the deviation of the steps that were seen. :func:`measure` takes three things from the trials:
+
+* *Skill*: the slope of the truth on the run at each lead time, from 1 to 0, which never rises. The
+  centre of the forecast is the run times its skill. A free run of a chaotic system is a state of
+  the attractor like any other once its skill is lost. The mean is then the better centre.
+* *Margins*: the quantiles of what is left, ``truth - skill run``, at each lead and channel. The
+  trials are pooled over neighbouring leads. The levels are those of conformal prediction for as
+  many residuals as there are trials. A trial's own residual is taken with the skill of the others.
+* *Paths*: samples are sums of whole residual paths with random weights. They keep the correlation
+  of the residuals in time and between channels. At each lead they are then mapped on the margins.
+
+Beyond the longest lead of a trial the skill decays at the mean rate that was measured, and the
+margins go over to the context's climate: the distribution of its values around the mean.
+
+Sources: Vovk, Gammerman & Shafer (2005), Algorithmic Learning in a Random World (conformal levels);
+Barber, Candes, Ramdas & Tibshirani (Annals of Statistics 49, 486, 2021), the residual with all but
+one's own trial; Gneiting, Raftery, Westveld & Goldman (Monthly Weather Review 133, 1098, 2005), the
+regression of the truth on the run. The residuals of one context are not exchangeable, so nothing
+guarantees the coverage; ``experiments/odds.py`` measures it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy import special
+from scipy.optimize import isotonic_regression
+from tqdm import tqdm
+
+from ..errors import InputError
+from ..preprocessing.transforms import (
+    Series,
+    Transform,
+    apply_transforms,
+    invert_transforms,
+)
+from ..settings import PATIENCE
+from .ensembles import sample_seed
+from .models import FittedModel
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline, Ready
+
+logger = logging.getLogger(__name__)
+_bar = partial(tqdm, desc="trials", unit="series", disable=None, delay=PATIENCE, leave=False)
+
+TRIALS = 16  # origins of a context
+FEW_TRIALS = 8  # of a model that is fitted to every trial's context, which takes long
+LEAST_TRIALS = 5  # at a lead: fewer say nothing about a tail
+SHORTEST = 20  # steps of a context in which trials are made
+NEAR = 1.25  # leads between h / NEAR and NEAR h are pooled
+_GOLDEN = (np.sqrt(5) - 1) / 2
+_SCORES = np.arange(-16, 17) / 4  # normal scores at which margins are kept
+_OVERLAP = 4  # a path goes over to the next one in the last 1/4 of the longest lead
+_WIDER = 0.25  # widths of its context's range by which a run may leave it
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A free run inside the context, and what came: ``made`` and ``real (h, n)``, in anomalies."""
+
+    made: Series
+    real: Series
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From transformed units to anomalies, and back; ``low`` and ``high`` bound a run."""
+
+    mean: Float[ndarray, " n"]
+    deviation: Float[ndarray, " n"]
+    low: Float[ndarray, " n"]
+    high: Float[ndarray, " n"]
+
+    @classmethod
+    def of(cls, seen: Series) -> Scale:
+        """The scale of the steps that were seen, ``(T, n)``."""
+        mean, deviation = seen.mean(axis=0), seen.std(axis=0)
+        deviation = np.where(deviation > 0, deviation, 1.0)
+        low, high = (seen.min(axis=0) - mean) / deviation, (seen.max(axis=0) - mean) / deviation
+        return cls(mean, deviation, low - _WIDER * (high - low), high + _WIDER * (high - low))
+
+    def apply(self, y: Series) -> Series:
+        """Anomalies."""
+        return (y - self.mean) / self.deviation
+
+    def held(self, y: Series) -> Series:
+        """Anomalies of a run, held in bounds; the mean from the step at which it is NaN."""
+        with np.errstate(all="ignore"):
+            return np.clip(np.nan_to_num(self.apply(y), nan=0.0), self.low, self.high)
+
+    def invert(self, y: ndarray) -> ndarray:
+        """Transformed units."""
+        return y * self.deviation + self.mean
+
+
+def origins(T_C: int, horizon: int, *, count: int = TRIALS) -> list[int]:
+    """Steps before each trial, from the second half of a context of ``T_C`` steps.
+
+    They are spread by the golden ratio, since equal distances could be whole numbers of seasons.
+
+    >>> origins(100, 10, count=4)
+    [58, 62, 71, 81]
+    >>> origins(19, 10)
+    []
+    """
+    if T_C < SHORTEST:
+        return []
+    first, last = T_C // 2, T_C - min(horizon, max(1, T_C // 8))
+    places = (_GOLDEN * np.arange(1, count + 1)) % 1.0
+    return np.unique((first + places * (last - first)).round().astype(int)).tolist()
+
+
+def longest_lead(T_C: int, horizon: int, starts: Sequence[int]) -> int:
+    """The longest lead, up to the horizon, at which enough trials can be compared; 0: none."""
+    if len(starts) < LEAST_TRIALS:
+        return 0
+    return min(horizon, T_C - sorted(starts)[LEAST_TRIALS - 1])
+
+
+@dataclass(frozen=True)
+class Odds:
+    """The distribution of a forecast around its run, in anomalies; :func:`measure` makes it.
+
+    ``skill (H,)`` is the factor of the run, ``margins (H, n, 33)`` are residuals at normal scores
+    of -4 to 4, and ``paths (K, L, n)`` residuals over their deviation at each lead, 0 where a trial
+    has none.
+    """
+
+    skill: Float[ndarray, " H"]
+    margins: Float[ndarray, "H n scores"]
+    paths: Float[ndarray, "K L n"]
+
+    def quantiles(self, run: Series, levels: Sequence[float]) -> Float[ndarray, "levels H n"]:
+        """The quantiles of the forecast at the given levels, for the run ``(H, n)``."""
+        scores = special.ndtri(np.asarray(levels, dtype=np.float64))
+        wanted = np.broadcast_to(scores[:, None, None], (len(scores), *run.shape))
+        return self.skill[:, None] * run + self._at(wanted)
+
+    def samples(self, run: Series, seeds: Sequence[int]) -> Float[ndarray, "seeds H n"]:
+        """A sample for each seed, for the run ``(H, n)``."""
+        drawn = np.stack([self._path(seed) for seed in seeds])
+        return self.skill[:, None] * run + self._at(drawn)
+
+    def _at(self, scores: Float[ndarray, "K H n"]) -> Float[ndarray, "K H n"]:
+        """The margins at these normal scores, linear between those that are kept."""
+        place = np.clip((scores - _SCORES[0]) * 4, 0, len(_SCORES) - 1)
+        left = np.minimum(place.astype(int), len(_SCORES) - 2)
+        table = np.broadcast_to(self.margins, (len(scores), *self.margins.shape))
+        low, high = (
+            np.take_along_axis(table, (left + i)[..., None], axis=-1)[..., 0] for i in (0, 1)
+        )
+        return low + (place - left) * (high - low)
+
+    def _path(self, seed: int) -> Float[ndarray, "H n"]:
+        """Standard normal at each step and channel, with the correlations of the paths."""
+        H, (K, L, n) = len(self.skill), self.paths.shape
+        rng = np.random.default_rng([seed, 2])
+        size = np.sqrt((self.paths**2).sum(axis=0))
+        unit = self.paths / np.where(size > 0, size, 1.0)
+        over = L // _OVERLAP
+        hop = L - over
+        # sin^2 + cos^2 = 1: where a path goes over to the next one, the variance stays
+        rise = np.sin(np.pi / 2 * (np.arange(over) + 0.5) / max(over, 1))[:, None]
+        found = np.zeros((H + L, n))
+        for start in range(0, H, hop):
+            block = np.tensordot(rng.standard_normal(K), unit, axes=1)
+            if start:
+                block[:over] *= rise
+            if start + hop < H:
+                block[hop:] *= rise[::-1]
+            found[start : start + L] += block
+        return found[:H]
+
+
+def measure(trials: Sequence[Trial], climate: Series, *, horizon: int) -> Odds | None:
+    """The odds of a forecast from trials; None if too few of them reach a lead of one step.
+
+    ``climate (T, n)`` are the anomalies of the whole context. A trial is as long as its truth is
+    known, up to the longest lead.
+
+    >>> rng = np.random.default_rng(0)
+    >>> trials = [Trial(np.zeros((8, 1)), rng.normal(size=(8, 1))) for _ in range(200)]
+    >>> odds = measure(trials, rng.normal(size=(500, 1)), horizon=8)
+    >>> odds.quantiles(np.zeros((8, 1)), [0.1, 0.9])[:, 4, 0].round(1)
+    array([-1.3,  1.3])
+    """
+    lengths = np.array([len(trial.real) for trial in trials])
+    if (lengths > 0).sum() < LEAST_TRIALS:
+        return None
+    L = min(horizon, int(np.sort(lengths)[-LEAST_TRIALS]))
+    n = climate.shape[1]
+    made, real = (np.full((len(trials), L, n), np.nan) for _ in range(2))
+    for k, trial in enumerate(trials):
+        made[k, : lengths[k]], real[k, : lengths[k]] = trial.made[:L], trial.real[:L]
+    known = np.isfinite(real) & np.isfinite(made)
+    made, real = np.where(known, made, 0.0), np.where(known, real, 0.0)
+    skill = _skill(made, real)
+    kept = 1.0 - np.eye(len(trials))[..., None, None]
+    others = np.stack([_skill(k * made, real) for k in kept])
+    rest = np.where(known, real - others[..., None] * made, np.nan)
+
+    knots = np.unique(np.geomspace(1, L, 48).round().astype(int))
+    margins = np.empty((len(knots), n, len(_SCORES)))
+    for i, h in enumerate(knots):
+        margins[i] = _margin(rest[:, int(np.ceil(h / NEAR)) - 1 : int(h * NEAR)])
+    leads = np.arange(1, horizon + 1)
+    at = np.searchsorted(knots, np.minimum(leads, L))  # linear between knots, and held beyond
+    before = np.maximum(at - 1, 0)
+    step = np.maximum(knots[at] - knots[before], 1)
+    share = ((np.minimum(leads, L) - knots[before]) / step)[:, None, None]
+    margins = margins[before] + share * (margins[at] - margins[before])
+
+    # beyond the longest lead: skill^(h / L), and margins that go over to the climate
+    skill = np.concatenate([skill, skill[-1] ** (leads[L:] / L)])
+    last, far = margins[min(L, horizon) - 1], _margin(climate[None] - climate.mean(axis=0))
+    wide, usual = (np.abs(m).mean(axis=-1, keepdims=True) for m in (last, far))
+    far = far * np.maximum(1.0, wide / np.where(usual > 0, usual, 1.0))
+    gone = (1.0 - skill[L - 1] ** (2.0 * (leads[L:] / L - 1.0)))[:, None, None]
+    margins[L:] = (1.0 - gone) * last + gone * far
+    deviation = np.sqrt(np.nanmean(rest**2, axis=0))
+    paths = np.nan_to_num(rest) / np.where(deviation > 0, deviation, 1.0)
+    return Odds(skill, margins, paths)
+
+
+def _skill(made: Float[ndarray, "K L n"], real: Float[ndarray, "K L n"]) -> Float[ndarray, " L"]:
+    """The slope of the truth on the run at each lead, from 1 to 0, which never rises.
+
+    The slope has the least sum of absolute errors, so that a few runs that go astray do not decide:
+    it is the median of ``real / made`` with the weights ``|made|``.
+    """
+    made, real = (np.moveaxis(v, 1, 0).reshape(v.shape[1], -1) for v in (made, real))
+    weights = np.abs(made)
+    slopes = real / np.where(weights > 0, made, 1.0)
+    order = np.argsort(slopes, axis=1)
+    slopes, sums = (np.take_along_axis(v, order, axis=1) for v in (slopes, weights))
+    sums = sums.cumsum(axis=1)
+    middle = np.argmax(sums >= sums[:, -1:] / 2, axis=1)[:, None]
+    slope = np.clip(np.take_along_axis(slopes, middle, axis=1)[:, 0], 0.0, 1.0)
+    most = np.maximum(sums[:, -1], 1e-12)
+    return np.asarray(isotonic_regression(slope, weights=most, increasing=False).x)
+
+
+def _margin(rest: Float[ndarray, "K leads n"]) -> Float[ndarray, "n scores"]:
+    """Quantiles of the residuals of K trials, pooled over leads, at conformal levels.
+
+    Of K residuals, the p-th quantile of the next one is the residual of rank ``p (K + 1)``. Among
+    the pooled ones this is the level ``1/2 + (p - 1/2) (K + 1) / K``.
+    """
+    found = np.empty((rest.shape[2], len(_SCORES)))
+    for i, channel in enumerate(np.moveaxis(rest, -1, 0)):
+        K = int(np.isfinite(channel).any(axis=1).sum()) if len(rest) > 1 else channel.size
+        levels = 0.5 + (special.ndtr(_SCORES) - 0.5) * (K + 1) / max(K, 1)
+        pooled = channel[np.isfinite(channel)]
+        found[i] = np.quantile(pooled, np.clip(levels, 0.0, 1.0), method="hazen")
+    return found
+
+
+def around(
+    x: Series,
+    horizon: int,
+    ask: Callable[[Sequence[int], int], list[tuple[Series, list[Transform]] | None]],
+    *,
+    transforms: list[Transform],
+    count: int = TRIALS,
+) -> tuple[Odds, Scale] | None:
+    """The odds after a context ``x (T_C, n)``, and its scale; None if it is too short.
+
+    ``ask(origins, steps)`` makes a run of each origin, in the units of its own transforms, with
+    these transforms; None where the steps before the origin are too few. ``transforms`` are those
+    of the whole context.
+    """
+    T_C = len(x)
+    starts = origins(T_C, horizon, count=count)
+    L = longest_lead(T_C, horizon, starts)
+    if not L:
+        return None
+    trials = []
+    for T, answer in zip(starts, ask(starts, L), strict=True):
+        if answer is not None:
+            run, own = answer
+            scale = Scale.of(apply_transforms(x[:T], own))
+            real = scale.apply(apply_transforms(x[T : T + L], own, start=T + 1))
+            trials.append(Trial(scale.held(run[: len(real)]), np.clip(real, -1e6, 1e6)))
+    seen = apply_transforms(x, transforms)
+    scale = Scale.of(seen)
+    odds = measure(trials, scale.apply(seen), horizon=horizon)
+    return None if odds is None else (odds, scale)
+
+
+def _of_series(
+    pipeline: Pipeline, x: Series, options: dict[str, Any], transforms: list[Transform], steps: int
+) -> tuple[Odds, Scale] | None:
+    """The odds of a pipeline's forecast of one series; ``options`` are those of its embedding."""
+    seed = pipeline.settings.seed
+
+    def ask(starts: Sequence[int], steps: int) -> list[tuple[Series, list[Transform]] | None]:
+        ready = {}
+        for T in starts:
+            try:
+                ready[T] = pipeline.prepare(np.ascontiguousarray(x[:T]), seed=seed, **options)
+            except InputError as error:  # too few steps for its embedding
+                logger.info("no trial after %d steps: %s", T, error)
+        if not ready:
+            return [None] * len(starts)
+        runs, _ = pipeline.run(list(ready.values()), horizon=steps, seed=seed, back=False)
+        made = dict(zip(ready, runs.swapaxes(0, 1), strict=True))
+        return [(made[T], ready[T].transforms) if T in ready else None for T in starts]
+
+    count = FEW_TRIALS if isinstance(pipeline.model, FittedModel) else TRIALS
+    return around(x, steps, ask, transforms=transforms, count=count)
+
+
+def _drawn(
+    odds: Odds,
+    scale: Scale,
+    run: Series,
+    transforms: list[Transform],
+    T_C: int,
+    method: Callable[..., ndarray],
+    given: Sequence[float],
+) -> ndarray:
+    """Samples or quantiles of a series, in the data's units; ``given`` are seeds or levels."""
+    made = scale.invert(method(odds, scale.held(run), given))
+    return np.stack([invert_transforms(y, transforms, start=T_C + 1) for y in made])
+
+
+def calibrated(
+    pipeline: Pipeline, ready: Ready, *, horizon: int, levels: Sequence[float] = ()
+) -> Float[ndarray, "K H S n"]:
+    """Calibrated samples of the series that are ``ready``; sample 0 is the plain forecast.
+
+    With ``levels`` they are the quantiles of the odds, without the chance of a finite ensemble. A
+    series that is too short for trials has samples of the gate's noise; the log says so.
+    """
+    K, seed, T_C = pipeline.settings.n_samples or 1, pipeline.settings.seed, len(ready.series[0])
+    runs, _ = pipeline.run(ready.prepared, horizon=horizon, seed=seed, back=False)
+    found = []
+    for i, x in enumerate(_bar(ready.series)):
+        run, transforms = runs[:, i], ready.prepared[i].transforms
+        plain = invert_transforms(run, transforms, start=T_C + 1)[None]
+        if K == 1 and not levels:
+            found.append(plain)
+            continue
+        known = _of_series(pipeline, x, ready.options[i], transforms, horizon)
+        if known is None:
+            logger.warning(
+                "a context of %d steps is too short to measure a forecast's errors in it: the "
+                "samples are draws of the gate's noise, and their odds are not calibrated",
+                T_C,
+            )
+            gate = replace(pipeline, settings=replace(pipeline.settings, odds="gate"))
+            start = None if ready.starts is None else ready.starts[i : i + 1]
+            drawn = np.stack(
+                [y[:, 0] for y, _ in gate.forecast(x[:, None], start, horizon=horizon)]
+            )
+            found.append(np.quantile(drawn, levels, axis=0) if levels else drawn)
+        elif levels:
+            found.append(_drawn(*known, run, transforms, T_C, Odds.quantiles, levels))
+        else:
+            seeds = [sample_seed(seed, k) for k in range(1, K)]
+            drawn = _drawn(*known, run, transforms, T_C, Odds.samples, seeds)
+            found.append(np.concatenate([plain, drawn]))
+    return np.stack(found, axis=2)

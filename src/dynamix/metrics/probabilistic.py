@@ -64,15 +64,20 @@ def crps(*, forecast: Any, truth: Any, steps: int | None = None) -> Measured:
     def measure(samples: Samples, real: Points) -> float:
         check_moving(real)
         change = np.abs(np.diff(real, axis=0)).mean(axis=0)
-        drawn, target = samples[:, :steps], real[:steps]
-        K = len(drawn)
-        away = np.abs(drawn - target).mean(axis=0)
-        # sum_kl |x_k - x_l| = 2 sum_i (2 i - K - 1) x_(i) over the sorted samples, i = 1 .. K
-        ranks = 2.0 * np.arange(1, K + 1) - K - 1
-        apart = 2.0 * np.tensordot(ranks, np.sort(drawn, axis=0), axes=1) / K**2
-        return float(((away - apart / 2.0).mean(axis=0) / change).mean())
+        scores = crps_of_steps(samples[:, :steps], real[:steps])
+        return float((scores.mean(axis=0) / change).mean())
 
     return _per_series(measure, forecast, truth)
+
+
+def crps_of_steps(samples: Samples, real: Points) -> Points:
+    """The score of :func:`crps` at each step and channel, in the data's units."""
+    K = len(samples)
+    away = np.abs(samples - real).mean(axis=0)
+    # sum_kl |x_k - x_l| = 2 sum_i (2 i - K - 1) x_(i) over the sorted samples, i = 1 .. K
+    ranks = 2.0 * np.arange(1, K + 1) - K - 1
+    apart = 2.0 * np.tensordot(ranks, np.sort(samples, axis=0), axes=1) / K**2
+    return away - apart / 2.0
 
 
 def _per_series(measure: Callable[[Samples, Points], float], forecast: Any, truth: Any) -> Measured:

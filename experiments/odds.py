@@ -1,0 +1,219 @@
+"""Do the odds hold? Coverage of intervals and CRPS, by lead time, of DynaMix and conformal rivals.
+
+    DYNAMIX_DATA=FOLDER python experiments/odds.py --output results/odds.csv
+
+The data are 24 generated flows that no model was trained on, with three channels or the first one,
+clean or with white noise of 5 % of a deviation in context and truth; and windows of the measured
+series of gift-12. A row is a forecaster on one kind of data, in one range of lead times. Ensembles
+have 100 samples, whose intervals of nominal 0.5, 0.8 and 0.9 would cover 0.49, 0.78 and 0.88 if
+they were perfect. CRPS is in deviations of the context. The rivals, the context parrot and the
+seasonal naive forecast, are calibrated by the machinery of dynamix.forecasting.calibration.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from experiment import Experiment, flags  # the script beside this one
+from numpy import ndarray
+from tqdm import tqdm
+
+from dynamix import InputError, forecast
+from dynamix.baselines import baseline
+from dynamix.evaluation.suites import real
+from dynamix.flows import generated
+from dynamix.forecasting.calibration import Odds, around
+from dynamix.metrics.probabilistic import crps_of_steps
+from dynamix.preprocessing.transforms import Standardize, Transform
+
+FIRST_SEED = 500_000  # of the flows; training used none of these
+CONTEXT, HORIZON, SAMPLES = 1000, 400, 100
+NOISE = 0.05
+WINDOWS = 5  # of each configuration of gift-12, spread over its windows
+LEVELS = (0.5, 0.8, 0.9)
+LEADS = {"1-10": (0, 10), "11-50": (10, 50), "51-": (50, None)}
+ROWS = (  # model, odds
+    ("dynamix-3d", "gate"),
+    ("dynamix-3d", "calibrated"),
+    ("dynamix-3d-plus", "calibrated"),
+    ("parrot", "calibrated"),
+    ("seasonal_naive", "calibrated"),
+)
+COLUMNS: dict[str, Callable[[str], Any]] = {
+    "data": str,
+    "model": str,
+    "odds": str,
+    "leads": str,
+    **dict.fromkeys([f"coverage_{level:g}" for level in LEVELS], float),
+    "crps": float,
+    "crps_median": float,
+    "forecasts": int,
+    "failures": int,
+    "seconds": float,
+}
+
+
+class Case(NamedTuple):
+    """A context and its continuation ``(T, n)``, and the season of a measured series."""
+
+    context: ndarray
+    truth: ndarray
+    season: int | None = None
+
+
+@cache
+def path(seed: int) -> ndarray:
+    """The flow of a seed, which takes seconds to find."""
+    return generated.flow(seed, n=CONTEXT + HORIZON)
+
+
+def flows(count: int, channels: int, noise: float) -> list[Case]:
+    """Contexts of flows and what follows; noise is added to both."""
+    found = []
+    for seed in tqdm(range(FIRST_SEED, FIRST_SEED + count), desc="flows", disable=None):
+        x = path(seed)[:, :channels]
+        drawn = np.random.default_rng(seed).normal(size=x.shape)
+        x = x + noise * x[:CONTEXT].std(axis=0) * drawn
+        found.append(Case(x[:CONTEXT], x[CONTEXT:]))
+    return found
+
+
+def measured(windows: int) -> list[Case]:
+    """Windows of each configuration of gift-12."""
+    groups: dict[str, list[Any]] = {}
+    for task in real.gift():
+        groups.setdefault(task.group, []).append(task)
+    found = []
+    for tasks in groups.values():
+        for i in np.unique(np.linspace(0, len(tasks) - 1, windows).round().astype(int)):
+            task = tasks[i]
+            found.append(Case(task.context, task.truth, task.facts["season"]))
+    return found
+
+
+def conformal(name: str, case: Case, horizon: int) -> ndarray:
+    """Calibrated samples of a rival: its own runs inside the context, the same machinery."""
+    season = {"season": case.season} if name == "seasonal_naive" and case.season else {}
+    rival, x = baseline(name, **season), case.context
+
+    def ask(starts: Sequence[int], steps: int) -> list[tuple[ndarray, list[Transform]] | None]:
+        made: list[tuple[ndarray, list[Transform]] | None] = []
+        for T in starts:
+            scaling = Standardize.fit(x[:T])
+            made.append((scaling.apply(rival(x[:T], steps)), [scaling]))
+        return made
+
+    scaling = Standardize.fit(x)
+    known = around(x, horizon, ask, transforms=[scaling])
+    if known is None:
+        raise InputError("too short a context for trials")
+    odds, scale = known
+    run = scale.held(scaling.apply(rival(x, horizon)))
+    drawn = odds.samples(run, range(SAMPLES))
+    assert isinstance(odds, Odds)
+    return np.asarray(scaling.invert(scale.invert(drawn)))
+
+
+def drawn(model: str, odds: str, case: Case) -> ndarray:
+    """The samples ``(K, H, n)`` of a forecaster."""
+    horizon = len(case.truth)
+    if model in ("parrot", "seasonal_naive"):
+        return conformal(model, case, horizon)
+    how: dict[str, Any] = {"model": model, "n_samples": SAMPLES, "odds": odds}
+    return np.asarray(forecast(case.context, horizon=horizon, **how))
+
+
+def rows_of(data: str, model: str, odds: str, cases: list[Case]) -> list[dict[str, Any]]:
+    """The rows of one forecaster on one kind of data."""
+    held: dict[str, list[list[float]]] = {leads: [] for leads in LEADS}
+    scores: dict[str, list[float]] = {leads: [] for leads in LEADS}
+    began, failures = time.process_time(), 0
+    for case in tqdm(cases, desc=f"{data} {model} {odds}", disable=None):
+        samples = drawn(model, odds, case)
+        if not np.isfinite(samples).all():
+            failures += 1
+            continue
+        tails = [(1 - level) / 2 for level in LEVELS]
+        low = np.quantile(samples, tails, axis=0)
+        high = np.quantile(samples, [1 - tail for tail in tails], axis=0)
+        inside = (case.truth >= low) & (case.truth <= high)
+        score = crps_of_steps(samples, case.truth) / case.context.std(axis=0)
+        for leads, (first, last) in LEADS.items():
+            if len(case.truth) > first:
+                held[leads].append(inside[:, first:last].mean(axis=(1, 2)).tolist())
+                scores[leads].append(float(score[first:last].mean()))
+    seconds = (time.process_time() - began) / len(cases)
+    rows = []
+    for leads in LEADS:
+        row = {"data": data, "model": model, "odds": odds, "leads": leads}
+        shares = np.mean(held[leads], axis=0).round(3)
+        row |= {f"coverage_{level:g}": s for level, s in zip(LEVELS, shares, strict=True)}
+        row |= {"crps": round(float(np.mean(scores[leads])), 4)}
+        row |= {"crps_median": round(float(np.median(scores[leads])), 4)}
+        row |= {"forecasts": len(scores[leads]), "failures": failures}
+        rows.append(row | {"seconds": round(seconds, 2)})
+    return rows
+
+
+def headline(table: pd.DataFrame) -> dict[str, float]:
+    """Largest distance of a coverage from its level, and CRPS over a rival's, over all data."""
+    found = {}
+    for model, odds in ROWS:
+        part = table[(table["model"] == model) & (table["odds"] == odds)]
+        off = [(part[f"coverage_{level:g}"] - level).abs().mean() for level in LEVELS]
+        found[f"mean distance from nominal, {model} {odds}"] = round(float(np.mean(off)), 3)
+    return found
+
+
+def main() -> None:
+    """Entry point."""
+    parser = flags(__doc__, "results/odds.csv")
+    parser.add_argument("--flows", type=int, default=24, help="generated flows; default: 24")
+    parser.add_argument("--windows", type=int, default=WINDOWS, help="of each measured series")
+    options = parser.parse_args()
+    kinds: dict[str, Callable[[], list[Case]]] = {
+        f"flows, {channels} channel{'s' * (channels > 1)}, {word}": (
+            lambda channels=channels, noise=noise: flows(options.flows, channels, noise)  # type: ignore[misc]
+        )
+        for channels in (3, 1)
+        for word, noise in (("clean", 0.0), ("5 % noise", NOISE))
+    }
+    kinds["measured series"] = lambda: measured(options.windows)
+    made = Experiment(
+        options.output,
+        columns=COLUMNS,
+        key=("data", "model", "odds"),
+        settings={
+            "seeds": [FIRST_SEED, FIRST_SEED + options.flows - 1],
+            "context": CONTEXT,
+            "horizon": HORIZON,
+            "samples": SAMPLES,
+            "noise": NOISE,
+            "windows": options.windows,
+        },
+        command=["odds.py", "--output", f"results/{options.output.name}"],
+        resume=options.resume,
+    )
+    for data, cases in kinds.items():
+        left = made.left([(data, model, odds) for model, odds in ROWS])
+        known = cases() if left else []
+        for _, model, odds in left:
+            made.add(rows_of(data, model, odds, known))
+    places = list(kinds)
+    made.finish(
+        lambda row: (
+            places.index(row["data"]),
+            ROWS.index((row["model"], row["odds"])),
+            list(LEADS).index(row["leads"]),
+        ),
+        headline=headline,
+    )
+
+
+if __name__ == "__main__":
+    main()

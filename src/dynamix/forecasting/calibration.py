@@ -1,14 +1,15 @@
 """Odds that hold: intervals from the errors of free runs inside the context.
 
 The noise of the gate makes samples that differ, but its width says nothing about the errors of a
-forecast. This module measures the errors. From origins in the second half of a context
+forecast. This module measures the errors. From origins in the last part of a context
 (:func:`origins`) the model forecasts steps that are known, and sees only the steps before each
 origin. All numbers are in anomalies: the units of the transformed series, minus the mean and over
 the deviation of the steps that were seen. :func:`measure` takes three things from the trials:
 
 * *Skill*: the slope of the truth on the run at each lead time, from 1 to 0, which never rises. The
-  centre of the forecast is the run times its skill. A free run of a chaotic system is a state of
-  the attractor like any other once its skill is lost. The mean is then the better centre.
+  centre of the forecast is the run times its skill. Once a free run of a chaotic system has lost
+  its skill, it is a state of the attractor like any other, and the mean is the better centre. The
+  run is the median of a few that differ in the gate's noise.
 * *Margins*: the quantiles of what is left, ``truth - skill run``, at each lead and channel. The
   trials are pooled over neighbouring leads. The levels are those of conformal prediction for as
   many residuals as there are trials. A trial's own residual is taken with the skill of the others.
@@ -49,16 +50,18 @@ from ..preprocessing.transforms import (
 )
 from ..settings import PATIENCE
 from .ensembles import sample_seed
-from .models import FittedModel
+from .models import FittedModel, is_noisy
 
 if TYPE_CHECKING:
-    from .pipeline import Pipeline, Ready
+    from .pipeline import Pipeline, Prepared, Ready
 
 logger = logging.getLogger(__name__)
 _bar = partial(tqdm, desc="trials", unit="series", disable=None, delay=PATIENCE, leave=False)
 
 TRIALS = 16  # origins of a context
 FEW_TRIALS = 8  # of a model that is fitted to every trial's context, which takes long
+SEEN = 0.6  # of a context, before the first trial: a shorter past makes larger errors
+RUNS = 8  # in whose middle the centre of a forecast lies; 1 of a model that is fitted
 LEAST_TRIALS = 5  # at a lead: fewer say nothing about a tail
 SHORTEST = 20  # steps of a context in which trials are made
 NEAR = 1.25  # leads between h / NEAR and NEAR h are pooled
@@ -108,18 +111,18 @@ class Scale:
 
 
 def origins(T_C: int, horizon: int, *, count: int = TRIALS) -> list[int]:
-    """Steps before each trial, from the second half of a context of ``T_C`` steps.
+    """Steps before each trial, in the last two fifths of a context of ``T_C`` steps.
 
     They are spread by the golden ratio, since equal distances could be whole numbers of seasons.
 
     >>> origins(100, 10, count=4)
-    [58, 62, 71, 81]
+    [67, 74, 79, 86]
     >>> origins(19, 10)
     []
     """
     if T_C < SHORTEST:
         return []
-    first, last = T_C // 2, T_C - min(horizon, max(1, T_C // 8))
+    first, last = int(SEEN * T_C), T_C - min(horizon, max(1, T_C // 8))
     places = (_GOLDEN * np.arange(1, count + 1)) % 1.0
     return np.unique((first + places * (last - first)).round().astype(int)).tolist()
 
@@ -301,6 +304,17 @@ def around(
     return None if odds is None else (odds, scale)
 
 
+def _middle(
+    pipeline: Pipeline, prepared: Sequence[Prepared], horizon: int
+) -> Float[ndarray, "H S n"]:
+    """The median of several runs that differ in the gate's noise, in transformed units."""
+    s, model = pipeline.settings, pipeline.model
+    noisy = s.gate_noise and is_noisy(model) and not isinstance(model, FittedModel)
+    seeds = [sample_seed(s.seed, i) for i in range(RUNS if noisy else 1)]
+    runs = [pipeline.run(prepared, horizon=horizon, seed=i, back=False)[0] for i in seeds]
+    return np.median(np.nan_to_num(np.stack(runs), nan=np.inf), axis=0)
+
+
 def _of_series(
     pipeline: Pipeline, x: Series, options: dict[str, Any], transforms: list[Transform], steps: int
 ) -> tuple[Odds, Scale] | None:
@@ -316,7 +330,7 @@ def _of_series(
                 logger.info("no trial after %d steps: %s", T, error)
         if not ready:
             return [None] * len(starts)
-        runs, _ = pipeline.run(list(ready.values()), horizon=steps, seed=seed, back=False)
+        runs = _middle(pipeline, list(ready.values()), steps)
         made = dict(zip(ready, runs.swapaxes(0, 1), strict=True))
         return [(made[T], ready[T].transforms) if T in ready else None for T in starts]
 
@@ -348,6 +362,7 @@ def calibrated(
     """
     K, seed, T_C = pipeline.settings.n_samples or 1, pipeline.settings.seed, len(ready.series[0])
     runs, _ = pipeline.run(ready.prepared, horizon=horizon, seed=seed, back=False)
+    middle = runs if K == 1 and not levels else _middle(pipeline, ready.prepared, horizon)
     found = []
     for i, x in enumerate(_bar(ready.series)):
         run, transforms = runs[:, i], ready.prepared[i].transforms
@@ -369,9 +384,9 @@ def calibrated(
             )
             found.append(np.quantile(drawn, levels, axis=0) if levels else drawn)
         elif levels:
-            found.append(_drawn(*known, run, transforms, T_C, Odds.quantiles, levels))
+            found.append(_drawn(*known, middle[:, i], transforms, T_C, Odds.quantiles, levels))
         else:
             seeds = [sample_seed(seed, k) for k in range(1, K)]
-            drawn = _drawn(*known, run, transforms, T_C, Odds.samples, seeds)
+            drawn = _drawn(*known, middle[:, i], transforms, T_C, Odds.samples, seeds)
             found.append(np.concatenate([plain, drawn]))
     return np.stack(found, axis=2)

@@ -32,6 +32,7 @@ FirstWeights = Literal["random", "analogue"]
 EMBEDDINGS: tuple[str, ...] = get_args(Embedding)
 ENGINES: tuple[str, ...] = get_args(Engine)
 BUNDLED_MODEL = "dynamix-3d"
+AUTO = "auto"  # the model that a context's own end asks for
 PATIENCE = 2.0  # seconds of work without a progress bar
 # which module reads a checkpoint that is no DynaMix, by the key that marks it in its JSON file
 CHECKPOINT_KINDS = {"local": "dynamix.local.forecaster", "gp": "dynamix.gp.forecaster"}

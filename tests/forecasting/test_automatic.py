@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import dynamix
 from dynamix import InputError, forecast
 from dynamix.flows import flow
-from dynamix.forecasting.automatic import ForecastReport
+from dynamix.forecasting.automatic import WHOLE, ForecastReport
 
 DAY = np.random.default_rng(0).normal(size=24)
 
@@ -18,7 +17,7 @@ def noisy(steps=480, seed=1):
 
 def test_a_seasonal_series_gets_season_and_damping():
     x = pd.Series(noisy(), index=pd.date_range("2024-01-01", periods=480, freq="h"), name="load")
-    y, report = forecast(x, horizon=48, model="auto", return_report=True)
+    y, report = forecast(x, horizon=48, return_report=True)
     assert report.settings == {"season": "auto", "damping": "auto"}
     assert report.seasons == ((24,),)
     assert report.foreseen > 0.5
@@ -28,55 +27,108 @@ def test_a_seasonal_series_gets_season_and_damping():
     )
 
 
-def test_a_flow_gets_the_model_of_the_smallest_score():
-    x = flow(1, n=400)
-    y, report = forecast(x, horizon=20, model="auto", return_report=True)
+@pytest.mark.parametrize(
+    ("channels", "model"), [(1, "dynamix-3d-plus"), (2, "dynamix-3d-plus"), (3, WHOLE)]
+)
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_a_flow_gets_a_model_of_flows(channels, model, noise):
+    x = flow(1, n=400)[:, :channels]
+    x = x + noise * x.std(axis=0) * np.random.default_rng(0).normal(size=x.shape)
+    y, report = forecast(x, horizon=20, return_report=True)
     assert report.foreseen < 0.5
-    assert set(report.scores) == {"dynamix-3d", "dynamix-3d-plus", "dynamix-gp"}
-    assert report.model == min(report.scores, key=report.scores.get)
-    assert report.seasons == ()
-    assert "damping" not in report.settings
-    np.testing.assert_array_equal(y, forecast(x, horizon=20, model=report.model, **report.settings))
+    assert report.model == model
+    assert report.settings == {"denoise": "auto"}
+    np.testing.assert_array_equal(y, forecast(x, horizon=20, model=model, denoise="auto"))
+
+
+@pytest.mark.parametrize("make", [np.cumsum, np.asarray])
+def test_noise_is_no_flow(make):
+    x = make(np.random.default_rng(3).normal(size=600))
+    assert forecast(x, horizon=5, return_report=True)[1].settings["damping"] == "auto"
+
+
+def test_units_change_no_choice():
+    for x in (noisy(), flow(1, n=300)):
+        reports = [
+            forecast(size * x, horizon=1, return_report=True)[1]
+            for size in (2.0**-900, 1.0, 2.0**900)
+        ]
+        assert reports[0] == reports[1] == reports[2]
 
 
 def test_a_batch_may_have_several_models():
     wave = np.sin(np.arange(400) / 5.3)
     x = np.stack([noisy(400), wave], axis=1)[:, :, None]
-    y, reports = forecast(x, horizon=10, model="auto", return_report=True)
+    y, reports = forecast(x, horizon=10, return_report=True)
     assert [report.settings.get("damping") for report in reports] == ["auto", None]
     for s in range(2):
-        np.testing.assert_array_equal(y[:, s], forecast(x[:, s], horizon=10, model="auto"))
-    y, one = forecast([x[:, 0]], horizon=10, model="auto", return_report=True)[0]
+        np.testing.assert_array_equal(y[:, s], forecast(x[:, s], horizon=10))
+    starts = x[-1:, :, 0].T
+    again = forecast(x, horizon=10, initial_x=starts)
+    np.testing.assert_array_equal(again[:, 1], forecast(x[:, 1], horizon=10, initial_x=starts[1]))
+    y, one = forecast([x[:, 0]], horizon=10, return_report=True)[0]
     assert one == reports[0]
 
 
 def test_given_settings_are_kept():
-    y, report = forecast(
-        noisy(), horizon=5, model="auto", return_report=True, season=12, n_samples=2
-    )
+    y, report = forecast(noisy(), horizon=5, return_report=True, season=12, n_samples=2)
     assert y.shape == (2, 5)
     assert report.settings == {"season": "auto", "damping": "auto"}
-    made = forecast(noisy(), horizon=5, season=12, damping="auto", n_samples=2)
+    made = forecast(noisy(), horizon=5, model="dynamix-3d", season=12, damping="auto", n_samples=2)
     np.testing.assert_array_equal(y, made)
 
 
 def test_a_skipped_series_is_nan():
     x = np.stack([noisy(), np.ones(480)], axis=1)[:, :, None]
-    y, reports = forecast(x, horizon=5, model="auto", return_report=True, errors="skip")
+    y, reports = forecast(x, horizon=5, return_report=True, errors="skip")
     assert np.isfinite(y[:, 0]).all()
     assert np.isnan(y[:, 1]).all()
     assert reports[1] is None
 
 
+@pytest.mark.parametrize("steps", [2, 5, 12, 15, 16, 17, 25, 40, 80])
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_any_length_gets_a_forecast(steps, channels):
+    x = flow(1, n=80)[-steps:]
+    x = np.concatenate([x, x], axis=1)[:, :channels]
+    assert np.isfinite(forecast(x, horizon=3)).all()
+
+
 def test_a_short_context_has_nothing_to_choose():
-    y, report = forecast(noisy(12), horizon=3, model="auto", return_report=True)
+    y, report = forecast(noisy(12), horizon=3, return_report=True)
     assert report == ForecastReport("dynamix-3d", {})
-    np.testing.assert_array_equal(y, forecast(noisy(12), horizon=3))
+    np.testing.assert_array_equal(y, forecast(noisy(12), horizon=3, model="dynamix-3d"))
 
 
-def test_a_report_needs_a_choice():
-    with pytest.raises(InputError, match="return_report needs model='auto'"):
-        forecast(noisy(), horizon=3, return_report=True)
+def test_a_named_model_is_reported_as_it_is():
+    y, report = forecast(noisy(), horizon=3, model="dynamix-3d", return_report=True)
+    assert report == ForecastReport("dynamix-3d", {})
+    np.testing.assert_array_equal(y, forecast(noisy(), horizon=3, model="dynamix-3d"))
+
+
+def test_what_shows_the_papers_equations_takes_the_papers_model():
+    x = noisy(60)
+    paper = forecast(x, horizon=3, model="dynamix-3d", engine="torch")
+    np.testing.assert_array_equal(forecast(x, horizon=3, engine="torch"), paper)
+    _, gates = forecast(x, horizon=3, return_gates=True)
+    assert gates.shape[1] == 20
+    with pytest.raises(InputError, match="return_gates cannot be combined with model='auto'"):
+        forecast(x, horizon=3, model="auto", return_gates=True)
+
+
+def test_quantiles_of_any_context():
+    x = pd.DataFrame({"a": noisy(), "b": noisy(seed=2)})
+    table = forecast(x, horizon=4, quantile_levels=[0.1, 0.9])
+    assert table.columns.tolist() == [(0.1, "a"), (0.1, "b"), (0.9, "a"), (0.9, "b")]
+    assert (table[0.1] < table[0.9]).all(axis=None)
+    gate = forecast(
+        noisy(60), horizon=4, model="dynamix-3d", odds="gate", n_samples=5, quantile_levels=[0.5]
+    )
+    samples = forecast(noisy(60), horizon=4, model="dynamix-3d", odds="gate", n_samples=5)
+    np.testing.assert_allclose(gate[0], np.median(samples, axis=0))
+    for bad in ([], [0.0], [[0.5]], [2]):
+        with pytest.raises(InputError, match="quantile_levels must lie between 0 and 1"):
+            forecast(noisy(60), horizon=4, quantile_levels=bad)
 
 
 def test_the_command_line_says_what_was_taken(tmp_path, capsys):
@@ -84,8 +136,7 @@ def test_the_command_line_says_what_was_taken(tmp_path, capsys):
 
     frame = pd.DataFrame({"load": noisy()}, index=pd.RangeIndex(480, name="step"))
     frame.to_csv(tmp_path / "x.csv")
-    main(["forecast", str(tmp_path / "x.csv"), "--horizon", "4", "--model", "auto"])
+    main(["forecast", str(tmp_path / "x.csv"), "--horizon", "4"])
     told = capsys.readouterr()
     assert "model: dynamix-3d (season=auto, damping=auto); seasons of 24 steps" in told.err
     assert len(told.out.splitlines()) == 5
-    assert dynamix.forecast(noisy(), horizon=4, season=(24,)).shape == (4,)

@@ -28,7 +28,7 @@ def test_trials_see_only_what_lies_before_them_and_their_truth_is_known():
     for T_C in (20, 57, 400):
         for horizon in (1, 10, 5000):
             starts = origins(T_C, horizon)
-            assert min(starts) >= int(0.6 * T_C)
+            assert min(starts) >= int(calibration.SEEN * T_C)
             assert max(starts) < T_C
             L = calibration.longest_lead(T_C, horizon, starts)
             assert 1 <= L <= horizon

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import InputError, choices_of, one_of
 from ..io.files import read_json
-from ..settings import BUNDLED_MODEL, declared, from_dict
+from ..settings import AUTO, BUNDLED_MODEL, declared, from_dict
 
 
 def command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
@@ -28,13 +28,14 @@ def command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentP
     return parser
 
 
-def add_model(parser: argparse.ArgumentParser, more: str = "") -> None:
+def add_model(parser: argparse.ArgumentParser, default: str = BUNDLED_MODEL) -> None:
     """The flag ``--model``."""
+    auto = ", or auto: what suits the context's own end" if default == AUTO else ""
     parser.add_argument(
         "--model",
-        default=BUNDLED_MODEL,
-        help=f"bundled name, file, folder, or hub name owner/repo:checkpoint{more} "
-        f"(default: {BUNDLED_MODEL})",
+        default=default,
+        help=f"bundled name, file, folder, or hub name owner/repo:checkpoint{auto} "
+        f"(default: {default})",
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import InputError
-from ..settings import ForecastConfig
+from ..settings import AUTO, ForecastConfig
 from .flags import add_model, add_settings, check_outputs, command, given_settings, split
 
 
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
         "--fill", action="store_true", help="interpolate short holes before the forecast"
     )
     parser.add_argument("--context", type=int, help="use only this many last steps of the data")
-    add_model(parser, ", or auto: chosen by the context's own end")
+    add_model(parser, AUTO)
     add_settings(parser, ForecastConfig)
 
 
@@ -92,11 +92,9 @@ def _continued(
 
         frame, what = resample(frame)
         sys.stderr.write(f"{what}\n")
-    if options.model == "auto":
-        result, report = forecast(frame, return_report=True, **how)
+    result, report = forecast(frame, return_report=True, **how)
+    if options.model == AUTO:
         sys.stderr.write(f"model: {report}\n")
-    else:
-        result = forecast(frame, **how)
     if options.plot:
         _plot(frame, result, options.plot, sampled=config.n_samples is not None)
     if config.n_samples is None:

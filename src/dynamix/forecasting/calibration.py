@@ -8,8 +8,7 @@ the deviation of the steps that were seen. :func:`measure` takes three things fr
 
 * *Skill*: the slope of the truth on the run at each lead time, from 1 to 0, which never rises. The
   centre of the forecast is the run times its skill. Once a free run of a chaotic system has lost
-  its skill, it is a state of the attractor like any other, and the mean is the better centre. The
-  run is the median of a few that differ in the gate's noise.
+  its skill, it is a state of the attractor like any other, and the mean is the better centre.
 * *Margins*: the quantiles of what is left, ``truth - skill run``, at each lead and channel. The
   trials are pooled over neighbouring leads. The levels are those of conformal prediction for as
   many residuals as there are trials. A trial's own residual is taken with the skill of the others.
@@ -50,10 +49,10 @@ from ..preprocessing.transforms import (
 )
 from ..settings import PATIENCE
 from .ensembles import sample_seed
-from .models import FittedModel, is_noisy
+from .models import FittedModel
 
 if TYPE_CHECKING:
-    from .pipeline import Pipeline, Prepared, Ready
+    from .pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
 _bar = partial(tqdm, desc="trials", unit="series", disable=None, delay=PATIENCE, leave=False)
@@ -61,7 +60,6 @@ _bar = partial(tqdm, desc="trials", unit="series", disable=None, delay=PATIENCE,
 TRIALS = 16  # origins of a context
 FEW_TRIALS = 8  # of a model that is fitted to every trial's context, which takes long
 SEEN = 0.6  # of a context, before the first trial: a shorter past makes larger errors
-RUNS = 8  # in whose middle the centre of a forecast lies; 1 of a model that is fitted
 LEAST_TRIALS = 5  # at a lead: fewer say nothing about a tail
 SHORTEST = 20  # steps of a context in which trials are made
 NEAR = 1.25  # leads between h / NEAR and NEAR h are pooled
@@ -275,118 +273,95 @@ def _margin(rest: Float[ndarray, "K leads n"]) -> Float[ndarray, "n scores"]:
 def around(
     x: Series,
     horizon: int,
-    ask: Callable[[Sequence[int], int], list[tuple[Series, list[Transform]] | None]],
+    ask: Callable[[int, int], Series],
     *,
-    transforms: list[Transform],
+    fit: Callable[[Series], list[Transform]],
     count: int = TRIALS,
-) -> tuple[Odds, Scale] | None:
-    """The odds after a context ``x (T_C, n)``, and its scale; None if it is too short.
+) -> tuple[Odds, Scale, list[Transform]] | None:
+    """The odds after a context ``x (T_C, n)``, their scale and transforms; None if it is too short.
 
-    ``ask(origins, steps)`` makes a run of each origin, in the units of its own transforms, with
-    these transforms; None where the steps before the origin are too few. ``transforms`` are those
-    of the whole context.
+    ``ask(T, steps)`` forecasts after the first T steps, in the data's units, and raises InputError
+    where they are too few. ``fit`` makes the transforms in whose units errors are compared.
     """
     T_C = len(x)
     starts = origins(T_C, horizon, count=count)
-    L = longest_lead(T_C, horizon, starts)
-    if not L:
-        return None
-    trials = []
-    for T, answer in zip(starts, ask(starts, L), strict=True):
-        if answer is not None:
-            run, own = answer
-            scale = Scale.of(apply_transforms(x[:T], own))
-            real = scale.apply(apply_transforms(x[T : T + L], own, start=T + 1))
-            trials.append(Trial(scale.held(run[: len(real)]), np.clip(real, -1e6, 1e6)))
+    L, trials = longest_lead(T_C, horizon, starts), []
+    for T in starts if L else []:
+        seen, steps = np.ascontiguousarray(x[:T]), min(L, T_C - T)
+        try:
+            run, own = ask(T, steps), fit(seen)
+        except InputError as error:
+            logger.info("no trial after %d steps: %s", T, error)
+            continue
+        scale = Scale.of(apply_transforms(seen, own))
+        made, real = (apply_transforms(y, own, start=T + 1) for y in (run, x[T : T + steps]))
+        trials.append(Trial(scale.held(made), np.clip(scale.apply(real), -1e6, 1e6)))
+    transforms = fit(x)
     seen = apply_transforms(x, transforms)
     scale = Scale.of(seen)
     odds = measure(trials, scale.apply(seen), horizon=horizon)
-    return None if odds is None else (odds, scale)
+    return None if odds is None else (odds, scale, transforms)
 
 
-def _middle(
-    pipeline: Pipeline, prepared: Sequence[Prepared], horizon: int
-) -> Float[ndarray, "H S n"]:
-    """The median of several runs that differ in the gate's noise, in transformed units."""
-    s, model = pipeline.settings, pipeline.model
-    noisy = s.gate_noise and is_noisy(model) and not isinstance(model, FittedModel)
-    seeds = [sample_seed(s.seed, i) for i in range(RUNS if noisy else 1)]
-    runs = [pipeline.run(prepared, horizon=horizon, seed=i, back=False)[0] for i in seeds]
-    return np.median(np.nan_to_num(np.stack(runs), nan=np.inf), axis=0)
-
-
-def _of_series(
-    pipeline: Pipeline, x: Series, options: dict[str, Any], transforms: list[Transform], steps: int
-) -> tuple[Odds, Scale] | None:
-    """The odds of a pipeline's forecast of one series; ``options`` are those of its embedding."""
-    seed = pipeline.settings.seed
-
-    def ask(starts: Sequence[int], steps: int) -> list[tuple[Series, list[Transform]] | None]:
-        ready = {}
-        for T in starts:
-            try:
-                ready[T] = pipeline.prepare(np.ascontiguousarray(x[:T]), seed=seed, **options)
-            except InputError as error:  # too few steps for its embedding
-                logger.info("no trial after %d steps: %s", T, error)
-        if not ready:
-            return [None] * len(starts)
-        runs = _middle(pipeline, list(ready.values()), steps)
-        made = dict(zip(ready, runs.swapaxes(0, 1), strict=True))
-        return [(made[T], ready[T].transforms) if T in ready else None for T in starts]
-
-    count = FEW_TRIALS if isinstance(pipeline.model, FittedModel) else TRIALS
-    return around(x, steps, ask, transforms=transforms, count=count)
-
-
-def _drawn(
-    odds: Odds,
-    scale: Scale,
+def drawn(
+    known: tuple[Odds, Scale, list[Transform]],
     run: Series,
-    transforms: list[Transform],
-    T_C: int,
-    method: Callable[..., ndarray],
-    given: Sequence[float],
-) -> ndarray:
-    """Samples or quantiles of a series, in the data's units; ``given`` are seeds or levels."""
-    made = scale.invert(method(odds, scale.held(run), given))
-    return np.stack([invert_transforms(y, transforms, start=T_C + 1) for y in made])
+    *,
+    start: int,
+    seeds: Sequence[int] = (),
+    levels: Sequence[float] = (),
+) -> Float[ndarray, "K H n"]:
+    """Samples of the seeds, or quantiles, around a run that begins at step ``start``."""
+    odds, scale, transforms = known
+    held = scale.held(apply_transforms(run, transforms, start=start))
+    made = scale.invert(odds.quantiles(held, levels) if levels else odds.samples(held, seeds))
+    return np.stack([invert_transforms(y, transforms, start=start) for y in made])
 
 
 def calibrated(
-    pipeline: Pipeline, ready: Ready, *, horizon: int, levels: Sequence[float] = ()
+    pipeline: Pipeline,
+    values: Float[ndarray, "T S n"],
+    starts: ndarray | None,
+    *,
+    horizon: int,
+    levels: Sequence[float] = (),
+    options: Sequence[dict[str, Any]],
 ) -> Float[ndarray, "K H S n"]:
-    """Calibrated samples of the series that are ``ready``; sample 0 is the plain forecast.
+    """Calibrated samples of each series; sample 0 is the plain forecast.
 
-    With ``levels`` they are the quantiles of the odds, without the chance of a finite ensemble. A
-    series that is too short for trials has samples of the gate's noise; the log says so.
+    With ``levels`` they are the quantiles of the odds, without the chance of a finite ensemble.
+    ``options`` are those of the embeddings. A series that is too short for trials has samples of
+    the gate's noise; the log says so.
     """
-    K, seed, T_C = pipeline.settings.n_samples or 1, pipeline.settings.seed, len(ready.series[0])
-    runs, _ = pipeline.run(ready.prepared, horizon=horizon, seed=seed, back=False)
-    middle = runs if K == 1 and not levels else _middle(pipeline, ready.prepared, horizon)
-    found = []
-    for i, x in enumerate(_bar(ready.series)):
-        run, transforms = runs[:, i], ready.prepared[i].transforms
-        plain = invert_transforms(run, transforms, start=T_C + 1)[None]
-        if K == 1 and not levels:
-            found.append(plain)
-            continue
-        known = _of_series(pipeline, x, ready.options[i], transforms, horizon)
+    s, (T_C, S, _) = pipeline.settings, values.shape
+    plain = replace(pipeline, settings=replace(s, n_samples=None))
+    gate = replace(pipeline, settings=replace(s, odds="gate"))
+    ((runs, _),) = plain.forecast(values, starts, horizon=horizon, options=options)
+    seeds = [sample_seed(s.seed, k) for k in range(1, s.n_samples or 1)]
+    if not (seeds or levels):
+        return runs[None]
+    count, found = FEW_TRIALS if isinstance(pipeline.model, FittedModel) else TRIALS, []
+    for i in _bar(range(S)):
+        alone, how = values[:, i : i + 1], options[i : i + 1]
+
+        def ask(T: int, steps: int, alone: ndarray = alone, how: Any = how) -> Series:
+            ((run, _),) = plain.forecast(alone[:T], None, horizon=steps, options=how)
+            return np.asarray(run[:, 0])
+
+        series = np.ascontiguousarray(alone[:, 0])
+        known = around(series, horizon, ask, fit=pipeline.transforms, count=count)
         if known is None:
             logger.warning(
                 "a context of %d steps is too short to measure a forecast's errors in it: the "
                 "samples are draws of the gate's noise, and their odds are not calibrated",
                 T_C,
             )
-            gate = replace(pipeline, settings=replace(pipeline.settings, odds="gate"))
-            start = None if ready.starts is None else ready.starts[i : i + 1]
-            drawn = np.stack(
-                [y[:, 0] for y, _ in gate.forecast(x[:, None], start, horizon=horizon)]
-            )
-            found.append(np.quantile(drawn, levels, axis=0) if levels else drawn)
+            start = None if starts is None else starts[i : i + 1]
+            samples = gate.forecast(alone, start, horizon=horizon, options=how, levels=levels)
+            found.append(np.stack([y[:, 0] for y, _ in samples]))
         elif levels:
-            found.append(_drawn(*known, middle[:, i], transforms, T_C, Odds.quantiles, levels))
+            found.append(drawn(known, runs[:, i], start=T_C + 1, levels=levels))
         else:
-            seeds = [sample_seed(seed, k) for k in range(1, K)]
-            drawn = _drawn(*known, middle[:, i], transforms, T_C, Odds.samples, seeds)
-            found.append(np.concatenate([plain, drawn]))
+            made = drawn(known, runs[:, i], start=T_C + 1, seeds=seeds)
+            found.append(np.concatenate([runs[None, :, i], made]))
     return np.stack(found, axis=2)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -106,6 +106,7 @@ def damped(
     *,
     horizon: int,
     return_gates: bool,
+    options: Sequence[dict[str, Any]],
 ) -> list[tuple[ndarray, ndarray | None]]:
     """The samples of :meth:`Pipeline.forecast`, each drawn towards the plain forecast."""
     T_C = len(values)
@@ -124,15 +125,22 @@ def damped(
         return np.stack([plain(x, _seasons(pipeline, x), horizon=steps) for x in series], axis=2)
 
     places, steps = origins(T_C, horizon)
-    made, others, truth = [], [], []
+    made, others, truth = list[ndarray](), list[ndarray](), list[ndarray]()
     for T in tqdm(places, desc="damping", disable=None, delay=PATIENCE, leave=False):
-        ((y, _),) = trial.forecast(values[:T], None, horizon=steps, return_gates=False)
+        try:
+            ((y, _),) = trial.forecast(values[:T], None, horizon=steps, options=options)
+        except InputError as error:
+            if places[-1] == T and not made:
+                raise
+            logger.info("no trial after %d steps: %s", T, error)
+            continue
         made.append(y / size)
         others.append(simple(T, steps) / size)
         truth.append(values[T : T + steps] / size)
     weight, best = shares(Trials(np.stack(made), np.stack(others, axis=1), np.stack(truth)))
     logger.info("weights of the model: %s", weight.tolist())
-    found = free.forecast(values, starts, horizon=horizon, return_gates=return_gates)
+    how: Any = {"horizon": horizon, "return_gates": return_gates, "options": options}
+    found = free.forecast(values, starts, **how)
     if (weight == 1).all():
         return found
     drawn_to = np.take_along_axis(simple(T_C, horizon) / size, best[:, None], axis=0).mean(axis=0)

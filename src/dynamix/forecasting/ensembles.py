@@ -38,11 +38,12 @@ def draw(sample: Callable[[int], Drawn], seeds: Sequence[int]) -> list[Drawn]:
         return list(tqdm(parts, total=len(seeds), desc="samples", disable=None, delay=PATIENCE))
 
 
-def stack(samples: Sequence[Any]) -> Any:
+def stack(samples: Sequence[Any], levels: Sequence[float] = ()) -> Any:
     """Forecasts of one context as an ensemble of their own kind; ``ensemble[i]`` is sample i.
 
     Arrays and tensors get a first axis. Frames get a first column level ``sample``; pandas series
-    become a frame with a column for each sample.
+    become a frame with a column for each sample. With ``levels`` the samples are these quantiles,
+    and the columns bear their names.
     """
     module = type(samples[0]).__module__.split(".")[0]
     if module == "torch":
@@ -52,5 +53,6 @@ def stack(samples: Sequence[Any]) -> Any:
     if module == "pandas":
         import pandas as pd
 
-        return pd.concat(list(samples), axis=1, keys=range(len(samples)), names=["sample"])
+        keys, name = (levels, "quantile") if levels else (range(len(samples)), "sample")
+        return pd.concat(list(samples), axis=1, keys=keys, names=[name])
     return np.stack(samples)

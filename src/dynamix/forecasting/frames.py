@@ -12,10 +12,7 @@ import pandas as pd
 from ..errors import InputError, one_of, whole_number
 from ..io.arrays import check_values
 from ..io.dates import to_dates
-from ..io.time_axis import continue_index
-from ..settings import ForecastConfig, checked, declared
-from .models import find_model
-from .pipeline import Pipeline
+from ..settings import checked
 from .zero_shot import each_series, forecast
 
 if TYPE_CHECKING:
@@ -87,9 +84,6 @@ def predict_df(
         one_of("column", name, map(str, df.columns))
     horizon = whole_number("horizon", horizon)
     n_samples = whole_number("n_samples", n_samples)
-    levels = np.asarray(quantile_levels, dtype=np.float64)
-    if levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all():
-        raise InputError(f"quantile_levels must lie between 0 and 1, found {quantile_levels!r}.")
     if df.empty or df[id_column].isna().any():
         raise InputError(f"df is empty, or has rows without {id_column!r}. Drop those rows.")
     table = df[[id_column, timestamp_column, target]]
@@ -102,10 +96,11 @@ def predict_df(
                 f"{times.iloc[bad]!r} in row {bad + 1}. Convert it with pd.to_datetime."
             )
         table = table.assign(**{timestamp_column: dates})
-    how = {"model": model, "n_samples": n_samples, "seed": seed, **settings}
+    how = {"horizon": horizon, "model": model, "n_samples": n_samples, "seed": seed, **settings}
+    how["quantile_levels"] = [0.5, *quantile_levels]
 
     def one(rows: pd.DataFrame) -> pd.DataFrame:
-        later, found = _continued(rows, timestamp_column, target, horizon, [0.5, *levels], how)
+        later, found = _continued(rows, timestamp_column, target, how)
         names = [timestamp_column, "predictions", *map(str, quantile_levels)]
         return pd.DataFrame(dict(zip(names, [later, *found], strict=True)))
 
@@ -120,12 +115,7 @@ def predict_df(
 
 
 def _continued(
-    rows: pd.DataFrame,
-    timestamp: str,
-    target: str,
-    horizon: int,
-    levels: Sequence[float],
-    how: dict[str, Any],
+    rows: pd.DataFrame, timestamp: str, target: str, how: dict[str, Any]
 ) -> tuple[pd.Index, np.ndarray]:
     """The future times of one series, and its quantiles ``(levels, horizon)``."""
     if rows[timestamp].isna().any():
@@ -136,19 +126,5 @@ def _continued(
     values = series.to_numpy(dtype=np.float64, na_value=np.nan)
     own = getattr(series.dtype, "numpy_dtype", series.dtype)
     check_values(values[:, None, None], name=f"column {target!r}", dtype=own)
-    later = continue_index(series.index, horizon)  # irregular times are an error before the work
-    return later, _quantiles(values, levels, horizon, **how)
-
-
-def _quantiles(
-    values: np.ndarray, levels: Sequence[float], horizon: int, *, model: Any, **settings: Any
-) -> np.ndarray:
-    """The quantiles ``(levels, horizon)`` of one series."""
-    if settings.get("odds", ForecastConfig.odds) != "calibrated":
-        samples = forecast(values, horizon=horizon, model=model, **settings)
-        return np.quantile(samples, levels, axis=0)
-    for name in settings:
-        one_of("argument of forecast", name, declared(ForecastConfig))
-    pipeline = Pipeline(find_model(model), ForecastConfig(**settings))
-    found = pipeline.forecast(values[:, None, None], None, horizon=horizon, levels=levels)
-    return np.stack([y[:, 0, 0] for y, _ in found])
+    found = forecast(pd.Series(values, index=series.index), **how)
+    return found.index, found.to_numpy().T

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from .models import Model, adapted, is_noisy
 from .spacing import widening
 
 Fitted = tuple[Series, list[Transform]]
+_SAMPLES = 100  # of which quantiles are taken
 _MANY = 1000  # series whose way back may take long enough for a bar
 _bar = partial(tqdm, unit="series", disable=None, delay=PATIENCE, leave=False)
 
@@ -45,15 +46,6 @@ class Prepared:
     n: int
     T_C: int
     factor: float
-
-
-class Ready(NamedTuple):
-    """Series ``(T_C, n)``, each prepared, the options of their embeddings, and their ``starts``."""
-
-    series: list[Series]
-    prepared: list[Prepared]
-    options: list[dict[str, Any]]
-    starts: ndarray | None
 
 
 @dataclass(frozen=True)
@@ -87,14 +79,24 @@ class Pipeline:
         Season.check(len(x), whole)
         return [whole] * x.shape[1]
 
-    def fit(self, x: Series) -> Fitted:
-        """A series transformed, without its noise if that is asked for; a trend takes long."""
+    def transforms(self, x: Series) -> list[Transform]:
+        """The transforms of a series; a trend takes long."""
+        return self._transformed(x)[1]
+
+    def _transformed(self, x: Series) -> Fitted:
         s = self.settings
-        seasons = () if s.season == "off" else self.seasons(x)
-        found, transforms = fit_transforms(
-            x, standardize=s.standardize, detrend=s.detrend, box_cox=s.box_cox, seasons=seasons
+        return fit_transforms(
+            x,
+            standardize=s.standardize,
+            detrend=s.detrend,
+            box_cox=s.box_cox,
+            seasons=() if s.season == "off" else self.seasons(x),
         )
-        if (s.denoise or self.model.defaults.denoise) == "auto":
+
+    def fit(self, x: Series) -> Fitted:
+        """A series transformed, without its noise if that is asked for."""
+        found, transforms = self._transformed(x)
+        if (self.settings.denoise or self.model.defaults.denoise) == "auto":
             found = smooth(found).values
         return found, transforms
 
@@ -140,38 +142,31 @@ class Pipeline:
         horizon: int,
         return_gates: bool = False,
         levels: Sequence[float] = (),
+        options: Sequence[dict[str, Any]] = (),
     ) -> list[tuple[ndarray, ndarray | None]]:
         """Forecasts ``(horizon, S, n)`` and weights of a context ``(T_C, S, n)``, one a sample.
 
         ``starts`` is ``(S, n)`` or None. Without ``n_samples`` the list has one entry. With
-        ``levels`` it holds calibrated quantiles in place of samples.
+        ``levels`` it holds calibrated quantiles in place of samples. ``options`` are those of each
+        series' embedding; empty: they are chosen where ``embedding="auto"`` asks for it.
         """
         s, n = self.settings, values.shape[2]
-        if s.damping == "auto":
-            from .damping import damped
-
-            return damped(self, values, starts, horizon=horizon, return_gates=return_gates)
         # sums round alike whatever series lie beside a series, if each lies by itself in memory
         series = list(map(np.ascontiguousarray, values.transpose(1, 0, 2)))
         how = self.embedding_of(n) if n < self.model.config.observed_dims else "none"
         random = how == "delay_random"
         fits: list[Fitted | None] = [None] * len(series)
-        options: list[dict[str, Any]] = [{}] * len(series)
-        if how == "auto" or (random and s.n_samples):
+        chooses = how == "auto" and not options
+        if chooses or (random and s.n_samples):
             fits = [self.fit(x) for x in _bar(series, "transforms")]
-        if how == "auto":
+        if chooses:
             from .embedding_choice import choose
 
             options = [vars(choice.chosen) for choice in choose(series, self, fits)]
-
-        first: Any = [None] * len(series) if starts is None else starts
-        prepared = []
-        for i, x in enumerate(_bar(series, "preparing")):
-            more = {"start": first[i], "fitted": fits[i], **options[i]}
-            prepared.append(self.prepare(x, seed=s.seed, **more))
-        if s.n_samples is None:
-            return [self.run(prepared, horizon=horizon, seed=s.seed, return_gates=return_gates)]
-        if s.odds == "calibrated":
+        options = options or [{}] * len(series)
+        more: Any = {"horizon": horizon, "options": options}
+        drawn = bool(levels) or s.n_samples is not None
+        if drawn and s.odds == "calibrated":
             from .calibration import calibrated
 
             if return_gates:
@@ -179,8 +174,23 @@ class Pipeline:
                     "return_gates cannot be combined with calibrated samples, which are no runs of "
                     "the model. Set odds='gate', or leave out n_samples."
                 )
-            ready = Ready(series, prepared, options, starts)
-            return [(y, None) for y in calibrated(self, ready, horizon=horizon, levels=levels)]
+            return [(y, None) for y in calibrated(self, values, starts, levels=levels, **more)]
+        if levels:
+            several = replace(self, settings=replace(s, n_samples=s.n_samples or _SAMPLES))
+            samples = np.stack([y for y, _ in several.forecast(values, starts, **more)])
+            return [(y, None) for y in np.quantile(samples, levels, axis=0)]
+        if s.damping == "auto":
+            from .damping import damped
+
+            return damped(self, values, starts, return_gates=return_gates, **more)
+
+        first: Any = [None] * len(series) if starts is None else starts
+        prepared = []
+        for i, x in enumerate(_bar(series, "preparing")):
+            given = {"start": first[i], "fitted": fits[i], **options[i]}
+            prepared.append(self.prepare(x, seed=s.seed, **given))
+        if s.n_samples is None:
+            return [self.run(prepared, horizon=horizon, seed=s.seed, return_gates=return_gates)]
 
         def sample(seed: int) -> tuple[ndarray, ndarray | None]:
             ready = prepared

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 from tqdm import tqdm
 
 from ..errors import InputError, whole_number
 from ..io.arrays import check_initial, like, to_pandas, unpack, usable
 from ..preprocessing.seasons import calendar_seasons
-from ..settings import PATIENCE, Errors, ForecastConfig, takes
+from ..settings import AUTO, BUNDLED_MODEL, PATIENCE, Errors, ForecastConfig, takes
+from .automatic import ForecastReport, alike, choose_models, given_settings
 from .ensembles import stack
 from .models import Model, find_model
 from .pipeline import Pipeline
@@ -33,6 +35,7 @@ def forecast(
     initial_x: Any = None,
     return_gates: bool = False,
     return_report: bool = False,
+    quantile_levels: Sequence[float] | None = None,
     **settings: Any,
 ) -> Any:
     """Continue a context for ``horizon`` steps.
@@ -52,9 +55,11 @@ def forecast(
     horizon
         Number of steps to forecast.
     model
-        A model, or a name that :meth:`dynamix.DynaMix.from_pretrained` takes; None: the bundled
-        ``dynamix-3d``. ``"auto"`` chooses model, embedding, denoising, season and damping by the
-        context's own end; settings that differ from their defaults are kept.
+        A model, or a name that :meth:`dynamix.DynaMix.from_pretrained` takes. None or ``"auto"``:
+        the model and settings that suit the context's own end
+        (:mod:`dynamix.forecasting.automatic`). Settings that differ from their defaults outrank
+        the choice. With ``return_gates`` or ``engine="torch"``, which show the paper's equations at
+        work, None is the bundled ``dynamix-3d``.
     initial_x
         ``(n,)`` or ``(S, n)``: where the forecast starts, in the data's units; None: the context's
         last step. It is not part of the forecast.
@@ -63,7 +68,9 @@ def forecast(
         With more channels than N, each channel has weights of its own.
     return_report
         Also return what was taken, a :class:`~dynamix.forecasting.automatic.ForecastReport`; for
-        a context of three axes, a list with one for each series. It needs ``model="auto"``.
+        a context of three axes, a list with one for each series.
+    quantile_levels
+        Levels between 0 and 1: return these quantiles of each step in place of the forecast.
     **settings
 
     Returns
@@ -73,7 +80,8 @@ def forecast(
         continued. It holds NaN or infinity from the step at which the model diverges. With
         ``return_gates`` a pair of it and the weights. ``n_samples`` adds a first axis to both,
         ``(n_samples, horizon, ...)``; a DataFrame gets a first column level ``sample``, and a
-        Series becomes a DataFrame with a column per sample.
+        Series becomes a DataFrame with a column per sample. ``quantile_levels`` do the same, with
+        the levels for samples. With ``return_report`` the report comes last.
 
     Raises
     ------
@@ -91,66 +99,104 @@ def forecast(
     ((30,), True)
     >>> forecast(wave, horizon=30, n_samples=3).shape
     (3, 30)
+    >>> print(forecast(wave, horizon=1, return_report=True)[1])
+    dynamix-3d-plus (denoise=auto)
     """
     horizon = whole_number("horizon", horizon)
     config = ForecastConfig(**settings)
-    if return_report and not (isinstance(model, str) and model == "auto"):
-        raise InputError("return_report needs model='auto': nothing else is chosen.")
+    levels = _levels(quantile_levels)
+    more = {"return_gates": return_gates, "return_report": return_report}
     if isinstance(context, list | tuple) and context and all(map(_is_series, context)):
-        how = {"horizon": horizon, "model": model, "return_gates": return_gates, **settings}
-        if return_report:
-            how["return_report"] = True
-        return _each(context, initial_x, how)
+        how = {"horizon": horizon, "model": model, "quantile_levels": quantile_levels, **more}
+        return _each(context, initial_x, how | settings)
     values, restore = unpack(context, check=config.errors == "raise", steps=horizon)
     _, S, n = values.shape
-    chooses, calendar = isinstance(model, str) and model == "auto", None
-    if (chooses or config.season == "auto") and not isinstance(context, np.ndarray):
+    if config.errors == "skip" and return_gates:
+        raise InputError("return_gates cannot be combined with errors='skip'. Leave one out.")
+    calendar = None
+    if not isinstance(context, np.ndarray):
         calendar = calendar_seasons(getattr(to_pandas(context), "index", None))
+    starts = None if initial_x is None else check_initial(initial_x, S=S, n=n)
+    if model is None and not return_gates and config.engine != "torch":
+        model = AUTO
+    chooses = isinstance(model, str) and model == AUTO
+    reports: list[ForecastReport | None]
     if chooses:
-        from .automatic import automatic
-
-        made, reports = automatic(
-            context,
-            values,
-            horizon=horizon,
-            calendar=calendar,
-            settings=settings,
-            initial_x=initial_x,
-            return_gates=return_gates,
-        )
-        report = reports if np.ndim(context) == 3 else reports[0]
-        return (made, report) if return_report else made
-    kept: Any = slice(None)
-    if config.errors == "skip":
-        kept = usable(values)
         if return_gates:
-            raise InputError("return_gates cannot be combined with errors='skip'. Leave one out.")
-    starts: Any = None
-    if initial_x is not None:
-        if config.detrend or config.box_cox or config.season != "off":
             raise InputError(
-                "initial_x cannot be combined with detrend, box_cox or season, which continue the "
-                "context itself. Leave one of them out."
+                "return_gates cannot be combined with model='auto', which may choose a model "
+                "without experts. Name a model, such as model='dynamix-3d'."
             )
-        starts = check_initial(initial_x, S=S, n=n)[kept]
-    pipeline = Pipeline(find_model(model, n), config, calendar)
-    values = values[:, kept]
-    singly = n > pipeline.model.config.observed_dims
-    if singly:  # (T_C, S, n) -> (T_C, S n, 1): every channel a series of its own
-        values = values.reshape(len(values), -1, 1)
-        starts = None if starts is None else starts.reshape(-1, 1)
-
+        reports = choose_models(values, settings, calendar)
+    else:
+        model = BUNDLED_MODEL if model is None else model
+        name = str(model) if isinstance(model, str | Path) else type(model).__name__
+        reports = [ForecastReport(name, {})] * S
+    parts, singly = [], False
+    for chosen, members in alike(reports):
+        own = chosen.settings if starts is None else {}
+        config = ForecastConfig(**own | given_settings(settings))
+        found = find_model(chosen.model if chooses else model, n)
+        pipeline = Pipeline(found, config, calendar)
+        singly = n > pipeline.dims
+        some = None if starts is None else starts[members]
+        made = _continued(pipeline, values[:, members], some, horizon, return_gates, levels)
+        parts.append((members, made))
     samples = []
-    for y, gates in pipeline.forecast(values, starts, horizon=horizon, return_gates=return_gates):
+    for k in range(len(parts[0][1])):
+        every, gates = np.full((horizon, S, n), np.nan), None
+        for members, made in parts:
+            every[:, members], gates = made[k]
         if gates is not None:
             gates = like(context, gates[:, 0] if np.ndim(context) < 3 and not singly else gates)
+        samples.append((restore(every), gates))
+    forecasts, weights = zip(*samples, strict=True)
+    several = config.n_samples is not None or bool(levels)
+    answer = [stack(forecasts, levels) if several else forecasts[0]]
+    if return_gates:
+        answer.append(stack(weights) if several else weights[0])
+    if return_report:
+        answer.append(reports if np.ndim(context) == 3 else reports[0])
+    return tuple(answer) if len(answer) > 1 else answer[0]
+
+
+def _continued(
+    pipeline: Pipeline,
+    values: ndarray,
+    starts: ndarray | None,
+    horizon: int,
+    return_gates: bool,
+    levels: Sequence[float],
+) -> list[tuple[ndarray, ndarray | None]]:
+    """Forecasts ``(horizon, S, n)`` and weights of one choice, one a sample; NaN where skipped."""
+    config, (_, S, n) = pipeline.settings, values.shape
+    if starts is not None and (config.detrend or config.box_cox or config.season != "off"):
+        raise InputError(
+            "initial_x cannot be combined with detrend, box_cox or season, which continue the "
+            "context itself. Leave one of them out."
+        )
+    kept = usable(values) if config.errors == "skip" else np.ones(S, dtype=bool)
+    values, starts = values[:, kept], None if starts is None else starts[kept]
+    if n > pipeline.dims:  # (T_C, S, n) -> (T_C, S n, 1): every channel a series of its own
+        values = values.reshape(len(values), -1, 1)
+        starts = None if starts is None else starts.reshape(-1, 1)
+    found = []
+    how: Any = {"horizon": horizon, "return_gates": return_gates, "levels": levels}
+    for y, gates in pipeline.forecast(values, starts, **how):
         every = np.full((horizon, S, n), np.nan)
         every[:, kept] = y.reshape(horizon, -1, n)
-        samples.append((restore(every), gates))
-    if config.n_samples is None:
-        return samples[0] if return_gates else samples[0][0]
-    forecasts, weights = zip(*samples, strict=True)
-    return (stack(forecasts), stack(weights)) if return_gates else stack(forecasts)
+        found.append((every, gates))
+    return found
+
+
+def _levels(levels: Sequence[float] | None) -> list[float]:
+    """Quantile levels, checked."""
+    if levels is None:
+        return []
+    found = np.asarray(levels, dtype=np.float64)
+    if found.ndim != 1 or not len(found) or not ((found > 0) & (found < 1)).all():
+        raise InputError(f"quantile_levels must lie between 0 and 1, found {levels!r}.")
+    return [float(level) for level in found]
 
 
 def _is_series(x: Any) -> bool:
@@ -164,7 +210,7 @@ def _each(contexts: Sequence[Any], initial_x: Any, how: dict[str, Any]) -> list[
     if len(starts) != len(contexts):
         counts = f"{len(starts)} for {len(contexts)}"
         raise InputError(f"initial_x must hold one entry per series, found {counts}.")
-    if not (isinstance(how["model"], str) and how["model"] == "auto"):
+    if how["model"] not in (None, AUTO):
         how["model"] = find_model(how["model"])
     pairs = enumerate(zip(contexts, starts, strict=True))
     found = each_series(

@@ -90,9 +90,9 @@ class Season:
         ]
         return np.stack(each, axis=1)
 
-    def apply(self, x: Series) -> Series:
-        """``x`` of the steps 1, 2, ... without its seasons."""
-        return x - self._at(1, len(x))
+    def apply(self, x: Series, *, start: int = 1) -> Series:
+        """``x`` of the steps ``start``, ``start + 1``, ... without its seasons."""
+        return x - self._at(start, len(x))
 
     def invert(self, y: Series, *, start: int) -> Series:
         """``y`` of the steps ``start``, ``start + 1``, ... with its seasons."""

@@ -7,12 +7,14 @@ import difflib
 import operator
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+DISTRIBUTION = "dynamix-companion"  # what pip installs
 _WORDS: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
@@ -48,6 +50,32 @@ class InputError(ValueError):
     ...     print(error)
     relu_units (P = 31) must not exceed latent_dims (M = 30).
     """
+
+
+def install(extra: str) -> str:
+    """The sentence that says how to install an optional part of this package."""
+    return f'Install it with: pip install "{DISTRIBUTION}[{extra}]"'
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Import what the optional part ``extra`` installs; a missing package becomes an InputError.
+
+    >>> with needs("plot"):
+    ...     import a_package_that_draws
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: this needs 'a_package_that_draws', which is not installed here. ...
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package == "dynamix":
+            raise
+        raise InputError(
+            f"this needs {package!r}, which is not installed here. {install(extra)}"
+        ) from error
 
 
 def one_of(what: str, value: object, known: Iterable[str]) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
 from numpy import ndarray
 
 from ..metrics import histogram_hellinger
+from ..shapes import Float, Int
 
 KNOWN = 0.7  # share of the context that the candidates are fitted to
 ORIGINS = 8  # places in the rest where short runs begin

@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
 from ..preprocessing.transforms import Standardize, distant_mean
+from ..shapes import Float
 from .registry import register
 
 logger = logging.getLogger(__name__)

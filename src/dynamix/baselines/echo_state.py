@@ -12,11 +12,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from scipy import linalg, sparse
 
 from ..preprocessing.transforms import Standardize
+from ..shapes import Float
 from .choice import choose, places
 from .registry import register, sums_by_one_thread
 from .settings import EchoStateConfig

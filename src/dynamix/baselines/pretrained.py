@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError
 from ..io.scale import unit
 from ..preprocessing.transforms import distant_mean
+from ..shapes import Float
 from .registry import Baseline, register, register_family
 
 WEIGHTS = "DYNAMIX_WEIGHTS"

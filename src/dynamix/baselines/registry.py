@@ -20,19 +20,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
-from ..errors import InputError, check_value, one_of, whole_number
+from ..errors import DISTRIBUTION, InputError, check_value, install, one_of, whole_number
 from ..gp.smoothing import smooth
 from ..io.arrays import as_series, check_values, unpack
 from ..io.scale import unit
 from ..settings import Denoise, from_dict
+from ..shapes import Float
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DISTRIBUTION = "dynamix-companion"
 FURTHEST = 1e6  # context deviations; a forecast that gets there has diverged
 _SHORTEST = 3
 
@@ -156,7 +155,7 @@ class Baseline:
     def _incomplete(self, missing: Iterable[str]) -> InputError:
         return InputError(
             f"{self.name!r} needs {' and '.join(missing)}, which is not installed here. "
-            f"Install it with: pip install '{self.needs}'"
+            f"{install(self.extra)}"
         )
 
 

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError
 from ..preprocessing.embedding import embed
 from ..preprocessing.transforms import Standardize
+from ..shapes import Float
 from .registry import register, sums_by_one_thread
 from .settings import DMDConfig, EDMDConfig
 

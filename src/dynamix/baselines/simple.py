@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
 from ..io.scale import unit
 from ..preprocessing.periods import dominant_period
+from ..shapes import Float
 from .registry import register
 
 

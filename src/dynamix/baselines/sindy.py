@@ -13,11 +13,11 @@ from math import comb
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
 from numpy import ndarray
 
 from ..io.scale import unit
 from ..preprocessing.transforms import Standardize, distant_mean
+from ..shapes import Float, Int
 from .choice import choose, places
 from .registry import register, sums_by_one_thread
 from .regression import long_enough, state_space

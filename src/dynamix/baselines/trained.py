@@ -12,7 +12,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -21,6 +20,7 @@ from ..errors import InputError
 from ..model.dynamix import ALRNNExperts
 from ..preprocessing.transforms import Standardize
 from ..settings import ModelConfig
+from ..shapes import Float
 from .registry import register
 from .regression import state_space
 from .settings import ContextTrainingConfig, NeuralODEConfig

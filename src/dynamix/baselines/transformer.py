@@ -7,6 +7,7 @@ Each channel is forecast alone, from the last 512 steps, by 64 steps at a time.
 
 from __future__ import annotations
 
+import os
 import warnings
 from importlib import resources
 from pathlib import Path
@@ -14,14 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import InputError, whole_number
 from ..io.scale import unit
-from .pretrained import no_bar
+from ..shapes import Float, Int
+from .pretrained import WEIGHTS, no_bar
 from .registry import register
 
 BUNDLED = "transformer-control"
@@ -45,7 +46,11 @@ class TransformerControl:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path = BUNDLED) -> TransformerControl:
-        """The bundled model, or one in a local folder; reads safetensors and JSON, no pickle."""
+        """The bundled model, or one in a local folder; reads safetensors and JSON, no pickle.
+
+        The bundled weights are in the repository. A wheel leaves them out, so there the folder that
+        ``DYNAMIX_WEIGHTS`` names should hold them.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a notebook's missing progress-bar widget
             from transformers import T5ForConditionalGeneration
@@ -53,6 +58,8 @@ class TransformerControl:
         path = Path(folder).expanduser()
         if str(folder) == BUNDLED:
             path = Path(str(resources.files("dynamix") / "data" / "models" / BUNDLED))
+            if not path.is_dir():
+                path = Path(os.environ.get(WEIGHTS, "")) / BUNDLED
         try:
             with no_bar():
                 network = T5ForConditionalGeneration.from_pretrained(
@@ -63,7 +70,9 @@ class TransformerControl:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
                 f"no transformer at {str(folder)!r}: {first}. Expected a folder with config.json "
-                f"and model.safetensors. The bundled one is {BUNDLED!r}."
+                f"and model.safetensors. The one of this project, {BUNDLED!r}, is part of the "
+                f"repository and not of an installed package: get the folder src/dynamix/data/"
+                f"models/{BUNDLED}, and name the folder around it in {WEIGHTS}."
             ) from error
 
     def state_dict(self) -> dict[str, Tensor]:

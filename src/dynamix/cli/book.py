@@ -37,9 +37,10 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run one part; the exit code is 1 if there are problems, which are shown."""
-    from ..companion import build, house, recompute, results_page, solutions
+    from ..companion import build, house, in_checkout, recompute, results_page, solutions
     from ..companion import run as notebooks
 
+    in_checkout()
     problems: list[str] = []
     match options.part:
         case "run":

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, choices_of, one_of
+from ..errors import InputError, choices_of, needs, one_of
 from ..io.files import read_json
 from ..settings import AUTO, BUNDLED_MODEL, declared, from_dict
 
@@ -98,7 +98,8 @@ def check_outputs(
     None is no output. ``inputs`` are files that no output may replace.
     """
     if plot is not None:
-        from matplotlib.backend_bases import FigureCanvasBase
+        with needs("plot"):
+            from matplotlib.backend_bases import FigureCanvasBase
 
         known = FigureCanvasBase.get_supported_filetypes()
         if Path(plot).suffix.lstrip(".").lower() not in known:

@@ -15,11 +15,11 @@ from .flags import check_outputs, command
 def add(commands: Any) -> None:
     """Add both commands."""
     one = command(commands, "run", run, "run a notebook with parameters of your own")
-    one.add_argument("notebook", help="the notebook, book/05_zero_shot.ipynb")
+    one.add_argument("notebook", help="the notebook: a file, or a chapter's number such as 05")
     one.add_argument("output", nargs="?", help="the result (default: NOTEBOOK-run.ipynb)")
     _add_parameters(one, "VALUE", "a parameter and its value; lists are separated by commas")
     many = command(commands, "sweep", sweep, "run a notebook on a grid of parameters")
-    many.add_argument("notebook", help="the notebook, book/05_zero_shot.ipynb")
+    many.add_argument("notebook", help="the notebook: a file, or a chapter's number such as 05")
     _add_parameters(
         many,
         "VALUES",
@@ -38,15 +38,16 @@ def _add_parameters(parser: argparse.ArgumentParser, metavar: str, help: str) ->
 def run(options: argparse.Namespace) -> None:
     """Run one notebook."""
     from ..companion import notebooks, sweep
+    from ..companion.run import find
 
-    path = Path(options.notebook)
+    path = find(options.notebook)
     known = notebooks.parameters(path)
     values = {
         name: known[name].parse(text) if name in known else text for name, text in options.parameter
     }
     output = Path(options.output or f"{path.stem}-run.ipynb")
     check_outputs(output, inputs=[path])
-    (outcome,) = sweep.run_all([sweep.Job(path, output, values)], workers=1)
+    (outcome,) = sweep.run_all([sweep.Job(path, output, values, sweep.place(path))], workers=1)
     if outcome.error is not None:
         raise InputError(outcome.error)
     sys.stderr.write(f"{output}\n")
@@ -55,8 +56,9 @@ def run(options: argparse.Namespace) -> None:
 def sweep(options: argparse.Namespace) -> None:
     """Run a notebook on a grid."""
     from ..companion import sweep
+    from ..companion.run import find
 
-    path = Path(options.notebook)
+    path = find(options.notebook)
     output = Path(options.output or f"{path.stem}-sweep.csv")
     check_outputs(output, inputs=[path])
     folder = output.with_suffix("")

@@ -14,8 +14,12 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from bs4 import BeautifulSoup
 from tqdm import tqdm
+
+from ..errors import needs
+
+with needs("book"):
+    from bs4 import BeautifulSoup
 
 MEGABYTE = 1_000_000
 LARGEST_PAGE, LARGEST_BOOK = 5 * MEGABYTE, 40 * MEGABYTE

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, one_of
+from ..errors import InputError, needs, one_of
 from ..io.files import write_text, write_whole
 from . import stamps
 
@@ -127,10 +127,11 @@ def run(
     stamp. Raises :class:`NotebookError` if a cell fails or the kernel dies; then ``output`` holds
     what ran, with the error in place.
     """
-    import papermill as pm
-    from nbclient.exceptions import DeadKernelError
+    with needs("book"):
+        import papermill as pm
+        from nbclient.exceptions import DeadKernelError
 
-    from . import engine
+        from . import engine
 
     path, output, values = Path(path), Path(output), dict(values or {})
     check(path, values)
@@ -302,7 +303,8 @@ def _title(path: Path) -> str:
 
 def read(path: str | Path) -> Any:
     """The notebook in a file."""
-    import nbformat
+    with needs("book"):
+        import nbformat
 
     try:
         return nbformat.read(path, as_version=4)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import one_of
+from ..errors import InputError, one_of
 from ..io.files import copy
 from . import BOOK, BUILD, notebooks
 from . import sweep as sweeps
@@ -21,6 +21,24 @@ def chapters(names: Sequence[str] = (), *, stale: bool = False) -> list[Path]:
         if not names or path.name.startswith(tuple(names))
     ]
     return [path for path in paths if notebooks.stale(path)] if stale else paths
+
+
+def find(name: str) -> Path:
+    """The notebook that a user names: a file, or a chapter by the beginning of its name.
+
+    >>> find("05").name
+    '05_zero_shot.ipynb'
+    """
+    path = Path(name)
+    if path.exists() or path.suffix or path.name != name:
+        return path
+    found = chapters([name]) if name else []
+    if len(found) != 1:
+        raise InputError(
+            f"no notebook {name!r}. Name a file that ends in .ipynb, or one of the chapters "
+            f"{', '.join(known.stem for known in chapters())}; its number is enough."
+        )
+    return found[0]
 
 
 def parameters_of(name: str | None) -> dict[str, dict[str, Any]]:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ..errors import InputError, one_of, whole_number
 from ..evaluation import results
 from ..io.files import open_log
-from . import notebooks
+from . import BOOK, CHECKOUT, notebooks
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -45,6 +45,11 @@ class Outcome:
     job: Job
     seconds: float
     error: str | None
+
+
+def place(path: Path) -> Path | None:
+    """Where a notebook runs: in its own folder, but a chapter of a wheel in the working one."""
+    return None if CHECKOUT or path.parent != BOOK else Path.cwd()
 
 
 def run_all(
@@ -116,7 +121,9 @@ def sweep(
         raise InputError("a sweep needs at least one parameter with values: -p NAME VALUE,VALUE.")
     values = [dict(zip(grid, chosen, strict=True)) for chosen in itertools.product(*grid.values())]
     folder, began = output.with_suffix(""), time.perf_counter()
-    jobs = [Job(path, folder / f"{i:03d}.ipynb", given) for i, given in enumerate(values)]
+    jobs = [
+        Job(path, folder / f"{i:03d}.ipynb", given, place(path)) for i, given in enumerate(values)
+    ]
     settings = {"notebook": path.name, "grid": {name: list(v) for name, v in grid.items()}}
     code = "".join(cell.source for cell in notebooks.read(path).cells)
     record = results.provenance(command, settings, seconds=0.0)

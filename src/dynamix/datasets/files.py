@@ -19,7 +19,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..errors import InputError
+from ..errors import InputError, needs
 from ..io.files import cache_directory, scratch, write_bytes
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def fetch(source: Source, *, name: str | None = None, instead: str = "") -> Path
 
 
 def _downloaded(source: Source, name: str, instead: str) -> Path:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), needs("realworld"):
         warnings.simplefilter("ignore")  # its bars ask for widgets where a notebook has none
         import pooch
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError, one_of
+from ..errors import InputError, needs, one_of
 from ..io.tables import read_array
 from ..preprocessing.resampling import resample
 from . import files
@@ -150,13 +150,8 @@ def _read(entry: Dataset, path: Path) -> pd.DataFrame:
 
 def _from_statsmodels(entry: Dataset) -> pd.DataFrame:
     """A series that statsmodels carries, dates as its index."""
-    try:
+    with needs("realworld"):
         import statsmodels.api as sm
-    except ImportError as error:
-        raise InputError(
-            f"the series {entry.name!r} comes with statsmodels, which is not installed here. "
-            "Install it with: pip install 'dynamix-companion[realworld]'"
-        ) from error
     readers: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
         "co2": lambda table: table.rename_axis("time"),
         "elnino": _months_of_rows,

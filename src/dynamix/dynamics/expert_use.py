@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
@@ -25,6 +24,7 @@ from ..io.scale import unit
 from ..model.dynamix import DynaMix
 from ..model.rollouts import gate_noise_stream
 from ..settings import ForecastConfig
+from ..shapes import Float, Int
 
 _DEFAULTS = ForecastConfig()
 

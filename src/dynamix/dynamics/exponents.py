@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy import ndarray
 from torch.func import jvp, vmap
 
@@ -14,6 +13,7 @@ from ..errors import InputError, whole_number
 from ..io.arrays import as_series
 from ..model.dynamix import DynaMix
 from ..settings import checked
+from ..shapes import Float
 
 
 @checked

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
@@ -20,6 +19,7 @@ from ..io.arrays import as_series
 from ..io.scale import unit
 from ..metrics.inputs import Points
 from ..settings import checked
+from ..shapes import Bool, Float
 
 _NOTHING = 1e-9  # of the deviation: distances below are repetitions or rounding
 _NEIGHBOURS = 16  # looked at first; fourfold where all of them are too near in time

@@ -8,11 +8,11 @@ moves the query, and so the expert weights.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
 from ..model.dynamix import ALRNNExperts
+from ..shapes import Float
 from .expert_use import Watched
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from scipy.spatial.distance import cdist
 from scipy.stats import rankdata
@@ -15,6 +14,7 @@ from scipy.stats import rankdata
 from ..errors import InputError
 from ..io.scale import unit
 from ..settings import checked
+from ..shapes import Float
 
 
 def use_distances(

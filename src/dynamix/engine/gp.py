@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
 from ..gp.regression import OneStepMap
+from ..shapes import Float
 from .runtime import VERSION, available_cores, call, entry, share_out
 
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from ..local.fits import FLOOR, TINY
 from ..local.forecaster import LocalForecaster
 from ..model.dynamix import check_series
 from ..model.rollouts import gate_noise_stream
+from ..shapes import Float, Int
 from .index import DIMS, GROUP, boxes_over
 from .local_wide import run_wide
 from .runtime import (

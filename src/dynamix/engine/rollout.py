@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
 from ..model.dynamix import DynaMix, check_series
 from ..model.rollouts import Group, Rollout, gate_noise_stream
 from ..settings import ModelConfig
+from ..shapes import Float
 from .attention import Context, attend, context_rows, near_room
 from .index import DIMS, build, look_up, room_for
 from .products import affine, gate_matrices, mix, product

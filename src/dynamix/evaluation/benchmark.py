@@ -16,7 +16,6 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
@@ -29,6 +28,7 @@ from ..forecasting.models import Model, is_noisy
 from ..metrics import reconstruction as metrics
 from ..metrics.fates import fate as fate_of
 from ..settings import BUNDLED_MODEL, Engine, ForecastConfig
+from ..shapes import Float
 from ..systems import corpus as systems
 from . import results
 from .parallel import spread

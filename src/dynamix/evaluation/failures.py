@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -22,6 +21,7 @@ from ..io.scale import unit
 from ..metrics.fates import fate, returns
 from ..metrics.inputs import Points
 from ..metrics.reconstruction import power_spectrum
+from ..shapes import Float
 
 MODES = {
     "parroting": "copies the context",

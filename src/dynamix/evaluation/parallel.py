@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from ..errors import InputError, whole_number
+from ..errors import InputError, needs, whole_number
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -30,19 +30,16 @@ def spread(
     if dask is None and workers == 1:
         yield from map(work, tasks)
         return
-    import joblib
+    with needs("systems" if dask is None else "dask"):
+        import joblib
 
     options: dict[str, Any] = {"batch_size": 1, "return_as": "generator_unordered"}
     calls = [joblib.delayed(work)(task) for task in tasks]
     if dask is None:
         yield from joblib.Parallel(n_jobs=workers, backend="loky", **options)(calls)
         return
-    try:
+    with needs("dask"):
         from distributed import Client
-    except ImportError as error:
-        raise InputError(
-            "Dask is not installed here. Install it with: pip install 'dynamix-companion[dask]'"
-        ) from error
     try:
         client = Client(dask, timeout=_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:  # a timeout is an OSError

@@ -12,7 +12,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
+from importlib import metadata, resources, util
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def provenance(command: str, settings: dict[str, Any], *, seconds: float) -> dic
         "versions": {
             "dynamix": __version__,
             "python": platform.python_version(),
-            **{package: metadata.version(package) for package in _PACKAGES},
+            **{name: metadata.version(name) for name in _PACKAGES if util.find_spec(name)},
         },
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "date": datetime.now(UTC).date().isoformat(),
@@ -56,9 +56,12 @@ def given(settings: Mapping[str, Any]) -> list[str]:
 
 
 def folder() -> Path:
-    """The project's ``results`` folder: in the working directory or the nearest one above it."""
-    here = Path.cwd()
-    for parent in (here, *here.parents):
+    """The project's ``results`` folder: in the working directory or the nearest one above it.
+
+    Outside of the project, an installed package has the results of the book.
+    """
+    here, shipped = Path.cwd(), Path(str(resources.files("dynamix") / "data"))
+    for parent in (here, *here.parents, shipped):
         if (parent / "results").is_dir():
             return parent / "results"
     raise InputError(

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
 from numpy import ndarray
 from tqdm import tqdm
 
@@ -22,6 +21,7 @@ from ..io.arrays import check_values, unpack
 from ..metrics.reconstruction import spectral_hellinger, state_space_divergence
 from ..preprocessing.embedding import embed
 from ..preprocessing.periods import decorrelation_time
+from ..shapes import Float, Int
 from .settings import RollingConfig
 from .statistics import bootstrap, quantiles
 

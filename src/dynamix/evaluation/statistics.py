@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ..errors import InputError
 from ..metrics.fates import FATES
+from ..shapes import Bool, Float
 
 LONG_TERM = ("d_stsp", "hellinger", "d_h")  # errors of a forecast's whole length
 ERRORS = (*LONG_TERM, "mase")  # smaller is better, NaN is a failure

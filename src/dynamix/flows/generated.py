@@ -13,10 +13,10 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, one_of, whole_number
+from ..shapes import Float
 from .families import FAMILIES, LEAST_DIMS, MOST_DIMS, candidate
 from .integrator import TOLERANCE, Tables, Unfit, Walk
 

@@ -9,10 +9,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
 from ..engine.runtime import entry, piece
+from ..shapes import Float, Int, UInt8
 
 UNITS = ("tanh", "sin", "softabs")
 TOLERANCE = 1e-10  # of paths that are given out: local error, in deviations of each variable

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
@@ -31,6 +30,7 @@ from ..io.arrays import usable
 from ..io.scale import unit
 from ..preprocessing.seasons import find_seasons
 from ..settings import BUNDLED_MODEL, PATIENCE, ForecastConfig, declared
+from ..shapes import Float
 from . import damping
 
 logger = logging.getLogger(__name__)

@@ -34,7 +34,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from scipy import special
 from scipy.optimize import isotonic_regression
@@ -48,6 +47,7 @@ from ..preprocessing.transforms import (
     invert_transforms,
 )
 from ..settings import PATIENCE
+from ..shapes import Float
 from .ensembles import sample_seed
 from .models import FittedModel
 

@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
@@ -28,6 +27,7 @@ from ..errors import InputError
 from ..io.scale import unit
 from ..preprocessing.seasons import Season
 from ..settings import PATIENCE
+from ..shapes import Float
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline

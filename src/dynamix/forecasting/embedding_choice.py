@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
@@ -37,6 +36,7 @@ from ..preprocessing.embedding import embed, find_delays
 from ..preprocessing.periods import decorrelation_time
 from ..preprocessing.transforms import Series
 from ..settings import PATIENCE, Embedding, ForecastConfig, takes
+from ..shapes import Float
 from .models import Model, find_model
 from .pipeline import Fitted, Pipeline, Prepared
 

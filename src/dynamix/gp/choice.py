@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
 from ..local.choice import Appearance, trial_length
+from ..shapes import Float
 from .regression import OneStepMap, Regression, candidates, spread
 
 Runs = Callable[[Sequence[OneStepMap], ndarray, int], ndarray]

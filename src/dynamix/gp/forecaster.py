@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import InputError
@@ -19,6 +18,7 @@ from ..model.dynamix import check_series
 from ..model.rollouts import Rollout
 from ..model.shapes import GateNoise, Observation, Query, Series, Weights
 from ..settings import ForecastDefaults, from_dict
+from ..shapes import Float
 from .choice import LEAST, Judge, judged
 from .regression import OneStepMap, Regression
 from .settings import GPConfig

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy import linalg
 
 from ..io.scale import unit
+from ..shapes import Float, Int
 from .settings import GPConfig
 
 _NOTHING = 1e-13  # an eigenvalue's share below which it is rounding

@@ -11,7 +11,6 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from scipy import linalg
 from tqdm import tqdm
@@ -19,6 +18,7 @@ from tqdm import tqdm
 from ..io.arrays import still
 from ..preprocessing.embedding import decorrelation_time
 from ..settings import PATIENCE
+from ..shapes import Float
 from .regression import OneStepMap, Regression, scales
 from .settings import GPConfig
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ..errors import InputError
+from ..shapes import Bool, Float
 from .time_axis import continue_index
 from .time_columns import take_time
 

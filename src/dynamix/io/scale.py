@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
+
+from ..shapes import Float
 
 
 def unit(values: Float[ndarray, "T ..."]) -> Any:

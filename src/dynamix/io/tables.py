@@ -313,7 +313,9 @@ def _load(path: str | Path) -> Table | ndarray:
     except InputError:
         raise
     except ImportError as error:
-        raise InputError(f"{_shown(path)} is a {kind}, and pyarrow is not installed.") from error
+        raise InputError(
+            f"{_shown(path)} is a {kind}, which needs pyarrow: pip install pyarrow."
+        ) from error
     except _UNREADABLE as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{_shown(path)} is not a readable {kind}: {error}.") from error
 

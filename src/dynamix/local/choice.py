@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy import fft
 from scipy.ndimage import gaussian_filter1d
@@ -24,6 +23,7 @@ from ..metrics.reconstruction import power_spectrum
 from ..model.rollouts import Rollout, rollout
 from ..model.shapes import Series
 from ..settings import PATIENCE
+from ..shapes import Float, Int
 from .forecaster import LocalForecaster
 
 TRIAL = 2  # length of the free runs, in contexts, if that is no more than

@@ -7,10 +7,10 @@ like those of locally weighted regression (Cleveland, J. Am. Stat. Assoc. 74, 82
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from ..model.shapes import Query, Series
+from ..shapes import Float
 from .settings import LocalConfig
 
 TINY = 1e-12  # squared distance; below it a query coincides with its neighbours

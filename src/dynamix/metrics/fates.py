@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
 from ..io.scale import unit
+from ..shapes import Float
 from .inputs import Points, per_series
 
 _BOX = 5.0  # times the context's range: a forecast that leaves this box has escaped

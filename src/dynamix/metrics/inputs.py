@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError
 from ..io.arrays import as_series, still
 from ..io.scale import unit
+from ..shapes import Float
 
 Points = Float[ndarray, "_ N"]
 Measured = float | Float[ndarray, " S"]

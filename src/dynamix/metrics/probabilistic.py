@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series, samples_array
 from ..settings import checked
+from ..shapes import Float
 from .inputs import Measured, Points, check_moving, in_units_of
 
 Samples = Float[ndarray, "K T N"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.distance import cdist
@@ -20,6 +19,7 @@ from ..errors import InputError, whole_number
 from ..io.arrays import as_series
 from ..io.scale import unit
 from ..settings import checked
+from ..shapes import Float, Int
 from .inputs import Measured, Points, check_moving, per_series
 
 # defaults of the measures, and so of the benchmark

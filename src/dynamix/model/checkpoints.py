@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError, one_of
+from ..errors import InputError, needs, one_of
 from ..io.files import digest, read_json, scratch, write_text, write_whole
 from ..settings import BUNDLED_MODEL, CHECKPOINT_KINDS, ForecastDefaults, ModelConfig, from_dict
 from .dynamix import DynaMix
@@ -293,8 +293,9 @@ def _read(path: Path, config_path: Path | None = None) -> Any:
 
 def _from_hub(owner: str, repo: str, name: str, revision: str | None) -> tuple[Path, Path]:
     """Weights and config of one commit; the hub's cache keeps them."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    with needs("hub"):
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     repository = f"{owner}/{repo}"
     # the published naming: dynamix-3d-alrnn-v1.0.safetensors and config_3d-alrnn-v1.0.json

@@ -15,8 +15,9 @@ A ``#`` before a letter allows the size 1 as well, for noise that all series sha
 
 from typing import NamedTuple
 
-from jaxtyping import Float
 from torch import Tensor
+
+from ..shapes import Float
 
 State = Float[Tensor, "S M"]
 Proposals = Float[Tensor, "S J M"]

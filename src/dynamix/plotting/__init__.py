@@ -1,11 +1,14 @@
 """The figures of the book and of the command line. Nothing here computes a result."""
 
-from .comparisons import benchmark_boxes, errors_by_forecaster
-from .models import attention, gate_use, training_curves
-from .series import lines, mended, spectra, time_series
-from .state_space import attractors, occupancy
-from .theme import panels, save, style
-from .turning import turnable
+from ..errors import needs
+
+with needs("plot"):
+    from .comparisons import benchmark_boxes, errors_by_forecaster
+    from .models import attention, gate_use, training_curves
+    from .series import lines, mended, spectra, time_series
+    from .state_space import attractors, occupancy
+    from .theme import panels, save, style
+    from .turning import turnable
 
 __all__ = [
     "attention",

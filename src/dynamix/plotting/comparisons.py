@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..errors import needs
 from ..evaluation import statistics
 from . import theme
 
@@ -29,7 +30,8 @@ def benchmark_boxes(tables: Mapping[str, pd.DataFrame]) -> Figure:
     >>> len(figure.axes), [text.get_text() for text in figure.axes[0].texts]
     (4, ['1 failed'])
     """
-    import seaborn as sns
+    with needs("plot"):
+        import seaborn as sns
 
     errors = [
         statistics.per_system(table).replace(np.inf, np.nan).assign(model=name)

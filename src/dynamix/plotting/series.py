@@ -8,13 +8,13 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy import ndarray
 
 from ..errors import InputError
 from ..io.arrays import samples_array
 from ..metrics.reconstruction import power_spectrum, spectral_hellinger
+from ..shapes import Float
 from . import theme
 
 _HIGHEST_FREQUENCY = 0.12  # per step: six times the dominant frequency at 50 points a period

@@ -10,12 +10,12 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy import ndarray
 
 from ..errors import InputError
 from ..io.files import write_whole
+from ..shapes import Float
 
 # Okabe & Ito, as in data/dynamix.mplstyle
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"

@@ -17,13 +17,13 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from numpy import ndarray
 
 from ..errors import InputError
 from ..io.arrays import to_numpy
+from ..shapes import Float
 from . import theme
 from .state_space import MARGIN, frame
 

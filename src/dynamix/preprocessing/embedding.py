@@ -6,11 +6,11 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError, one_of
 from ..settings import EMBEDDINGS, Embedding, checked
+from ..shapes import Float
 from . import pecuzal
 from .periods import decorrelation_time, dominant_period
 

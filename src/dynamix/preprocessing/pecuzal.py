@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import numpy as np
-from jaxtyping import Float, Int
 from numpy import ndarray
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import find_peaks
@@ -24,6 +23,7 @@ from ..errors import InputError, whole_number
 from ..io.arrays import check_values
 from ..io.scale import unit
 from ..settings import PATIENCE
+from ..shapes import Float, Int
 
 SMALLEST_NEIGHBOURHOOD = 8  # points; below, the null hypothesis of continuity is not rejectable
 LARGEST_NEIGHBOURHOOD = 13

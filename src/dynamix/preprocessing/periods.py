@@ -6,12 +6,12 @@ import math
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from scipy import signal
 
 from ..errors import InputError, one_of
 from ..io.scale import unit
+from ..shapes import Float
 
 _DECORRELATED = math.exp(-1.0)
 _FEW_LAGS = (16, 64, 256)

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ..errors import InputError
 from ..io.arrays import columns_of
 from ..io.time_axis import ROUNDING, check_index, fit
 from ..settings import setting, settings, takes
+from ..shapes import Bool, Float
 
 Holes = Literal["refuse", "cut"]
 

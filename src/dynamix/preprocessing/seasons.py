@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import InputError
 from ..io.scale import unit
 from ..io.time_axis import check_index
+from ..shapes import Float
 from .periods import dominant_period
 
 Channel = Float[ndarray, " _"]

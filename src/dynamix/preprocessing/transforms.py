@@ -12,7 +12,6 @@ from functools import cache, partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from scipy import optimize, special, stats
 from threadpoolctl import ThreadpoolController
@@ -20,6 +19,7 @@ from threadpoolctl import ThreadpoolController
 from ..errors import InputError
 from ..io.arrays import check_values
 from ..io.scale import unit
+from ..shapes import Float
 from .seasons import Season
 
 Series = Float[ndarray, "T n"]

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from scipy import ndimage, signal
 from scipy.spatial import cKDTree
@@ -24,6 +23,7 @@ from scipy.spatial import cKDTree
 from ..io.scale import unit
 from ..preprocessing.periods import decorrelation_time, dominant_period
 from ..preprocessing.resampling import runs
+from ..shapes import Float
 from .limits import ReportConfig
 
 Severity = Literal["fine", "note", "warning", "serious"]

@@ -16,11 +16,11 @@ from importlib import metadata, resources
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
-from ..errors import InputError, one_of, whole_number
+from ..errors import InputError, needs, one_of, whole_number
 from ..io.files import cache_directory, read_cached, write_cached
+from ..shapes import Float
 
 DIMENSION = 3  # of the systems that the split divides
 MOST_DIMS = 6  # of a flow; the larger systems of dysts are delay equations
@@ -220,7 +220,8 @@ def equations(
     name: str, parameters: Mapping[str, float] | None = None
 ) -> tuple[float, Callable[[ndarray, float], Any]]:
     """The dominant period of a system, and its right-hand side ``f(state, t)``."""
-    import dysts.flows
+    with needs("systems"):
+        import dysts.flows
 
     system = _system(name, parameters or {})
     if type(system).rhs is dysts.flows.DynSys.rhs:
@@ -231,7 +232,8 @@ def equations(
 
 
 def _system(name: str, parameters: Mapping[str, float]) -> Any:
-    import dysts.flows
+    with needs("systems"):
+        import dysts.flows
 
     system = getattr(dysts.flows, name)()
     # a system holds its parameters three times over: by name, as attributes, and in sorted order

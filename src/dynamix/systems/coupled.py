@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
-from ..errors import InputError, whole_number
+from ..errors import InputError, needs, whole_number
+from ..shapes import Float
 from .corpus import SETTLING, keeps_moving, solve, system_facts, trajectory
 
 _MOST_TRIES = 5  # halvings of the coupling
@@ -59,7 +59,8 @@ def pair(
 
 def _normalised(name: str) -> _Half:
     """The right-hand side in units of deviation and period, and a state on the attractor."""
-    import dysts.flows
+    with needs("systems"):
+        import dysts.flows
 
     facts = system_facts(name)
     system = getattr(dysts.flows, name)()

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
 from ..errors import InputError, one_of
 from ..metrics.reconstruction import mase, spectral_hellinger, state_space_divergence
 from ..settings import TrainingConfig
+from ..shapes import Float
 from ..systems.corpus import DIMENSION, catalogue, split, trajectory, variant
 from ..systems.windows import load_trajectories
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from ..model.dynamix import DynaMix
 from ..model.shapes import Batch
 from ..settings import ModelConfig, TrainingConfig
+from ..shapes import Float
 from ..systems.windows import WindowSampler
 
 

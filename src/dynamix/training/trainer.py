@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 from tqdm import tqdm
@@ -29,6 +28,7 @@ from ..model import checkpoints
 from ..model.dynamix import DynaMix
 from ..model.shapes import Batch
 from ..settings import ForecastDefaults, ModelConfig, TrainingConfig, checked
+from ..shapes import Float
 from ..systems.windows import WindowSampler
 from . import run_folder
 from .analogue_start import start_as_analogue

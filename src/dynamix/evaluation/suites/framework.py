@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from numpy import ndarray
 from tqdm import tqdm
 
 from ...baselines.registry import Baseline, baseline
 from ...baselines.trained import one_thread
 from ...errors import InputError
+from ...shapes import Float
 from .. import results
 from ..parallel import spread
 from ..statistics import bootstrap, paired, quantiles

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from numpy import ndarray
 
 from ...datasets import files
 from ...datasets.files import Source
 from ...errors import InputError
+from ...shapes import Float
 from .framework import Suite, Task
 from .sources import read, sources
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import ast
+import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 from helpers import ROOT
 
+from dynamix import shapes
+
 # they meet the user's input: their own messages come first
 EXEMPT = ("dynamix.io.", "dynamix.plotting.", "dynamix.forecasting.", "dynamix.report.")
-SOURCE = ROOT / "src"
+SOURCE, KINDS = ROOT / "src", tuple(shapes.__all__)
 ANNOTATED = [
     path
     for path in sorted((SOURCE / "dynamix").rglob("*.py"))
-    if "from jaxtyping import" in path.read_text(encoding="utf-8")
+    if re.search(rf"shapes import .*({'|'.join(KINDS)})\b", path.read_text(encoding="utf-8"))
 ]
 ARITHMETIC = (ast.BinOp, ast.operator, ast.Name, ast.Constant, ast.Load)
 
@@ -49,14 +54,8 @@ def is_axis(text: str) -> bool:
 def broken_shapes(code: str) -> list[str]:
     """The annotations of arrays in ``code`` whose shape is no text of axes with single spaces."""
     tree, found = ast.parse(code), []
-    kinds = {
-        name.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "jaxtyping"
-        for name in node.names
-    }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Subscript) and getattr(node.value, "id", None) in kinds:
+        if isinstance(node, ast.Subscript) and getattr(node.value, "id", None) in KINDS:
             shape = node.slice.elts[-1] if isinstance(node.slice, ast.Tuple) else None
             text = shape.value if isinstance(shape, ast.Constant) else None
             good = isinstance(text, str) and text.split() == text.removeprefix(" ").split(" ")
@@ -75,6 +74,18 @@ def test_every_shape_can_be_read(path: Path):
     "shape", ['"( T  # S N )"', '"T #"', '"T  N"', '"T, N"', '"(T N)"', "T", '"2n+1"', '"T N "']
 )
 def test_a_broken_shape_is_found(shape):
-    line = "from jaxtyping import Float\ndef f(x: Float[ndarray, {}]) -> None: ..."
+    line = "def f(x: Float[ndarray, {}]) -> None: ..."
     assert len(broken_shapes(line.format(shape))) == 1
     assert broken_shapes(line.format('"*K {n} #S 2*n+1 _ 3"')) == []
+
+
+@pytest.mark.parametrize(("first", "same"), [("import sys", True), ("import jaxtyping", False)])
+def test_shapes_are_checked_only_where_jaxtyping_is_loaded(first, same):
+    code = f"{first}; from numpy import ndarray; from dynamix.shapes import Float\n"
+    code += "print(Float[ndarray, 'T N'] is ndarray)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(same)
+
+
+def test_the_modules_are_found():
+    assert len(ANNOTATED) > 50

@@ -37,10 +37,12 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run one part; the exit code is 1 if there are problems, which are shown."""
-    from ..companion import build, house, in_checkout, recompute, results_page, solutions
-    from ..companion import run as notebooks
+    from ..companion import in_checkout
 
     in_checkout()
+    from ..companion import build, house, recompute, results_page, solutions
+    from ..companion import run as notebooks
+
     problems: list[str] = []
     match options.part:
         case "run":

@@ -1,7 +1,7 @@
 """Building the book from the notebooks' stored outputs: pages, one PDF, or a zip of the pages.
 
-Launch buttons need the address of the book's repository. It comes from ``--repository``, from
-``Repository`` in pyproject.toml, or from git's origin.
+Launch buttons need the address of the book's repository. It comes from ``--repository``, or from
+git's origin.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,14 +56,13 @@ def build(what: str, *, repository: str | None, say: Callable[[str], None]) -> l
 
 
 def find_repository(named: str | None) -> str | None:
-    """The book's repository, looked for in all places."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    """The book's repository, looked for in both places."""
     git = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
     try:
         origin = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     except FileNotFoundError:
         origin = ""
-    return choose_repository(named, project.get("urls", {}).get("Repository"), origin)
+    return choose_repository(named, origin)
 
 
 def choose_repository(*candidates: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Sphinx extension of the book: four corrections of other extensions.
+"""Sphinx extension of the book: shapes in its reference, and four corrections of other extensions.
 
 * On the one page that becomes the PDF: an extension that registers a node for ``singlehtml`` alone
   hides the nodes that others have registered for ``html``.
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import html
 from typing import Any
+
+import jaxtyping  # noqa: F401  # loaded before the library, whose reference then shows shapes
 
 
 def _complete_nodes(app: Any) -> None:

@@ -23,7 +23,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from ..errors import InputError
+from ..errors import InputError, needs
 
 logger = logging.getLogger(__name__)
 
@@ -219,7 +219,8 @@ def cache_directory() -> Path:
 
     The folder need not exist yet. Without a home folder it lasts as long as this process.
     """
-    import platformdirs
+    with needs("systems"):
+        import platformdirs
 
     named = os.environ.get("DYNAMIX_CACHE")
     try:

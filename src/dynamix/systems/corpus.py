@@ -39,7 +39,8 @@ _ROLES = {
 
 @lru_cache(maxsize=1)
 def _catalogue_entries() -> dict[str, dict[str, Any]]:
-    path = resources.files("dysts") / "data" / "chaotic_attractors.json"
+    with needs("systems"):
+        path = resources.files("dysts") / "data" / "chaotic_attractors.json"
     entries = sorted(json.loads(path.read_text(encoding="utf-8")).items())
     sizes = range(DIMENSION, MOST_DIMS + 1)
     return {name: entry for name, entry in entries if len(entry["initial_conditions"]) in sizes}

@@ -124,7 +124,7 @@ def test_a_frame_gives_a_frame():
 
 def test_a_missing_package_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setattr(registry.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pysindy.*pip install 'dynamix-companion\[baselines\]'"):
+    with pytest.raises(InputError, match=r'pysindy.*pip install "dynamix-companion\[baselines\]"'):
         baseline("sindy")(wave(30), 5)
     with pytest.raises(InputError, match=r"chronos.*dynamix-companion\[foundation\]"):
         baseline("chronos-2")(wave(30), 5)

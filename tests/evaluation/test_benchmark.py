@@ -492,7 +492,7 @@ def test_without_dask_or_a_scheduler(monkeypatch, tmp_path):
     with pytest.raises(InputError, match="no Dask scheduler answers at"):
         benchmark.run("parrot", **options, dask="tcp://127.0.0.1:9")
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(InputError, match=r"pip install 'dynamix-companion\[dask\]'"):
+    with pytest.raises(InputError, match=r'pip install "dynamix-companion\[dask\]"'):
         benchmark.run("parrot", **options, dask="tcp://127.0.0.1:9")
     same_but_seconds(
         benchmark.read(options["output"])[0].astype(older.dtypes), older

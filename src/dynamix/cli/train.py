@@ -57,6 +57,6 @@ def run(options: argparse.Namespace) -> None:
     }
     train(options.output, resume=options.resume, on_epoch=on_epoch, **given)
     sys.stderr.write(
-        f"model, log and curves: {options.output}; measure it: "
+        f"model and log: {options.output}; measure it: "
         f"dynamix benchmark --model {Path(options.output) / 'model.safetensors'}\n"
     )

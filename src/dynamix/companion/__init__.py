@@ -13,7 +13,7 @@ CHECKOUT = (ROOT / "_toc.yml").is_file()
 # a wheel holds the chapters without their outputs
 BOOK = ROOT / "book" if CHECKOUT else Path(__file__).parents[1] / "data" / "book"
 
-__all__ = ["ROOT", "in_checkout"]
+__all__ = ["ROOT"]
 
 
 def in_checkout() -> None:

@@ -26,6 +26,7 @@ _NUMBERS: dict[Any, Any] = {
     int: (int, np.integer),
     float: (int, np.integer, float, np.floating),
 }
+_MANY = 15  # names that a message lists
 _BOUNDS: dict[str, tuple[Any, str]] = {
     "at_least": (operator.ge, "of at least"),
     "above": (operator.gt, "above"),
@@ -81,6 +82,8 @@ def needs(extra: str) -> Iterator[None]:
 def one_of(what: str, value: object, known: Iterable[str]) -> None:
     """Raise unless ``value`` is one of ``known``; the message lists them and suggests the nearest.
 
+    Of a long list the message has the beginning.
+
     >>> one_of("engine", "torhc", ["auto", "torch"])
     Traceback (most recent call last):
     ...
@@ -89,10 +92,22 @@ def one_of(what: str, value: object, known: Iterable[str]) -> None:
     choices = list(known)
     if isinstance(value, str) and value in choices:
         return
-    by_lower = {choice.lower(): choice for choice in choices}
-    near = difflib.get_close_matches(str(value).lower(), list(by_lower), n=1, cutoff=0.5)
-    hint = f" Did you mean {by_lower[near[0]]!r}?" if near else ""
-    raise InputError(f"unknown {what} {value!r}. Known: {', '.join(choices)}.{hint}")
+    many = len(choices) > _MANY
+    listed = ", ".join([*choices[:_MANY], f"... ({len(choices)} in all)"] if many else choices)
+    raise InputError(f"unknown {what} {value!r}. Known: {listed}.{suggestion(value, choices)}")
+
+
+def suggestion(value: object, known: Iterable[str], *, cutoff: float = 0.5) -> str:
+    """``" Did you mean ...?"`` with the name that is nearest to ``value``; empty if none is near.
+
+    ``cutoff`` is the least similarity, from 0 to 1.
+
+    >>> suggestion("--horizn", ["--help", "--horizon"])
+    " Did you mean '--horizon'?"
+    """
+    by_lower = {choice.lower(): choice for choice in known}
+    near = difflib.get_close_matches(str(value).lower(), list(by_lower), n=1, cutoff=cutoff)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
 def whole_number(what: str, value: object, *, least: int = 1) -> int:
@@ -127,11 +142,20 @@ def check_value(name: str, value: object, *, hint: Any, bounds: Mapping[str, flo
         if isinstance(part, int | float | np.number)
     ):
         return
-    limits = " and ".join(f"{_BOUNDS[key][1]} {bound:g}" for key, bound in bounds.items())
+    limits = limits_of(bounds)
     each = "each" if several and limits else ""
     kind = "" if fits else f" ({type(value).__name__})"
     wanted = " ".join(filter(None, (_words(hint), each, limits)))
     raise InputError(f"{name} must be {wanted}, found {value!r}{kind}.")
+
+
+def limits_of(bounds: Mapping[str, float]) -> str:
+    """Bounds in words.
+
+    >>> limits_of({"at_least": 0, "below": 1})
+    'of at least 0 and below 1'
+    """
+    return " and ".join(f"{_BOUNDS[key][1]} {bound:g}" for key, bound in bounds.items())
 
 
 def choices_of(hint: Any) -> tuple[str, ...]:

@@ -1,43 +1,64 @@
-"""The parser: flags of settings, wrong usage."""
+"""The entry point: help, version, exit codes, what is told."""
 
 from __future__ import annotations
 
-import dataclasses
 import errno
-import os
+import logging
 import signal
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
+from tqdm import tqdm
 
-from dynamix import ForecastConfig, InputError, ModelConfig, TrainingConfig, cli
-from dynamix.cli import flags
+import dynamix
+from dynamix import InputError, cli
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [[], ["forcast"], ["forecast", "x.csv"], ["forecast", "x", "--horizon", "2.5"]],
+    "arguments", [[], ["help"], ["-h"], ["help", "train"], ["train", "-h"], ["book"]]
 )
-def test_wrong_usage_exits_with_2(arguments, capsys):
+def test_help_in_every_way_that_people_ask_for_it(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
-    assert caught.value.code == 2
-    assert "usage: dynamix" in capsys.readouterr().err
+    assert caught.value.code == 0
+    told = capsys.readouterr()
+    command = {"train", "book"} & set(arguments)
+    assert told.out.startswith(f"usage: {' '.join(['dynamix', *command])}")
+    assert told.err == ""
 
 
-def test_every_config_field_is_a_flag(capsys):
-    commands = {"train": (ModelConfig, TrainingConfig), "forecast": (ForecastConfig,)}
-    for command, kinds in commands.items():
-        with pytest.raises(SystemExit):
-            cli.main([command, "--help"])
-        text = capsys.readouterr().out
-        words = "".join(text.split())
-        for kind in kinds:
-            for field in dataclasses.fields(kind):
-                assert f"--{field.name.replace('_', '-')}" in text
-                assert "".join(field.metadata["help"].split()) in words
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["-V"], ["forecast", "--version"], ["run", "-V"]]
+)
+def test_the_version_after_every_command(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"dynamix {dynamix.__version__}\n"
+
+
+def test_help_and_misspelt_words_do_not_wait_for_the_library():
+    code = (
+        "import sys; from dynamix import cli\n"
+        "assert cli.main(['forcast']) == cli.main(['forecast', '--horizn', '3']) == 2\n"
+        "assert cli.main(['forecast', 'a.csv', '-n', '0']) == 2\n"
+        "try: cli.main(['forecast', '--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(bool({'torch', 'pandas', 'matplotlib', 'numba'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """Let ``dynamix models`` run another function."""
+
+    def replace(run):
+        monkeypatch.setattr("dynamix.cli.models.run", run)
+
+    return replace
 
 
 @pytest.mark.parametrize(
@@ -46,73 +67,75 @@ def test_every_config_field_is_a_flag(capsys):
         (InputError("bad input."), "bad input."),
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on device."),
         (PermissionError(errno.EACCES, "Permission denied", "a.csv"), "Permission denied: a.csv."),
-        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "has ended (broken pipe)."),
         (MemoryError(), "not enough memory"),
     ],
 )
-def test_errors_of_input_and_disk_are_one_line_and_exit_code_2(error, told, capsys, monkeypatch):
+def test_errors_of_input_and_disk_are_one_line_and_exit_code_2(error, told, capsys, runs):
     def run(_):
         raise error
 
-    given = SimpleNamespace(parse_args=lambda _: SimpleNamespace(run=run))
-    monkeypatch.setattr("dynamix.cli.parser.parser", lambda: given)
-    assert cli.main([]) == 2
+    runs(run)
+    assert cli.main(["models"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("dynamix: ")
     assert told in line
 
 
-def test_outputs_are_checked_before_the_work(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "in.csv").write_text("x")
-    (tmp_path / "link.csv").symlink_to("in.csv")
-    (tmp_path / "folder").mkdir()
-    for outputs, plot, told in (
-        (["none/a.csv"], None, "folder does not exist"),
-        (["in.csv/a.csv"], None, "folder does not exist"),
-        (["folder"], None, "is a folder"),
-        (["in.csv"], None, "in use"),
-        (["./folder/../in.csv"], None, "in use"),
-        (["link.csv"], None, "in use"),
-        (["a.svg"], "a.svg", "in use"),
-        ([None], "a.doc", "cannot draw"),
-    ):
-        with pytest.raises(InputError, match=told):
-            flags.check_outputs(*outputs, plot=plot, inputs=["in.csv", "-", "dynamix-3d"])
-    flags.check_outputs("a.csv", None, plot="a.png", inputs=["in.csv"])
-    flags.check_outputs(os.devnull)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "in.csv", "link.csv"]
+def test_ctrl_c_is_exit_code_130(capsys, runs):
+    def run(_):
+        raise KeyboardInterrupt
+
+    runs(run)
+    assert cli.main(["models"]) == 130
+    assert capsys.readouterr().err == "\ndynamix: interrupted\n"
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "told"),
-    [
-        ("a.toml", "model = 3", "sections"),
-        ("a.toml", "[[model]]\nlatent_dims = 3", "sections"),
-        ("a.toml", "", "sections"),
-        ("a.toml", "model:\n  latent_dims: 3", "cannot be read"),
-        ("a.json", "", "JSON"),
-        ("a.json", "[]", "JSON"),
-        ("a.json", '{"model": null}', "sections"),
-        ("a.json", '{"model": {"latent_dims": 3, "latent_dims": 5}}', "twice"),
-        ("a.json", "[" * 100_000, "JSON"),
-        ("none.toml", None, "cannot be read"),
-    ],
-)
-def test_files_of_settings_that_are_none(name, text, told, tmp_path):
-    if text is not None:
-        (tmp_path / name).write_text(text)
-    with pytest.raises(InputError, match=told):
-        flags.read_settings(str(tmp_path / name), ("model",))
+def test_a_reader_that_has_seen_enough_is_no_error():
+    code = (
+        "import sys; from dynamix.cli import main, models\n"
+        "models.run = lambda _: [print('line', i) for i in range(99_999)] and 0\n"
+        "sys.exit(main(['models']))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"line 0\n"
+        process.stdout.close()
+        assert process.wait(timeout=60) == 0
+        assert process.stderr.read() == b""
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [("a.toml", "\ufeff[model]\nlatent_dims = 5"), ("A.JSON", '{"model": {"latent_dims": 5}}')],
-)
-def test_files_of_settings_as_windows_writes_them(name, text, tmp_path):
-    (tmp_path / name).write_text(text, encoding="utf-8")
-    assert flags.read_settings(str(tmp_path / name), ("model",)) == {"model": {"latent_dims": 5}}
+def test_quiet_and_verbose_choose_what_is_told(capsys, runs):
+    def run(_):
+        logger = logging.getLogger("dynamix.somewhere")
+        for level in ("debug", "info", "warning"):
+            getattr(logger, level)("told by %s", level)
+        for _ in tqdm(range(3), desc="a bar", disable=None, file=Terminal()):
+            pass
+
+    class Terminal:
+        def isatty(self):
+            return True
+
+        def write(self, text):
+            sys.stderr.write(text)
+
+        def flush(self):
+            pass
+
+    runs(run)
+    told = {}
+    for flag in ("--quiet", "-q", "", "--verbose"):
+        assert cli.main(["models", *filter(None, [flag])]) == 0
+        told[flag] = capsys.readouterr().err
+    assert told["--quiet"] == told["-q"] == "told by warning\n"
+    assert "told by info\ntold by warning" in told[""]
+    assert "debug" not in told[""]
+    assert "a bar" in told[""]
+    assert "dynamix.somewhere: told by debug\n" in told["--verbose"]
+    assert cli.main(["-q", "models"]) == 0
+    assert capsys.readouterr().err == told["-q"]
+    assert logging.getLogger("dynamix").handlers == []
 
 
 def test_ctrl_c_ends_a_kernel_that_does_not_notice_it():

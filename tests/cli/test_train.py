@@ -50,7 +50,7 @@ def test_flags_override_a_file_of_settings(tmp_path, monkeypatch, capsys):
     assert asked["training"] == TrainingConfig(epochs=9, systems=("Lorenz", "Chua"))
     (tmp_path / "mine.toml").write_text("[training]\nepoch = 7\n")
     assert cli.main(arguments) == 2
-    assert "unknown settings ['epoch']" in capsys.readouterr().err
+    assert "line 2: unknown setting 'epoch'" in capsys.readouterr().err
     (tmp_path / "mine.toml").write_text("[trainings]\n")
     assert cli.main(arguments) == 2
     assert "Did you mean 'training'" in capsys.readouterr().err

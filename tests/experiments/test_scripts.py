@@ -7,23 +7,24 @@ import re
 import pytest
 from helpers import ROOT
 
-from dynamix.cli import flags
+from dynamix.cli.flags import given_settings
 from dynamix.cli.parser import parser
 from dynamix.cli.train import SECTIONS
+from dynamix.cli.words import prepared
 from dynamix.companion import recompute
 
 RECIPES = {recipe.name: recipe.command for recipe in recompute.Recomputation(ROOT).recipes()}
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recorded_command_exists_and_knows_its_flags(name):
+def test_a_recorded_command_exists_and_knows_its_flags(name, monkeypatch):
     words = RECIPES[name]
     if words[0] == "dynamix":
-        options = parser().parse_args(words[1:])
-        if getattr(options, "config", None):
-            file = flags.read_settings(str(ROOT / options.config), tuple(SECTIONS))
-            for section, kind in SECTIONS.items():
-                flags.given_settings(options, kind, **file[section])
+        monkeypatch.chdir(ROOT)  # where files of settings lie
+        top = parser()
+        options = top.parse_args(prepared(top, words[1:]))
+        for kind in SECTIONS.values() if words[1] == "train" else ():
+            given_settings(options, kind)
         return
     script = ROOT / words[1]
     text = script.read_text(encoding="utf-8")

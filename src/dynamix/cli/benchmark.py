@@ -6,51 +6,65 @@ With ``--suite`` the systems, the protocol and the rows beside are those of a pu
 from __future__ import annotations
 
 import argparse
-import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..evaluation.settings import BenchmarkConfig
-from .flags import add_model, add_settings, check_outputs, command, given_settings, split
+from .flags import (
+    Parser,
+    Typed,
+    add_json,
+    add_model,
+    add_set,
+    add_settings,
+    add_settings_file,
+    check_outputs,
+    chosen,
+    command,
+    given_settings,
+    show_json,
+    split,
+)
+
+logger = logging.getLogger(__name__)
 
 
 def add(commands: Any) -> None:
     """Add the command."""
-    parser = command(commands, "benchmark", run, "measure a model on systems it was not trained on")
-    add_model(
-        parser,
-        ", or a rival: ceiling, parrot, sindy, chronos-2, ... (table() of dynamix.baselines)",
-    )
+    help = "measure a model or a rival on systems it was not trained on"
+    command(commands, "benchmark", run, help, fill=_fill)
+
+
+def _fill(parser: Parser) -> None:
+    from ..evaluation.settings import BenchmarkConfig
+
+    add_model(parser)
     parser.add_argument(
         "--suite", metavar="NAME", help="a published benchmark: dysts-2023, dysts-2021, ..."
     )
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        metavar="NAME=VALUE",
-        help="settings of the model, such as embedding=delay or match_length=30",
-    )
+    add_set(parser, "settings of the model, such as embedding=delay or match_length=30")
     parser.add_argument(
         "--systems", help="systems, separated by commas, or all (default: the held-out ones)"
     )
     parser.add_argument(
         "--dims",
-        type=int,
+        type=Typed(int),
         nargs="+",
         metavar="N",
         help="all flows of dysts with this number of dimensions, 4 to 6",
     )
     parser.add_argument(
-        "--output", help="CSV file for the results, a row per system and start; grows with the run"
+        "-o",
+        "--output",
+        help="CSV file for the results, a row per system and start; grows with the run",
     )
     parser.add_argument(
         "--resume", action="store_true", help="continue the interrupted run in --output"
     )
-    parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument("--workers", type=Typed(int), default=1, help="processes (default: 1)")
     parser.add_argument("--dask", metavar="ADDRESS", help="Dask scheduler, tcp://host:8786")
     parser.add_argument(
         "--compare",
@@ -60,39 +74,48 @@ def add(commands: Any) -> None:
         "these results among the published ones",
     )
     parser.add_argument("--plot", help="figure of the distribution over systems")
+    add_json(parser, "the table of results and its summary")
+    add_settings_file(parser)
     add_settings(parser, BenchmarkConfig)
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the benchmark, or compare stored results."""
     from ..evaluation import benchmark, statistics
+    from ..evaluation.settings import BenchmarkConfig
 
     if options.suite:
-        sys.stdout.write(_suite(options))
+        _suite(options)
         return
     if options.compare:
-        sys.stdout.write(_compared(options.compare))
+        _compare(options)
         return
     check_outputs(options.output, plot=options.plot, inputs=[options.model])
+    model, settings = chosen(options)
     table = benchmark.run(
-        options.model,
+        model,
         config=given_settings(options, BenchmarkConfig),
         names=_systems(options),
-        settings=dict(map(_setting, options.set)),
+        settings=settings,
         output=options.output,
         resume=options.resume,
         workers=options.workers,
         dask=options.dask,
     )
-    sys.stdout.write(f"{statistics.summary(table).round(3).to_string()}\n\nends in\n")
-    sys.stdout.write(f"{statistics.shares(table).round(3).to_string()}\n")
+    summary, shares = statistics.summary(table), statistics.shares(table)
+    if options.json:
+        found = {"model": model, "summary": summary, "ends in": shares, "rows": table}
+        show_json(found)
+    else:
+        sys.stdout.write(f"{summary.round(3).to_string()}\n\nends in\n")
+        sys.stdout.write(f"{shares.round(3).to_string()}\n")
     if options.plot:
         from .. import plotting
 
         plotting.save(plotting.benchmark_boxes({str(options.model): table}), options.plot)
 
 
-def _suite(options: argparse.Namespace) -> str:
+def _suite(options: argparse.Namespace) -> None:
     """A forecaster, or stored results, among the rows of a publication."""
     from ..evaluation import suites
 
@@ -106,29 +129,25 @@ def _suite(options: argparse.Namespace) -> str:
             "combined with it. Leave one of them out."
         )
     if options.compare:
-        return suites.report(suite, _stored(options.compare))
-    check_outputs(options.output, inputs=[options.model])
-    table = suites.run(
-        suite,
-        options.model,
-        settings=dict(map(_setting, options.set)),
-        seed=seed,
-        output=options.output,
-        resume=options.resume,
-        workers=options.workers,
-    )
-    return suites.report(suite, {" ".join([Path(options.model).name, *options.set]): table})
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """``"match_length=30"`` as name and value; what is no JSON is text."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InputError(f"--set takes NAME=VALUE, such as embedding=delay; found {text!r}.")
-    try:
-        return name.replace("-", "_"), json.loads(value)
-    except ValueError:
-        return name.replace("-", "_"), value
+        tables = _stored(options.compare)
+    else:
+        check_outputs(options.output, inputs=[options.model])
+        model, settings = chosen(options)
+        table = suites.run(
+            suite,
+            model,
+            settings=settings,
+            seed=seed,
+            output=options.output,
+            resume=options.resume,
+            workers=options.workers,
+        )
+        tables = {" ".join([Path(options.model).name, *(options.set or ())]): table}
+    if options.json:
+        among = {measure: suites.compare(suite, tables, measure) for measure in suite.measures}
+        show_json({"suite": suite.name, "tables": among, "rows": tables})
+    else:
+        sys.stdout.write(suites.report(suite, tables))
 
 
 def _stored(paths: Sequence[str]) -> dict[str, Any]:
@@ -162,10 +181,11 @@ def _systems(options: argparse.Namespace) -> list[str] | None:
     return named or (corpus.catalogue(dims=dims) if dims else None)
 
 
-def _compared(paths: Sequence[str]) -> str:
-    """Win rates of stored results against the last of them, as text."""
+def _compare(options: argparse.Namespace) -> None:
+    """Win rates of stored results against the last of them."""
     from ..evaluation import benchmark, statistics
 
+    paths: Sequence[str] = options.compare
     if len(paths) < 2:
         raise InputError("--compare needs at least two files, found one. Name another one.")
     names = [Path(path).stem for path in paths]
@@ -183,4 +203,7 @@ def _compared(paths: Sequence[str]) -> str:
                 "run with the settings of the other."
             )
     rates = statistics.win_rates({name: table for name, (table, _) in stored.items()}, names[-1])
-    return f"better than {names[-1]}\n{rates.round(3).to_string()}\n"
+    if options.json:
+        show_json({"better than": names[-1], "rates": rates})
+    else:
+        sys.stdout.write(f"better than {names[-1]}\n{rates.round(3).to_string()}\n")

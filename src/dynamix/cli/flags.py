@@ -1,41 +1,135 @@
-"""Flags made from settings classes: type, choices, default and help come from the declaration."""
+"""Flags made from settings classes: type, choices, default, bounds and help are declared there."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import sys
 import tempfile
-import tomllib
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from ..errors import InputError, choices_of, needs, one_of
-from ..io.files import read_json
+from .. import __version__
+from ..errors import InputError, choices_of, limits_of, needs, one_of
 from ..settings import AUTO, BUNDLED_MODEL, declared, from_dict
 
+_SHORT = {"horizon": "-n", "output": "-o"}
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
-def command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
-    """Add a command to the parser; ``run`` gets the parsed options."""
-    parser: argparse.ArgumentParser = commands.add_parser(
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises InputError, and adds the flags of a command when it is first used.
+
+    The flags of some commands are declared in rooms that take seconds to import.
+    """
+
+    fill: Callable[[Parser], None] | None = None
+    sections: Sequence[str] = ()  # that a file of settings may have
+    surplus: str = ""  # what to do with one word too many
+
+    def filled(self) -> Parser:
+        """The parser with all its flags."""
+        fill, self.fill = self.fill, None
+        if fill is not None:
+            fill(self)
+        return self
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, with all flags."""
+        self.filled()
+        return super().parse_known_args(args, namespace)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; a word too many is an error of its command."""
+        options, surplus = self.parse_known_args(args, namespace)
+        if surplus:
+            asked = self.commands.get(getattr(options, "command", ""), self)
+            asked.error(f"one word too many: {' '.join(surplus)!r}. {asked.surplus}".strip())
+        return options
+
+    def format_help(self) -> str:
+        """The help, with all flags."""
+        self.filled()
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """Raise in one line; a usage of twenty lines would hide what is wrong."""
+        end = "" if message.endswith((".", "?")) else "."
+        raise InputError(f"{message}{end} For help: {self.prog} --help")
+
+    @property
+    def flags(self) -> dict[str, argparse.Action]:
+        """The flags by all their names."""
+        return self.filled()._option_string_actions
+
+    @property
+    def commands(self) -> dict[str, Parser]:
+        """The parsers of the commands, or of a command's parts."""
+        found = [a for a in self._actions if isinstance(a, argparse._SubParsersAction)]
+        return dict(found[0].choices) if found else {}
+
+
+def command(
+    commands: Any, name: str, run: Any, help: str, *, fill: Callable[[Parser], None] | None = None
+) -> Parser:
+    """Add a command to the parser; ``run`` gets the parsed options, ``fill`` adds the flags."""
+    parser: Parser = commands.add_parser(
         name,
         help=help,
         description=help[0].upper() + help[1:] + ".",
         argument_default=None,
+        allow_abbrev=False,
     )
+    add_common(parser)
+    parser.fill = fill
     parser.set_defaults(run=run)
     return parser
 
 
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The flags that every command has; the last of several decides."""
+    quiet: dict[str, Any] = {"dest": "voice", "action": "store_const", "default": argparse.SUPPRESS}
+    parser.add_argument(
+        "-q", "--quiet", const="quiet", help="warnings and errors only, no progress bars", **quiet
+    )
+    parser.add_argument(
+        "-v", "--verbose", const="verbose", help="more messages, with times and origins", **quiet
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"dynamix {__version__}")
+
+
 def add_model(parser: argparse.ArgumentParser, default: str = BUNDLED_MODEL) -> None:
     """The flag ``--model``."""
-    auto = ", or auto: what suits the context's own end" if default == AUTO else ""
+    auto = "auto (what suits the context's own end), " if default == AUTO else ""
     parser.add_argument(
         "--model",
         default=default,
-        help=f"bundled name, file, folder, or hub name owner/repo:checkpoint{auto} "
-        f"(default: {default})",
+        help=f"{auto}name of a bundled model or rival (dynamix models lists them), file, folder, "
+        f"or hub name owner/repo:checkpoint (default: {default})",
+    )
+
+
+def add_set(parser: argparse.ArgumentParser, help: str) -> None:
+    """The flag ``--set``."""
+    parser.add_argument("--set", nargs="+", action="extend", metavar="NAME=VALUE", help=help)
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    """The flag ``--json``."""
+    parser.add_argument("--json", action="store_true", help=f"{what} as JSON on standard output")
+
+
+def add_settings_file(parser: Parser, *names: str, sections: Sequence[str] = ()) -> None:
+    """The flag ``--settings``; :func:`dynamix.cli.words.with_settings` reads the file."""
+    parser.sections = sections
+    parser.add_argument(
+        "--settings",
+        *names,
+        metavar="FILE",
+        help="TOML or JSON file with options by their names, such as horizon = 24; flags win",
     )
 
 
@@ -50,44 +144,97 @@ def add_settings(parser: argparse.ArgumentParser, kind: Any, title: str = "") ->
         elif (choices := choices_of(field.type)) and int in typing.get_args(field.type):
             given = {"type": _name_or_periods, "metavar": "VALUE"}
         elif choices:
-            given = {"choices": choices}
+            given = {"choices": choices, "type": Typed(str, choices)}
         elif typing.get_origin(one) is tuple:
-            given = {"nargs": "*", "type": typing.get_args(one)[0], "metavar": "VALUE"}
+            inner = typing.get_args(one)[0]
+            given = {"nargs": "*", "type": Typed(inner), "metavar": "VALUE"}
         elif isinstance(one, type):
-            given["type"] = one
-        default = "" if field.default in (None, (), "") else f" (default: {_shown(field.default)})"
+            given["type"] = Typed(one)
+        facts = [] if field.default in (None, (), "") else [f"default: {_shown(field.default)}"]
+        facts += filter(None, [limits_of(field.metadata["bounds"]).removeprefix("of ")])
         group.add_argument(
+            *([_SHORT[name]] if name in _SHORT else []),
             f"--{name.replace('_', '-')}",
             dest=f"{kind.__name__}.{name}",
-            default=argparse.SUPPRESS,  # so that a file of settings keeps what no flag changes
-            help=field.metadata["help"].replace("%", "%%") + default,
+            default=argparse.SUPPRESS,  # so that an object knows what was given
+            help=field.metadata["help"].replace("%", "%%")
+            + (f" ({'; '.join(facts)})" * any(facts)),
             **given,
         )
 
 
-def given_settings(options: argparse.Namespace, kind: type[Any], **file: Any) -> Any:
-    """The settings object that the flags describe; flags override the values of a ``file``."""
+class Typed:
+    """What argparse calls to convert a word; its messages are those of the library."""
+
+    def __init__(self, kind: Any, choices: Sequence[str] = ()) -> None:
+        self.kind, self.choices = kind, choices
+
+    def __call__(self, text: str) -> Any:
+        """Convert, or say what was expected."""
+        try:
+            if self.choices:
+                one_of("value", text, self.choices)
+            return self.kind(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
+        except ValueError as error:
+            wanted = _KINDS.get(self.kind, f"a {self.kind}")
+            raise argparse.ArgumentTypeError(f"must be {wanted}, found {text!r}") from error
+
+
+def given_settings(options: argparse.Namespace, kind: type[Any]) -> Any:
+    """The settings object that the flags describe."""
     prefix = f"{kind.__name__}."
     flags = {k.removeprefix(prefix): v for k, v in vars(options).items() if k.startswith(prefix)}
-    return from_dict(kind, file | flags, source=getattr(options, "config", None) or "command line")
+    return from_dict(kind, flags, source="command line")
 
 
-def read_settings(path: str | None, sections: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """The sections of a file of settings, TOML or JSON; empty without a file."""
-    found: dict[str, Any] = {}
-    if path is not None:
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig")
-            json = path.lower().endswith(".json")
-            found = read_json(text, source=repr(path)) if json else tomllib.loads(text)
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"the settings in {path!r} cannot be read: {error}.") from error
-        if not found or not all(isinstance(part, dict) for part in found.values()):
-            names = ", ".join(f"[{name}]" for name in sections)
-            raise InputError(f"the settings in {path!r} should be in the sections {names}.")
-    for name in found:
-        one_of("section of settings", name, sections)
-    return {name: dict(found.get(name, {})) for name in sections}
+def chosen(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The name that ``--model`` gives, one that is known, and the settings of ``--set``."""
+    from ..baselines import baseline
+
+    name, settings = options.model, dict(map(_setting, options.set or ()))
+    try:
+        baseline(name, **settings)
+    except InputError:
+        if os.sep in name or not Path(name).is_dir():
+            raise
+        name = f".{os.sep}{name}"  # the registry takes a word without a separator for a name
+    return name, settings
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """``"match_length=30"`` as name and value; what is no JSON is text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set takes NAME=VALUE, such as embedding=delay; found {text!r}.")
+    try:
+        return name.replace("-", "_"), json.loads(value)
+    except ValueError:
+        return name.replace("-", "_"), value
+
+
+def show_json(found: Any) -> None:
+    """Write a JSON document to standard output; numbers that are not finite become null."""
+    sys.stdout.write(
+        json.dumps(_plain(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    )
+
+
+def _plain(found: Any) -> Any:
+    """What JSON can hold: frames are lists of rows, and other objects their text."""
+    if hasattr(found, "to_json"):
+        from ..io.tables import records
+
+        return records(found)
+    if isinstance(found, dict):
+        return {str(name): _plain(value) for name, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [_plain(value) for value in found]
+    found = found.item() if hasattr(found, "item") else found
+    if isinstance(found, float) and not abs(found) < float("inf"):
+        return None
+    return found if isinstance(found, str | int | float | bool | None) else str(found)
 
 
 def check_outputs(

@@ -4,30 +4,63 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
-from functools import partial
-from typing import Any
+import logging
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from ..errors import InputError, whole_number
+from ..settings import AUTO, ForecastConfig, declared
+from .flags import (
+    Parser,
+    Typed,
+    add_json,
+    add_model,
+    add_set,
+    add_settings,
+    add_settings_file,
+    check_outputs,
+    chosen,
+    command,
+    given_settings,
+    show_json,
+    split,
+)
 
-from ..errors import InputError
-from ..settings import AUTO, ForecastConfig
-from .flags import add_model, add_settings, check_outputs, command, given_settings, split
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+_SHARED = ("seed", "errors", "denoise")  # settings that every forecaster takes
 
 
 def add(commands: Any) -> None:
     """Add the command."""
-    parser = command(commands, "forecast", run, "continue the series of a table")
+    command(commands, "forecast", run, "continue the series of a table", fill=_fill)
+
+
+def _fill(parser: Parser) -> None:
+    parser.surplus = (
+        'A command takes one table: for f in *.csv; do dynamix forecast "$f" -n 24 -o '
+        '"forecast-$f"; done. A file may hold many series below each other.'
+    )
     parser.add_argument(
         "data", help="table with a row per time step and a column per channel; - is standard input"
     )
-    parser.add_argument("--horizon", type=int, required=True, help="steps to forecast")
     parser.add_argument(
-        "--output",
-        help="file for the forecast: .csv, .tsv, .parquet, .npy, also .csv.gz (default: CSV to "
-        "standard output)",
+        "-n", "--horizon", type=Typed(int), required=True, help="steps to forecast (at least 1)"
     )
-    parser.add_argument("--plot", help="figure of context and forecast (.png, .pdf, .svg)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="file for the forecast: .csv, .tsv, .json, also with .gz; .parquet, .npy, .npz "
+        "(default: -, CSV to standard output)",
+    )
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        help="figure of context and forecast over time and in state space (.png, .pdf, .svg)",
+    )
     parser.add_argument(
         "--columns", help="channels to use, separated by commas (default: all but time)"
     )
@@ -41,17 +74,29 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--fill", action="store_true", help="interpolate short holes before the forecast"
     )
-    parser.add_argument("--context", type=int, help="use only this many last steps of the data")
+    parser.add_argument(
+        "--context",
+        type=Typed(int),
+        help="use only this many last steps of the data (default: all; at least 2)",
+    )
     add_model(parser, AUTO)
+    add_set(parser, "settings of a rival, such as match_length=30; DynaMix has the flags below")
+    add_json(parser, "forecast, and what was read and set,")
+    add_settings_file(parser)
     add_settings(parser, ForecastConfig)
 
 
 def run(options: argparse.Namespace) -> None:
     """Read, forecast, write."""
-    from ..forecasting.zero_shot import each_series
-    from ..io.tables import read_series, write
+    config: ForecastConfig = given_settings(options, ForecastConfig)
+    whole_number("horizon", options.horizon)
 
-    check_outputs(options.output, plot=options.plot, inputs=[options.data, options.model])
+    from ..io.tables import check_suffix, read_series, write
+
+    output = None if options.output == "-" else options.output
+    if output:
+        check_suffix(output)
+    check_outputs(output, plot=options.plot, inputs=[options.data, options.model])
     series = read_series(
         options.data,
         columns=split(options.columns),
@@ -61,45 +106,121 @@ def run(options: argparse.Namespace) -> None:
     )
     if len(series) > 1 and options.plot:
         raise InputError(f"--plot draws one series, the file holds {len(series)}. Leave it out.")
-    config = given_settings(options, ForecastConfig)
-    continued = partial(_continued, options=options, config=config)
+    forecaster = Forecaster(options, config)  # imports torch, so mistakes in the table come before
     first = next(iter(series.values()))
+    logger.debug("model %s, settings %s", forecaster.name, forecaster.settings)
+    left_out: dict[str, str] = {}
     if len(series) == 1:
-        table = continued(first)
+        table = forecaster(first)
     else:
-        parts = each_series(series.items(), continued, total=len(series), errors=config.errors)
+        import pandas as pd
+
+        from ..forecasting.zero_shot import each_series
+
+        def one(item: tuple[Any, pd.DataFrame]) -> pd.DataFrame:
+            try:
+                return forecaster(item[1])
+            except InputError as error:
+                left_out[str(item[0])] = str(error)
+                raise
+
+        try:
+            pairs = ((name, (name, frame)) for name, frame in series.items())
+            parts = each_series(pairs, one, total=len(series), errors=config.errors)
+        except InputError as error:
+            raise InputError(f"{error} --errors skip leaves out such a series.") from error
         if not parts:
             raise InputError("no series of the file can be forecast.")
         table = pd.concat(parts, names=first.attrs["id_columns"])
-    write(table, options.output)
-    if options.output:
+    if options.json:
+        show_json({"forecast": table, **forecaster.taken(series), "left_out": left_out})
+    if output or not options.json:
+        write(table, output)
+    if left_out:
+        logger.warning("%d of %d series were left out", len(left_out), len(series))
+    if output:
         steps = sum(map(len, series.values()))
         names = ", ".join(map(str, first.columns))
-        sys.stderr.write(
-            f"{steps} steps of {names}, {len(table)} steps forecast: {options.output}\n"
-        )
+        logger.info("%d steps of %s, %d steps forecast: %s", steps, names, len(table), output)
 
 
-def _continued(
-    frame: pd.DataFrame, options: argparse.Namespace, config: ForecastConfig
-) -> pd.DataFrame:
-    """The forecast of one series as a table with one line of names."""
-    from ..forecasting.zero_shot import forecast
+class Forecaster:
+    """The model or rival that was asked for, with its settings; it continues one series."""
 
-    how = {"horizon": options.horizon, "model": options.model, **dataclasses.asdict(config)}
-    if options.fill:
-        from ..preprocessing.resampling import resample
+    def __init__(self, options: argparse.Namespace, config: ForecastConfig) -> None:
+        from ..baselines import baseline
 
-        frame, what = resample(frame)
-        sys.stderr.write(f"{what}\n")
-    result, report = forecast(frame, return_report=True, **how)
-    if options.model == AUTO:
-        sys.stderr.write(f"model: {report}\n")
-    if options.plot:
-        _plot(frame, result, options.plot, sampled=config.n_samples is not None)
-    if config.n_samples is None:
-        return result
-    return result.set_axis([f"{name}[{i}]" for i, name in result.columns], axis=1)
+        self.options, self.config = options, config
+        self.name, own = chosen(options)
+        self.rival = baseline(self.name, **own)
+        self.settings = dataclasses.asdict(config)
+        if self.rival.needs_truth:
+            raise InputError(
+                f"{self.name!r} continues the true system, which a table does not hold. Choose "
+                "another model: dynamix models"
+            )
+        if not self.rival.rival:
+            if own:
+                raise InputError(
+                    f"--set is for rivals, and {self.name!r} is none: its settings are flags, such "
+                    "as --embedding."
+                )
+            return
+        given = [
+            name for name in declared(ForecastConfig) if f"ForecastConfig.{name}" in vars(options)
+        ]
+        if idle := [name for name in given if name not in _SHARED]:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
+            raise InputError(
+                f"{flags} would have no effect: {self.name!r} is not a DynaMix model. Leave it "
+                "out; a rival's own settings are given by --set NAME=VALUE."
+            )
+        if config.denoise:
+            self.rival = self.rival.having(denoise=config.denoise)
+        kept = {name: self.settings[name] for name in ("seed", "errors")}
+        self.settings = {**kept, **self.rival.settings}
+
+    def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The forecast of one series as a table with one line of names."""
+        options, samples = self.options, None
+        if options.fill:
+            from ..preprocessing.resampling import resample
+
+            frame, what = resample(frame)
+            logger.info("%s", what)
+        if self.rival.rival:
+            result = self.rival(frame, options.horizon, seed=self.config.seed)
+        else:
+            from ..forecasting.zero_shot import forecast
+
+            how = {
+                "horizon": options.horizon,
+                "model": self.name,
+                **dataclasses.asdict(self.config),
+            }
+            result, report = forecast(frame, return_report=True, **how)
+            if self.name == AUTO:
+                logger.info("model: %s", report)
+            samples = self.config.n_samples
+        if options.plot:
+            _plot(frame, result, options.plot, sampled=samples is not None)
+        if samples is None:
+            return result
+        return result.set_axis([f"{name}[{i}]" for i, name in result.columns], axis=1)
+
+    def taken(self, series: dict[Any, pd.DataFrame]) -> dict[str, Any]:
+        """What was read and set, for a reader of JSON."""
+        first = next(iter(series.values()))
+        read = {
+            "data": self.options.data,
+            "notes": first.attrs["notes"],
+            "channels": list(first.columns),
+            "steps": {str(name): len(frame) for name, frame in series.items()},
+        }
+        if len(series) == 1:
+            read["steps"] = len(first)
+        settings = {"horizon": self.options.horizon, **self.settings}
+        return {"model": self.name, "read": read, "settings": settings}
 
 
 def _plot(frame: pd.DataFrame, result: pd.DataFrame, path: str, *, sampled: bool) -> None:
@@ -112,7 +233,8 @@ def _plot(frame: pd.DataFrame, result: pd.DataFrame, path: str, *, sampled: bool
         shown=max(4 * len(result), 200),  # a long context would hide the forecast
         times=times.to_timestamp() if hasattr(times, "to_timestamp") else times,
         time_label=str(frame.index.name or "step"),
+        states=True,
         **{"samples": result} if sampled else {"forecast": result.to_numpy()},
     )
     plotting.save(figure, path)
-    sys.stderr.write(f"figure: {path}\n")
+    logger.info("figure: %s", path)

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..settings import ForecastDefaults, ModelConfig, TrainingConfig
-from .flags import add_settings, command, given_settings, read_settings
+from .flags import Parser, add_settings, add_settings_file, command, given_settings
 
 logger = logging.getLogger(__name__)
 
-# sections of a file of settings, and arguments of dynamix.training.train
-SECTIONS = {"model": ModelConfig, "training": TrainingConfig, "defaults": ForecastDefaults}
+# arguments of dynamix.training.train, and sections that a file of settings may have
+SECTIONS: dict[str, Any] = {
+    "model": ModelConfig,
+    "training": TrainingConfig,
+    "defaults": ForecastDefaults,
+}
 
 
 def add(commands: Any) -> None:
     """Add the command."""
-    parser = command(commands, "train", run, "train a model, or continue a training run")
-    parser.add_argument("--output", required=True, help="folder of the run")
+    command(commands, "train", run, "train a model, or continue a training run", fill=_fill)
+
+
+def _fill(parser: Parser) -> None:
+    parser.add_argument("-o", "--output", required=True, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="continue the run in that folder")
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help=f"settings (TOML or JSON) in the sections {', '.join(SECTIONS)}; flags override them",
-    )
+    # the recorded commands of stored results say --config
+    add_settings_file(parser, "--config", sections=tuple(SECTIONS))
     for section, kind in SECTIONS.items():
         add_settings(parser, kind, section)
 
@@ -50,13 +53,10 @@ def run(options: argparse.Namespace) -> None:
     else:
         on_epoch = draw
 
-    file = read_settings(options.config, tuple(SECTIONS))
-    given = {
-        section: given_settings(options, kind, **file[section])
-        for section, kind in SECTIONS.items()
-    }
+    given = {section: given_settings(options, kind) for section, kind in SECTIONS.items()}
     train(options.output, resume=options.resume, on_epoch=on_epoch, **given)
-    sys.stderr.write(
-        f"model and log: {options.output}; measure it: "
-        f"dynamix benchmark --model {Path(options.output) / 'model.safetensors'}\n"
+    logger.info(
+        "model and log: %s; measure it: dynamix benchmark --model %s",
+        options.output,
+        Path(options.output) / "model.safetensors",
     )

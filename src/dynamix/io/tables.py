@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import itertools
+import json
 import logging
 import sys
 import zipfile
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from ..errors import InputError, one_of, whole_number
+from ..errors import InputError, one_of, suggestion, whole_number
 from ..settings import checked
 from .files import write_whole
 from .text import Table, numbered, parse
@@ -39,6 +40,7 @@ _FOREIGN = {  # by their first bytes
     b"{": "JSON",
     b"[": "JSON",
 }
+_WRITTEN = ("", ".csv", ".tsv", ".json", ".parquet", ".npy", ".npz")  # suffixes
 _UNREADABLE = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
@@ -176,27 +178,90 @@ def read_series(
     return found
 
 
+def check_suffix(path: str | Path) -> None:
+    """Raise unless :func:`write` knows the format of a file by its suffix.
+
+    >>> check_suffix("out.docx")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: cannot write a table to 'out.docx': expected a name ending in .csv...
+    """
+    if _kind(path) not in _WRITTEN and not _is_stream(path):
+        known = ", ".join(filter(None, _WRITTEN))
+        raise InputError(
+            f"cannot write a table to {str(path)!r}: expected a name ending in {known}, or in .gz "
+            "after one of text."
+        )
+
+
 def write(table: pd.DataFrame, path: str | Path | None) -> None:
     """Write a table with its index in the format of the suffix; None: CSV to standard output.
 
-    The suffixes are ``.csv``, ``.tsv``, ``.parquet``, ``.npy`` (without the index), and ``.gz``
-    after those of text.
+    The suffixes are ``.csv``, ``.tsv``, ``.json`` (a list of rows), ``.parquet``, ``.npy`` and
+    ``.npz`` (values without the index), and ``.gz`` after those of text. Without a suffix, and for
+    a device or a pipe, it is CSV.
     """
-    if isinstance(table.index, pd.TimedeltaIndex):  # as clocks write it: 04:00:00
-        labels = [_elapsed(t) for t in table.index.total_seconds()]
-        table = table.set_axis(pd.Index(labels, name=table.index.name), axis=0)
     if path is None:
-        table.to_csv(sys.stdout)
+        _clocks(table).to_csv(sys.stdout)
         return
-    kinds = [suffix.lower() for suffix in Path(path).suffixes]
-    kind = kinds[-2] if kinds[-1:] == [".gz"] and len(kinds) > 1 else "".join(kinds[-1:])
+    check_suffix(path)
+    kind = _kind(path)
     with write_whole(path) as temporary:
         if kind == ".parquet":
-            table.rename(columns=str).reset_index().to_parquet(temporary, index=False)
+            _clocks(table).rename(columns=str).reset_index().to_parquet(temporary, index=False)
         elif kind == ".npy":
             np.save(temporary, table.to_numpy())
+        elif kind == ".npz":
+            np.savez(temporary, forecast=table.to_numpy())
+        elif kind == ".json":
+            text = json.dumps(records(table), indent=1, ensure_ascii=False, allow_nan=False)
+            packed = Path(path).suffix.lower() == ".gz"
+            content = f"{text}\n".encode()
+            temporary.write_bytes(gzip.compress(content, mtime=0) if packed else content)
         else:
-            table.to_csv(temporary, sep="\t" if kind == ".tsv" else ",")
+            _clocks(table).to_csv(temporary, sep="\t" if kind == ".tsv" else ",")
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as JSON takes them, its index first: times are texts, NaN is None.
+
+    >>> days = pd.date_range("2024-01-01", periods=2, name="day")
+    >>> records(pd.DataFrame({"load": [1.5, np.nan]}, index=days))
+    [{'day': '2024-01-01', 'load': 1.5}, {'day': '2024-01-02', 'load': None}]
+    """
+    table = _clocks(table)
+    names = ["step" if name is None else str(name) for name in table.index.names]
+    columns = [" ".join(map(str, c)) if isinstance(c, tuple) else str(c) for c in table.columns]
+    flat = table.set_axis(columns, axis=1).reset_index(names=names)
+    for name in flat.columns:
+        column = flat[name]
+        if not pd.api.types.is_numeric_dtype(column):
+            known = column.notna()
+            texts = pd.Index(column).astype(str) if hasattr(column, "dt") else column.map(str)
+            flat[name] = pd.Series(texts, dtype=object).where(known.to_numpy(), None)
+        elif column.dtype.kind == "f":
+            flat[name] = column.astype(object).where(np.isfinite(column), None)
+    return flat.to_dict(orient="records")
+
+
+def _clocks(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with elapsed times as clocks write them: 04:00:00."""
+    if not isinstance(table.index, pd.TimedeltaIndex):
+        return table
+    labels = [_elapsed(t) for t in table.index.total_seconds()]
+    return table.set_axis(pd.Index(labels, name=table.index.name), axis=0)
+
+
+def _kind(path: str | Path) -> str:
+    """The suffix that chooses the format, without that of a compression of text."""
+    kinds = [suffix.lower() for suffix in Path(path).suffixes]
+    if kinds[-1:] == [".gz"]:
+        return kinds[-2] if kinds[-2:-1] and kinds[-2] in (".csv", ".tsv", ".json") else ".gz"
+    return "".join(kinds[-1:])
+
+
+def _is_stream(path: str | Path) -> bool:
+    return Path(path).exists() and not Path(path).is_file()
 
 
 def _elapsed(seconds: float) -> str:
@@ -286,7 +351,7 @@ def _load(path: str | Path) -> Table | ndarray:
     elif Path(path).is_file():
         content = Path(path).read_bytes()
     else:
-        raise InputError(f"no file {str(path)!r}. Give a table with a row per time step.")
+        raise _missing(Path(path))
     kind = "table"
     if len(content) > _LARGE:
         logger.info("reading %s, %.0f MB", _shown(path), len(content) / 1e6)
@@ -318,6 +383,23 @@ def _load(path: str | Path) -> Table | ndarray:
         ) from error
     except _UNREADABLE as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{_shown(path)} is not a readable {kind}: {error}.") from error
+
+
+def _missing(path: Path) -> InputError:
+    """What to do where a file is none, or is not there."""
+    if path.is_dir():
+        return InputError(f"{str(path)!r} is a folder. Name a table in it.")
+    folder = path.parent
+    beside = sorted(folder.iterdir()) if folder.is_dir() else []
+    below = [entry / path.name for entry in beside if (entry / path.name).is_file()]
+    names = [entry.name for entry in beside if not entry.name.startswith(".")]
+    near = suggestion(path.name, names, cutoff=0.75)  # a suffix alone is alike to a half
+    if below:
+        near = f" Did you mean {str(below[0])!r}?"
+    return InputError(
+        f"no file {str(path)!r} (looked in {str(folder.absolute())!r}).{near} Give a table with a "
+        "row per time step."
+    )
 
 
 def _joined(arrays: dict[str, ndarray]) -> pd.DataFrame | ndarray:

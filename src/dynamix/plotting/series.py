@@ -16,6 +16,7 @@ from ..io.arrays import samples_array
 from ..metrics.reconstruction import power_spectrum, spectral_hellinger
 from ..shapes import Float
 from . import theme
+from .state_space import beside
 
 _HIGHEST_FREQUENCY = 0.12  # per step: six times the dominant frequency at 50 points a period
 _BANDS = {0.9: 0.18, 0.5: 0.38}  # share of the samples in a band: its opacity
@@ -65,6 +66,7 @@ def time_series(
     shown: int | None = None,
     times: Any = None,
     time_label: str = "step",
+    states: bool = False,
 ) -> Figure:
     """Draw a context and its continuation over time, a panel per channel.
 
@@ -72,7 +74,9 @@ def time_series(
     horizon)`` or ``(K, horizon, n)``, take the place of a forecast: drawn are their median and
     bands with 50 % and 90 % of the finite samples at each step. ``names`` are those of the
     channels, ``shown`` the most steps drawn on either side of the context's end. ``times`` labels
-    all context and forecast steps, such as with dates; ``time_label`` names them.
+    all context and forecast steps, such as with dates; ``time_label`` names them. ``states`` adds
+    a panel in state space: the first three channels, or a single one against its past; of samples
+    it shows the first.
 
     Raises
     ------
@@ -115,6 +119,10 @@ def time_series(
             ax.yaxis.get_major_locator().set_params(integer=True)
     axes[-1].set_xlabel(time_label)
     theme.slant_dates(figure, t)
+    if states and len(ahead):
+        panel = beside(figure, past, drawn[0] if bands else ahead, names)
+        if bands and panel is not None:
+            panel.set_title(f"{panel.get_title()}, first sample")
     theme.legend(figure, axes[:1])
     return figure
 

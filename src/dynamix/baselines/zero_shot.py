@@ -27,7 +27,6 @@ _UNTRAINED = {  # the bundled models that training made, and whether it began as
     "DynaMix: model, season, damping and denoising chosen by the context's own end",
     joint=True,
     batched=True,
-    rival=False,
 )
 def auto(context: ndarray, horizon: int, *, seed: int = 0, **settings: Any) -> ndarray:
     """A forecast by ``model="auto"`` of :func:`dynamix.forecast`."""

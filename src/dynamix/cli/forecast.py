@@ -151,15 +151,17 @@ class Forecaster:
         from ..baselines import baseline
 
         self.options, self.config = options, config
+        self.report: Any = None  # of the last series
         self.name, own = chosen(options)
         self.rival = baseline(self.name, **own)
+        self.ours = self.name == AUTO or not self.rival.rival
         self.settings = dataclasses.asdict(config)
         if self.rival.needs_truth:
             raise InputError(
                 f"{self.name!r} continues the true system, which a table does not hold. Choose "
                 "another model: dynamix models"
             )
-        if not self.rival.rival:
+        if self.ours:
             if own:
                 raise InputError(
                     f"--set is for rivals, and {self.name!r} is none: its settings are flags, such "
@@ -188,7 +190,7 @@ class Forecaster:
 
             frame, what = resample(frame)
             logger.info("%s", what)
-        if self.rival.rival:
+        if not self.ours:
             result = self.rival(frame, options.horizon, seed=self.config.seed)
         else:
             from ..forecasting.zero_shot import forecast
@@ -220,7 +222,11 @@ class Forecaster:
         if len(series) == 1:
             read["steps"] = len(first)
         settings = {"horizon": self.options.horizon, **self.settings}
-        return {"model": self.name, "read": read, "settings": settings}
+        made = {"model": self.name, "read": read, "settings": settings}
+        if self.name == AUTO and len(series) == 1:
+            settings |= self.report.settings
+            made["model"] = self.report.model
+        return made
 
 
 def _plot(frame: pd.DataFrame, result: pd.DataFrame, path: str, *, sampled: bool) -> None:

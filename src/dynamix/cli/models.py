@@ -12,6 +12,7 @@ from importlib import metadata, resources
 from typing import Any
 
 from ..errors import one_of
+from ..settings import AUTO
 from .flags import Parser, add_json, command, show_json
 
 _CARD = re.compile(r"^## (\S+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -81,8 +82,11 @@ def rows() -> list[dict[str, Any]]:
             made |= _of_checkpoint(entry)
         elif entry.extra == "foundation":
             made["learned"] = "other series"
-        own = "" if entry.rival else name  # ours first, by name; the rivals as they are registered
-        found.append(((entry.rival, name.endswith("-untrained"), own), made))
+        elif name == AUTO:
+            made["learned"] = "both"
+        rival = entry.rival and name != AUTO  # ours first, by name; these as they are registered
+        own = "" if rival else str(name)
+        found.append(((rival, own.endswith("-untrained"), own), made))
     return [row for _, row in sorted(found, key=lambda pair: pair[0])]
 
 

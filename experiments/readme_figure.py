@@ -23,7 +23,7 @@ PATH = Path(__file__).parents[1] / "book" / "_assets" / "readme.png"
 def main() -> None:
     """Forecast and draw."""
     x = systems.trajectory("Lorenz", n=CONTEXT + 6000)
-    forecast = dynamix.forecast(x[:CONTEXT], horizon=6000)
+    forecast = dynamix.forecast(x[:CONTEXT], horizon=6000, model="dynamix-3d")
     figure = plotting.attractors(
         {
             "context: 2,000 steps of an unseen system": {"context": x[:CONTEXT]},

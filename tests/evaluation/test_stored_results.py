@@ -9,12 +9,11 @@ from dynamix import BenchmarkConfig
 from dynamix.evaluation import benchmark, results
 from dynamix.model import checkpoints
 
-UNMEASURED = {"dynamix-gp-learned"}  # not yet run on the held-out systems
 SYSTEMS = ["Lorenz", "Rossler", "SprottM"]
 
 
 @pytest.mark.parametrize("context", [512, 2000])
-@pytest.mark.parametrize("name", sorted(set(checkpoints.bundled()) - UNMEASURED))
+@pytest.mark.parametrize("name", checkpoints.bundled())
 def test_stored_rows_are_reproduced(name: str, context: int) -> None:
     stored, record = results.read(f"benchmark_{name}_{context}", make=f"dynamix benchmark {name}")
     config = BenchmarkConfig(context=context, starts=1)

@@ -200,9 +200,9 @@ class Forecaster:
                 "model": self.name,
                 **dataclasses.asdict(self.config),
             }
-            result, report = forecast(frame, return_report=True, **how)
+            result, self.report = forecast(frame, return_report=True, **how)
             if self.name == AUTO:
-                logger.info("model: %s", report)
+                logger.info("model: %s", self.report)
             samples = self.config.n_samples
         if options.plot:
             _plot(frame, result, options.plot, sampled=samples is not None)

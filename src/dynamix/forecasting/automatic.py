@@ -107,7 +107,7 @@ def _foreseen(x: Series, how: dict[str, Any], calendar: tuple[int, ...] | None) 
         try:
             y = forecast(seen, horizon=steps, model=PROBE, **how)
         except InputError as error:  # too short or constant up to there
-            logger.info("no probe after %d steps: %s", T, error)
+            logger.debug("no probe after %d steps: %s", T, error)
             return float("inf")
         plain.append(np.abs(others - truth).mean(axis=1))
         model.append(np.abs(y - truth).mean(axis=0))
@@ -124,7 +124,7 @@ def choose_models(
     reports: list[ForecastReport | None] = [None] * S
     for s in tqdm(np.flatnonzero(good), desc="choice", disable=None, delay=PATIENCE, leave=False):
         reports[s] = choose_model(np.ascontiguousarray(values[:, s]), given, calendar)
-        logger.info("series %d: %s", s, reports[s])
+        logger.debug("series %d: %s", s, reports[s])
     return reports
 
 

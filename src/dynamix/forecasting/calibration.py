@@ -291,7 +291,7 @@ def around(
         try:
             run, own = ask(T, steps), fit(seen)
         except InputError as error:
-            logger.info("no trial after %d steps: %s", T, error)
+            logger.debug("no trial after %d steps: %s", T, error)
             continue
         scale = Scale.of(apply_transforms(seen, own))
         made, real = (apply_transforms(y, own, start=T + 1) for y in (run, x[T : T + steps]))

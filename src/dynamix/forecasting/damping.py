@@ -132,13 +132,13 @@ def damped(
         except InputError as error:
             if places[-1] == T and not made:
                 raise
-            logger.info("no trial after %d steps: %s", T, error)
+            logger.debug("no trial after %d steps: %s", T, error)
             continue
         made.append(y / size)
         others.append(simple(T, steps) / size)
         truth.append(values[T : T + steps] / size)
     weight, best = shares(Trials(np.stack(made), np.stack(others, axis=1), np.stack(truth)))
-    logger.info("weights of the model: %s", weight.tolist())
+    logger.debug("weights of the model: %s", weight.tolist())
     how: Any = {"horizon": horizon, "return_gates": return_gates, "options": options}
     found = free.forecast(values, starts, **how)
     if (weight == 1).all():

@@ -1,12 +1,16 @@
 """Damping: the model's share of a forecast, by the context's own end."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from dynamix import InputError, forecast
+import dynamix
+from dynamix import InputError
 from dynamix.flows import flow
 from dynamix.forecasting.damping import CYCLES, DECAYS, WEIGHTS, Trials, origins, plain, shares
 
+forecast = partial(dynamix.forecast, model="dynamix-3d")
 DAY = np.random.default_rng(0).normal(size=24)
 
 

@@ -1,12 +1,16 @@
 """The steps of a forecast: seasons are removed before, and come back after."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from dynamix import InputError, forecast
+import dynamix
+from dynamix import InputError
 from dynamix.flows import flow
 
+forecast = partial(dynamix.forecast, model="dynamix-3d")
 DAY = np.random.default_rng(0).normal(size=24)
 
 

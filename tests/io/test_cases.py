@@ -177,7 +177,7 @@ def test_training_reads_files_as_forecasts_do(capsys, tmp_path):
 
 
 def test_a_forecast_is_written_in_the_format_of_its_suffix(tmp_path):
-    arguments = ["forecast", str(CASES / "lab_t_column.csv"), "--horizon", "4", "--output"]
+    arguments = ["forecast", str(CASES / "lab_t_column.csv"), "--horizon", "40", "--output"]
     frames = {}
     for suffix in (".csv", ".tsv", ".csv.gz", ".parquet", ".npy"):
         path = tmp_path / f"f{suffix}"

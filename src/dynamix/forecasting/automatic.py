@@ -2,7 +2,7 @@
 
 The choice uses the context alone. Its question is whether the series is a *flow*: the state of a
 dynamical system, whose next steps follow from what was seen. ``dynamix-3d-plus`` forecasts five
-steps from four origins in the context's second half. If its error is clearly
+steps from eight origins in the context's second half. If its error is clearly
 below that of season and level, the series is a flow.
 
 * A flow of three and more channels gets ``dynamix-gp-learned``, whose map is chosen by free runs.
@@ -37,8 +37,10 @@ logger = logging.getLogger(__name__)
 
 PROBE = PARTIAL = "dynamix-3d-plus"
 WHOLE = "dynamix-gp-learned"
+SHORTEST = 40  # steps of a context, about which there is something to choose
+SHORT = 100  # fewer steps have equal delays, which take fewer of them than PECUZAL's
 LAST = 2000  # steps that the choice looks at
-PROBES = 4  # origins
+PROBES = 8  # origins
 FORESEEN = 0.6  # of the plain forecast's error: below it, a flow
 _SEASONAL = {"season": "auto", "damping": "auto"}
 
@@ -76,15 +78,16 @@ def choose_model(
     x: Series, settings: dict[str, Any], calendar: tuple[int, ...] | None = None
 ) -> ForecastReport:
     """The choice for one series. ``settings`` are those of the forecast that are given."""
-    if len(x) < damping.SHORTEST:
+    if len(x) < SHORTEST:
         return ForecastReport(BUNDLED_MODEL, {})
     x = x[-LAST:]
     other = ("n_samples", "odds", "errors", *_SEASONAL)
     own = {name: value for name, value in settings.items() if name not in other}
-    quick = {} if x.shape[1] > 2 else {"embedding": "delay"}
+    quick: dict[str, Any] = {} if x.shape[1] > 2 else {"embedding": "delay"}
     foreseen = _foreseen(x, quick | own, calendar)
     if foreseen < FORESEEN:
-        return ForecastReport(WHOLE if x.shape[1] > 2 else PARTIAL, {"denoise": "auto"}, foreseen)
+        found = {"denoise": "auto"} | (quick if len(x) < SHORT else {})
+        return ForecastReport(PARTIAL if quick else WHOLE, found, foreseen)
     seasons = tuple(find_seasons(np.ascontiguousarray(c), calendar) for c in x.T)
     return ForecastReport(BUNDLED_MODEL, dict(_SEASONAL), foreseen, seasons)
 
@@ -111,8 +114,10 @@ def _foreseen(x: Series, how: dict[str, Any], calendar: tuple[int, ...] | None) 
             return float("inf")
         plain.append(np.abs(others - truth).mean(axis=1))
         model.append(np.abs(y - truth).mean(axis=0))
-    best = np.mean(plain, axis=0).min(axis=0)
-    return float(np.median(np.mean(model, axis=0) / np.where(best > 0, best, np.inf)))
+    best = np.argmin(np.mean(plain, axis=0), axis=0)  # of each channel
+    usual = np.array([errors[best, np.arange(len(best))] for errors in plain])
+    ratio = np.array(model) / np.where(usual > 0, usual, np.inf)
+    return float(np.median(ratio)) if usual.any() else float("inf")
 
 
 def choose_models(

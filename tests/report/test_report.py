@@ -233,7 +233,7 @@ def test_the_report_of_an_ugly_file_repeats_itself_and_ranks_its_findings(tmp_pa
     assert first.samples.index[0] - loaded.frame.index[-1] == pd.Timedelta("1h")
     assert len(first.free_run) == len(first.gates) == 400
     options = {"horizon": 30, "embedding": "delay", "seed": 3}
-    plain = dynamix.forecast(loaded.frame, **options)
+    plain = dynamix.forecast(loaded.frame, model="dynamix-3d", **options)
     np.testing.assert_allclose(first.free_run[:30], plain)
     np.testing.assert_allclose(first.samples[0], plain)
     ranks = [report_checks.SEVERITIES.index(s) for s in first.table()["severity"]]
@@ -264,7 +264,8 @@ def test_a_report_has_the_context_without_its_noise(noise):
         assert removed.std() == pytest.approx(noise, rel=0.2)
     else:
         assert (removed == 0.0).all()
-    ours = dynamix.forecast(frame, horizon=5, embedding="delay", denoise="auto")
+    how = {"model": "dynamix-3d", "embedding": "delay", "denoise": "auto"}
+    ours = dynamix.forecast(frame, horizon=5, **how)
     pd.testing.assert_frame_equal(made.free_run[:5], ours)
 
 

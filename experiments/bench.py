@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ TARGETS = {
     "forecast_ms_30000": ("20 steps, context 30,000, beyond the rollout", "<=", 8.0, "ms"),
     "plus_ms_2000": ("choice of dynamix-3d-plus, context 2,000", "<=", 50.0, "ms"),
     "plus_ms_30000": ("choice of dynamix-3d-plus, context 30,000", "<=", 700.0, "ms"),
+    "default_1_ms_2000": ("forecast that chooses, one channel, context 2,000", "", 0.0, "ms"),
+    "default_3_ms_2000": ("forecast that chooses, three channels, context 2,000", "", 0.0, "ms"),
     "auto_ms_2000": ("embedding auto, context 2,000", "<=", 150.0, "ms"),
     "pecuzal_ms_2000": ("embedding pecuzal, context 2,000", "<=", 60.0, "ms"),
     "trend_seconds": ("30 channels, auto and detrend, context 2,000", "", 0.0, "s"),
@@ -241,9 +244,9 @@ from dynamix import systems
 x = systems.trajectory("Lorenz", n=12_000)
 starts = np.linspace(0, 10_000, 1000).astype(int)
 context = np.stack([x[s : s + 2000] for s in starts], axis=1)
-dynamix.forecast(context[:, :2], horizon=10)
+dynamix.forecast(context[:, :2], horizon=10, model="dynamix-3d")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-y = dynamix.forecast(context, horizon=10_000)
+y = dynamix.forecast(context, horizon=10_000, model="dynamix-3d")
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print((after - before) / 1024 - y.nbytes / 2**20)
 """
@@ -267,11 +270,12 @@ def costs_around(model: DynaMix, repeats: int) -> dict[str, float]:
     walks = np.random.default_rng(0).normal(size=(2000, 30)).cumsum(axis=0)
     short = np.stack([x[s : s + 64, :1] for s in range(0, 30_000, 30)], axis=1)
     with one_core():
+        paper = partial(forecast, model="dynamix-3d")
         how = {"embedding": "auto", "detrend": True}
-        found["trend_seconds"] = seconds(lambda: forecast(walks, horizon=1, **how))
-        found["batch_ms"] = least(lambda: forecast(short, horizon=20)) / short.shape[1]
+        found["trend_seconds"] = seconds(lambda: paper(walks, horizon=1, **how))
+        found["batch_ms"] = least(lambda: paper(short, horizon=20)) / short.shape[1]
         for T in (2000, 30_000):
-            whole = least(lambda T=T: forecast(x[:T], horizon=20))
+            whole = least(lambda T=T: paper(x[:T], horizon=20))
             c = series(T)
             rollout_alone = least(lambda c=c: kernels.rollout(model, c, horizon=20))
             found[f"forecast_ms_{T}"] = whole - rollout_alone
@@ -280,7 +284,11 @@ def costs_around(model: DynaMix, repeats: int) -> dict[str, float]:
             )
         for name in ("auto", "pecuzal"):
             found[f"{name}_ms_2000"] = least(
-                lambda name=name: forecast(x[:2000, :1], horizon=1, embedding=name)
+                lambda name=name: paper(x[:2000, :1], horizon=1, embedding=name)
+            )
+        for channels in (1, 3):  # forecasts that choose their model
+            found[f"default_{channels}_ms_2000"] = least(
+                lambda n=channels: forecast(x[:2000, :n], horizon=1)
             )
     return found
 

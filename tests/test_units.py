@@ -183,7 +183,8 @@ def continued(x, **how):
 
 
 FORECASTS = {
-    "dynamix-3d": {},
+    "default": {},
+    "dynamix-3d": {"model": "dynamix-3d"},
     "plus": {"model": "dynamix-3d-plus", "embedding": "zero"},
     "scratch": {"model": "dynamix-3d-scratch"},
     "6d": {"model": "dynamix-6d"},
@@ -213,7 +214,7 @@ def test_forecasts(name):
 @pytest.mark.parametrize("embedding", [*EMBEDDINGS, "auto"])
 def test_forecasts_of_one_channel(embedding):
     in_other_units(
-        lambda x: continued(x, embedding=embedding),
+        lambda x: continued(x, model="dynamix-3d", embedding=embedding),
         ONE,
         factor=lambda c: c,
         tolerance=1e-4,

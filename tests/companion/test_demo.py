@@ -100,7 +100,7 @@ def test_the_page_shows_what_python_computes(visit, committed):
     page.get_by_label("Context length", exact=True).fill("800")
     shown = run_to_the_end(page)
     context = unpacked(committed[1][0]["values"])[1200:2000]
-    expected = dynamix.forecast(context, horizon=STEPS, gate_noise=False)
+    expected = dynamix.forecast(context, horizon=STEPS, model="dynamix-3d", gate_noise=False)
     assert list(shown.columns) == ["x1", "x2", "x3"]
     assert len(shown) == 5000
     error = np.abs(shown.to_numpy()[:STEPS] - expected) / context.std(axis=0)

@@ -34,7 +34,7 @@ def test_every_series_is_forecast_as_if_alone_and_the_order_of_rows_does_not_mat
 
 
 def test_the_quantiles_are_those_of_the_ensemble():
-    how = {"horizon": 5, "n_samples": 8, "embedding": "delay", "odds": "gate"}
+    how = {"horizon": 5, "n_samples": 8, "model": "dynamix-3d", "odds": "gate"}
     table = predict_df(A, quantile_levels=[0.05, 0.5], **how)
     samples = dynamix.forecast(A["target"].to_numpy(), seed=0, **how)
     np.testing.assert_allclose(table["predictions"], np.median(samples, axis=0))

@@ -138,7 +138,8 @@ def _license_of(package: str) -> str:
     except metadata.PackageNotFoundError:
         return f"see {package}"
     classes = [c for c in facts.get_all("Classifier") or [] if c.startswith("License ::")]
-    return facts["License-Expression"] or (classes[0].split(" :: ")[-1] if classes else "unknown")
+    (named,) = facts.get_all("License-Expression") or [""]
+    return named or (classes[0].split(" :: ")[-1] if classes else "unknown")
 
 
 def _table(shown: list[dict[str, Any]]) -> str:

@@ -25,9 +25,9 @@ from numpy import ndarray
 from tqdm import tqdm
 
 from ..errors import InputError
+from ..gp.regression import scales
 from ..gp.smoothing import WINDOW, singular_spectrum
 from ..io.arrays import usable
-from ..io.scale import unit
 from ..preprocessing.seasons import find_seasons
 from ..settings import BUNDLED_MODEL, PATIENCE, ForecastConfig, declared
 from ..shapes import Float
@@ -60,6 +60,10 @@ class ForecastReport:
     settings: dict[str, Any]
     foreseen: float = float("nan")
     seasons: tuple[tuple[int, ...], ...] = ()
+
+    def kept(self, *, free: bool) -> dict[str, Any]:
+        """The settings; without ``free``, for a start of one's own, those that go with one."""
+        return {k: v for k, v in self.settings.items() if free or k not in _SEASONAL}
 
     def __str__(self) -> str:
         given = ", ".join(f"{name}={value}" for name, value in self.settings.items())
@@ -97,8 +101,8 @@ def _foreseen(x: Series, how: dict[str, Any], calendar: tuple[int, ...] | None) 
     from .zero_shot import forecast
 
     places, steps = damping.origins(len(x), damping.FIRST)
-    size = unit(x)
-    x = x / size
+    mean, deviation = scales(x)
+    x = (x - mean) / deviation
     clean = singular_spectrum(x) if len(x) > WINDOW else x  # no model foresees the truth's noise
     model, plain = [], []
     for i in np.unique(np.linspace(0, len(places) - 1, PROBES).astype(int)):

@@ -338,6 +338,10 @@ def calibrated(
     gate = replace(pipeline, settings=replace(s, odds="gate"))
     ((runs, _),) = plain.forecast(values, starts, horizon=horizon, options=options)
     seeds = [sample_seed(s.seed, k) for k in range(1, s.n_samples or 1)]
+
+    def fit(seen: Series) -> list[Transform]:
+        return pipeline.fit(seen, smoothed=False)[1]
+
     if not (seeds or levels):
         return runs[None]
     count, found = FEW_TRIALS if isinstance(pipeline.model, FittedModel) else TRIALS, []
@@ -349,7 +353,7 @@ def calibrated(
             return np.asarray(run[:, 0])
 
         series = np.ascontiguousarray(alone[:, 0])
-        known = around(series, horizon, ask, fit=pipeline.transforms, count=count)
+        known = around(series, horizon, ask, fit=fit, count=count)
         if known is None:
             logger.warning(
                 "a context of %d steps is too short to measure a forecast's errors in it: the "

@@ -79,24 +79,17 @@ class Pipeline:
         Season.check(len(x), whole)
         return [whole] * x.shape[1]
 
-    def transforms(self, x: Series) -> list[Transform]:
-        """The transforms of a series; a trend takes long."""
-        return self._transformed(x)[1]
-
-    def _transformed(self, x: Series) -> Fitted:
+    def fit(self, x: Series, *, smoothed: bool = True) -> Fitted:
+        """A series transformed, without its noise if that is asked for; a trend takes long."""
         s = self.settings
-        return fit_transforms(
+        found, transforms = fit_transforms(
             x,
             standardize=s.standardize,
             detrend=s.detrend,
             box_cox=s.box_cox,
             seasons=() if s.season == "off" else self.seasons(x),
         )
-
-    def fit(self, x: Series) -> Fitted:
-        """A series transformed, without its noise if that is asked for."""
-        found, transforms = self._transformed(x)
-        if (self.settings.denoise or self.model.defaults.denoise) == "auto":
+        if smoothed and (s.denoise or self.model.defaults.denoise) == "auto":
             found = smooth(found).values
         return found, transforms
 

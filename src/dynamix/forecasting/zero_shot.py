@@ -100,11 +100,11 @@ def forecast(
     >>> forecast(wave, horizon=30, n_samples=3).shape
     (3, 30)
     >>> print(forecast(wave, horizon=1, return_report=True)[1])
-    dynamix-3d-plus (denoise=auto)
+    dynamix-3d (season=auto, damping=auto); seasons of 30 steps
     """
     horizon = whole_number("horizon", horizon)
     config = ForecastConfig(**settings)
-    levels = _levels(quantile_levels)
+    levels = [] if quantile_levels is None else _levels(quantile_levels)
     more = {"return_gates": return_gates, "return_report": return_report}
     if isinstance(context, list | tuple) and context and all(map(_is_series, context)):
         how = {"horizon": horizon, "model": model, "quantile_levels": quantile_levels, **more}
@@ -113,14 +113,11 @@ def forecast(
     _, S, n = values.shape
     if config.errors == "skip" and return_gates:
         raise InputError("return_gates cannot be combined with errors='skip'. Leave one out.")
-    calendar = None
-    if not isinstance(context, np.ndarray):
-        calendar = calendar_seasons(getattr(to_pandas(context), "index", None))
-    starts = None if initial_x is None else check_initial(initial_x, S=S, n=n)
     if model is None and not return_gates and config.engine != "torch":
         model = AUTO
-    chooses = isinstance(model, str) and model == AUTO
-    reports: list[ForecastReport | None]
+    chooses, calendar = isinstance(model, str) and model == AUTO, None
+    if (chooses or config.season == "auto") and not isinstance(context, np.ndarray):
+        calendar = calendar_seasons(getattr(to_pandas(context), "index", None))
     if chooses:
         if return_gates:
             raise InputError(
@@ -128,30 +125,46 @@ def forecast(
                 "without experts. Name a model, such as model='dynamix-3d'."
             )
         reports = choose_models(values, settings, calendar)
+        choices = alike(reports)
     else:
         model = BUNDLED_MODEL if model is None else model
-        name = str(model) if isinstance(model, str | Path) else type(model).__name__
-        reports = [ForecastReport(name, {})] * S
-    parts, singly = [], False
-    for chosen, members in alike(reports):
-        own = chosen.settings if starts is None else {}
-        config = ForecastConfig(**own | given_settings(settings))
+        named = str(model) if isinstance(model, str | Path) else type(model).__name__
+        choices = [(ForecastReport(named, {}), list(range(S)))]
+        reports = [choices[0][0]] * S
+
+    starts = None if initial_x is None else check_initial(initial_x, S=S, n=n)
+    several = bool(levels) or config.n_samples is not None
+    made: list[ndarray] = []
+    weights: list[Any] = []
+    for chosen, members in choices:
+        own = config
+        if chosen.settings:
+            own = ForecastConfig(**chosen.kept(free=starts is None) | given_settings(settings))
+        if starts is not None and (own.detrend or own.box_cox or own.season != "off"):
+            raise InputError(
+                "initial_x cannot be combined with detrend, box_cox or season, which continue the "
+                "context itself. Leave one of them out."
+            )
         found = find_model(chosen.model if chooses else model, n)
-        pipeline = Pipeline(found, config, calendar)
-        singly = n > pipeline.dims
-        some = None if starts is None else starts[members]
-        made = _continued(pipeline, values[:, members], some, horizon, return_gates, levels)
-        parts.append((members, made))
-    samples = []
-    for k in range(len(parts[0][1])):
-        every, gates = np.full((horizon, S, n), np.nan), None
-        for members, made in parts:
-            every[:, members], gates = made[k]
-        if gates is not None:
-            gates = like(context, gates[:, 0] if np.ndim(context) < 3 and not singly else gates)
-        samples.append((restore(every), gates))
-    forecasts, weights = zip(*samples, strict=True)
-    several = config.n_samples is not None or bool(levels)
+        part = values[:, members]
+        kept = usable(part) if own.errors == "skip" else np.ones(len(members), dtype=bool)
+        members = np.array(members)[kept]
+        part, some = part[:, kept], None if starts is None else starts[members]
+        singly = n > found.config.observed_dims
+        if singly:  # (T_C, S, n) -> (T_C, S n, 1): every channel a series of its own
+            part = part.reshape(len(part), -1, 1)
+            some = None if some is None else some.reshape(-1, 1)
+        asked: Any = {"horizon": horizon, "return_gates": return_gates, "levels": levels}
+        for k, (y, gates) in enumerate(
+            Pipeline(found, own, calendar).forecast(part, some, **asked)
+        ):
+            if k == len(made):
+                made.append(np.full((horizon, S, n), np.nan))
+            made[k][:, members] = y.reshape(horizon, -1, n)
+            if gates is not None:
+                alone = np.ndim(context) < 3 and not singly
+                weights.append(like(context, gates[:, 0] if alone else gates))
+    forecasts = list(map(restore, made))
     answer = [stack(forecasts, levels) if several else forecasts[0]]
     if return_gates:
         answer.append(stack(weights) if several else weights[0])
@@ -160,39 +173,8 @@ def forecast(
     return tuple(answer) if len(answer) > 1 else answer[0]
 
 
-def _continued(
-    pipeline: Pipeline,
-    values: ndarray,
-    starts: ndarray | None,
-    horizon: int,
-    return_gates: bool,
-    levels: Sequence[float],
-) -> list[tuple[ndarray, ndarray | None]]:
-    """Forecasts ``(horizon, S, n)`` and weights of one choice, one a sample; NaN where skipped."""
-    config, (_, S, n) = pipeline.settings, values.shape
-    if starts is not None and (config.detrend or config.box_cox or config.season != "off"):
-        raise InputError(
-            "initial_x cannot be combined with detrend, box_cox or season, which continue the "
-            "context itself. Leave one of them out."
-        )
-    kept = usable(values) if config.errors == "skip" else np.ones(S, dtype=bool)
-    values, starts = values[:, kept], None if starts is None else starts[kept]
-    if n > pipeline.dims:  # (T_C, S, n) -> (T_C, S n, 1): every channel a series of its own
-        values = values.reshape(len(values), -1, 1)
-        starts = None if starts is None else starts.reshape(-1, 1)
-    found = []
-    how: Any = {"horizon": horizon, "return_gates": return_gates, "levels": levels}
-    for y, gates in pipeline.forecast(values, starts, **how):
-        every = np.full((horizon, S, n), np.nan)
-        every[:, kept] = y.reshape(horizon, -1, n)
-        found.append((every, gates))
-    return found
-
-
-def _levels(levels: Sequence[float] | None) -> list[float]:
+def _levels(levels: Sequence[float]) -> list[float]:
     """Quantile levels, checked."""
-    if levels is None:
-        return []
     found = np.asarray(levels, dtype=np.float64)
     if found.ndim != 1 or not len(found) or not ((found > 0) & (found < 1)).all():
         raise InputError(f"quantile_levels must lie between 0 and 1, found {levels!r}.")

@@ -171,9 +171,8 @@ def backtest(
 ) -> tuple[pd.DataFrame, float]:
     """Test the forecast and simple baselines on the end of the context, a row each.
 
-    The row of DynaMix is the median of its ensemble, with the ``D_H`` of one sample. Where the
-    context has noise that neither the arguments nor the model have removed, a second row is made
-    with ``denoise="auto"``. ``seasonal naive`` repeats the last dominant oscillation.
+    The row of DynaMix is its plain forecast. Where the context has noise that neither the arguments
+    nor the model have removed, a second row is made with ``denoise="auto"``. ``seasonal naive`` repeats the last dominant oscillation.
 
     Parameters
     ----------
@@ -212,11 +211,10 @@ def backtest(
         shown, truth = values[:origin], values[origin : origin + steps]
         deviation = shown.std(axis=0)
         fan = forecast(shown, horizon=steps, n_samples=n_samples, **how)
-        fans = {_OURS: fan}
+        made = {_OURS: fan[0]}
         if noisy:
-            fans[_SMOOTHED] = forecast(shown, horizon=steps, n_samples=n_samples, **how | auto)
-        made = {
-            **{name: np.median(y, axis=0) for name, y in fans.items()},
+            made[_SMOOTHED] = forecast(shown, horizon=steps, **how | auto)
+        made |= {
             "context parroting": simple.parrot(shown, steps),
             "seasonal naive": np.resize(shown[-_season(shown) :], truth.shape),
             "last value": simple.naive(shown, steps),
@@ -227,10 +225,8 @@ def backtest(
             error = np.abs(y - truth) / deviation
             row = {"error, first 10": error[:10].mean(), "error, all": error.mean()}
             if steps >= _SPECTRUM_STEPS:
-                # a median of samples is smoother than any of them: the spectrum is of one sample
-                one = fans[name][0] if name in fans else y
                 width = max(1, steps // 100)
-                row["D_H"] = spectral_hellinger(forecast=one, truth=truth, smoothing=width)
+                row["D_H"] = spectral_hellinger(forecast=y, truth=truth, smoothing=width)
             rows.setdefault(name, []).append(row)
     table = pd.DataFrame({name: pd.DataFrame(parts).mean() for name, parts in rows.items()}).T
     table.index.name = f"{len(origins)} origins, {steps} steps each"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from helpers import ROOT
 
-from dynamix import shapes
+from dynamix.io import shapes
 
 # they meet the user's input: their own messages come first
 EXEMPT = ("dynamix.io.", "dynamix.plotting.", "dynamix.forecasting.", "dynamix.report.")
@@ -81,10 +81,19 @@ def test_a_broken_shape_is_found(shape):
 
 @pytest.mark.parametrize(("first", "same"), [("import sys", True), ("import jaxtyping", False)])
 def test_shapes_are_checked_only_where_jaxtyping_is_loaded(first, same):
-    code = f"{first}; from numpy import ndarray; from dynamix.shapes import Float\n"
+    code = f"{first}; from numpy import ndarray; from dynamix.io.shapes import Float\n"
     code += "print(Float[ndarray, 'T N'] is ndarray)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(same)
+
+
+def test_no_other_module_needs_jaxtyping():
+    found = {
+        str(path.relative_to(SOURCE))
+        for path in (SOURCE / "dynamix").rglob("*.py")
+        if re.search(r"^\s*(from|import) jaxtyping", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert found == {"dynamix/io/shapes.py", "dynamix/companion/sphinx_extension.py"}
 
 
 def test_the_modules_are_found():

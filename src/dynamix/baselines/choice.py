@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..io.shapes import Float, Int
 from ..metrics import histogram_hellinger
-from ..shapes import Float, Int
 
 KNOWN = 0.7  # share of the context that the candidates are fitted to
 ORIGINS = 8  # places in the rest where short runs begin

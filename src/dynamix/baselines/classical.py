@@ -15,8 +15,8 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
+from ..io.shapes import Float
 from ..preprocessing.transforms import Standardize, distant_mean
-from ..shapes import Float
 from .registry import register
 
 logger = logging.getLogger(__name__)

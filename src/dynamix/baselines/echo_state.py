@@ -15,8 +15,8 @@ import numpy as np
 from numpy import ndarray
 from scipy import linalg, sparse
 
+from ..io.shapes import Float
 from ..preprocessing.transforms import Standardize
-from ..shapes import Float
 from .choice import choose, places
 from .registry import register, sums_by_one_thread
 from .settings import EchoStateConfig

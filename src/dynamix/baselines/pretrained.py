@@ -22,8 +22,8 @@ from numpy import ndarray
 
 from ..errors import InputError
 from ..io.scale import unit
+from ..io.shapes import Float
 from ..preprocessing.transforms import distant_mean
-from ..shapes import Float
 from .registry import Baseline, register, register_family
 
 WEIGHTS = "DYNAMIX_WEIGHTS"

@@ -26,8 +26,8 @@ from ..errors import DISTRIBUTION, InputError, check_value, install, one_of, who
 from ..gp.smoothing import smooth
 from ..io.arrays import as_series, check_values, unpack
 from ..io.scale import unit
+from ..io.shapes import Float
 from ..settings import Denoise, from_dict
-from ..shapes import Float
 
 if TYPE_CHECKING:
     import pandas as pd

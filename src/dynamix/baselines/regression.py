@@ -12,9 +12,9 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import InputError
+from ..io.shapes import Float
 from ..preprocessing.embedding import embed
 from ..preprocessing.transforms import Standardize
-from ..shapes import Float
 from .registry import register, sums_by_one_thread
 from .settings import DMDConfig, EDMDConfig
 

@@ -7,8 +7,8 @@ from numpy import ndarray
 
 from ..errors import InputError, whole_number
 from ..io.scale import unit
+from ..io.shapes import Float
 from ..preprocessing.periods import dominant_period
-from ..shapes import Float
 from .registry import register
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy import ndarray
 
 from ..io.scale import unit
+from ..io.shapes import Float, Int
 from ..preprocessing.transforms import Standardize, distant_mean
-from ..shapes import Float, Int
 from .choice import choose, places
 from .registry import register, sums_by_one_thread
 from .regression import long_enough, state_space

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..errors import InputError
+from ..io.shapes import Float
 from ..model.dynamix import ALRNNExperts
 from ..preprocessing.transforms import Standardize
 from ..settings import ModelConfig
-from ..shapes import Float
 from .registry import register
 from .regression import state_space
 from .settings import ContextTrainingConfig, NeuralODEConfig

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from ..errors import InputError, whole_number
 from ..io.scale import unit
-from ..shapes import Float, Int
+from ..io.shapes import Float, Int
 from .pretrained import WEIGHTS, no_bar
 from .registry import register
 

@@ -12,6 +12,7 @@ from numpy import ndarray
 from ..forecasting.zero_shot import forecast
 from ..model import checkpoints
 from ..model.dynamix import DynaMix
+from ..settings import AUTO
 from ..training.analogue_start import start_as_analogue
 from .registry import Baseline, register, register_family
 
@@ -23,14 +24,14 @@ _UNTRAINED = {  # the bundled models that training made, and whether it began as
 
 
 @register(
-    "auto",
+    AUTO,
     "DynaMix: model, season, damping and denoising chosen by the context's own end",
     joint=True,
     batched=True,
 )
 def auto(context: ndarray, horizon: int, *, seed: int = 0, **settings: Any) -> ndarray:
     """A forecast by ``model="auto"`` of :func:`dynamix.forecast`."""
-    return forecast(context, horizon=horizon, model="auto", seed=seed, **settings)
+    return forecast(context, horizon=horizon, model=AUTO, seed=seed, **settings)
 
 
 @register_family(names=lambda: [*checkpoints.bundled(), *(f"{n}-untrained" for n in _UNTRAINED)])

@@ -21,10 +21,10 @@ from ..forecasting.models import find_model
 from ..forecasting.pipeline import Pipeline
 from ..io.arrays import unpack
 from ..io.scale import unit
+from ..io.shapes import Float, Int
 from ..model.dynamix import DynaMix
 from ..model.rollouts import gate_noise_stream
 from ..settings import ForecastConfig
-from ..shapes import Float, Int
 
 _DEFAULTS = ForecastConfig()
 

@@ -11,9 +11,9 @@ from torch.func import jvp, vmap
 
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series
+from ..io.shapes import Float
 from ..model.dynamix import DynaMix
 from ..settings import checked
-from ..shapes import Float
 
 
 @checked

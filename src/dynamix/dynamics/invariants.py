@@ -17,9 +17,9 @@ from scipy.spatial.distance import cdist
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series
 from ..io.scale import unit
+from ..io.shapes import Bool, Float
 from ..metrics.inputs import Points
 from ..settings import checked
-from ..shapes import Bool, Float
 
 _NOTHING = 1e-9  # of the deviation: distances below are repetitions or rounding
 _NEIGHBOURS = 16  # looked at first; fourfold where all of them are too near in time

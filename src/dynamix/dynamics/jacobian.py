@@ -11,8 +11,8 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import InputError, whole_number
+from ..io.shapes import Float
 from ..model.dynamix import ALRNNExperts
-from ..shapes import Float
 from .expert_use import Watched
 
 

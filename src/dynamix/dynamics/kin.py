@@ -13,8 +13,8 @@ from scipy.stats import rankdata
 
 from ..errors import InputError
 from ..io.scale import unit
+from ..io.shapes import Float
 from ..settings import checked
-from ..shapes import Float
 
 
 def use_distances(

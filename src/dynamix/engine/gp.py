@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..gp.regression import OneStepMap
-from ..shapes import Float
+from ..io.shapes import Float
 from .runtime import VERSION, available_cores, call, entry, share_out
 
 

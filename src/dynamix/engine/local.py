@@ -16,11 +16,11 @@ import torch
 from numpy import ndarray
 from torch import Tensor
 
+from ..io.shapes import Float, Int
 from ..local.fits import FLOOR, TINY
 from ..local.forecaster import LocalForecaster
 from ..model.dynamix import check_series
 from ..model.rollouts import gate_noise_stream
-from ..shapes import Float, Int
 from .index import DIMS, GROUP, boxes_over
 from .local_wide import run_wide
 from .runtime import (

@@ -27,10 +27,10 @@ import torch
 from numpy import ndarray
 from torch import Tensor
 
+from ..io.shapes import Float
 from ..model.dynamix import DynaMix, check_series
 from ..model.rollouts import Group, Rollout, gate_noise_stream
 from ..settings import ModelConfig
-from ..shapes import Float
 from .attention import Context, attend, context_rows, near_room
 from .index import DIMS, build, look_up, room_for
 from .products import affine, gate_matrices, mix, product

@@ -25,10 +25,10 @@ from ..dynamics.invariants import largest_exponent
 from ..errors import InputError
 from ..flows.generated import flow
 from ..forecasting.models import Model, is_noisy
+from ..io.shapes import Float
 from ..metrics import reconstruction as metrics
 from ..metrics.fates import fate as fate_of
 from ..settings import BUNDLED_MODEL, Engine, ForecastConfig
-from ..shapes import Float
 from ..systems import corpus as systems
 from . import results
 from .parallel import spread

@@ -18,10 +18,10 @@ from ..dynamics.invariants import correlation_dimension, largest_exponent
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series
 from ..io.scale import unit
+from ..io.shapes import Float
 from ..metrics.fates import fate, returns
 from ..metrics.inputs import Points
 from ..metrics.reconstruction import power_spectrum
-from ..shapes import Float
 
 MODES = {
     "parroting": "copies the context",

@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from ..errors import InputError, whole_number
 from ..io.arrays import check_values, unpack
+from ..io.shapes import Float, Int
 from ..metrics.reconstruction import spectral_hellinger, state_space_divergence
 from ..preprocessing.embedding import embed
 from ..preprocessing.periods import decorrelation_time
-from ..shapes import Float, Int
 from .settings import RollingConfig
 from .statistics import bootstrap, quantiles
 

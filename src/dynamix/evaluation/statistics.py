@@ -15,8 +15,8 @@ import pandas as pd
 from numpy import ndarray
 
 from ..errors import InputError
+from ..io.shapes import Bool, Float
 from ..metrics.fates import FATES
-from ..shapes import Bool, Float
 
 LONG_TERM = ("d_stsp", "hellinger", "d_h")  # errors of a forecast's whole length
 ERRORS = (*LONG_TERM, "mase")  # smaller is better, NaN is a failure

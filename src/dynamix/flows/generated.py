@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import InputError, one_of, whole_number
-from ..shapes import Float
+from ..io.shapes import Float
 from .families import FAMILIES, LEAST_DIMS, MOST_DIMS, candidate
 from .integrator import TOLERANCE, Tables, Unfit, Walk
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..engine.runtime import entry, piece
-from ..shapes import Float, Int, UInt8
+from ..io.shapes import Float, Int, UInt8
 
 UNITS = ("tanh", "sin", "softabs")
 TOLERANCE = 1e-10  # of paths that are given out: local error, in deviations of each variable

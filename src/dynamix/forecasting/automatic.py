@@ -2,8 +2,8 @@
 
 The choice uses the context alone. Its question is whether the series is a *flow*: the state of a
 dynamical system, whose next steps follow from what was seen. ``dynamix-3d-plus`` forecasts five
-steps from eight origins in the context's second half. If its error is clearly
-below that of season and level, the series is a flow.
+steps from the origins of :mod:`~dynamix.forecasting.damping`. If its error is clearly below that of
+season and level, the series is a flow.
 
 * A flow of three and more channels gets ``dynamix-gp-learned``, whose map is chosen by free runs.
   One or two channels show no whole state; they get ``dynamix-3d-plus`` in its embedding. Noise that
@@ -28,9 +28,9 @@ from ..errors import InputError
 from ..gp.regression import scales
 from ..gp.smoothing import WINDOW, singular_spectrum
 from ..io.arrays import usable
-from ..preprocessing.seasons import find_seasons
+from ..io.shapes import Float
+from ..preprocessing.seasons import seasons_of
 from ..settings import BUNDLED_MODEL, PATIENCE, ForecastConfig, declared
-from ..shapes import Float
 from . import damping
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,6 @@ WHOLE = "dynamix-gp-learned"
 SHORTEST = 40  # steps of a context, about which there is something to choose
 SHORT = 100  # fewer steps have equal delays, which take fewer of them than PECUZAL's
 LAST = 2000  # steps that the choice looks at
-PROBES = 8  # origins
 FORESEEN = 0.6  # of the plain forecast's error: below it, a flow
 _SEASONAL = {"season": "auto", "damping": "auto"}
 
@@ -92,7 +91,7 @@ def choose_model(
     if foreseen < FORESEEN:
         found = {"denoise": "auto"} | (quick if len(x) < SHORT else {})
         return ForecastReport(PARTIAL if quick else WHOLE, found, foreseen)
-    seasons = tuple(find_seasons(np.ascontiguousarray(c), calendar) for c in x.T)
+    seasons = tuple(seasons_of(x, calendar))
     return ForecastReport(BUNDLED_MODEL, dict(_SEASONAL), foreseen, seasons)
 
 
@@ -103,13 +102,11 @@ def _foreseen(x: Series, how: dict[str, Any], calendar: tuple[int, ...] | None) 
     places, steps = damping.origins(len(x), damping.FIRST)
     mean, deviation = scales(x)
     x = (x - mean) / deviation
-    clean = singular_spectrum(x) if len(x) > WINDOW else x  # no model foresees the truth's noise
+    clean = singular_spectrum(x)  # no model foresees the truth's noise
     model, plain = [], []
-    for i in np.unique(np.linspace(0, len(places) - 1, PROBES).astype(int)):
-        T = places[i]
+    for T in places:
         past, truth = np.ascontiguousarray(x[:T]), clean[T : T + steps]
-        seasons = [find_seasons(np.ascontiguousarray(c), calendar, smooth=True) for c in past.T]
-        others = damping.plain(past, seasons, horizon=steps)
+        others = damping.plain(past, seasons_of(past, calendar, smooth=True), horizon=steps)
         seen = singular_spectrum(past) if T > WINDOW else past
         try:
             y = forecast(seen, horizon=steps, model=PROBE, **how)

@@ -40,6 +40,8 @@ from scipy.optimize import isotonic_regression
 from tqdm import tqdm
 
 from ..errors import InputError
+from ..gp.regression import scales
+from ..io.shapes import Float
 from ..preprocessing.transforms import (
     Series,
     Transform,
@@ -47,7 +49,6 @@ from ..preprocessing.transforms import (
     invert_transforms,
 )
 from ..settings import PATIENCE
-from ..shapes import Float
 from .ensembles import sample_seed
 from .models import FittedModel
 
@@ -89,8 +90,7 @@ class Scale:
     @classmethod
     def of(cls, seen: Series) -> Scale:
         """The scale of the steps that were seen, ``(T, n)``."""
-        mean, deviation = seen.mean(axis=0), seen.std(axis=0)
-        deviation = np.where(deviation > 0, deviation, 1.0)
+        mean, deviation = scales(seen)
         low, high = (seen.min(axis=0) - mean) / deviation, (seen.max(axis=0) - mean) / deviation
         return cls(mean, deviation, low - _WIDER * (high - low), high + _WIDER * (high - low))
 

@@ -25,9 +25,9 @@ from tqdm import tqdm
 
 from ..errors import InputError
 from ..io.scale import unit
+from ..io.shapes import Float
 from ..preprocessing.seasons import Season
 from ..settings import PATIENCE
-from ..shapes import Float
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline

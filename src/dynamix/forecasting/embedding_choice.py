@@ -31,12 +31,12 @@ from tqdm import tqdm
 
 from ..errors import InputError
 from ..io.arrays import unpack
+from ..io.shapes import Float
 from ..local.choice import unlikeness
 from ..preprocessing.embedding import embed, find_delays
 from ..preprocessing.periods import decorrelation_time
 from ..preprocessing.transforms import Series
 from ..settings import PATIENCE, Embedding, ForecastConfig, takes
-from ..shapes import Float
 from .models import Model, find_model
 from .pipeline import Fitted, Pipeline, Prepared
 

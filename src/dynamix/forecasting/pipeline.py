@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..gp.smoothing import smooth
 from ..model.rollouts import Group
 from ..preprocessing.embedding import embed
-from ..preprocessing.seasons import Season, find_seasons
+from ..preprocessing.seasons import Season, seasons_of
 from ..preprocessing.transforms import Series, Transform, fit_transforms, invert_transforms
 from ..settings import PATIENCE, Embedding, ForecastConfig
 from .ensembles import draw, sample_seed
@@ -73,8 +73,7 @@ class Pipeline:
         """The periods of each channel's seasons, with ``smooth`` also of smooth channels."""
         periods = self.settings.season
         if periods == "auto":
-            channels = map(np.ascontiguousarray, x.T)
-            return [find_seasons(c, self.calendar, smooth=smooth) for c in channels]
+            return seasons_of(x, self.calendar, smooth=smooth)
         whole: Any = (periods,) if isinstance(periods, int) else periods
         Season.check(len(x), whole)
         return [whole] * x.shape[1]

@@ -16,9 +16,9 @@ from numpy import ndarray
 
 from ..engine.runtime import EngineUnavailable
 from ..engine.spacing import nearest_apart
+from ..io.shapes import Float, Int
 from ..preprocessing.periods import decorrelation_time
 from ..settings import Engine
-from ..shapes import Float, Int
 
 _ASKED = 128  # states, evenly spaced in time, whose nearest neighbours are searched for
 _HALF_OCTAVES = (-2, 4)  # factors lie between 1/2 and 4, in steps of the square root of 2

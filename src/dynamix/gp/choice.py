@@ -13,8 +13,8 @@ import torch
 from numpy import ndarray
 from torch import Tensor, nn
 
+from ..io.shapes import Float
 from ..local.choice import Appearance, trial_length
-from ..shapes import Float
 from .regression import OneStepMap, Regression, candidates, spread
 
 Runs = Callable[[Sequence[OneStepMap], ndarray, int], ndarray]

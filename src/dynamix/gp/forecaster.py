@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..io.shapes import Float
 from ..local.choice import trial_length, unlikeness
 from ..model import checkpoints
 from ..model.dynamix import check_series
 from ..model.rollouts import Rollout
 from ..model.shapes import GateNoise, Observation, Query, Series, Weights
 from ..settings import ForecastDefaults, from_dict
-from ..shapes import Float
 from .choice import LEAST, Judge, judged
 from .regression import OneStepMap, Regression
 from .settings import GPConfig

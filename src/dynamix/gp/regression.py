@@ -17,7 +17,7 @@ from numpy import ndarray
 from scipy import linalg
 
 from ..io.scale import unit
-from ..shapes import Float, Int
+from ..io.shapes import Float, Int
 from .settings import GPConfig
 
 _NOTHING = 1e-13  # an eigenvalue's share below which it is rounding

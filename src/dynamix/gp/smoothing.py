@@ -16,9 +16,9 @@ from scipy import linalg
 from tqdm import tqdm
 
 from ..io.arrays import still
+from ..io.shapes import Float
 from ..preprocessing.embedding import decorrelation_time
 from ..settings import PATIENCE
-from ..shapes import Float
 from .regression import OneStepMap, Regression, scales
 from .settings import GPConfig
 

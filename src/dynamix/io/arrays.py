@@ -12,7 +12,7 @@ import pandas as pd
 from numpy import ndarray
 
 from ..errors import InputError
-from ..shapes import Bool, Float
+from .shapes import Bool, Float
 from .time_axis import continue_index
 from .time_columns import take_time
 

@@ -13,7 +13,7 @@ from numpy import ndarray
 from pandas.errors import OutOfBoundsDatetime
 
 from ..errors import InputError
-from ..shapes import Float
+from .shapes import Float
 from .time_axis import fit
 
 _LONG = 1000  # entries from which days and times of the day are read each for itself

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..shapes import Float
+from .shapes import Float
 
 
 def unit(values: Float[ndarray, "T ..."]) -> Any:

@@ -18,7 +18,7 @@ from numpy import ndarray
 from pandas.errors import OutOfBoundsDatetime
 
 from ..errors import InputError, whole_number
-from ..shapes import Float, Int
+from .shapes import Float, Int
 
 ROUNDING = 1e-6  # of a step: a time this near to a grid point lies on it
 _FEWEST = 0.5  # of a calendar's labels must have a row, or the rows follow another one

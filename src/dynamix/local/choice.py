@@ -19,11 +19,11 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 from tqdm import tqdm
 
+from ..io.shapes import Float, Int
 from ..metrics.reconstruction import power_spectrum
 from ..model.rollouts import Rollout, rollout
 from ..model.shapes import Series
 from ..settings import PATIENCE
-from ..shapes import Float, Int
 from .forecaster import LocalForecaster
 
 TRIAL = 2  # length of the free runs, in contexts, if that is no more than

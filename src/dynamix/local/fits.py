@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..io.shapes import Float
 from ..model.shapes import Query, Series
-from ..shapes import Float
 from .settings import LocalConfig
 
 TINY = 1e-12  # squared distance; below it a query coincides with its neighbours

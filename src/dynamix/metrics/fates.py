@@ -8,7 +8,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..io.scale import unit
-from ..shapes import Float
+from ..io.shapes import Float
 from .inputs import Points, per_series
 
 _BOX = 5.0  # times the context's range: a forecast that leaves this box has escaped

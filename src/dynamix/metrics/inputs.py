@@ -11,7 +11,7 @@ from numpy import ndarray
 from ..errors import InputError
 from ..io.arrays import as_series, still
 from ..io.scale import unit
-from ..shapes import Float
+from ..io.shapes import Float
 
 Points = Float[ndarray, "_ N"]
 Measured = float | Float[ndarray, " S"]

@@ -14,8 +14,8 @@ from numpy import ndarray
 
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series, samples_array
+from ..io.shapes import Float
 from ..settings import checked
-from ..shapes import Float
 from .inputs import Measured, Points, check_moving, in_units_of
 
 Samples = Float[ndarray, "K T N"]

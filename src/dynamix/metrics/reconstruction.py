@@ -18,8 +18,8 @@ from scipy.special import logsumexp
 from ..errors import InputError, whole_number
 from ..io.arrays import as_series
 from ..io.scale import unit
+from ..io.shapes import Float, Int
 from ..settings import checked
-from ..shapes import Float, Int
 from .inputs import Measured, Points, check_moving, per_series
 
 # defaults of the measures, and so of the benchmark

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ..shapes import Float
+from ..io.shapes import Float
 
 State = Float[Tensor, "S M"]
 Proposals = Float[Tensor, "S J M"]

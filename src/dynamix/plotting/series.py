@@ -13,8 +13,8 @@ from numpy import ndarray
 
 from ..errors import InputError
 from ..io.arrays import samples_array
+from ..io.shapes import Float
 from ..metrics.reconstruction import power_spectrum, spectral_hellinger
-from ..shapes import Float
 from . import theme
 from .state_space import beside
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy import ndarray
 
+from ..io.shapes import Float
 from ..preprocessing.embedding import find_delays
 from . import theme
 

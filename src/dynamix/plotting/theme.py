@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from ..errors import InputError
 from ..io.files import write_whole
-from ..shapes import Float
+from ..io.shapes import Float
 
 # Okabe & Ito, as in data/dynamix.mplstyle
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"

@@ -23,7 +23,7 @@ from numpy import ndarray
 
 from ..errors import InputError
 from ..io.arrays import to_numpy
-from ..shapes import Float
+from ..io.shapes import Float
 from . import theme
 from .state_space import MARGIN, frame
 

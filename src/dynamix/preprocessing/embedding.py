@@ -9,8 +9,8 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import InputError, one_of
+from ..io.shapes import Float
 from ..settings import EMBEDDINGS, Embedding, checked
-from ..shapes import Float
 from . import pecuzal
 from .periods import decorrelation_time, dominant_period
 

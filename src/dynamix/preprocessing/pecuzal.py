@@ -22,8 +22,8 @@ from tqdm import tqdm
 from ..errors import InputError, whole_number
 from ..io.arrays import check_values
 from ..io.scale import unit
+from ..io.shapes import Float, Int
 from ..settings import PATIENCE
-from ..shapes import Float, Int
 
 SMALLEST_NEIGHBOURHOOD = 8  # points; below, the null hypothesis of continuity is not rejectable
 LARGEST_NEIGHBOURHOOD = 13

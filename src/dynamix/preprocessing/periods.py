@@ -11,7 +11,7 @@ from scipy import signal
 
 from ..errors import InputError, one_of
 from ..io.scale import unit
-from ..shapes import Float
+from ..io.shapes import Float
 
 _DECORRELATED = math.exp(-1.0)
 _FEW_LAGS = (16, 64, 256)

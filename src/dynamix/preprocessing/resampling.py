@@ -12,9 +12,9 @@ from numpy import ndarray
 
 from ..errors import InputError
 from ..io.arrays import columns_of
+from ..io.shapes import Bool, Float
 from ..io.time_axis import ROUNDING, check_index, fit
 from ..settings import setting, settings, takes
-from ..shapes import Bool, Float
 
 Holes = Literal["refuse", "cut"]
 

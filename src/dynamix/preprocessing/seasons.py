@@ -17,8 +17,8 @@ from numpy import ndarray
 
 from ..errors import InputError
 from ..io.scale import unit
+from ..io.shapes import Float
 from ..io.time_axis import check_index
-from ..shapes import Float
 from .periods import dominant_period
 
 Channel = Float[ndarray, " _"]
@@ -142,6 +142,14 @@ def find_seasons(
         if not smooth and np.diff(left, 2).std() < LEAST_ROUGHNESS * left.std():
             return tuple(seasons)
         seasons.append(chosen)
+
+
+def seasons_of(
+    x: Series, candidates: Sequence[int] | None = None, *, smooth: bool = False
+) -> list[tuple[int, ...]]:
+    """The seasons of each channel of ``x (T, n)``, as :func:`find_seasons` finds them."""
+    # sums round alike whatever lies beside a channel, if it lies by itself in memory
+    return [find_seasons(np.ascontiguousarray(c), candidates, smooth=smooth) for c in x.T]
 
 
 def strength(x: Channel, period: int) -> float:

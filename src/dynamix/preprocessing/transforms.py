@@ -19,7 +19,7 @@ from threadpoolctl import ThreadpoolController
 from ..errors import InputError
 from ..io.arrays import check_values
 from ..io.scale import unit
-from ..shapes import Float
+from ..io.shapes import Float
 from .seasons import Season
 
 Series = Float[ndarray, "T n"]

@@ -21,9 +21,9 @@ from scipy import ndimage, signal
 from scipy.spatial import cKDTree
 
 from ..io.scale import unit
+from ..io.shapes import Float
 from ..preprocessing.periods import decorrelation_time, dominant_period
 from ..preprocessing.resampling import runs
-from ..shapes import Float
 from .limits import ReportConfig
 
 Severity = Literal["fine", "note", "warning", "serious"]

@@ -172,7 +172,8 @@ def backtest(
     """Test the forecast and simple baselines on the end of the context, a row each.
 
     The row of DynaMix is its plain forecast. Where the context has noise that neither the arguments
-    nor the model have removed, a second row is made with ``denoise="auto"``. ``seasonal naive`` repeats the last dominant oscillation.
+    nor the model have removed, a second row is made with ``denoise="auto"``. ``seasonal naive``
+    repeats the last dominant oscillation.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from numpy import ndarray
 
 from ..errors import InputError, needs, one_of, whole_number
 from ..io.files import cache_directory, read_cached, write_cached
-from ..shapes import Float
+from ..io.shapes import Float
 
 DIMENSION = 3  # of the systems that the split divides
 MOST_DIMS = 6  # of a flow; the larger systems of dysts are delay equations

@@ -15,7 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import InputError, needs, whole_number
-from ..shapes import Float
+from ..io.shapes import Float
 from .corpus import SETTLING, keeps_moving, solve, system_facts, trajectory
 
 _MOST_TRIES = 5  # halvings of the coupling

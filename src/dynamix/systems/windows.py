@@ -10,9 +10,9 @@ from numpy import ndarray
 
 from ..errors import InputError
 from ..io.scale import unit
+from ..io.shapes import Float
 from ..io.tables import read_array
 from ..preprocessing.transforms import distant_mean
-from ..shapes import Float
 
 _SMALLEST_SPREAD = 1e-3  # a window channel that moves less than this share of its usual is redrawn
 _MOST_REDRAWS = 100

@@ -11,9 +11,9 @@ from numpy import ndarray
 from tqdm import tqdm
 
 from ..errors import InputError, one_of
+from ..io.shapes import Float
 from ..metrics.reconstruction import mase, spectral_hellinger, state_space_divergence
 from ..settings import TrainingConfig
-from ..shapes import Float
 from ..systems.corpus import DIMENSION, catalogue, split, trajectory, variant
 from ..systems.windows import load_trajectories
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..io.shapes import Float
 from ..model.dynamix import DynaMix
 from ..model.shapes import Batch
 from ..settings import ModelConfig, TrainingConfig
-from ..shapes import Float
 from ..systems.windows import WindowSampler
 
 

@@ -23,12 +23,12 @@ from ..engine.runtime import EngineUnavailable
 from ..errors import InputError, one_of
 from ..forecasting.zero_shot import forecast
 from ..io.files import append_record, write_text
+from ..io.shapes import Float
 from ..metrics.reconstruction import MASE_STEPS
 from ..model import checkpoints
 from ..model.dynamix import DynaMix
 from ..model.shapes import Batch
 from ..settings import ForecastDefaults, ModelConfig, TrainingConfig, checked
-from ..shapes import Float
 from ..systems.windows import WindowSampler
 from . import run_folder
 from .analogue_start import start_as_analogue

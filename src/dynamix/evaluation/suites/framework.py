@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ...baselines.registry import Baseline, baseline
 from ...baselines.trained import one_thread
 from ...errors import InputError
-from ...shapes import Float
+from ...io.shapes import Float
 from .. import results
 from ..parallel import spread
 from ..statistics import bootstrap, paired, quantiles

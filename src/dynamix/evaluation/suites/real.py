@@ -22,7 +22,7 @@ from numpy import ndarray
 from ...datasets import files
 from ...datasets.files import Source
 from ...errors import InputError
-from ...shapes import Float
+from ...io.shapes import Float
 from .framework import Suite, Task
 from .sources import read, sources
 

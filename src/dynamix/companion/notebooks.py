@@ -26,6 +26,7 @@ _PATHS = re.compile(r"/home/|/Users/|[A-Z]:\\\\")
 _ENCODED = re.compile(r"(?<=;base64,)[A-Za-z0-9+/=]+")
 _PICTURES = re.compile(r"<img\b[^>]*>")
 _NAMED = re.compile(r"""\balt=(?:"\s*[^\s"]|'\s*[^\s'])""")
+FOLDED = "Written for the default parameters"
 _MIME = "application/papermill.record/"  # the book's pages leave this type out, or glue it
 
 
@@ -156,6 +157,9 @@ def run(
                 opened=opened,
             )
             notebook = clean(read(temporary))
+            known = parameters(path)
+            if any(_plain(value) != _plain(known[name].default) for name, value in values.items()):
+                fold(notebook)
             if root is not None and not values:
                 stamp = stamps.make(notebook, root=root, files=opened)
                 notebook.metadata[stamps.PACKAGE] = {"stamp": stamp}
@@ -195,6 +199,24 @@ def clean(notebook: Any) -> Any:
         cell["id"] = f"cell-{i:03d}"
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
+    return notebook
+
+
+def _plain(value: Any) -> Any:
+    """A value as papermill passes it on: a tuple is a list."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def fold(notebook: Any) -> Any:
+    """Fold the text that a rerun on other parameters may make false: cells tagged ``default-run``.
+
+    Returns the notebook, changed in place.
+    """
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and "default-run" in cell.metadata.get("tags", []):
+            cell.source = (
+                f"<details>\n<summary>{FOLDED}</summary>\n\n{cell.source.strip()}\n\n</details>"
+            )
     return notebook
 
 

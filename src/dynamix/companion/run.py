@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InputError, one_of
 from ..io.files import copy
-from . import BOOK, BUILD, notebooks
+from . import BOOK, BUILD, laws, notebooks
 from . import sweep as sweeps
 
 
@@ -86,9 +86,12 @@ def run(
 
 
 def check(paths: Sequence[Path]) -> list[str]:
-    """What is wrong with committed notebooks, and why their outputs are stale."""
+    """What is wrong with committed notebooks, in outputs and text, and why outputs are stale."""
     return [
-        problem for path in paths for problem in (*notebooks.problems(path), *notebooks.stale(path))
+        problem
+        for path in paths
+        for look in (notebooks.problems, laws.problems, notebooks.stale)
+        for problem in look(path)
     ]
 
 

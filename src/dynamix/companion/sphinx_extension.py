@@ -1,4 +1,6 @@
-"""Sphinx extension of the book: shapes in its reference, and four corrections of other extensions.
+"""Sphinx extension of the book: parts of its pages, shapes in its reference, and four corrections.
+
+:mod:`dynamix.companion.pages` makes captions, first screens and questions. The corrections:
 
 * On the one page that becomes the PDF: an extension that registers a node for ``singlehtml`` alone
   hides the nodes that others have registered for ``html``.
@@ -13,6 +15,8 @@ import html
 from typing import Any
 
 import jaxtyping  # noqa: F401  # loaded before the library, whose reference then shows shapes
+
+from dynamix.companion import pages
 
 
 def _complete_nodes(app: Any) -> None:
@@ -82,4 +86,5 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("autodoc-skip-member", _skip_aliases)
     app.connect("html-page-context", _drop_thebe, priority=900)
     app.connect("html-page-context", _note_for_colab)
+    pages.connect(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

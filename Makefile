@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book book-full book-quick solutions html pdf zip results test lint format bench constraints clean
+.PHONY: help setup book book-full book-quick solutions html pdf sheet zip results test lint format bench constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ html: $(READY) ## build the book from the stored outputs, and check it
 
 pdf: $(READY) ## the whole book as one PDF (needs a Chromium)
 	$(BIN)/dynamix book build pdf --repository '$(REPOSITORY)'
+
+sheet: html ## the cheat sheet on one page of A4 (needs a Chromium)
+	$(BIN)/dynamix book build sheet
 
 zip: html ## the pages in one file, to carry along
 	$(BIN)/dynamix book build zip

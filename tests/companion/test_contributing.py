@@ -146,7 +146,24 @@ def test_a_system_without_a_row_is_missed(monkeypatch):
 TEXT = """# The tide
 
 *After this chapter you can tell high water from low.*
+
+**10 minutes** · builds on nothing · runs in one minute on a laptop
 """
+COURSE = "(sec-tide)=\n## Water\n\n" + " ".join(f"{{numref}}`fig-10-{i}`" for i in range(4))
+TAKE_AWAY = "## Take away\n\n* It rises.\n* It falls.\n* It rises again."
+DRAWING = (
+    "from matplotlib import pyplot as plt\nfigure, axis = plt.subplots()\n_ = axis.plot([0, moon])"
+)
+QUESTIONS = (
+    "sec-tide:\n"
+    + """\
+  - question: Does it rise?
+    answers:
+      - {text: It does., why: The moon., right: true}
+      - {text: It does not., why: The moon.}
+"""
+    * 3
+)
 EXERCISES = "\n\n".join(
     f"```{{exercise}} Wait\n:label: ex-wait-{i}\nWait.\n```\n\n"
     f"````{{solution}} ex-wait-{i}\n:class: dropdown\nIt went.\n````"
@@ -167,6 +184,11 @@ def shelf(tmp_path, monkeypatch):
     return runner
 
 
+def figure(number: int) -> dict:
+    said = {"figure": {"caption": "Water.", "name": f"fig-10-{number}"}, "image": {"alt": "Water."}}
+    return {"tags": ["slide"] + ["opener"] * (number == 0), "mystnb": said}
+
+
 def chapter(path: Path, *texts: str, code: str = "") -> Path:
     new, metadata = nbformat.v4, {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     cells = [
@@ -175,6 +197,7 @@ def chapter(path: Path, *texts: str, code: str = "") -> Path:
         new.new_code_cell(
             code or "from dynamix.companion import notebooks\nnotebooks.record('moon', moon)"
         ),
+        *(new.new_code_cell(DRAWING, metadata=figure(i)) for i in range(4)),
         *(new.new_markdown_cell(text) for text in texts[1:]),
     ]
     nbformat.write(new.new_notebook(cells=cells, metadata=metadata), path)
@@ -182,7 +205,16 @@ def chapter(path: Path, *texts: str, code: str = "") -> Path:
 
 
 def test_a_chapter_takes_one_file(shelf, tmp_path):
-    path = chapter(tmp_path / "book" / "10_tide.ipynb", TEXT, EXERCISES, END)
+    path = chapter(
+        tmp_path / "book" / "10_tide.ipynb",
+        TEXT,
+        COURSE,
+        TAKE_AWAY,
+        f"## Exercises\n\n{EXERCISES}",
+        END,
+    )
+    (tmp_path / "book" / "questions").mkdir()
+    (tmp_path / "book" / "questions" / "10.yml").write_text(QUESTIONS)
     patterns = [
         entry["glob"]
         for part in yaml.safe_load((ROOT / "_toc.yml").read_text())["parts"]

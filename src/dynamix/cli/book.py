@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     for part in (run_, solutions):
         part.add_argument("--profile", help="parameters of book/profiles.yml; results in _build")
     build = command(parts, "build", run, "build the book from the stored outputs and check it")
-    build.add_argument("what", choices=("html", "pdf", "zip"))
+    build.add_argument("what", choices=("html", "pdf", "sheet", "zip"))
     build.add_argument("--repository", help="https://host/owner/name, for the launch buttons")
     recompute = command(parts, "recompute", run, "repeat the commands of stored results")
     recompute.add_argument("names", nargs="*", help="results by name (default: all)")

@@ -32,7 +32,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def build(what: str, *, repository: str | None, say: Callable[[str], None]) -> list[str]:
-    """Build ``what``: html, pdf or zip; returns what is wrong, and says where the result is."""
+    """Build ``what``; returns what is wrong, and says where the result is."""
     if what == "zip":
         if not (BUILD / "html" / "index.html").is_file():
             raise InputError("there are no pages to zip. Build them first: make html.")
@@ -40,6 +40,13 @@ def build(what: str, *, repository: str | None, say: Callable[[str], None]) -> l
         with write_whole(target) as temporary:
             shutil.make_archive(str(temporary.with_suffix("")), "zip", BUILD, "html")
         say(f"The pages in one file: {target.as_uri()}")
+        return []
+    if what == "sheet":
+        page, target = BUILD / "html" / "cheat_sheet.html", BUILD / "cheat_sheet.pdf"
+        if not page.is_file():
+            raise InputError("there are no pages to print from. Build them first: make html.")
+        print_page(page, target)
+        say(f"The cheat sheet: {target.as_uri()}")
         return []
     address = find_repository(repository or None)
     if what == "pdf":
@@ -116,22 +123,26 @@ def _sphinx(builder: str, address: str | None) -> list[str]:
     return ["the book was not built:", *complaints[-40:]] if process.wait() else []
 
 
-def _pdf(address: str | None, say: Callable[[str], None]) -> list[str]:
-    """Print the whole book, as a single page, to a PDF."""
+def print_page(page: Path, target: Path) -> None:
+    """Print a page to a PDF, with a browser."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise InputError(f"a browser prints the PDF: install one of {', '.join(BROWSERS)}.")
+    with tempfile.TemporaryDirectory() as profile, write_whole(target) as temporary:
+        command = [browser, *BROWSER_FLAGS, f"--user-data-dir={profile}"]
+        # time for MathJax to set every formula
+        command += ["--virtual-time-budget=120000", "--no-pdf-header-footer"]
+        command += [f"--print-to-pdf={temporary}", page.as_uri()]
+        subprocess.run(command, check=True, capture_output=True, timeout=500)
+
+
+def _pdf(address: str | None, say: Callable[[str], None]) -> list[str]:
+    """Print the whole book, as a single page, to a PDF."""
     if problems := _sphinx("singlehtml", address):
         return problems
     page, target = BUILD / "singlehtml" / "intro.html", BUILD / f"{NAME}.pdf"
     if not page.is_file():
         page = page.with_name("index.html")
-    with tempfile.TemporaryDirectory() as profile:
-        command = [browser, *BROWSER_FLAGS, f"--user-data-dir={profile}"]
-        # time for MathJax to set every formula
-        command += ["--virtual-time-budget=120000", "--no-pdf-header-footer"]
-        with write_whole(target) as temporary:
-            command += [f"--print-to-pdf={temporary}", page.as_uri()]
-            subprocess.run(command, check=True, capture_output=True, timeout=500)
+    print_page(page, target)
     say(f"The book as one PDF: {target.as_uri()} ({target.stat().st_size / 1e6:.1f} MB)")
     return []

@@ -1,7 +1,8 @@
 """The rooms of the library: sizes, imports, and what pages say about them.
 
 ``dynamix book house`` shows the rooms and writes the pages' parts that are made
-from the code: the tables of rooms, the drawing of the layers, and a reference page for each room.
+from the code: the tables of rooms, the drawing of the layers, a reference page for each room, and
+the course of the page for teachers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 import dynamix
 
 from ..io.files import write_text
-from . import imports
+from . import course, imports, parts
 
 PACKAGE = Path(__file__).parents[1]
 PROJECT = PACKAGE.parents[1]
@@ -95,9 +96,10 @@ def pages() -> dict[Path, str]:
     """What the pages that are made from the code should hold, by path."""
     found = {}
     for name, address in (("README.md", "src/dynamix/{}"), ("book/api.md", "api/{}.md")):
-        found[PROJECT / name] = _between(PROJECT / name, "rooms", table(address))
+        found[PROJECT / name] = parts.between(PROJECT / name, "rooms", table(address))
     contributing = PROJECT / "CONTRIBUTING.md"
-    found[contributing] = _between(contributing, "layers", drawing())
+    found[contributing] = parts.between(contributing, "layers", drawing())
+    found |= course.pages()
     return found | {REFERENCE / f"{room}.md": reference(room) for room in rooms()}
 
 
@@ -109,13 +111,6 @@ def reference(room: str) -> str:
     if known:
         lines.append(f"   :exclude-members: {', '.join(known)}")
     return "\n".join([f"# {room}", "", "```{eval-rst}", *lines, "```", ""])
-
-
-def _between(path: Path, mark: str, text: str) -> str:
-    """The text of a page with the part between two marks replaced."""
-    begin, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
-    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
-    return f"{before}{begin}{text}\n{end}{rest.partition(end)[2]}"
 
 
 def write() -> str:

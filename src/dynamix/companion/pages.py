@@ -71,15 +71,24 @@ class Parts(SphinxTransform):
 
     def apply(self, **_: Any) -> None:
         """Called by Sphinx."""
+        self._facts()
         self._opener()
         self._questions()
+
+    def _facts(self) -> None:
+        """The line below the promise: minutes, prerequisites, running time."""
+        for paragraph in self.document.findall(nodes.paragraph):
+            first = paragraph.children[0] if paragraph.children else None
+            if isinstance(first, nodes.strong) and first.astext().endswith(" minutes"):
+                paragraph["classes"].append("facts")
+                return
 
     def _opener(self) -> None:
         cells = [c for c in self.document.findall(nodes.container) if "cell" in c["classes"]]
         for cell in cells:
             if "tag_opener" not in cell["classes"]:
                 continue
-            shown = [c for c in cell.children if "cell_output" in c.get("classes", [])]  # type: ignore[attr-defined]
+            shown = [c for c in cell.children if "cell_output" in c.get("classes", [])]
             place = cells[0].parent
             for output in shown:
                 cell.remove(output)

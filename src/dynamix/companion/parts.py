@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 FACTS = re.compile(r"^\*\*\d+ minutes\*\* · builds on .+ · runs in .+$")
@@ -119,3 +120,10 @@ def figure(cell: Any) -> dict[str, str]:
         "name": str(made.get("name", "")).strip(),
         "alt": str(said.get("image", {}).get("alt", "")).strip(),
     }
+
+
+def between(path: Path, mark: str, text: str) -> str:
+    """The text of a page with the part between two marks replaced."""
+    begin, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
+    return f"{before}{begin}{text}\n{end}{rest.partition(end)[2]}"

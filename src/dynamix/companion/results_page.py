@@ -1,6 +1,7 @@
 """The page book/results.md: every stored result with its headline and how it was made.
 
-The page's text is in book/results.yml. The claims of the paper's abstract, and the results that
+The table of models on the cheat sheet is made from the same results. The page's text is in
+book/results.yml. The claims of the paper's abstract, and the results that
 each rests on, are in book/claims.yml.
 """
 
@@ -18,23 +19,34 @@ import pandas as pd
 from ..evaluation import statistics
 from ..io.files import write_text
 from . import BOOK, RESULTS
+from .parts import between
 
 PAGE, TEXT, CLAIMS = BOOK / "results.md", BOOK / "results.yml", BOOK / "claims.yml"
+SHEET = BOOK / "cheat_sheet.md"
 MADE_AGAIN = RESULTS / "made_again.jsonl"
 MOST = 6  # numbers shown in a headline
 NUMBER = re.compile(r"\{(?P<result>[\w.-]+):(?P<name>[^}:]+)(?::(?P<digits>\d))?\}")
 
 
 def write() -> Path:
-    """Write the page."""
-    write_text(PAGE, page())
+    """Write the page, and the table of the cheat sheet."""
+    for path, text in pages().items():
+        write_text(path, text)
     return PAGE
 
 
 def problems() -> list[str]:
-    """What is wrong with the page; empty if it is up to date."""
-    fresh = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page()
-    return [] if fresh else [f"{PAGE.name} is stale. Run: dynamix book results"]
+    """What is wrong with the pages; empty if they are up to date."""
+    return [
+        f"{path.name} is stale. Run: dynamix book results"
+        for path, text in pages().items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+
+
+def pages() -> dict[Path, str]:
+    """What the pages made from stored results should hold, by path."""
+    return {PAGE: page(), SHEET: between(SHEET, "models", sheet())}
 
 
 def stored() -> dict[str, dict[str, Any]]:
@@ -112,6 +124,35 @@ def page() -> str:
     parts = [text["head"], _table("| claim | verdict | measured here", measured)]
     parts += [text["headlines"], _table("result | headline | claim", shown), *_made(records)]
     return "\n".join([*parts, *_made_again(records, text["made_again"])])
+
+
+# forecasters on the cheat sheet: names of their results, and what they are
+SHOWN = {
+    "ceiling": "the true system, started elsewhere: no model can do better in the first three",
+    "dynamix-gp-learned": "one smooth map, chosen by a small trained network",
+    "dynamix-3d-plus": "local linear maps fitted to the context",
+    "dynamix-3d": "an analogue forecaster written into the paper's network",
+    "published": "**DynaMix**: the authors' weights",
+    "dynamix-3d-scratch": "**DynaMix**: trained here from random weights",
+    "echo_state": "an echo-state network tuned on each context",
+    "parrot": "copies the most similar piece of the context",
+    "mean": "the context's mean: no reconstruction at all",
+}
+MEASURES = {"d_stsp": 1, "hellinger": 2, "d_h": 2, "mase": 3}  # with digits
+
+
+def sheet() -> str:
+    """The cheat sheet's table: medians over the held-out systems at both lengths of context."""
+    records, rows = stored(), []
+    for name, what in SHOWN.items():
+        row = [what if name == "ceiling" else f"`{name}`: {what}"]
+        for length in (2000, 512):
+            result = f"benchmark_{name}_{length}"
+            numbers = headline(result, records[result])
+            row += [f"{numbers[key]:.{digits}f}" for key, digits in MEASURES.items()]
+        rows.append(row)
+    names = ["$D_\\mathrm{stsp}$", "$H$", "$D_H$", "MASE"]
+    return _table(" | ".join(["forecaster", *names, *names]), rows).rstrip()
 
 
 def _made(records: dict[str, dict[str, Any]]) -> list[str]:

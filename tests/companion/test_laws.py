@@ -184,6 +184,8 @@ def test_a_rerun_folds_what_was_written_for_the_defaults(tmp_path):
         return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
 
     assert texts({"x": (1, 2), "n": 3}) == ["It is 3.", "It is a number."]
+    assert len(notebooks.unfolded(tmp_path / "b.ipynb")) == 1
     folded, plain = texts({"n": 4})
     assert folded.startswith(f"<details>\n<summary>{notebooks.FOLDED}</summary>\n\nIt is 3.\n")
     assert plain == "It is a number."
+    assert notebooks.unfolded(tmp_path / "b.ipynb") == []

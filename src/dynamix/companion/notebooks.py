@@ -220,6 +220,15 @@ def fold(notebook: Any) -> Any:
     return notebook
 
 
+def unfolded(path: str | Path) -> list[str]:
+    """The cells of a rerun that should be folded and are not, by their first words."""
+    return [
+        f"{Path(path).name}: not folded, although written for the defaults: {cell.source[:60]!r}"
+        for cell in read(path).cells
+        if "default-run" in cell.metadata.get("tags", []) and FOLDED not in cell.source
+    ]
+
+
 def record(name: str, value: Any) -> None:
     """Store a number under a name in the running notebook, for sweeps and for the book's text.
 

@@ -79,7 +79,9 @@ def run(
     say(f"{len(written)} of {len(paths)} in {time.perf_counter() - began:.0f} s")
     found = [f"{o.job.path.name} failed" for o in outcomes if o.error is not None]
     if profile:
-        return found + [problem for job in written for problem in notebooks.problems(job.output)]
+        found += [problem for job in written for problem in notebooks.problems(job.output)]
+        changed = [job for job in written if job.values]
+        return found + [problem for job in changed for problem in notebooks.unfolded(job.output)]
     for job in written:
         copy(job.output, job.path)
     return found + check([job.path for job in written])

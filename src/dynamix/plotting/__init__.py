@@ -4,6 +4,7 @@ from ..errors import needs
 
 with needs("plot"):
     from .comparisons import benchmark_boxes, errors_by_forecaster
+    from .interactive import choose, play
     from .models import attention, gate_use, training_curves
     from .series import lines, mended, spectra, time_series
     from .state_space import attractors, occupancy
@@ -14,12 +15,14 @@ __all__ = [
     "attention",
     "attractors",
     "benchmark_boxes",
+    "choose",
     "errors_by_forecaster",
     "gate_use",
     "lines",
     "mended",
     "occupancy",
     "panels",
+    "play",
     "save",
     "spectra",
     "style",

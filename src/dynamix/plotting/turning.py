@@ -30,11 +30,11 @@ from .state_space import MARGIN, frame
 _MAX_POINTS = 6000  # in all; at 15 characters each a figure's data stay below 100 kB
 _GRID = 5000  # steps of rounding across the frame: finer than a screen shows
 _BEYOND = 3  # frames outside, where an escaping forecast ends
-_VIEW = {"elevation": 30, "azimuth": -60}  # degrees: matplotlib's own, so that nothing jumps
+VIEW = {"elevation": 30, "azimuth": -60}  # degrees: matplotlib's own, so that nothing jumps
 
 # The live demo's colours on a dark ground.
 _DARK = ("#56b4e9", "#f28e3c", "#3fc9a0", "#e3a3c6", "#f2c14e", "#a5d8f3")
-_DARKER = dict(zip(theme.PALETTE, _DARK, strict=True)) | {theme.CONTEXT["color"]: "#a3abb5"}
+DARKER = dict(zip(theme.PALETTE, _DARK, strict=True)) | {theme.CONTEXT["color"]: "#a3abb5"}
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,13 @@ def turnable(
         kept = x[np.union1d(np.arange(0, len(x), stride), len(x) - 1)]
         nearer = np.clip((kept - low) / step, -_BEYOND * _GRID, (1 + _BEYOND) * _GRID)
         grid = dict(zip("xyz", np.rint(nearer).astype(int).T.tolist(), strict=True))
-        traces.append({"name": label, "light": to_hex(color), "dark": _DARKER[color], **grid})
+        traces.append({"name": label, "light": to_hex(color), "dark": DARKER[color], **grid})
     middle, half = (low + high) / 2, (0.5 + MARGIN) * span
     data = {
         "low": low.tolist(),
         "step": step.tolist(),
         "frame": np.stack([middle - half, middle + half], axis=1).tolist(),
-        "view": _VIEW,
+        "view": VIEW,
         "title": title,
         "lines": lines,
         "traces": traces,
@@ -159,7 +159,7 @@ def _picture(paths: Mapping[str, Float[ndarray, "_ 3"]], data: Mapping[str, Any]
     for (label, x), trace in zip(paths.items(), data["traces"], strict=True):
         look: dict[str, Any] = {"linewidth": 0.6} if data["lines"] else {"ls": "", "marker": "."}
         ax.plot(*x.T, label=label, color=trace["light"], alpha=0.9, markersize=3, **look)
-    ax.view_init(elev=_VIEW["elevation"], azim=_VIEW["azimuth"])
+    ax.view_init(elev=VIEW["elevation"], azim=VIEW["azimuth"])
     frame(ax, data["frame"], (0, 1, 2))
     ax.set_title(data["title"])
     for line in theme.legend(figure, [ax], "lower", fontsize=9, markerscale=3):

@@ -92,15 +92,15 @@ def choose(figures: Mapping[str, Figure], *, label: str, alt: Mapping[str, str])
 
 
 def play(*, context: Any, forecast: Any, truth: Any, alt: str) -> Picture:
-    """Draw context, forecast and truth, each ``(T, 3)``; the book's pages play them in time.
+    """Draw context, forecast and truth; the book's pages play them in time.
 
-    A page draws the context first, then forecast and truth side by side as they go on, in state
+    Each is ``(T, n)`` with at least three channels, of which the first three are drawn. A page draws the context first, then forecast and truth side by side as they go on, in state
     space and as the first channel against time. A button stops it.
 
     Raises
     ------
     InputError
-        If an array is not ``(T, 3)``, or the alternative text is empty.
+        If an array has fewer channels, or the alternative text is empty.
 
     >>> x = np.random.default_rng(0).normal(size=(300, 3))
     >>> made = play(context=x[:100], forecast=x[100:], truth=x[100:], alt="A cloud.")
@@ -140,14 +140,7 @@ def play(*, context: Any, forecast: Any, truth: Any, alt: str) -> Picture:
         )
     size_y = float(_SCALE * np.ptp(framed[:, 1]) / size)
     data = {"lines": lines, "width": _SCALE, "height": round(size_y), "shown": len(whole)}
-    drawn = attractors(
-        {
-            "context, then the forecast": {k: paths[k] for k in ("context", "forecast")},
-            "the truth": {"truth": paths["truth"]},
-        },
-        columns=2,
-    )
-    png = _png(drawn)
+    png = _png(attractors({name: {name: paths[name]} for name in ("context", "forecast", "truth")}))
     picture = base64.b64encode(png).decode("ascii")
     points = json.dumps(data, separators=(",", ":"))
     return Picture(
@@ -161,8 +154,9 @@ def play(*, context: Any, forecast: Any, truth: Any, alt: str) -> Picture:
 def _path(name: str, x: Any) -> Float[ndarray, "T 3"]:
     """A trajectory as finite numbers; a forecast ends where it stops being finite."""
     points = to_numpy(x, name).astype(np.float64)
-    if points.ndim != 2 or points.shape[1] != 3:
-        raise InputError(f"{name} has the shape {points.shape}: expected (T, 3).")
+    if points.ndim != 2 or points.shape[1] < 3:
+        raise InputError(f"{name} has the shape {points.shape}: expected (T, n), n at least 3.")
+    points = points[:, :3]
     finite = np.isfinite(points).all(axis=1)
     end = len(points) if finite.all() else int(np.argmin(finite))
     if end < 2:

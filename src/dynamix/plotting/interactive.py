@@ -94,8 +94,9 @@ def choose(figures: Mapping[str, Figure], *, label: str, alt: Mapping[str, str])
 def play(*, context: Any, forecast: Any, truth: Any, alt: str) -> Picture:
     """Draw context, forecast and truth; the book's pages play them in time.
 
-    Each is ``(T, n)`` with at least three channels, of which the first three are drawn. A page draws the context first, then forecast and truth side by side as they go on, in state
-    space and as the first channel against time. A button stops it.
+    Each is ``(T, n)`` with at least three channels, of which the first three are drawn. A page
+    draws the context first, then forecast and truth side by side as they go on, in state space and
+    as the first channel against time. A button stops it.
 
     Raises
     ------

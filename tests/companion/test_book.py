@@ -33,6 +33,8 @@ PARAMETERS = {
         "context_length",
         "permutations",
     },
+    "12_variants": {"system", "context_length", "horizon"},
+    "13_ablations": {"checkpoint", "systems", "context_length", "horizon", "repeats"},
 }
 
 

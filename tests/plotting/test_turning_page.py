@@ -15,7 +15,7 @@ from dynamix import plotting
 
 ASSETS = ROOT / "book" / "_assets"
 HTML = ROOT / "_build" / "html"
-CHAPTERS = ("01_reconstruction", "03_architecture", "05_zero_shot")
+CHAPTERS = ("01_reconstruction", "05_zero_shot")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]

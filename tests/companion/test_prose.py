@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from helpers import ROOT
 
+from dynamix.companion import parts
+
 BOOK = ROOT / "book"
 CHAPTERS = sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
 PAGES = [BOOK / "intro.ipynb", *CHAPTERS, *sorted(BOOK.glob("*.md"))]
@@ -95,6 +97,12 @@ def test_references_name_what_is_there(path):
     everything = "\n".join(map(prose, PAGES))
     labels = re.findall(r"^\(([\w-]+)\)=$", everything, re.MULTILINE)
     labels += re.findall(r"^:label: (\S+)", everything, re.MULTILINE)
+    labels += [
+        name
+        for notebook in [BOOK / "intro.ipynb", *CHAPTERS]
+        for cell in nbformat.read(notebook, as_version=4).cells
+        if (name := parts.figure(cell)["name"])
+    ]
     equations = re.findall(r"^\$\$ \((eq-[\w-]+)\)$", everything, re.MULTILINE)
     assert len(labels + equations) == len(set(labels + equations))
     for text in re.findall(r"\{(?:num)?ref\}`([^`]+)`", prose(path)):

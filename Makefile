@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book book-full book-quick solutions html pdf zip results test lint format bench constraints clean
+.PHONY: help setup book book-full book-quick solutions slides html pdf zip results test lint format bench constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ book-quick: $(READY) ## run every notebook on small parameters, into _build/quic
 
 solutions: $(READY) ## run the solutions of all exercises and show what they print
 	$(BIN)/dynamix book solutions
+
+slides: $(READY) ## the slides of all chapters, or of one with NN=04
+	$(BIN)/dynamix book slides $(NN)
 
 html: $(READY) ## build the book from the stored outputs, and check it
 	$(BIN)/dynamix book build html --repository '$(REPOSITORY)'

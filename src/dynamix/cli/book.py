@@ -18,7 +18,8 @@ def add(commands: Any) -> None:
     run_.add_argument("--jobs", type=int, default=2, help="notebooks at a time (default: 2)")
     check = command(parts, "check", run, "check that the committed notebooks are clean and fresh")
     solutions = command(parts, "solutions", run, "run the solutions of the exercises")
-    for part in (run_, check, solutions):
+    slides = command(parts, "slides", run, "make the slides of the chapters")
+    for part in (run_, check, solutions, slides):
         part.add_argument("names", nargs="*", help="beginnings of notebooks' names (default: all)")
     for part in (run_, solutions):
         part.add_argument("--profile", help="parameters of book/profiles.yml; results in _build")
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     from ..companion import in_checkout
 
     in_checkout()
-    from ..companion import build, house, recompute, results_page, solutions
+    from ..companion import build, house, recompute, results_page, slides, solutions
     from ..companion import run as notebooks
 
     problems: list[str] = []
@@ -52,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
             problems = notebooks.check(notebooks.chapters(options.names))
         case "solutions":
             problems = solutions.run_book(options.names, profile=options.profile, say=_say)
+        case "slides":
+            problems = slides.build(options.names, say=_say)
         case "build":
             problems = build.build(options.what, repository=options.repository, say=_say)
         case "house":

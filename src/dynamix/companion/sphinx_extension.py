@@ -1,4 +1,4 @@
-"""Sphinx extension of the book: shapes in its reference, and four corrections of other extensions.
+"""Sphinx extension of the book: shapes in its reference, links to slides, and four corrections.
 
 * On the one page that becomes the PDF: an extension that registers a node for ``singlehtml`` alone
   hides the nodes that others have registered for ``html``.
@@ -10,9 +10,14 @@
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 
 import jaxtyping  # noqa: F401  # loaded before the library, whose reference then shows shapes
+
+from . import notebooks, slides
+
+FACTS = re.compile(r"<p><strong>\d+ minutes?</strong>.*?(?=</p>)", re.DOTALL)
 
 
 def _complete_nodes(app: Any) -> None:
@@ -75,6 +80,19 @@ def _note_for_colab(app: Any, page: str, template: str, context: dict[str, Any],
         context["body"] = context["body"].replace("</h1>", f"</h1>{note}", 1)
 
 
+def _link_slides(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """A link to the chapter's slides at the end of the line of facts, else below the title."""
+    if app.builder.name != "html" or "body" not in context or not page[:2].isdigit():
+        return
+    source = app.env.doc2path(page) if page in app.env.found_docs else ""
+    if str(source).endswith(".ipynb") and slides.tagged(notebooks.read(source)):
+        link = f'<a href="{slides.name_of(page)}">slides</a>'
+        body, found = FACTS.subn(lambda facts: f"{facts[0]} · {link}", context["body"], count=1)
+        if not found:
+            body = body.replace("</h1>", f"</h1><p>This chapter has {link}.</p>", 1)
+        context["body"] = body
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Called by Sphinx."""
     app.connect("builder-inited", _complete_nodes)
@@ -82,4 +100,5 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("autodoc-skip-member", _skip_aliases)
     app.connect("html-page-context", _drop_thebe, priority=900)
     app.connect("html-page-context", _note_for_colab)
+    app.connect("html-page-context", _link_slides)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,7 +14,7 @@ from helpers import ROOT
 from matplotlib.figure import Figure
 
 from dynamix import InputError, cli
-from dynamix.companion import check, plain_html, run, slides, sphinx_extension
+from dynamix.companion import check, plain, run, slides, sphinx_extension
 
 ASSETS = ROOT / "book" / "_assets" / "slides"
 OPENING = """\
@@ -160,7 +160,7 @@ def test_a_tagged_cell_without_output_is_refused(notebook):
     ],
 )
 def test_roles_become_plain_text(source, expected):
-    assert plain_html.inline(source) == expected
+    assert plain.inline(source) == expected
 
 
 def test_the_command_writes_decks_and_says_what_is_wrong(shelf, capsys):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -19,8 +18,8 @@ from string import Template
 from typing import Any
 
 from ..errors import InputError, needs
-from ..io.files import write_text, write_whole
-from . import BOOK, BUILD, ROOT, notebooks, plain_html
+from ..io.files import copy, write_bytes, write_text
+from . import BOOK, BUILD, ROOT, notebooks, plain
 from . import run as book
 
 with needs("book"):
@@ -83,7 +82,7 @@ class Deck:
     pictures: dict[str, bytes] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        title = plain_html.words(self.title)
+        title = plain.words(self.title)
         return PAGE.substitute(title=title, slides="\n".join(map(str, self.slides)))
 
 
@@ -110,10 +109,10 @@ def deck(notebook: Any, *, chapter: str) -> Deck:
     made, end = Deck(chapter), ""
     section = ""
     for number, cell in enumerate(notebook.cells, start=1):
-        nodes = plain_html.blocks(cell.source) if cell.cell_type == "markdown" else []
+        nodes = plain.blocks(cell.source) if cell.cell_type == "markdown" else []
         if number == 1:
             _open(made, nodes)
-        headings = [(node.tag, plain_html.render(node)) for node in nodes if node.type == "heading"]
+        headings = [(node.tag, plain.render(node)) for node in nodes if node.type == "heading"]
         wanted = TAG in cell.metadata.get("tags", [])
         if wanted and number > 1 and cell.cell_type == "markdown":
             heading = headings[0][1] if headings else section or made.title
@@ -140,10 +139,10 @@ def _open(made: Deck, nodes: Sequence[Any]) -> None:
             f"{made.chapter}: its slides begin with the title and the promise of the first cell. "
             "Begin the notebook with '# TITLE' and a sentence '*After this chapter you can ...*'."
         )
-    made.title = plain_html.render(titles[0])
+    made.title = plain.render(titles[0])
     number = made.chapter[:2].lstrip("0")
     body = (
-        f'<p class="promise">{plain_html.render(promises[0])}</p>\n'
+        f'<p class="promise">{plain.render(promises[0])}</p>\n'
         f'<p class="from"><a href="../{made.chapter}.html">Chapter {number}</a> of '
         f"{escape(_book())}. Arrow keys turn the slides, ? lists all keys.</p>"
     )
@@ -166,11 +165,9 @@ def _text(nodes: Sequence[Any], place: str) -> str:
             f"{place} is a slide without text. Give it a list, a formula or a sentence."
         )
     if first is None:
-        return f"<p>{plain_html.render(shown[0])}</p>"
-    body = plain_html.render(shown[first])
-    if first and len(plain_html.words(lead := plain_html.render(shown[first - 1])).split()) <= (
-        LONGEST_LEAD
-    ):
+        return f"<p>{plain.render(shown[0])}</p>"
+    body = plain.render(shown[first])
+    if first and len(plain.words(lead := plain.render(shown[first - 1])).split()) <= (LONGEST_LEAD):
         body = f"<p>{lead}</p>\n{body}"
     return body
 
@@ -180,16 +177,16 @@ def _points(nodes: Sequence[Any]) -> str:
     below = False
     for node in nodes:
         if node.type == "heading":
-            below = plain_html.render(node) == END
+            below = plain.render(node) == END
         elif below and node.type in LISTS:
-            return plain_html.render(node)
+            return plain.render(node)
     return ""
 
 
 def _output(cell: Any, heading: str, made: Deck, number: int) -> Slide:
     """The slide of a code cell: the first picture that it shows, else its first table."""
     style = cell.metadata.get("mystnb", {})
-    caption = plain_html.inline(style.get("figure", {}).get("caption", ""))
+    caption = plain.inline(style.get("figure", {}).get("caption", ""))
     below = f'\n<p class="caption">{caption}</p>' if caption else ""
     table = None
     for data in (output.get("data", {}) for output in cell.outputs):
@@ -259,8 +256,7 @@ def write(ready: Deck, target: Path) -> None:
     (target / "_images").mkdir(exist_ok=True)
     for name, content in ready.pictures.items():
         if not (target / "_images" / name).is_file():
-            with write_whole(target / "_images" / name) as temporary:
-                temporary.write_bytes(content)
+            write_bytes(target / "_images" / name, content)
     write_text(target / name_of(ready.chapter), str(ready))
 
 
@@ -272,5 +268,4 @@ def bring_assets(target: Path) -> None:
             copied = target / "_static" / name / path.relative_to(source)
             if not copied.is_file() or copied.stat().st_mtime < path.stat().st_mtime:
                 copied.parent.mkdir(parents=True, exist_ok=True)
-                with write_whole(copied) as temporary:
-                    shutil.copyfile(path, temporary)
+                copy(path, copied)

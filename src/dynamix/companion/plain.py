@@ -1,6 +1,6 @@
-"""A chapter's Markdown as HTML that needs no other page: roles and links become plain text.
+"""A chapter's Markdown without what Sphinx alone can resolve: roles and links become plain text.
 
-Slides use it. Sphinx alone can resolve ``{ref}`` and ``{term}``, and only within its pages.
+Slides and assignments use it, since they lie outside the book's pages.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _GONE = "\x00"  # stands where a role is dropped, with the space or the brackets
 _WORK = re.compile(r"\x01(.*?)\x02")  # works between these marks need brackets, or have them
 _AROUND = re.compile(rf"\s*\((?:see )?{_GONE}\)|,?\s*{_GONE}")
 _TITLED = re.compile(r"^(?P<text>[^<]*?)\s*<[^<>]*>$", re.DOTALL)
+_ROLE = re.compile(r"(?<!`)\{(?P<name>[\w:]+)\}`(?P<content>[^`]+)`")
+_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:)[^)\s]*\)")
 _TAG = re.compile(r"<[^>]*>|\\[()]")
 
 
@@ -42,10 +44,10 @@ def render(node: SyntaxTreeNode) -> str:
     >>> render(blocks("A {term}`trajectory <Trajectory>` of $x$, see [chapter 1](01.ipynb).")[0])
     'A trajectory of \\(x\\), see chapter 1.'
     """
-    markdown = _markdown()
+    parser = _markdown()
     within = node.type in ("heading", "paragraph")
     tokens = (node.children[0] if within else node).to_tokens()
-    html = markdown.renderer.render(tokens, markdown.options, {})
+    html = parser.renderer.render(tokens, parser.options, {})
     return _tidy(str(html))
 
 
@@ -58,6 +60,21 @@ def inline(text: str) -> str:
     'The model (DynaMix, Hemmer and Durstewitz 2025) of.'
     """
     return _tidy(str(_markdown().renderInline(text, {})))
+
+
+def markdown(text: str) -> str:
+    """MyST Markdown as the Markdown that Jupyter shows, without roles and links to chapters.
+
+    >>> markdown("A {term}`gate <Gate>` of {func}`~dynamix.forecast`, see [chapter 3](03.ipynb).")
+    'A gate of `forecast`, see chapter 3.'
+    """
+
+    def plain(found: re.Match[str]) -> str:
+        name, content = found["name"], found["content"].replace("\n", " ")
+        made = _plain(name, content, before=text[: found.start()])
+        return f"${made}$" if name == "math" else f"`{made}`" if _is_code(name) else made
+
+    return _tidy(_LINK.sub(r"\1", _ROLE.sub(plain, text)))
 
 
 def words(html: str) -> str:
@@ -79,17 +96,17 @@ def _tidy(html: str) -> str:
 @cache
 def _markdown() -> MarkdownIt:
     """A parser of MyST Markdown, with plain renderings of what Sphinx would resolve."""
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     for plugin in (myst_block_plugin, myst_role_plugin, colon_fence_plugin, dollarmath_plugin):
-        markdown.use(plugin)
-    markdown.use(amsmath_plugin)
+        parser.use(plugin)
+    parser.use(amsmath_plugin)
     for name in ("math_block", "math_block_label", "amsmath"):
-        markdown.add_render_rule(name, _rule(lambda t: f"<div>\\[{escape(t.content)}\\]</div>"))
-    markdown.add_render_rule("math_inline", _rule(lambda t: f"\\({escape(t.content)}\\)"))
+        parser.add_render_rule(name, _rule(lambda t: f"<div>\\[{escape(t.content)}\\]</div>"))
+    parser.add_render_rule("math_inline", _rule(lambda t: f"\\({escape(t.content)}\\)"))
     for name in ("link_open", "link_close", "myst_target", "myst_line_comment", "fence"):
-        markdown.add_render_rule(name, _rule(lambda t: ""))
-    markdown.add_render_rule("myst_role", _role)
-    return markdown
+        parser.add_render_rule(name, _rule(lambda t: ""))
+    parser.add_render_rule("myst_role", _role)
+    return parser
 
 
 def _rule(make: Callable[[Token], str]) -> Callable[..., str]:
@@ -103,23 +120,30 @@ def _rule(make: Callable[[Token], str]) -> Callable[..., str]:
 
 def _role(self: Any, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
     name, content = str(tokens[at].meta["name"]), tokens[at].content
-    title = _TITLED.match(content)
+    text = escape(_plain(name, content, before=tokens[at - 1].content if at else ""))
     if name == "math":
-        return f"\\({escape(content)}\\)"
-    if name.startswith("cite"):
-        return _citation(name, content)
+        return f"\\({text}\\)"
+    return f"<code>{text}</code>" if _is_code(name) else text
+
+
+def _is_code(role: str) -> bool:
+    return role.startswith("py:") or role in ("func", "class", "mod", "meth", "attr")
+
+
+def _plain(role: str, content: str, *, before: str) -> str:
+    """The text of a role, with marks for what the text around it decides."""
+    title = _TITLED.match(content)
+    if role == "math":
+        return content
+    if role.startswith("cite"):
+        return _citation(role, content)
     if title:
-        return escape(title["text"])
-    if name == "numref":
-        before = tokens[at - 1].content if at else ""
+        return title["text"]
+    if role == "numref":
         return "the figure" if before and not re.search(r"[.!?]\s+$", before) else "The figure"
-    if name in ("ref", "eq", "doc", "download"):
+    if role in ("ref", "eq", "doc", "download"):
         return _GONE
-    if name.startswith("py:") or name in ("func", "class", "mod", "meth", "attr"):
-        return (
-            f"<code>{escape(content.rpartition('.')[2] if content[0] == '~' else content)}</code>"
-        )
-    return escape(content)
+    return content.rpartition(".")[2] if _is_code(role) and content[:1] == "~" else content
 
 
 def _citation(role: str, keys: str) -> str:
@@ -128,8 +152,8 @@ def _citation(role: str, keys: str) -> str:
     if not known:
         return _GONE
     if role == "cite:t":
-        return escape(", ".join(f"{who} ({year})" for who, year in known))
-    return escape(f"\x01{'; '.join(f'{who} {year}' for who, year in known)}\x02")
+        return ", ".join(f"{who} ({year})" for who, year in known)
+    return f"\x01{'; '.join(f'{who} {year}' for who, year in known)}\x02"
 
 
 @cache

@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book book-full book-quick solutions html pdf sheet zip results test lint format bench constraints clean
+.PHONY: help setup book book-full book-quick solutions slides assignment grade html pdf sheet zip results test lint format bench constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,15 @@ book-quick: $(READY) ## run every notebook on small parameters, into _build/quic
 
 solutions: $(READY) ## run the solutions of all exercises and show what they print
 	$(BIN)/dynamix book solutions
+
+slides: $(READY) ## the slides of all chapters, or of one with NN=04
+	$(BIN)/dynamix book slides $(NN)
+
+assignment: $(READY) ## notebooks for students and teachers from a chapter's exercises: NN=04
+	$(BIN)/dynamix book assignment $(or $(NN),$(error name a chapter: make assignment NN=04))
+
+grade: $(READY) ## grade a student's notebook: NN=04 SUBMISSION=path/to.ipynb
+	$(BIN)/dynamix book grade $(NN) $(SUBMISSION)
 
 html: $(READY) ## build the book from the stored outputs, and check it
 	$(BIN)/dynamix book build html --repository '$(REPOSITORY)'

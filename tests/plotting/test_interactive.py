@@ -39,6 +39,7 @@ def test_every_choice_has_a_button_a_picture_and_a_rule_that_shows_it():
     assert [tag.has_attr("checked") for tag in found.find_all("input")] == [True, False, False]
     for at in range(1, 4):
         assert f"nth-of-type({at}):checked~.dynamix-pictures img:nth-of-type({at})" in made.html
+    assert len(repr(made)) < 40  # a notebook stores it beside the pictures
     assert Image.open(io.BytesIO(made.png)).format == "PNG"
 
 

@@ -18,10 +18,19 @@ def add(commands: Any) -> None:
     run_.add_argument("--jobs", type=int, default=2, help="notebooks at a time (default: 2)")
     check = command(parts, "check", run, "check that the committed notebooks are clean and fresh")
     solutions = command(parts, "solutions", run, "run the solutions of the exercises")
-    for part in (run_, check, solutions):
+    slides = command(parts, "slides", run, "make the slides of the chapters")
+    for part in (run_, check, solutions, slides):
         part.add_argument("names", nargs="*", help="beginnings of notebooks' names (default: all)")
     for part in (run_, solutions):
         part.add_argument("--profile", help="parameters of book/profiles.yml; results in _build")
+    assignment = command(parts, "assignment", run, "make notebooks for students, with their keys")
+    assignment.add_argument("names", nargs="+", help="chapters, by number")
+    grade = command(parts, "grade", run, "grade submissions of an assignment")
+    grade.add_argument("key", help="the assignment's key.ipynb, or its chapter by number")
+    grade.add_argument("submissions", nargs="+", help="notebooks with the answers of students")
+    grade.add_argument(
+        "--limit", type=float, default=600.0, help="seconds for one answer (default: 600)"
+    )
     build = command(parts, "build", run, "build the book from the stored outputs and check it")
     build.add_argument("what", choices=("html", "pdf", "sheet", "zip"))
     build.add_argument("--repository", help="https://host/owner/name, for the launch buttons")
@@ -40,7 +49,16 @@ def run(options: argparse.Namespace) -> int:
     from ..companion import in_checkout
 
     in_checkout()
-    from ..companion import build, house, recompute, results_page, solutions
+    from ..companion import (
+        assignments,
+        build,
+        grading,
+        house,
+        recompute,
+        results_page,
+        slides,
+        solutions,
+    )
     from ..companion import run as notebooks
 
     problems: list[str] = []
@@ -52,6 +70,12 @@ def run(options: argparse.Namespace) -> int:
             problems = notebooks.check(notebooks.chapters(options.names))
         case "solutions":
             problems = solutions.run_book(options.names, profile=options.profile, say=_say)
+        case "slides":
+            problems = slides.build(options.names, say=_say)
+        case "assignment":
+            assignments.write(options.names, say=_say)
+        case "grade":
+            grading.run(options.key, options.submissions, limit=options.limit, say=_say)
         case "build":
             problems = build.build(options.what, repository=options.repository, say=_say)
         case "house":

@@ -1,4 +1,4 @@
-"""Building the book from the notebooks' stored outputs: pages, one PDF, or a zip of the pages.
+"""Building the book from the notebooks' stored outputs: pages with decks, one PDF, or a zip.
 
 Launch buttons need the address of the book's repository. It comes from ``--repository``, or from
 git's origin.
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ..errors import InputError
 from ..io.files import write_text, write_whole
-from . import BOOK, BUILD, ROOT
+from . import BOOK, BUILD, ROOT, slides
 from . import check as checks
 
 NAME = "dynamix-book"
@@ -51,7 +51,9 @@ def build(what: str, *, repository: str | None, say: Callable[[str], None]) -> l
     address = find_repository(repository or None)
     if what == "pdf":
         return _pdf(address, say)
-    if problems := _sphinx("html", address) or checks.check(BUILD / "html"):
+    if problems := _sphinx("html", address) or slides.build(say=say):
+        return problems
+    if problems := checks.check(BUILD / "html"):
         return problems
     if address is None:
         say(

@@ -1,6 +1,7 @@
-"""Sphinx extension of the book: parts of its pages, shapes in its reference, and four corrections.
+"""Sphinx extension of the book: its pages' parts, shapes in its reference, and four corrections.
 
-:mod:`dynamix.companion.pages` makes captions, first screens and questions. The corrections:
+:mod:`dynamix.companion.pages` makes captions, first screens and questions; a page has a link to its
+slides. The corrections:
 
 * On the one page that becomes the PDF: an extension that registers a node for ``singlehtml`` alone
   hides the nodes that others have registered for ``html``.
@@ -12,11 +13,14 @@
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 
 import jaxtyping  # noqa: F401  # loaded before the library, whose reference then shows shapes
 
-from dynamix.companion import pages
+from . import notebooks, pages, slides
+
+FACTS = re.compile(r'<p class="facts">.*?(?=</p>)', re.DOTALL)
 
 
 def _complete_nodes(app: Any) -> None:
@@ -79,6 +83,19 @@ def _note_for_colab(app: Any, page: str, template: str, context: dict[str, Any],
         context["body"] = context["body"].replace("</h1>", f"</h1>{note}", 1)
 
 
+def _link_slides(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """A link to the chapter's slides at the end of the line of facts, else below the title."""
+    if app.builder.name != "html" or "body" not in context or not page[:2].isdigit():
+        return
+    source = app.env.doc2path(page) if page in app.env.found_docs else ""
+    if str(source).endswith(".ipynb") and slides.tagged(notebooks.read(source)):
+        link = f'<a href="{slides.name_of(page)}">slides</a>'
+        body, found = FACTS.subn(lambda facts: f"{facts[0]} · {link}", context["body"], count=1)
+        if not found:
+            body = body.replace("</h1>", f"</h1><p>This chapter has {link}.</p>", 1)
+        context["body"] = body
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Called by Sphinx."""
     app.connect("builder-inited", _complete_nodes)
@@ -86,5 +103,6 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("autodoc-skip-member", _skip_aliases)
     app.connect("html-page-context", _drop_thebe, priority=900)
     app.connect("html-page-context", _note_for_colab)
+    app.connect("html-page-context", _link_slides)
     pages.connect(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -36,7 +36,7 @@ def make(notebook: Any, *, root: Path, files: Iterable[str]) -> dict[str, Any]:
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     folder = root / "src" / PACKAGE
     known = imports.library(folder)
-    modules = imports.reached("\n".join(map(_plain_python, cells)), folder)
+    modules = imports.reached("\n".join(map(plain_python, cells)), folder)
     return {
         "cells": [_digest(_cell_text(source)) for source in cells],
         "source": {name: _digest(_text(known[name].statements)) for name in sorted(modules)},
@@ -114,7 +114,7 @@ def tell(root: str, output: str) -> None:
     write_text(output, json.dumps(names))
 
 
-def _plain_python(source: str) -> str:
+def plain_python(source: str) -> str:
     """A cell as plain Python: magics and shell commands become the calls that they stand for."""
     from IPython.core.inputtransformer2 import TransformerManager
 

@@ -37,6 +37,9 @@ class Picture:
     html: str
     png: bytes
 
+    def __repr__(self) -> str:
+        return f"<Picture: {len(self.html) // 1000} kB>"
+
     def _repr_html_(self) -> str:
         return self.html
 

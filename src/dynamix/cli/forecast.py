@@ -28,6 +28,8 @@ from .flags import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..forecasting.batches import LeftOut
+
 logger = logging.getLogger(__name__)
 
 _SHARED = ("seed", "errors", "denoise")  # settings that every forecaster takes
@@ -79,6 +81,12 @@ def _fill(parser: Parser) -> None:
         type=Typed(int),
         help="use only this many last steps of the data (default: all; at least 2)",
     )
+    parser.add_argument(
+        "--quantiles",
+        metavar="LEVELS",
+        help="levels between 0 and 1, separated by commas, such as 0.1,0.5,0.9: a column "
+        "NAME[LEVEL] for each, in place of the forecast",
+    )
     add_model(parser, AUTO)
     add_set(parser, "settings of a rival, such as match_length=30; DynaMix has the flags below")
     add_json(parser, "forecast, and what was read and set,")
@@ -91,6 +99,7 @@ def run(options: argparse.Namespace) -> None:
     config: ForecastConfig = given_settings(options, ForecastConfig)
     whole_number("horizon", options.horizon)
 
+    from ..forecasting.batches import LeftOut
     from ..io.tables import check_suffix, read_series, write
 
     output = None if options.output == "-" else options.output
@@ -109,35 +118,31 @@ def run(options: argparse.Namespace) -> None:
     forecaster = Forecaster(options, config)  # imports torch, so mistakes in the table come before
     first = next(iter(series.values()))
     logger.debug("model %s, settings %s", forecaster.name, forecaster.settings)
-    left_out: dict[str, str] = {}
+    left_out = LeftOut(config.errors)
     if len(series) == 1:
         table = forecaster(first)
     else:
         import pandas as pd
 
-        from ..forecasting.zero_shot import each_series
-
-        def one(item: tuple[Any, pd.DataFrame]) -> pd.DataFrame:
-            try:
-                return forecaster(item[1])
-            except InputError as error:
-                left_out[str(item[0])] = str(error)
-                raise
-
         try:
-            pairs = ((name, (name, frame)) for name, frame in series.items())
-            parts = each_series(pairs, one, total=len(series), errors=config.errors)
+            parts = forecaster.each(series, left_out)
         except InputError as error:
             raise InputError(f"{error} --errors skip leaves out such a series.") from error
         if not parts:
             raise InputError("no series of the file can be forecast.")
         table = pd.concat(parts, names=first.attrs["id_columns"])
     if options.json:
-        show_json({"forecast": table, **forecaster.taken(series), "left_out": left_out})
+        show_json(
+            {
+                "forecast": table,
+                **forecaster.taken(series),
+                "left_out": {str(k): v for k, v in left_out.why.items()},
+            }
+        )
     if output or not options.json:
         write(table, output)
-    if left_out:
-        logger.warning("%d of %d series were left out", len(left_out), len(series))
+    if left_out.why:
+        logger.warning("%d of %d series were left out", len(left_out.why), len(series))
     if output:
         steps = sum(map(len, series.values()))
         names = ", ".join(map(str, first.columns))
@@ -156,6 +161,9 @@ class Forecaster:
         self.rival = baseline(self.name, **own)
         self.ours = self.name == AUTO or not self.rival.rival
         self.settings = dataclasses.asdict(config)
+        self.levels = quantiles(options.quantiles)
+        if self.levels:
+            self.settings["quantiles"] = self.levels
         if self.rival.needs_truth:
             raise InputError(
                 f"{self.name!r} continues the true system, which a table does not hold. Choose "
@@ -168,6 +176,10 @@ class Forecaster:
                     "as --embedding."
                 )
             return
+        if self.levels:
+            raise InputError(
+                f"--quantiles needs a DynaMix model, and {self.name!r} is none. Leave it out."
+            )
         given = [
             name for name in declared(ForecastConfig) if f"ForecastConfig.{name}" in vars(options)
         ]
@@ -184,29 +196,55 @@ class Forecaster:
 
     def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The forecast of one series as a table with one line of names."""
-        options, samples = self.options, None
-        if options.fill:
-            from ..preprocessing.resampling import resample
+        from ..forecasting.zero_shot import forecast
 
-            frame, what = resample(frame)
-            logger.info("%s", what)
-        if not self.ours:
-            result = self.rival(frame, options.horizon, seed=self.config.seed)
-        else:
-            from ..forecasting.zero_shot import forecast
-
-            how = {
-                "horizon": options.horizon,
-                "model": self.name,
-                **dataclasses.asdict(self.config),
-            }
-            result, self.report = forecast(frame, return_report=True, **how)
+        options, frame = self.options, self._filled(frame)
+        if self.ours:
+            result, self.report = forecast(frame, **self._how())
             if self.name == AUTO:
                 logger.info("model: %s", self.report)
-            samples = self.config.n_samples
+        else:
+            result = self.rival(frame, options.horizon, seed=self.config.seed)
         if options.plot:
-            _plot(frame, result, options.plot, sampled=samples is not None)
-        if samples is None:
+            _plot(frame, result, options.plot, sampled=self.several)
+        return self._flat(result)
+
+    def each(self, series: dict[Any, pd.DataFrame], left_out: LeftOut) -> dict[Any, pd.DataFrame]:
+        """The forecasts of many series, without those left out."""
+        from ..forecasting.batches import each_series, forecast_each
+
+        bar = each_series(series.items(), total=len(series))
+        found: dict[Any, Any] = {}
+        for name, frame in series.items() if self.ours else bar:
+            with left_out.naming(name):
+                found[name] = self._filled(frame) if self.ours else self(frame)
+        if not self.ours:
+            return found
+        made = forecast_each(found, left_out, starts={}, **self._how())
+        for name, (_, report) in made.items() if self.name == AUTO else ():
+            logger.info("model of %r: %s", name, report)
+        return {name: self._flat(result) for name, (result, _) in made.items()}
+
+    def _how(self) -> dict[str, Any]:
+        how = {**dataclasses.asdict(self.config), "quantile_levels": self.levels}
+        return {**how, "horizon": self.options.horizon, "model": self.name, "return_report": True}
+
+    def _filled(self, frame: pd.DataFrame) -> pd.DataFrame:
+        if not self.options.fill:
+            return frame
+        from ..preprocessing.resampling import resample
+
+        frame, what = resample(frame)
+        logger.info("%s", what)
+        return frame
+
+    @property
+    def several(self) -> bool:
+        """Whether a forecast has samples or quantiles."""
+        return self.ours and (self.levels or self.config.n_samples) is not None
+
+    def _flat(self, result: pd.DataFrame) -> pd.DataFrame:
+        if not self.several:
             return result
         return result.set_axis([f"{name}[{i}]" for i, name in result.columns], axis=1)
 
@@ -227,6 +265,16 @@ class Forecaster:
             settings |= self.report.settings
             made["model"] = self.report.model
         return made
+
+
+def quantiles(text: str | None) -> list[float] | None:
+    """The levels that a flag lists; None without the flag."""
+    try:
+        return None if text is None else [float(part) for part in split(text)]
+    except ValueError as error:
+        raise InputError(
+            f"--quantiles takes levels separated by commas, such as 0.1,0.5,0.9; found {text!r}."
+        ) from error
 
 
 def _plot(frame: pd.DataFrame, result: pd.DataFrame, path: str, *, sampled: bool) -> None:

@@ -70,14 +70,9 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
     elif isinstance(model, LocalForecaster):
         fast = functools.partial(choice.chosen_rollout, compiled_local.rollouts)
         plain = functools.partial(choice.chosen_rollout, choice.rollouts)
-    run, reason, weights = plain, "", next(model.parameters())
+    run = plain
     if engine != "torch":
-        if fast is None and not compiled.supports(model.config):
-            reason = "probabilistic experts"
-        if weights.device.type != "cpu":
-            reason = f"a model on the device {weights.device}"
-        elif weights.dtype != torch.float32:
-            reason = f"a model in {weights.dtype}"
+        reason = refused(model)
         if reason and engine == "compiled":
             raise InputError(
                 f"the compiled engine does not run {reason}. Use engine='auto' or engine='torch'."
@@ -97,6 +92,17 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
             ) from error
         warn_once(f"compiling failed ({error}); torch does the work, some 100 times slower")
         return run_engine("torch", groups, **options)
+
+
+def refused(model: Any) -> str:
+    """What the compiled engine does not run of a model; empty if it runs it."""
+    weights = next(model.parameters())
+    if weights.device.type != "cpu":
+        return f"a model on the device {weights.device}"
+    if weights.dtype != torch.float32:
+        return f"a model in {weights.dtype}"
+    plain = not isinstance(model, gp.GaussianProcess | LocalForecaster)
+    return "probabilistic experts" if plain and not compiled.supports(model.config) else ""
 
 
 @functools.lru_cache(maxsize=16)

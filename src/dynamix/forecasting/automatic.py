@@ -77,61 +77,83 @@ def given_settings(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value != fields[name].default}
 
 
-def choose_model(
-    x: Series, settings: dict[str, Any], calendar: tuple[int, ...] | None = None
-) -> ForecastReport:
-    """The choice for one series. ``settings`` are those of the forecast that are given."""
-    if len(x) < SHORTEST:
-        return ForecastReport(BUNDLED_MODEL, {})
-    x = x[-LAST:]
-    other = ("n_samples", "odds", "errors", *_SEASONAL)
-    own = {name: value for name, value in settings.items() if name not in other}
-    quick: dict[str, Any] = {} if x.shape[1] > 2 else {"embedding": "delay"}
-    foreseen = _foreseen(x, quick | own, calendar)
-    if foreseen < FORESEEN:
-        found = {"denoise": "auto"} | (quick if len(x) < SHORT else {})
-        return ForecastReport(PARTIAL if quick else WHOLE, found, foreseen)
-    seasons = tuple(seasons_of(x, calendar))
-    return ForecastReport(BUNDLED_MODEL, dict(_SEASONAL), foreseen, seasons)
-
-
-def _foreseen(x: Series, how: dict[str, Any], calendar: tuple[int, ...] | None) -> float:
-    """Error of the probe's first steps over that of the best plain forecast, over all channels."""
-    from .zero_shot import forecast
-
-    places, steps = damping.origins(len(x), damping.FIRST)
-    mean, deviation = scales(x)
-    x = (x - mean) / deviation
-    clean = singular_spectrum(x)  # no model foresees the truth's noise
-    model, plain = [], []
-    for T in places:
-        past, truth = np.ascontiguousarray(x[:T]), clean[T : T + steps]
-        others = damping.plain(past, seasons_of(past, calendar, smooth=True), horizon=steps)
-        seen = singular_spectrum(past) if T > WINDOW else past
-        try:
-            y = forecast(seen, horizon=steps, model=PROBE, **how)
-        except InputError as error:  # too short or constant up to there
-            logger.debug("no probe after %d steps: %s", T, error)
-            return float("inf")
-        plain.append(np.abs(others - truth).mean(axis=1))
-        model.append(np.abs(y - truth).mean(axis=0))
-    best = np.argmin(np.mean(plain, axis=0), axis=0)  # of each channel
-    usual = np.array([errors[best, np.arange(len(best))] for errors in plain])
-    ratio = np.array(model) / np.where(usual > 0, usual, np.inf)
-    return float(np.median(ratio)) if usual.any() else float("inf")
-
-
 def choose_models(
     values: Float[ndarray, "T_C S n"], settings: dict[str, Any], calendar: tuple[int, ...] | None
 ) -> list[ForecastReport | None]:
-    """The choice of each series; None for one that ``errors="skip"`` leaves out."""
-    S, given = values.shape[1], given_settings(settings)
+    """The choice of each series; None for one that ``errors="skip"`` leaves out.
+
+    ``settings`` are those of the forecast. All series are tried side by side.
+    """
+    (T_C, S, n), given = values.shape, given_settings(settings)
     good = usable(values) if settings.get("errors") == "skip" else np.ones(S, dtype=bool)
     reports: list[ForecastReport | None] = [None] * S
-    for s in tqdm(np.flatnonzero(good), desc="choice", disable=None, delay=PATIENCE, leave=False):
-        reports[s] = choose_model(np.ascontiguousarray(values[:, s]), given, calendar)
+    series = {int(s): np.ascontiguousarray(values[-LAST:, s]) for s in np.flatnonzero(good)}
+    other = ("n_samples", "odds", "errors", *_SEASONAL)
+    own = {name: value for name, value in given.items() if name not in other}
+    quick: dict[str, Any] = {} if n > 2 else {"embedding": "delay"}
+    ratios = _foreseen(series, quick | own, calendar) if T_C >= SHORTEST else {}
+    for s, x in series.items():
+        if T_C < SHORTEST:
+            reports[s] = ForecastReport(BUNDLED_MODEL, {})
+        elif ratios[s] < FORESEEN:
+            found = {"denoise": "auto"} | (quick if len(x) < SHORT else {})
+            reports[s] = ForecastReport(PARTIAL if quick else WHOLE, found, ratios[s])
+        else:
+            seasons = tuple(seasons_of(x, calendar))
+            reports[s] = ForecastReport(BUNDLED_MODEL, dict(_SEASONAL), ratios[s], seasons)
         logger.debug("series %d: %s", s, reports[s])
     return reports
+
+
+def _foreseen(
+    series: dict[int, Series], how: dict[str, Any], calendar: tuple[int, ...] | None
+) -> dict[int, float]:
+    """Error of the probe's first steps over that of the best plain forecast, over all channels."""
+    T_C = len(next(iter(series.values())))
+    places, steps = damping.origins(T_C, damping.FIRST)
+    scaled, clean = dict[int, Series](), dict[int, Series]()
+    for s, x in series.items():
+        mean, deviation = scales(x)
+        scaled[s] = (x - mean) / deviation
+        clean[s] = singular_spectrum(scaled[s])  # no model foresees the truth's noise
+    model: dict[int, list[ndarray]] = {s: [] for s in series}
+    plain: dict[int, list[ndarray]] = {s: [] for s in series}
+    for T in tqdm(places, desc="choice", disable=None, delay=PATIENCE, leave=False):
+        past = {s: np.ascontiguousarray(scaled[s][:T]) for s in model}
+        seen = {s: singular_spectrum(x) if T > WINDOW else x for s, x in past.items()}
+        runs = _probed(seen, steps, how)
+        for s in past:
+            if s not in runs:  # too short or constant up to there
+                del model[s]
+                continue
+            seasons = seasons_of(past[s], calendar, smooth=True)
+            others, truth = damping.plain(past[s], seasons, horizon=steps), clean[s][T : T + steps]
+            plain[s].append(np.abs(others - truth).mean(axis=1))
+            model[s].append(np.abs(runs[s] - truth).mean(axis=0))
+    found = dict.fromkeys(series, float("inf"))
+    for s in model:
+        best = np.argmin(np.mean(plain[s], axis=0), axis=0)  # of each channel
+        usual = np.array([errors[best, np.arange(len(best))] for errors in plain[s]])
+        ratio = np.array(model[s]) / np.where(usual > 0, usual, np.inf)
+        found[s] = float(np.median(ratio)) if usual.any() else float("inf")
+    return found
+
+
+def _probed(seen: dict[int, Series], steps: int, how: dict[str, Any]) -> dict[int, Series]:
+    """The probe's forecasts of the series that it can forecast."""
+    from .zero_shot import forecast
+
+    if not seen:
+        return {}
+    try:
+        y = forecast(np.stack(list(seen.values()), axis=1), horizon=steps, model=PROBE, **how)
+    except InputError as error:
+        if len(seen) == 1:
+            logger.debug("no probe: %s", error)
+            return {}
+        parts = (_probed({s: x}, steps, how) for s, x in seen.items())
+        return {s: y for part in parts for s, y in part.items()}
+    return {s: np.ascontiguousarray(y[:, i]) for i, s in enumerate(seen)}
 
 
 def alike(

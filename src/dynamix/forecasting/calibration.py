@@ -318,6 +318,33 @@ def drawn(
     return np.stack([invert_transforms(y, transforms, start=start) for y in made])
 
 
+class _Trials:
+    """Free runs inside the contexts ``values (T_C, S, n)``, of all series side by side."""
+
+    def __init__(self, plain: Pipeline, values: ndarray, options: Sequence[dict[str, Any]]) -> None:
+        self.plain, self.values, self.options = plain, values, options
+        self.made: dict[int, list[Series | InputError]] = {}
+
+    def ask(self, i: int, T: int, steps: int) -> Series:
+        """The run of series ``i`` after its first T steps; the first to ask has all made."""
+        if T not in self.made:
+            self.made[T] = self._run(range(self.values.shape[1]), T, steps)
+        found = self.made[T][i]
+        if isinstance(found, InputError):
+            raise found
+        return found
+
+    def _run(self, members: Sequence[int], T: int, steps: int) -> list[Series | InputError]:
+        seen, how = self.values[:T, members], [self.options[i] for i in members]
+        try:
+            ((runs, _),) = self.plain.forecast(seen, None, horizon=steps, options=how)
+        except InputError as error:  # of one of them, which the others must not notice
+            if len(members) == 1:
+                return [error]
+            return [self._run([i], T, steps)[0] for i in members]
+        return list(map(np.ascontiguousarray, runs.swapaxes(0, 1)))
+
+
 def calibrated(
     pipeline: Pipeline,
     values: Float[ndarray, "T S n"],
@@ -345,15 +372,11 @@ def calibrated(
     if not (seeds or levels):
         return runs[None]
     count, found = FEW_TRIALS if isinstance(pipeline.model, FittedModel) else TRIALS, []
+    trials = _Trials(plain, values, options)
     for i in _bar(range(S)):
         alone, how = values[:, i : i + 1], options[i : i + 1]
-
-        def ask(T: int, steps: int, alone: ndarray = alone, how: Any = how) -> Series:
-            ((run, _),) = plain.forecast(alone[:T], None, horizon=steps, options=how)
-            return np.asarray(run[:, 0])
-
         series = np.ascontiguousarray(alone[:, 0])
-        known = around(series, horizon, ask, fit=fit, count=count)
+        known = around(series, horizon, partial(trials.ask, i), fit=fit, count=count)
         if known is None:
             logger.warning(
                 "a context of %d steps is too short to measure a forecast's errors in it: the "

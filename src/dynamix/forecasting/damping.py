@@ -88,15 +88,22 @@ def origins(T_C: int, horizon: int) -> tuple[list[int], int]:
 
 def shares(tried: Trials) -> tuple[Float[ndarray, "S n"], ndarray]:
     """The model's weight for each channel, and the numbers ``(B, S, n)`` of its plain forecasts."""
-    best = np.abs(tried.plain - tried.truth).mean(axis=(1, 2)).argsort(axis=0, kind="stable")[:BEST]
+    best = _mean(np.abs(tried.plain - tried.truth)).argsort(axis=0, kind="stable")[:BEST]
     simple = np.take_along_axis(tried.plain, best[:, None, None], axis=0).mean(axis=0)
-    first = [np.abs(y - tried.truth)[:, :FIRST].mean(axis=(0, 1)) for y in (tried.model, simple)]
+    first = [_mean(np.abs(y - tried.truth)[:, :FIRST]) for y in (tried.model, simple)]
     errors = [
-        (1 + CAUTION * w) * np.abs(mixed(w, tried.model, simple) - tried.truth).mean(axis=(0, 1))
+        (1 + CAUTION * w) * _mean(np.abs(mixed(w, tried.model, simple) - tried.truth))
         for w in WEIGHTS
     ]
     cheapest = np.where(np.isnan(errors), np.inf, errors).argmin(axis=0)
     return np.where(first[0] < FORESEEN * first[1], 1.0, np.array(WEIGHTS)[cheapest]), best
+
+
+def _mean(errors: Float[ndarray, "*V K T S n"]) -> Float[ndarray, "*V S n"]:
+    """Over trials and steps, of each channel by itself in memory: sums then round alike."""
+    *V, K, T, S, n = errors.shape
+    apart = np.moveaxis(errors, (-4, -3), (-2, -1)).reshape(*V, S, n, K * T)
+    return np.ascontiguousarray(apart).mean(axis=-1)
 
 
 def damped(
@@ -122,7 +129,9 @@ def damped(
 
     def simple(T: int, steps: int) -> Float[ndarray, "V _ S n"]:
         series = map(np.ascontiguousarray, values[:T].transpose(1, 0, 2))
-        return np.stack([plain(x, _seasons(pipeline, x), horizon=steps) for x in series], axis=2)
+        seasons = [own for x in series for own in _seasons(pipeline, x)]
+        found = plain(values[:T].reshape(T, -1), seasons, horizon=steps)
+        return found.reshape(*found.shape[:2], *values.shape[1:])
 
     places, steps = origins(T_C, horizon)
     made, others, truth = list[ndarray](), list[ndarray](), list[ndarray]()
@@ -130,6 +139,9 @@ def damped(
         try:
             ((y, _),) = trial.forecast(values[:T], None, horizon=steps, options=options)
         except InputError as error:
+            if values.shape[1] > 1:  # of one series, which the others must not notice
+                more: Any = {"horizon": horizon, "return_gates": return_gates}
+                return _one_by_one(pipeline, values, starts, options=options, **more)
             if places[-1] == T and not made:
                 raise
             logger.debug("no trial after %d steps: %s", T, error)
@@ -145,6 +157,26 @@ def damped(
         return found
     drawn_to = np.take_along_axis(simple(T_C, horizon) / size, best[:, None], axis=0).mean(axis=0)
     return [(mixed(weight, y, drawn_to * size), gates) for y, gates in found]
+
+
+def _one_by_one(
+    pipeline: Pipeline,
+    values: Float[ndarray, "T S n"],
+    starts: ndarray | None,
+    *,
+    options: Sequence[dict[str, Any]],
+    **how: Any,
+) -> list[tuple[ndarray, ndarray | None]]:
+    parts = []
+    for i in range(values.shape[1]):
+        start = None if starts is None else starts[i : i + 1]
+        parts.append(damped(pipeline, values[:, i : i + 1], start, options=options[i:][:1], **how))
+    found = []
+    for samples in zip(*parts, strict=True):
+        made, gates = zip(*samples, strict=True)
+        weights = None if gates[0] is None else np.concatenate(gates, axis=1)
+        found.append((np.concatenate(made, axis=1), weights))
+    return found
 
 
 def _seasons(pipeline: Pipeline, x: Series) -> Sequence[tuple[int, ...]]:

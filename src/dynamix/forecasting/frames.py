@@ -12,8 +12,9 @@ import pandas as pd
 from ..errors import InputError, one_of, whole_number
 from ..io.arrays import check_values
 from ..io.dates import to_dates
+from ..io.time_axis import continue_index
 from ..settings import checked
-from .zero_shot import each_series, forecast
+from .batches import Context, LeftOut, each_series, side_by_side
 
 if TYPE_CHECKING:
     from ..model.dynamix import DynaMix
@@ -51,7 +52,8 @@ def predict_df(
     quantile_levels
         Levels between 0 and 1.
     model, seed, **settings
-        As :func:`dynamix.forecast` takes them. A series' forecast does not depend on the others.
+        As :func:`dynamix.forecast` takes them. A series' forecast does not depend on the others,
+        though series of equal length run side by side.
 
     Returns
     -------
@@ -96,35 +98,60 @@ def predict_df(
                 f"{times.iloc[bad]!r} in row {bad + 1}. Convert it with pd.to_datetime."
             )
         table = table.assign(**{timestamp_column: dates})
+    left_out = LeftOut(settings.get("errors", "raise"))
+    contexts: dict[Any, Context] = {}
+    later: dict[Any, pd.Index] = {}
+    continued = _Continued(horizon)
+    groups = _split(table, id_column, timestamp_column)
+    for name, rows in each_series(groups.items(), total=len(groups)):
+        with left_out.naming(name):
+            times = pd.Index(rows[timestamp_column])
+            if times.hasnans:
+                raise InputError(f"column {timestamp_column!r} lacks times. Drop those rows.")
+            contexts[name] = Context(_numbers(rows[target], target)[:, None], times)
+            later[name] = continued(times)
     how = {"horizon": horizon, "model": model, "n_samples": n_samples, "seed": seed, **settings}
-    how["quantile_levels"] = [0.5, *quantile_levels]
-
-    def one(rows: pd.DataFrame) -> pd.DataFrame:
-        later, found = _continued(rows, timestamp_column, target, how)
-        names = [timestamp_column, "predictions", *map(str, quantile_levels)]
-        return pd.DataFrame(dict(zip(names, [later, *found], strict=True)))
-
-    groups = table.groupby(id_column, sort=False)
-    errors = settings.get("errors", "raise")
-    parts = each_series(groups, one, total=groups.ngroups, errors=errors)
-    if not parts:
+    found = side_by_side(contexts, left_out, quantile_levels=[0.5, *quantile_levels], **how)
+    if not found:
         raise InputError("no series of the table can be forecast; the log says why.")
-    for item, part in parts.items():
-        part.insert(0, id_column, item)
-    return pd.concat(parts.values(), ignore_index=True)
+    columns = {id_column: np.repeat(pd.Index(list(found), dtype=df[id_column].dtype), horizon)}
+    first, *others = (later[name] for name in found)
+    columns[timestamp_column] = first.append(others)
+    numbers = np.concatenate([one.values[..., 0] for one in found.values()], axis=1)
+    columns |= zip(["predictions", *map(str, quantile_levels)], numbers, strict=True)
+    return pd.DataFrame(columns)
 
 
-def _continued(
-    rows: pd.DataFrame, timestamp: str, target: str, how: dict[str, Any]
-) -> tuple[pd.Index, np.ndarray]:
-    """The future times of one series, and its quantiles ``(levels, horizon)``."""
-    if rows[timestamp].isna().any():
-        raise InputError(f"column {timestamp!r} lacks times. Drop those rows.")
-    series = rows.sort_values(timestamp, kind="stable").set_index(timestamp)[target]
-    if not pd.api.types.is_numeric_dtype(series):
-        raise InputError(f"column {target!r} must hold numbers, found {series.dtype}.")
-    values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-    own = getattr(series.dtype, "numpy_dtype", series.dtype)
-    check_values(values[:, None, None], name=f"column {target!r}", dtype=own)
-    found = forecast(pd.Series(values, index=series.index), **how)
-    return found.index, found.to_numpy().T
+def _split(table: pd.DataFrame, name: str, time: str) -> dict[Any, pd.DataFrame]:
+    """The rows of each series, sorted by time; series in the order of their first rows."""
+    codes, names = pd.factorize(table[name])
+    sorted_ = table.assign(**{name: codes}).sort_values(time, kind="stable")
+    order = np.argsort(sorted_[name].to_numpy(), kind="stable")
+    ends = np.bincount(codes).cumsum()
+    rows = sorted_.iloc[order]
+    return {n: rows.iloc[a:b] for n, a, b in zip(names, [0, *ends[:-1]], ends, strict=True)}
+
+
+def _numbers(column: pd.Series, name: str) -> np.ndarray:
+    """The values of a series ``(T_C,)``, checked."""
+    if not pd.api.types.is_numeric_dtype(column):
+        raise InputError(f"column {name!r} must hold numbers, found {column.dtype}.")
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    own = getattr(column.dtype, "numpy_dtype", column.dtype)
+    check_values(values[:, None, None], name=f"column {name!r}", dtype=own)
+    return values
+
+
+class _Continued:
+    """The times after an index; series often have the same ones, which are computed once."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.known = steps, dict[Any, pd.Index]()
+
+    def __call__(self, times: pd.Index) -> pd.Index:
+        if not isinstance(times, pd.DatetimeIndex) and times.dtype.kind not in "fiu":
+            return continue_index(times, self.steps)
+        key = str(times.dtype), times.to_numpy().tobytes()
+        if key not in self.known:
+            self.known[key] = continue_index(times, self.steps)
+        return self.known[key]

@@ -5,25 +5,21 @@ Each series of a batch is prepared from its own statistics; only the rollout is 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from tqdm import tqdm
 
 from ..errors import InputError, whole_number
 from ..io.arrays import check_initial, like, to_pandas, unpack, usable
 from ..preprocessing.seasons import calendar_seasons
-from ..settings import AUTO, BUNDLED_MODEL, PATIENCE, Errors, ForecastConfig, takes
+from ..settings import AUTO, BUNDLED_MODEL, ForecastConfig, takes
 from .automatic import ForecastReport, alike, choose_models, given_settings
 from .ensembles import stack
 from .models import Model, find_model
 from .pipeline import Pipeline
-
-logger = logging.getLogger(__name__)
 
 
 @takes(ForecastConfig)
@@ -188,32 +184,13 @@ def _is_series(x: Any) -> bool:
 
 def _each(contexts: Sequence[Any], initial_x: Any, how: dict[str, Any]) -> list[Any]:
     """Forecasts of series of any lengths; None for one that is skipped."""
+    from .batches import LeftOut, forecast_each
+
     starts = [None] * len(contexts) if initial_x is None else initial_x
     if len(starts) != len(contexts):
         counts = f"{len(starts)} for {len(contexts)}"
         raise InputError(f"initial_x must hold one entry per series, found {counts}.")
-    if how["model"] not in (None, AUTO):
-        how["model"] = find_model(how["model"])
-    pairs = enumerate(zip(contexts, starts, strict=True))
-    found = each_series(
-        pairs,
-        lambda pair: forecast(pair[0], initial_x=pair[1], **how),
-        total=len(contexts),
-        errors=how.get("errors", "raise"),
-    )
-    return [found.get(i) for i in range(len(contexts))]
-
-
-def each_series(
-    series: Iterable[tuple[Any, Any]], one: Callable[[Any], Any], *, total: int, errors: Errors
-) -> dict[Any, Any]:
-    """What ``one`` makes of each named series; an InputError names its series, or the log does."""
-    found: dict[Any, Any] = {}
-    for name, item in tqdm(series, total=total, desc="series", disable=None, delay=PATIENCE):
-        try:
-            found[name] = one(item)
-        except InputError as error:
-            if errors != "skip":
-                raise InputError(f"series {name!r}: {error}") from error
-            logger.warning("series %r was left out: %s", name, error)
-    return found
+    left_out = LeftOut(how.get("errors", "raise"))
+    named = dict(enumerate(contexts))
+    found = forecast_each(named, left_out, starts=dict(enumerate(starts)), **how)
+    return [found.get(i) for i in named]

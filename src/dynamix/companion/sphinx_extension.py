@@ -14,6 +14,8 @@ from typing import Any
 
 import jaxtyping  # noqa: F401  # loaded before the library, whose reference then shows shapes
 
+from . import site
+
 
 def _complete_nodes(app: Any) -> None:
     handlers = app.registry.translation_handlers
@@ -82,4 +84,5 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("autodoc-skip-member", _skip_aliases)
     app.connect("html-page-context", _drop_thebe, priority=900)
     app.connect("html-page-context", _note_for_colab)
+    site.connect(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

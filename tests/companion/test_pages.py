@@ -8,6 +8,9 @@ import shutil
 import pytest
 from helpers import ROOT
 
+from dynamix.companion import site
+from dynamix.companion.check import soup
+
 HTML = ROOT / "_build" / "html"
 PAGES = sorted(path.name for path in HTML.glob("*.html") if path.name != "index.html")
 PATIENCE = 300_000  # milliseconds: a busy machine is no fault of a page
@@ -116,3 +119,59 @@ def test_outputs_of_a_chapter_are_not_cut_off(browser, name):
         page.goto((HTML / name).as_uri(), wait_until="load", timeout=PATIENCE)
         assert page.evaluate(CUT) == []
         context.close()
+
+
+# Pages of every kind: a chapter, Markdown, tables, the reference, the demo, what Sphinx makes itself
+KINDS = [
+    *("intro", "01_reconstruction", "10_published", "results", "demo", "references", "api/io"),
+    *("genindex", "py-modindex", "search", "404"),
+]
+RULES = {"rules": {"label-content-name-mismatch": {"enabled": True}}}  # off by default
+
+
+@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", KINDS)
+def test_axe_finds_nothing_on_a_page(browser, name, width):
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
+    )
+    context = browser.new_context(viewport={"width": width, "height": 844})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto((HTML / f"{name}.html").as_uri(), wait_until="load")
+    page.wait_for_function("!window.MathJax?.startup || MathJax.startup.document.state() >= 10")
+    found = axe.Axe().run(page, options=RULES).response["violations"]
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
+    context.close()
+
+
+@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
+def test_a_search_shows_excerpts_in_a_book_that_is_read_from_a_folder(browser):
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{(HTML / 'search.html').as_uri()}?q=attractor", wait_until="load")
+    excerpt = page.locator("#search-results li p.context").first
+    excerpt.wait_for()
+    assert "attractor" in excerpt.inner_text().lower()
+    context.close()
+
+
+@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
+def test_every_page_has_one_description_and_every_name_on_it_is_used_once():
+    descriptions = {}
+    for path in [*HTML.glob("*.html"), *HTML.glob("api/*.html")]:
+        if path.name == "index.html":  # only leads on
+            continue
+        page = soup(path)
+        told = [tag["content"] for tag in page.select("meta[name=description]")]
+        assert len(told) == 1, path.name
+        assert 20 < len(told[0]) <= site.LONGEST, path.name
+        descriptions[told[0]] = path.name
+        for name in ("title", "description", "type", "site_name"):
+            assert len(page.select(f'meta[property="og:{name}"]')) == 1, (path.name, name)
+        names = [tag["id"] for tag in page.find_all(id=True)]
+        assert len(names) == len(set(names)), path.name
+        assert page.select("summary p, th:empty, style[scoped]") == [], path.name
+    assert "05_zero_shot.html" in descriptions.values()

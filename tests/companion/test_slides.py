@@ -234,8 +234,8 @@ def test_a_deck_in_a_browser(shelf, browser, notebook):
     ("body", "expected"),
     [
         (
-            "<h1>A</h1><p class=\"facts\"><strong>30 minutes</strong> · laptop</p><p>B</p>",
-            "<h1>A</h1><p class=\"facts\"><strong>30 minutes</strong> · laptop · "
+            '<h1>A</h1><p class="facts"><strong>30 minutes</strong> · laptop</p><p>B</p>',
+            '<h1>A</h1><p class="facts"><strong>30 minutes</strong> · laptop · '
             '<a href="slides/04.html">slides</a></p><p>B</p>',
         ),
         (

@@ -97,6 +97,8 @@ def configuration(address: str | None) -> dict[str, Any]:
             "colab_url": "https://colab.research.google.com",
         }
         settings["html"] |= {"use_repository_button": True, "use_issues_button": True}
+    else:
+        settings["repository"] = {"url": ""}  # or Jupyter Book takes its own
     return settings
 
 

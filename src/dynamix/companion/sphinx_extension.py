@@ -18,7 +18,7 @@ from typing import Any
 
 import jaxtyping  # noqa: F401  # loaded before the library, whose reference then shows shapes
 
-from . import notebooks, pages, slides
+from . import notebooks, pages, site, slides
 
 FACTS = re.compile(r'<p class="facts">.*?(?=</p>)', re.DOTALL)
 
@@ -105,4 +105,5 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("html-page-context", _note_for_colab)
     app.connect("html-page-context", _link_slides)
     pages.connect(app)
+    site.connect(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -81,13 +81,14 @@ def choose(figures: Mapping[str, Figure], *, label: str, alt: Mapping[str, str])
             f'<img alt="{html.escape(alt[name])}" '
             f'src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'
         )
+    # a page of the book drops a scoped style, which stands where none may, and has its own rules
     shown = ",".join(
         f".{key} input:nth-of-type({at}):checked~.dynamix-pictures img:nth-of-type({at})"
         for at in range(1, len(pngs) + 1)
     )
     look = f".{key} .dynamix-pictures img{{display:none}}{shown}{{display:block!important}}"
     return Picture(
-        f'<div class="dynamix-choice {key}"><style>{look}</style>'
+        f'<div class="dynamix-choice {key}"><style scoped>{look}</style>'
         f"<fieldset><legend>{html.escape(label)}</legend>{''.join(buttons)}"
         f'<div class="dynamix-pictures">{"".join(pictures)}</div></fieldset></div>',
         pngs[0],

@@ -121,7 +121,7 @@ def test_outputs_of_a_chapter_are_not_cut_off(browser, name):
         context.close()
 
 
-# Pages of every kind: a chapter, Markdown, tables, the reference, the demo, what Sphinx makes itself
+# Pages of every kind: chapters, Markdown, tables, the reference, the demo, what Sphinx makes
 KINDS = [
     *("intro", "01_reconstruction", "10_published", "results", "demo", "references", "api/io"),
     *("genindex", "py-modindex", "search", "404"),

@@ -1,4 +1,4 @@
-"""Corrections of built pages, their descriptions, the sitemap; the scripts that every page loads."""
+"""Corrections of built pages, their descriptions, the sitemap; scripts that every page loads."""
 
 from __future__ import annotations
 

@@ -67,9 +67,7 @@ def mend(page: str) -> str:
     for wrong, better in _CORRECTIONS:
         page = wrong.sub(better, page)
     page = _SUMMARY.sub(_inline, page)
-    first, *others = list(_VIEWPORT.finditer(page)) or [None]
-    for match in reversed(others):
-        assert first is not None
+    for match in reversed(list(_VIEWPORT.finditer(page))[1:]):
         page = page[: match.start()] + page[match.end() :]
     return page
 

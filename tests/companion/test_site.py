@@ -1,4 +1,4 @@
-"""Corrections of built pages, their descriptions, the sitemap; the scripts that every page loads."""
+"""Corrections of built pages, descriptions, the sitemap, and the scripts of every page."""
 
 from __future__ import annotations
 

@@ -53,6 +53,8 @@ _CORRECTIONS: list[tuple[re.Pattern[str], str]] = [
             r'<div id="pst-primary-sidebar"',
             '<div id="pst-primary-sidebar" role="complementary" aria-label="The book"',
         ),
+        # the switch of the theme: its icons' titles become words that its name does not hold
+        (r'(<i class="theme-switch\b[^>]*?) title="[^"]*"', r"\1"),
         # a role that is no longer in use
         (r'role="doc-biblioentry"', 'role="listitem"'),
         (r"<h1>\s*</h1>", ""),

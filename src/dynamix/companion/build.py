@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ..errors import InputError
 from ..io.files import write_text, write_whole
-from . import BOOK, BUILD, ROOT
+from . import BOOK, BUILD, ROOT, site
 from . import check as checks
 
 NAME = "dynamix-book"
@@ -44,7 +44,11 @@ def build(what: str, *, repository: str | None, say: Callable[[str], None]) -> l
     address = find_repository(repository or None)
     if what == "pdf":
         return _pdf(address, say)
-    if problems := _sphinx("html", address) or checks.check(BUILD / "html"):
+    if problems := _sphinx("html", address):
+        return problems
+    first = (BUILD / "html" / "intro.html").read_text(encoding="utf-8")
+    write_text(BUILD / "html" / "index.html", site.entrance(first, "intro.html"))
+    if problems := checks.check(BUILD / "html"):
         return problems
     if address is None:
         say(

@@ -1,9 +1,14 @@
-"""Write what the live demo's page loads: a checkpoint's weights and a few example series.
+"""Write what the live demo's page loads: the weights of some models and a few example series.
 
-    python experiments/make_demo.py
+    python experiments/make_demo.py --published dynamix-3d-alrnn-v1.0.safetensors
 
 makes ``book/_assets/demo/demo_weights.js``: a script, because a page opened from a file may load
-scripts and nothing else. Run it again after the bundled checkpoint has changed; a test tells when.
+scripts and nothing else. Run it again after a bundled checkpoint has changed; a test tells when.
+
+The page holds the models that its engine computes: three dimensions, AL-RNN experts. The published
+weights may be passed on (CC-BY-4.0), with their authors named. ``dynamix-3d-plus`` is not among
+them: it has no weights, and chooses its local linear maps by free runs inside each context, which
+takes the library's compiled engine.
 """
 
 from __future__ import annotations
@@ -24,6 +29,17 @@ from dynamix.settings import BUNDLED_MODEL
 OUTPUT = Path(__file__).parents[1] / "book" / "_assets" / "demo" / "demo_weights.js"
 CONTEXT = 2000  # steps that the page can show the model
 TRUTH = 1000  # further steps, to compare the forecast with
+PUBLISHED = "DurstewitzLab/dynamix:dynamix-3d-alrnn-v1.0"
+# name, title in the list, and whose weights they are
+MODELS = [
+    (BUNDLED_MODEL, f"{BUNDLED_MODEL}, the default", ""),
+    ("dynamix-3d-scratch", "dynamix-3d-scratch, from random weights", ""),
+    (
+        PUBLISHED,
+        "the paper's published weights",
+        "Weights of Hemmer & Durstewitz (2025), arXiv:2505.13192, under CC-BY-4.0.",
+    ),
+]
 # settings that the page's engine knows; of all others it only knows the default
 COMPUTED = {
     *("observed_dims", "latent_dims", "experts", "relu_units", "hidden_units"),
@@ -45,15 +61,19 @@ def packed(values: Any) -> dict[str, Any]:
     return {"shape": list(array.shape), "base64": base64.b64encode(array.tobytes()).decode()}
 
 
-def weights(name: str = BUNDLED_MODEL) -> dict[str, Any]:
-    """Name, config and tensors of a checkpoint.
+def weights(
+    name: str = BUNDLED_MODEL, title: str = "", credit: str = "", *, source: str | None = None
+) -> dict[str, Any]:
+    """What the page holds of a model: name, title, credit, config and tensors.
+
+    ``source`` is where the checkpoint is, by default what its name says.
 
     Raises
     ------
     InputError
         If the model has parts that the page's engine does not compute.
     """
-    model = DynaMix.from_pretrained(name)
+    model = DynaMix.from_pretrained(source or name)
     if not isinstance(model, DynaMix):
         raise InputError(f"the demo's page does not compute {name!r}, a {type(model).__name__}.")
     config = dataclasses.asdict(model.config) | dataclasses.asdict(model.defaults)
@@ -68,7 +88,14 @@ def weights(name: str = BUNDLED_MODEL) -> dict[str, Any]:
             "book/_assets/demo/demo_engine.js first, then COMPUTED in this script."
         )
     tensors = {key: packed(value.numpy()) for key, value in model.state_dict().items()}
-    return {"model": name, "config": config, "tensors": tensors}
+    shown = {"model": name, "title": title or name, "credit": credit}
+    return shown | {"config": config, "tensors": tensors}
+
+
+def models(published: str = PUBLISHED) -> list[dict[str, Any]]:
+    """All models of the page; ``published`` is where the published weights are."""
+    where = {PUBLISHED: published}
+    return [weights(*model, source=where.get(model[0])) for model in MODELS]
 
 
 def sine() -> np.ndarray:
@@ -101,11 +128,13 @@ def examples() -> list[dict[str, Any]]:
     return [entry | {"context": CONTEXT, "values": packed(entry["values"])} for entry in series]
 
 
-def script(model: dict[str, Any], series: list[dict[str, Any]]) -> str:
-    """The file's text: one line for the model, one for each series."""
+def script(found: list[dict[str, Any]], series: list[dict[str, Any]]) -> str:
+    """The file's text: one line for each model and each series."""
     lines = [
         "// Made by experiments/make_demo.py; do not edit.",
-        f"window.DynaMixDemoModel = {json.dumps(model, sort_keys=True)};",
+        "window.DynaMixDemoModels = [",
+        *(f"{json.dumps(entry, sort_keys=True)}," for entry in found),
+        "];",
         "window.DynaMixDemoExamples = [",
         *(f"{json.dumps(entry, sort_keys=True, ensure_ascii=False)}," for entry in series),
         "];",
@@ -116,10 +145,12 @@ def script(model: dict[str, Any], series: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default=BUNDLED_MODEL, help="checkpoint, by default the bundled")
+    parser.add_argument(
+        "--published", default=PUBLISHED, help="the published weights, by default from the hub"
+    )
     parser.add_argument("--output", type=Path, default=OUTPUT, help="file to write")
     options = parser.parse_args()
-    text = script(weights(options.model), examples())
+    text = script(models(options.published), examples())
     write_text(options.output, text)
     print(f"{options.output.name}: {len(text.encode()) / 1000:.0f} kB")
 

@@ -106,6 +106,7 @@ def visit(browser, address) -> Iterator[Callable[..., Any]]:
 
 def run_to_the_end(page: Any) -> pd.DataFrame:
     """Press Start, wait, and take the forecast as the page saves it."""
+    page.locator(".dynamix-settings").evaluate("e => (e.open = true)")
     page.get_by_label("Speed").select_option("still")
     page.get_by_role("button", name="Start").click()
     page.locator(".dynamix-status", has_text="Finished:").wait_for()
@@ -118,6 +119,12 @@ def paste(page: Any, text: str) -> None:
     page.get_by_label("Series", exact=True).select_option("own")
     page.get_by_label("One row per time step").fill(text)
     page.get_by_role("button", name="Read the table").click()
+    read(page)
+
+
+def read(page: Any) -> None:
+    """Wait until the worker has read the table."""
+    page.wait_for_function("!document.getElementById('dynamix-demo').dataset.reading")
 
 
 def csv(values: np.ndarray, names: list[str], **options: Any) -> str:

@@ -121,7 +121,11 @@ def test_outputs_of_a_chapter_are_not_cut_off(browser, name):
         context.close()
 
 
+<<<<<<< HEAD
 # Pages of every kind: chapters, Markdown, tables, the reference, the demo, what Sphinx makes
+=======
+# Pages of every kind: chapters, tables, the reference, the demo, what Sphinx makes itself
+>>>>>>> c8f304b
 KINDS = [
     *("intro", "01_reconstruction", "10_published", "results", "demo", "references", "api/io"),
     *("genindex", "py-modindex", "search", "404"),
@@ -140,7 +144,7 @@ def test_axe_finds_nothing_on_a_page(browser, name, width):
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto((HTML / f"{name}.html").as_uri(), wait_until="load")
-    page.wait_for_function("!window.MathJax?.startup || MathJax.startup.document.state() >= 10")
+    page.evaluate("window.MathJax?.startup?.promise?.then(() => true)")
     found = axe.Axe().run(page, options=RULES).response["violations"]
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
     context.close()

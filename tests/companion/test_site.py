@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """Corrections of built pages, their descriptions, the sitemap; scripts that every page loads."""
+=======
+"""Corrections of built pages, descriptions, the sitemap, and the scripts of every page."""
+>>>>>>> c8f304b
 
 from __future__ import annotations
 
@@ -52,6 +56,13 @@ def test_a_list_of_pages_is_named_after_its_page():
         '<a href="api.html">API &amp; more</a><details><summary><span></span></summary>x</details>'
     )
     assert '<summary aria-label="Pages under API &amp; more"><span>' in told
+    assert site.mend(told) == told
+
+
+def test_the_sidebar_is_a_landmark():
+    told = site.mend('<div id="pst-primary-sidebar" class="bd-sidebar">')
+    assert 'role="complementary" aria-label' in told
+    assert site.mend(told) == told
 
 
 def test_exercises_of_a_page_do_not_share_a_name_and_one_viewport_remains():
@@ -111,6 +122,15 @@ def test_the_sitemap_lists_every_page():
         "https://a.b/c/intro.html",
         "https://a.b/c/api/io.html",
     ]
+
+
+def test_the_entrance_leads_on_and_says_what_the_book_is():
+    told = site.tags("The book", "A book.", "s", None, None)
+    page = site.entrance(f"<head><title>A &amp; B</title>{told}<script>1</script></head>", "a.html")
+    assert 'content="0; url=a.html"' in page
+    assert "<title>A &amp; B</title>" in page
+    assert told in page
+    assert "script" not in page
 
 
 def test_excerpts_hold_the_text_of_each_section_once():
@@ -173,7 +193,7 @@ def test_one_switch_opens_all_code_and_is_remembered(visit):
     page.reload()
     assert code.nth(1).is_visible()
     page.locator("summary").first.click()  # not all are open now
-    assert switch.inner_text() == "Show all code"
+    page.locator(".code-switch", has_text="Show all code").wait_for()
     switch.click()
     switch.click()
     assert not code.first.is_visible()

@@ -1,31 +1,35 @@
 /* The live demo: builds itself into <div id="dynamix-demo"> and runs the model there.
  *
- * Needs demo_weights.js, demo_engine.js, demo_table.js, demo_draw.js, demo_spectrum.js and
- * demo_form.js, which builds the controls. Nothing is fetched and nothing leaves the page.
+ * Needs the other scripts of this folder before it; demo_form.js builds the controls. Nothing is
+ * fetched and nothing leaves the page.
  */
 (function () {
   "use strict";
 
   const Engine = window.DynaMixEngine, Draw = window.DynaMixDraw;
-  const Spectrum = window.DynaMixSpectrum, Table = window.DynaMixTable;
+  const Spectrum = window.DynaMixSpectrum, Table = window.DynaMixTable, Reader = window.DynaMixReader;
   const root = document.getElementById("dynamix-demo");
   if (!root) return;
-  const ui = window.DynaMixForm.build(root, window.DynaMixDemoExamples);
+  const ui = window.DynaMixForm.build(root, window.DynaMixDemoExamples, window.DynaMixDemoModels);
   const BUDGET = 12; // milliseconds of computing per picture
-  const format = Draw.format;
+  const format = Draw.format, { decorrelationTime } = window.DynaMixPrepare;
 
-  let model;
+  const MOST_TYPED = 2e5; // characters that a text field still handles well
+
+  let models;
   try {
-    model = Engine.loadModel(window.DynaMixDemoModel);
+    models = window.DynaMixDemoModels.map(Engine.loadModel);
   } catch (error) {
     ui.problem.textContent = error.message;
     return;
   }
+  let model = models[0];
   describeModel();
 
   const attractor = new Draw.Attractor(ui.attractor);
   let series = null; // {title, names, n, T, rows, truth}: what the reader picked, whole
-  let own = null; // a table that was read: {columns, notes}
+  let own = null; // a table that was read: {columns, lines, notes}
+  let input = ""; // the text or file that it was read from
   let run = null; // the present forecast and what belongs to it
   let rollout = null;
   let running = false;
@@ -46,14 +50,17 @@
 
   /** The columns of the reader's table that are ticked. */
   function fromTable() {
-    const chosen = own.columns.filter((_, i) => ui.ticks[i].checked);
-    if (!chosen.length || chosen.length > model.N) Table.check(chosen, model.N, 0);
-    const n = chosen.length, total = chosen[0].values.length, T = total - Number(ui.hold.value);
+    const ticked = own.columns.filter((_, i) => ui.ticks[i].checked);
+    if (!ticked.length || ticked.length > model.N) Table.check(ticked, model.N, 0);
+    const { chosen, lines, notes } = Table.fill(ticked, own.lines);
+    ui.showNotes([...own.notes, ...notes]);
+    const n = chosen.length, total = lines.length, T = total - Number(ui.hold.value);
+    if (T < Table.FEWEST_ROWS) throw new Error(`Only ${T} rows are left: at least ${Table.FEWEST_ROWS} are needed. Hold back fewer.`);
     const all = new Float64Array(total * n);
     chosen.forEach(({ values }, i) => values.forEach((value, t) => (all[t * n + i] = value)));
     return {
       title: "your table", names: chosen.map((c) => c.name), n, T, rows: all.subarray(0, T * n), truth: all.subarray(T * n),
-      chosen: chosen.map(({ name, values }) => ({ name, values: values.subarray(0, T) })),
+      chosen: chosen.map(({ name, values }) => ({ name, values: values.subarray(0, T) })), lines: lines.subarray(0, T),
     };
   }
 
@@ -76,37 +83,54 @@
     reset();
   }
 
-  /** Read the table in the text field. */
-  function readTable(text) {
+  /** Read a table from a text or a file; the page stays usable meanwhile. */
+  async function readTable(given) {
+    input = given;
     own = null;
+    const mine = {};
+    readTable.latest = mine;
+    root.dataset.reading = "yes";
+    halt();
+    say("Reading the table …");
+    let wrong = "";
     try {
-      own = Table.parse(text);
-      report("");
-      ui.showColumns(own, model.N, () => pick(true));
-      ui.setHold(own.columns[0].values.length, Table.FEWEST_ROWS);
+      const table = await Reader.read(given, ui.comma.value);
+      if (readTable.latest === mine) own = table;
     } catch (error) {
-      report(error.message);
-      ui.showColumns({ columns: [], notes: [] }, model.N);
-      ui.setHold(0, 0);
+      wrong = error.message;
     }
+    if (readTable.latest !== mine) return;
+    ui.showColumns(own ?? { columns: [], notes: [] }, model.N, () => pick(true));
+    ui.setHold(own ? own.lines.length : 0, Table.FEWEST_ROWS);
     pick(false);
-    if (run) {
+    if (wrong) report(wrong);
+    else if (run) {
       say(`Read ${format(series.T)} rows; the context is ${series.n === 1 ? "one column" : `${series.n} columns`} of it. Press Start.`);
     }
+    delete root.dataset.reading;
   }
 
   function readFile(file) {
     ui.source.value = "own";
-    if (file.size > 8e6) {
+    ui.text.value = "";
+    if (file.size > Table.MOST_CHARACTERS) {
       own = null;
+      input = "";
       pick(false);
       report(`${file.name} has ${(file.size / 1e6).toFixed(0)} MB. Keep its last ${format(Table.MOST_ROWS)} rows; more is not used.`);
       return;
     }
-    file.text().then((text) => {
-      ui.text.value = text.length < 2e5 ? text : "";
-      readTable(text);
-    });
+    pick(false);
+    readTable(file);
+    if (file.size < MOST_TYPED) Table.textOf(file).then((text) => (ui.text.value = text));
+  }
+
+  /** The periods that the reader names: whole numbers of at least 2 steps. */
+  function seasons() {
+    const words = ui.season.value.split(/[\s,;]+/).filter(Boolean);
+    const bad = words.find((word) => !/^\d+$/.test(word) || Number(word) < 2);
+    if (bad) throw new Error(`The season “${bad}” is not a whole number of at least 2 steps. Write 24, or 24, 168 for two of them.`);
+    return words.map(Number);
   }
 
   // ---- a run ----
@@ -115,10 +139,11 @@
   function reset() {
     halt();
     run = rollout = null;
+    ui.embedding.disabled = series !== null && series.n >= model.N;
     if (series) {
       try {
         prepareRun();
-        if (ui.source.value === "own") report("");
+        report("");
       } catch (error) {
         run = null;
         report(error.message);
@@ -134,10 +159,10 @@
 
   function prepareRun() {
     const { n } = series, T = Number(ui.length.value), horizon = Number(ui.horizon.value);
-    if (series.chosen) Table.check(series.chosen, model.N, T);
+    if (series.chosen) Table.check(series.chosen, model.N, T, series.lines);
     const context = series.rows.slice((series.T - T) * n);
     const columns = Array.from({ length: n }, (_, i) => Float64Array.from({ length: T }, (_, t) => context[t * n + i]));
-    const prepared = Engine.prepare(columns, model.N);
+    const prepared = Engine.prepare(columns, model.N, { embedding: ui.embedding.value, season: seasons() });
     rollout = new Engine.Rollout(model, prepared, {
       gateNoise: ui.noise.checked,
       noiseWidth: Number(ui.width.value),
@@ -147,24 +172,12 @@
     run = {
       id: ++runs, names: series.names, n, T, context, horizon, J: model.J, truth: series.truth,
       forecast: new Float64Array(horizon * n), gates: new Float32Array(horizon * model.J),
-      steps: 0, looksAt: null, computing: 0, largest: 0, range: Draw.ranges(context, n), period: prepared.period,
-      delay: n === 1 ? decorrelation(columns[0]) : 0, failed: false,
+      steps: 0, looksAt: null, computing: 0, largest: 0, range: Draw.ranges(context, n),
+      period: prepared.period, lag: prepared.delay, lost: prepared.lost,
+      delay: n === 1 ? decorrelationTime(columns) : 0, failed: false,
       contextSpectrum: new Spectrum.Welch(L, n).extend(context, T),
       forecastSpectrum: new Spectrum.Welch(L, n),
     };
-  }
-
-  /** First lag whose autocorrelation is below 1/e: the delay in which a single column is drawn. */
-  function decorrelation(column) {
-    const mean = column.reduce((a, b) => a + b, 0) / column.length;
-    const product = (lag) => {
-      let sum = 0;
-      for (let t = lag; t < column.length; t++) sum += (column[t] - mean) * (column[t - lag] - mean);
-      return sum;
-    };
-    const half = Math.floor(column.length / 2), whole = product(0);
-    for (let lag = 1; lag < half; lag++) if (product(lag) < whole / Math.E) return lag;
-    return 1;
   }
 
   /** Compute until step `target`, or until the time is up. */
@@ -187,7 +200,7 @@
       now = performance.now();
     }
     run.computing += now - began;
-    if (run.steps) run.looksAt = rollout.looksAt;
+    if (run.steps) run.looksAt = rollout.looksAt + run.lost;
   }
 
   const still = () => ui.speed.value === "still";
@@ -305,14 +318,20 @@
     const sharp = config.attention_sharpness !== 1 ? `attention sharpened ${config.attention_sharpness} times` : "";
     const extra = [sharp, quiet].filter(Boolean).join(", ");
     ui.about.textContent = `Model: ${model.name}, ${format(parameters)} parameters, ${model.J} experts` +
-      `${extra ? `; ${extra}` : ""}.`;
+      `${extra ? `; ${extra}` : ""}. ${model.credit} dynamix-3d-plus is not here: it has no weights, and fits its maps to ` +
+      "each context by a search that takes the compiled engine of the library.";
   }
 
   function describeContext() {
-    ui.truthKey.hidden = !run || !run.truth.length;
-    ui.contextNote.textContent = run && run.period
-      ? `${run.n === 1 ? "One column" : "Two columns"}: the missing ${run.n === 1 ? "two are sines" : "one is a sine"} ` +
-        `of the context's dominant period, ${run.period} steps.` : "";
+    ui.truthKey.hidden = ui.truthBlock.hidden = !run || !run.truth.length;
+    const missing = run ? model.N - run.n : 0, two = missing === 2;
+    const filled = {
+      pos: () => `${two ? "sines" : "a sine"} of the context's dominant period, ${run.period} steps`,
+      delay: () => `the last column, ${run.lag}${two ? ` and ${2 * run.lag}` : ""} steps earlier`,
+      zero: () => (two ? "zeros" : "zero"),
+    };
+    ui.contextNote.textContent = missing > 0
+      ? `${run.n === 1 ? "One column" : "Two columns"}: the missing ${two ? "two are" : "one is"} ${filled[ui.embedding.value]()}.` : "";
     if (run) {
       attractor.view.plane = ui.chosenPlane;
       ui.setPlanes(Draw.axisNames(run));
@@ -349,7 +368,16 @@
     say("");
     pick(false);
   });
-  for (const input of [ui.length, ui.horizon, ui.noise, ui.width, ui.seed]) input.addEventListener("input", changed);
+  for (const control of [ui.length, ui.horizon, ui.embedding, ui.season, ui.noise, ui.width, ui.seed]) {
+    control.addEventListener("input", changed);
+  }
+  ui.model.addEventListener("change", () => {
+    model = models[Number(ui.model.value)];
+    ui.embedding.value = model.config.embedding;
+    describeModel();
+    changed();
+  });
+  ui.comma.addEventListener("change", () => input && readTable(input));
   ui.speed.addEventListener("change", () => {
     clock = null;
     if (running) { // another kind of clock may be needed
@@ -366,7 +394,17 @@
   ui.save.addEventListener("click", saveForecast);
   ui.from.addEventListener("input", redraw);
   ui.read.addEventListener("click", () => readTable(ui.text.value));
-  ui.text.addEventListener("paste", () => setTimeout(() => readTable(ui.text.value), 0));
+  ui.text.addEventListener("paste", (event) => {
+    const text = event.clipboardData?.getData("text/plain") ?? "";
+    if (text.length <= MOST_TYPED) {
+      setTimeout(() => readTable(ui.text.value), 0);
+      return;
+    }
+    event.preventDefault(); // a text field would freeze
+    ui.text.value = "";
+    readTable(text);
+  });
+  ui.file.addEventListener("click", () => (ui.file.value = "")); // the same file again, corrected
   ui.file.addEventListener("change", () => ui.file.files.length && readFile(ui.file.files[0]));
   root.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -380,7 +418,7 @@
     if (files.length) readFile(files[0]);
     else if (text) {
       ui.source.value = "own";
-      ui.text.value = text;
+      ui.text.value = text.length <= MOST_TYPED ? text : "";
       readTable(text);
     }
   });
@@ -392,6 +430,6 @@
     redraw();
   }).observe(ui.series);
   new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
-  window.DynaMixDemo = { model }; // for the console and for tests
+  window.DynaMixDemo = { get model() { return model; }, models }; // for the console and for tests
   pick(false);
 })();

@@ -66,13 +66,16 @@ window.DynaMixDraw = (function () {
     constructor(canvas) {
       this.canvas = canvas;
       this.layer = document.createElement("canvas");
-      this.view = { plane: "3d", turn: -60, tilt: 15, zoom: 1 };
+      this.view = { plane: "3d", turn: -60, tilt: 15, zoom: 1, truth: true };
       this.key = "";
       this.drawn = 0;
     }
 
-    /** Coordinates of time t (negative: context), scaled so that the context fills [-1, 1]. */
-    point(run, t, out) {
+    /**
+     * Coordinates of time t (negative: context, else `ahead`, forecast or truth), scaled so that
+     * the context fills [-1, 1].
+     */
+    point(run, t, out, ahead = run.forecast) {
       const d = run.n === 1 ? 3 : run.n;
       for (let i = 0; i < 3; i++) {
         if (i >= d) {
@@ -82,7 +85,7 @@ window.DynaMixDraw = (function () {
         const channel = run.n === 1 ? 0 : i;
         const at = run.n === 1 ? t - i * run.delay : t;
         const value = at < 0 ? run.context[(Math.max(at, -run.T) + run.T) * run.n + channel]
-          : run.forecast[at * run.n + channel];
+          : ahead[at * run.n + channel];
         out[i] = (2 * (value - run.range.low[channel])) / (run.range.high[channel] - run.range.low[channel]) - 1;
       }
       return out;
@@ -102,11 +105,11 @@ window.DynaMixDraw = (function () {
       return [width / 2 + scale * across, height / 2 - scale * (Math.cos(e) * p[2] - Math.sin(e) * towards)];
     }
 
-    path(pen, run, from, to, width, height) {
+    path(pen, run, from, to, width, height, ahead) {
       const p = [0, 0, 0];
       pen.beginPath();
       for (let t = from; t < to; t++) {
-        const [x, y] = this.project(this.point(run, t, p), run, width, height);
+        const [x, y] = this.project(this.point(run, t, p, ahead), run, width, height);
         if (t === from) pen.moveTo(x, y);
         else pen.lineTo(x, y);
       }
@@ -132,6 +135,12 @@ window.DynaMixDraw = (function () {
         layer.lineWidth = 1.1;
         const lost = run.n === 1 ? 2 * run.delay : 0; // delays reach back
         this.path(layer, run, lost - run.T, 0, width, height);
+        if (this.view.truth && run.truth.length) {
+          layer.strokeStyle = colours.truth;
+          layer.globalAlpha = 1;
+          layer.lineWidth = 0.9;
+          this.path(layer, run, -1, run.truth.length / run.n, width, height, run.truth);
+        }
         this.drawn = 0;
       }
       if (run.steps > this.drawn) {

@@ -1,4 +1,5 @@
-/* DynaMix in the browser: the forecasting pipeline of dynamix.forecast, in plain JavaScript.
+/* DynaMix in the browser: the model of dynamix.forecast, in plain JavaScript. demo_prepare.js makes
+ * a context of a series.
  *
  * Letters as in src/dynamix/model/: N observed and M latent dimensions, J experts, P ReLU units,
  * T context steps, K = T - 1 of them attended to. Everything is computed in double precision from
@@ -9,8 +10,7 @@
 window.DynaMixEngine = (function () {
   "use strict";
 
-  const SMALLEST_SCALE = 1e-6; // a deviation below this would amplify rounding
-  const SHORTEST_FOR_POS = 10;
+  const { prepare, widening } = window.DynaMixPrepare;
   const NEGLIGIBLE = 40; // exponents this far below the largest: e^-40 is below double rounding
 
   /** Float32Array of a packed tensor {shape, base64}. */
@@ -32,6 +32,7 @@ window.DynaMixEngine = (function () {
     const tensor = (name) => Float64Array.from(unpack(source.tensors[name]));
     return {
       name: source.model,
+      credit: source.credit,
       config,
       N: config.observed_dims,
       M: config.latent_dims,
@@ -52,131 +53,6 @@ window.DynaMixEngine = (function () {
       parameters: Object.values(source.tensors).reduce(
         (sum, t) => sum + t.shape.reduce((a, b) => a * b, 1), 0),
     };
-  }
-
-  // ---- from a series to what the model sees (src/dynamix/preprocessing.py) ----
-
-  /** Mean and sample deviation (n - 1) of a column. */
-  function statistics(column) {
-    let sum = 0;
-    for (const value of column) sum += value;
-    const mean = sum / column.length;
-    let squares = 0;
-    for (const value of column) squares += (value - mean) * (value - mean);
-    const scale = Math.max(Math.sqrt(squares / (column.length - 1)), SMALLEST_SCALE);
-    return { mean, scale };
-  }
-
-  /** Biased autocorrelation at lags 0 to T - 1. */
-  function autocorrelation(column) {
-    const T = column.length;
-    let mean = 0;
-    for (const value of column) mean += value / T;
-    const centred = Float64Array.from(column, (value) => value - mean);
-    const acf = new Float64Array(T);
-    for (let lag = 0; lag < T; lag++) {
-      let sum = 0;
-      for (let t = lag; t < T; t++) sum += centred[t] * centred[t - lag];
-      acf[lag] = sum;
-    }
-    return acf.map((value) => value / acf[0]);
-  }
-
-  /** Lag of the autocorrelation's highest peak beyond T / 10, the longest over columns. */
-  function dominantPeriod(columns) {
-    let longest = 0;
-    for (const column of columns) {
-      const acf = autocorrelation(column);
-      const first = Math.floor(acf.length / 10) + 1;
-      let peak = -1, largest = first;
-      for (let lag = first; lag < acf.length; lag++) {
-        if (acf[lag] > acf[largest]) largest = lag;
-        const strict = lag < acf.length - 1 && acf[lag] > acf[lag - 1] && acf[lag] > acf[lag + 1];
-        if (strict && (peak < 0 || acf[lag] > acf[peak])) peak = lag;
-      }
-      longest = Math.max(longest, peak < 0 ? largest : peak);
-    }
-    return longest;
-  }
-
-  /**
-   * A context as the model sees it: each column standardised, missing dimensions made up of sines
-   * of the dominant period (the "pos" embedding), rounded to single precision.
-   *
-   * @param {ArrayLike<number>[]} columns 1 to N columns of equal length
-   * @returns {{points: Float64Array, T: number, n: number, N: number, scalers: object[],
-   *   period: ?number}} points are row after row, T x N
-   */
-  function prepare(columns, N) {
-    const n = columns.length, T = columns[0].length, missing = N - n;
-    if (n > N) throw new Error(`The model sees ${N} columns at once, found ${n}.`);
-    if (T < 2 || (missing > 0 && T < SHORTEST_FOR_POS)) {
-      throw new Error(`The context needs at least ${missing > 0 ? SHORTEST_FOR_POS : 2} steps, found ${T}.`);
-    }
-    const scalers = columns.map(statistics);
-    const scaled = columns.map((column, i) =>
-      Float64Array.from(column, (value) => (value - scalers[i].mean) / scalers[i].scale));
-    const period = missing > 0 ? dominantPeriod(scaled) : null;
-    const points = new Float64Array(T * N);
-    for (let t = 0; t < T; t++) {
-      for (let i = 0; i < N; i++) {
-        const phase = missing > 1 ? ((i - n) / (missing - 1)) * (Math.PI / 2) : 0;
-        points[t * N + i] = Math.fround(
-          i < n ? scaled[i][t] : Math.sin((2 * Math.PI * (t + 1)) / period + phase));
-      }
-    }
-    return { points, T, n, N, scalers, period };
-  }
-
-  // ---- a context's spacing (src/dynamix/spacing.py) ----
-
-  const ASKED = 128; // states whose nearest neighbours are looked for
-  const HALF_OCTAVES = [-2, 4]; // factors lie between 1/2 and 4
-
-  /** First lag whose autocorrelation is below 1/e, the longest over a context's columns. */
-  function decorrelationTime(context) {
-    let longest = 1;
-    for (let i = 0; i < context.N; i++) {
-      const column = Float64Array.from({ length: context.T }, (_, t) => context.points[t * context.N + i]);
-      const acf = autocorrelation(column);
-      const half = Math.floor(context.T / 2);
-      for (let lag = 0; lag < half; lag++) {
-        if (acf[lag] < 1 / Math.E) {
-          longest = Math.max(longest, lag);
-          break;
-        }
-      }
-    }
-    return longest;
-  }
-
-  /** Median distance from a state to the nearest of another passage; 0 where there is none. */
-  function spacing(context) {
-    const { points, T, N } = context, near = decorrelationTime(context), nearest = [];
-    const asked = new Set();
-    for (let i = 0; i < ASKED; i++) asked.add(i === ASKED - 1 ? T - 1 : Math.floor(i * ((T - 1) / (ASKED - 1))));
-    for (const k of asked) {
-      let least = Infinity;
-      for (let t = 0; t < T; t++) {
-        if (Math.abs(t - k) <= near) continue;
-        let distance = 0;
-        for (let i = 0; i < N; i++) distance += Math.abs(points[t * N + i] - points[k * N + i]);
-        if (distance < least) least = distance;
-      }
-      if (least < Infinity) nearest.push(least);
-    }
-    if (!nearest.length) return 0;
-    nearest.sort((a, b) => a - b);
-    const half = nearest.length >> 1;
-    return nearest.length % 2 ? nearest[half] : (nearest[half - 1] + nearest[half]) / 2;
-  }
-
-  /** By how much the gate's widths follow a context's spacing: a power of the root of 2. */
-  function widening(context, reference) {
-    const found = reference > 0 ? spacing(context) : 0;
-    if (!(found > 0)) return 1;
-    const steps = Math.round(2 * Math.log2(found / reference));
-    return Math.pow(2, Math.min(Math.max(steps, HALF_OCTAVES[0]), HALF_OCTAVES[1]) / 2);
   }
 
   // ---- the gate's noise ----
@@ -274,8 +150,7 @@ window.DynaMixEngine = (function () {
       let finite = true;
       for (let i = 0; i < model.N; i++) {
         finite = finite && Number.isFinite(next[i]);
-        const scaler = this.context.scalers[i];
-        this.observation[i] = Math.fround(next[i]) * (scaler ? scaler.scale : 1) + (scaler ? scaler.mean : 0);
+        this.observation[i] = i < this.context.n ? this.context.back(i, Math.fround(next[i]), this.context.steps + this.steps - 1) : next[i];
       }
       return finite;
     }
@@ -350,7 +225,7 @@ window.DynaMixEngine = (function () {
 
   /** A whole forecast at once: arrays of rows, for tests and for the console. */
   function forecast(model, columns, horizon, choices = {}) {
-    const rollout = new Rollout(model, prepare(columns, model.N), choices);
+    const rollout = new Rollout(model, prepare(columns, model.N, choices), choices);
     const rows = [], gates = [];
     for (let t = 0; t < horizon; t++) {
       rollout.step();
@@ -360,5 +235,5 @@ window.DynaMixEngine = (function () {
     return { rows, gates };
   }
 
-  return { unpack, loadModel, prepare, dominantPeriod, spacing, widening, normals, Rollout, forecast };
+  return { unpack, loadModel, prepare, normals, Rollout, forecast };
 })();

@@ -42,10 +42,21 @@ window.DynaMixForm = (function () {
 
   const swatch = (kind, text) => make("span", { class: "dynamix-key" }, make("i", { class: `dynamix-${kind}`, "aria-hidden": "true" }), text);
 
-  function build(root, examples) {
+  /** A tick box before its label. */
+  function box(label, attributes) {
+    const input = make("input", { type: "checkbox", id: `dynamix-${++number}`, ...attributes });
+    return { input, block: make("div", { class: "dynamix-check" }, input, make("label", { for: input.id }, label)) };
+  }
+
+  const COMMA = [["auto", "as found in the table"], ["decimal", "decimal sign: 1,5 is one and a half"], ["separator", "separates columns"]];
+  const EMBEDDING = [["pos", "sines of the period"], ["delay", "delayed values"], ["zero", "zeros"]];
+
+  function build(root, examples, models) {
     const steps = (value) => `${value.toLocaleString("en")} steps`;
     const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     const source = select([...examples.map((example, i) => [String(i), example.title]), ["own", "Your own table …"]], "0");
+    const model = select(models.map(({ title }, i) => [String(i), title]), "0");
+    const comma = select(COMMA, "auto");
     const text = make("textarea", { rows: 5, spellcheck: "false", placeholder: "x, y, z\n0.1, 0.5, 2.0\n…" });
     const file = make("input", { type: "file", accept: ".csv,.tsv,.txt,.dat,text/csv,text/plain" });
     const read = make("button", { type: "button" }, "Read the table");
@@ -55,11 +66,14 @@ window.DynaMixForm = (function () {
     const hold = slider("Rows held back, to compare", { min: 0, max: 0, step: 1, value: 0 }, (value) => `${value} rows`);
     const own = make("div", { class: "dynamix-own", hidden: true },
       field("One row per time step, one column per variable (or drop a file anywhere on the demo)", text),
-      make("div", { class: "dynamix-row" }, read, field("or a file", file)), columns, hold.block);
+      make("div", { class: "dynamix-row" }, read, field("or a file", file), field("A comma is", comma)), columns, hold.block);
     hold.block.hidden = true;
     const length = slider("Context length", { min: 50, max: 2000, step: 1, value: 2000 }, steps);
     const horizon = slider("Horizon", { min: 500, max: 20000, step: 500, value: 5000 }, steps);
-    const noise = make("input", { type: "checkbox", checked: true });
+    const embedding = select(EMBEDDING, "pos");
+    const season = make("input", { type: "text", inputmode: "numeric", placeholder: "none", spellcheck: "false", autocomplete: "off" });
+    const noise = box("Gate noise", { checked: true });
+    const truth = box("Draw the truth", { checked: true });
     const width = slider("Width of the gate's noise", { min: 0, max: 4, step: 0.25, value: 1 }, (value) => `${value} × learned`);
     const seed = make("input", { type: "number", min: 0, max: 999999, step: 1, value: 0, inputmode: "numeric" });
     const speed = select([["100", "100 steps/s"], ["1000", "1,000 steps/s"], ["0", "fastest"], ["still", "no animation"]], calm ? "still" : "1000");
@@ -85,30 +99,32 @@ window.DynaMixForm = (function () {
 
     const panel = (title, ...children) => make("section", { class: "dynamix-panel", "aria-label": title },
       make("p", { class: "dynamix-title" }, title), ...children);
+    const settings = make("details", { class: "dynamix-settings", open: root.clientWidth >= 620 },
+      make("summary", {}, "Settings"),
+      make("div", { class: "dynamix-form" },
+        make("fieldset", {}, make("legend", {}, "What the model is shown"), length.block,
+          make("div", { class: "dynamix-row" }, field("Season, in steps", season), field("Embedding", embedding))),
+        make("fieldset", {}, make("legend", {}, "How it goes on"), horizon.block, noise.block, width.block,
+          make("div", { class: "dynamix-row" }, field("Seed", seed), field("Speed", speed)))));
     root.replaceChildren(
-      make("form", { class: "dynamix-form", "aria-label": "Settings of the demo" },
-        make("fieldset", {}, make("legend", {}, "What the model is shown"), field("Series", source), own, length.block, contextNote, about),
-        make("fieldset", {}, make("legend", {}, "How it goes on"), horizon.block,
-          make("div", { class: "dynamix-check" }, noise), width.block, make("div", { class: "dynamix-row" }, field("Seed", seed), field("Speed", speed)))),
-      problem,
-      make("div", { class: "dynamix-row dynamix-buttons" }, start, reset, save, progress),
-      status,
+      make("form", { "aria-label": "Settings of the demo" },
+        make("div", { class: "dynamix-row" }, field("Series", source), field("Model", model)), own, problem,
+        make("div", { class: "dynamix-row dynamix-buttons" }, start, reset, save, progress), settings),
+      status, contextNote,
       make("p", { class: "dynamix-legend" }, swatch("context", "context"), swatch("forecast", "forecast"),
         truthKey, swatch("ring", "context step the gate looks at")),
       make("div", { class: "dynamix-views" },
         panel("Attractor", attractor,
-          make("div", { class: "dynamix-row dynamix-narrow" }, field("View", plane), turn.block, tilt.block)),
+          make("div", { class: "dynamix-row dynamix-narrow" }, field("View", plane), turn.block, tilt.block), truth.block),
         panel("Expert weights now", lampRow, brightest),
         panel("Time series, and the experts that made it", series, strip, from.block),
-        panel("Power spectrum", spectrum)));
-    // a checkbox stands before its label
-    const box = root.querySelector(".dynamix-check");
-    noise.id = `dynamix-${++number}`;
-    box.append(make("label", { for: noise.id }, "Gate noise"));
+        panel("Power spectrum", spectrum)),
+      about);
     root.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
 
     const ui = {
-      source, own, text, file, read, hold: hold.input, length: length.input, horizon: horizon.input, noise, width: width.input, seed, speed,
+      source, model, own, text, file, read, comma, hold: hold.input, length: length.input, horizon: horizon.input,
+      embedding, season, noise: noise.input, width: width.input, seed, speed, settings, truth: truth.input, truthBlock: truth.block,
       start, reset, save, progress, status, problem, about, contextNote, attractor, series, strip, spectrum, plane, truthKey,
       turn, tilt, from: from.input, fromValue: from.output, ticks: [],
       /** Bounds of the context length; keeps the present one if it may. */
@@ -139,9 +155,14 @@ window.DynaMixForm = (function () {
           make("input", { type: "checkbox", checked: (column.usual || !some) && left-- > 0 }));
         columns.hidden = !table.columns.length;
         columns.replaceChildren(make("legend", {}, `Columns, up to ${most} together`),
-          ...table.columns.map((column, i) => make("label", {}, ui.ticks[i], ` ${column.name}`)),
-          ...table.notes.map((note) => make("p", { class: "dynamix-small" }, note)));
+          ...table.columns.map((column, i) => make("label", {}, ui.ticks[i], ` ${column.name}`)));
+        ui.showNotes(table.notes);
         for (const tick of ui.ticks) tick.addEventListener("change", onChange);
+      },
+      /** What was left out of a table, filled or assumed. */
+      showNotes(notes) {
+        columns.querySelectorAll("p").forEach((note) => note.remove());
+        columns.append(...notes.map((note) => make("p", { class: "dynamix-small" }, note)));
       },
       /** Light up the experts: a lamp and a bar each, full at the largest weight so far. */
       lamps(weights, largest) {
@@ -196,6 +217,10 @@ window.DynaMixForm = (function () {
     plane.addEventListener("change", () => {
       view.plane = ui.chosenPlane = plane.value;
       ui.showAngles();
+      redraw();
+    });
+    ui.truth.addEventListener("change", () => {
+      view.truth = ui.truth.checked;
       redraw();
     });
     attractor.addEventListener("keydown", (event) => {

@@ -2,35 +2,9 @@
 window.DynaMixSpectrum = (function () {
   "use strict";
 
+  const { fourier } = window.DynaMixPrepare;
   const LONGEST = 1024;
   const DECADES = 6; // below the peak that are drawn
-
-  /** Radix-2 Fourier transform in place. */
-  function transform(re, im) {
-    const L = re.length;
-    for (let i = 1, j = 0; i < L; i++) { // bit reversal
-      let bit = L >> 1;
-      for (; j & bit; bit >>= 1) j ^= bit;
-      j ^= bit;
-      if (i < j) {
-        [re[i], re[j]] = [re[j], re[i]];
-        [im[i], im[j]] = [im[j], im[i]];
-      }
-    }
-    for (let size = 2; size <= L; size *= 2) {
-      const angle = (-2 * Math.PI) / size, half = size / 2;
-      for (let k = 0; k < half; k++) {
-        const c = Math.cos(angle * k), s = Math.sin(angle * k);
-        for (let i = k; i < L; i += size) {
-          const r = re[i + half] * c - im[i + half] * s, m = re[i + half] * s + im[i + half] * c;
-          re[i + half] = re[i] - r;
-          im[i + half] = im[i] - m;
-          re[i] += r;
-          im[i] += m;
-        }
-      }
-    }
-  }
 
   /** Length of a segment: a power of two, so that a context holds a few. */
   function segmentLength(T) {
@@ -61,7 +35,7 @@ window.DynaMixSpectrum = (function () {
             const window = 0.5 - 0.5 * Math.cos((2 * Math.PI * t) / L);
             re[t] = window * (rows[(this.next + t) * n + i] - mean);
           }
-          transform(re, im);
+          fourier(re, im);
           for (let k = 1; k <= L / 2; k++) this.sums[i][k] += re[k] * re[k] + im[k] * im[k];
         }
       }

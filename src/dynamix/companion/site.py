@@ -50,8 +50,15 @@ _CORRECTIONS: list[tuple[re.Pattern[str], str]] = [
         ),
         # parts of a page that belong to no landmark
         (
-            r'<div id="pst-primary-sidebar"',
-            '<div id="pst-primary-sidebar" role="complementary" aria-label="The book"',
+            r'<div id="pst-primary-sidebar" class',
+            '<div id="pst-primary-sidebar" role="complementary" aria-label="The book" class',
+        ),
+        # the switch of the theme: its icons' titles become words that its name does not hold
+        (r'(<i class="theme-switch\b[^>]*?) title="[^"]*"', r"\1"),
+        # the button of the search, which shows its keys beside its name
+        (
+            r'(<button class="btn search-button-field\b[^>]*?) title="Search" aria-label="Search"',
+            r"\1",
         ),
         # a role that is no longer in use
         (r'role="doc-biblioentry"', 'role="listitem"'),
@@ -67,7 +74,12 @@ def mend(page: str) -> str:
     for wrong, better in _CORRECTIONS:
         page = wrong.sub(better, page)
     page = _SUMMARY.sub(_inline, page)
+<<<<<<< HEAD
     for match in reversed(list(_VIEWPORT.finditer(page))[1:]):
+=======
+    viewports = list(_VIEWPORT.finditer(page))
+    for match in reversed(viewports[1:]):  # one is enough
+>>>>>>> c8f304b
         page = page[: match.start()] + page[match.end() :]
     return page
 
@@ -140,6 +152,19 @@ def sitemap(base: str, pages: Iterable[str]) -> str:
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{entries}</urlset>\n'
+    )
+
+
+def entrance(page: str, target: str) -> str:
+    """A page that leads on to ``target``, with the title and the tags of that ``page``."""
+    told = re.findall(
+        r'<title>.*?</title>|<meta (?:name="description"|property=)[^>]*>', page, re.DOTALL
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        + "\n".join(told)
+        + f'\n<meta http-equiv="refresh" content="0; url={target}">\n</head>\n'
+        f'<body><p><a href="{target}">To the book</a></p></body>\n</html>\n'
     )
 
 

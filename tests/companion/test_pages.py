@@ -121,11 +121,7 @@ def test_outputs_of_a_chapter_are_not_cut_off(browser, name):
         context.close()
 
 
-<<<<<<< HEAD
-# Pages of every kind: chapters, Markdown, tables, the reference, the demo, what Sphinx makes
-=======
 # Pages of every kind: chapters, tables, the reference, the demo, what Sphinx makes itself
->>>>>>> c8f304b
 KINDS = [
     *("intro", "01_reconstruction", "10_published", "results", "demo", "references", "api/io"),
     *("genindex", "py-modindex", "search", "404"),

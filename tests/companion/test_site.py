@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Corrections of built pages, their descriptions, the sitemap; scripts that every page loads."""
-=======
 """Corrections of built pages, descriptions, the sitemap, and the scripts of every page."""
->>>>>>> c8f304b
 
 from __future__ import annotations
 

@@ -19,11 +19,7 @@ from tqdm import tqdm
 
 from ..errors import InputError
 from ..io.files import write_text, write_whole
-<<<<<<< HEAD
-from . import BOOK, BUILD, ROOT, slides
-=======
-from . import BOOK, BUILD, ROOT, site
->>>>>>> c8f304b
+from . import BOOK, BUILD, ROOT, site, slides
 from . import check as checks
 
 NAME = "dynamix-book"
@@ -55,15 +51,10 @@ def build(what: str, *, repository: str | None, say: Callable[[str], None]) -> l
     address = find_repository(repository or None)
     if what == "pdf":
         return _pdf(address, say)
-<<<<<<< HEAD
     if problems := _sphinx("html", address) or slides.build(say=say):
-        return problems
-=======
-    if problems := _sphinx("html", address):
         return problems
     first = (BUILD / "html" / "intro.html").read_text(encoding="utf-8")
     write_text(BUILD / "html" / "index.html", site.entrance(first, "intro.html"))
->>>>>>> c8f304b
     if problems := checks.check(BUILD / "html"):
         return problems
     if address is None:

@@ -74,12 +74,8 @@ def mend(page: str) -> str:
     for wrong, better in _CORRECTIONS:
         page = wrong.sub(better, page)
     page = _SUMMARY.sub(_inline, page)
-<<<<<<< HEAD
-    for match in reversed(list(_VIEWPORT.finditer(page))[1:]):
-=======
     viewports = list(_VIEWPORT.finditer(page))
     for match in reversed(viewports[1:]):  # one is enough
->>>>>>> c8f304b
         page = page[: match.start()] + page[match.end() :]
     return page
 

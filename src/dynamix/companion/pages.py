@@ -37,7 +37,7 @@ def captioned(notebook: dict[str, Any]) -> dict[str, Any]:
                 continue
             made = copy.deepcopy(cell) | {"outputs": part}
             if number:
-                made["source"] = ""
+                made["source"] = "# as above"  # MyST-NB leaves out a cell without source
                 made["metadata"]["tags"] = [
                     *(t for t in cell["metadata"].get("tags", []) if not t.startswith("hide-")),
                     "remove-input",

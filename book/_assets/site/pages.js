@@ -104,7 +104,9 @@
     for (const cell of cells) cell.addEventListener("toggle", name);
     if (remembered()) all(true);
     name();
-    title.after(make("div", { className: "code-switch" }, button));
+    // below the first screen's picture, before the first code
+    const picture = document.querySelector("article .opener");
+    (picture || title).after(make("div", { className: "code-switch" }, button));
   }
 
   function begin() {

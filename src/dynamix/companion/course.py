@@ -60,9 +60,17 @@ def levels(course: list[Chapter]) -> list[list[Chapter]]:
     return rows
 
 
+def direct(course: list[Chapter]) -> dict[int, set[int]]:
+    """What each chapter builds on, without what it builds on by way of another chapter."""
+    below: dict[int, set[int]] = {}
+    for chapter in (c for row in levels(course) for c in row):
+        below[chapter.number] = set(chapter.builds_on).union(*(below[n] for n in chapter.builds_on))
+    return {c.number: set(c.builds_on).difference(*(below[n] for n in c.builds_on)) for c in course}
+
+
 def drawing(course: list[Chapter]) -> str:
     """The prerequisites as an SVG, in the page's own colours."""
-    rows = levels(course)
+    rows, lines_to = levels(course), direct(course)
     across = max(map(len, rows)) * (_WIDTH + _GAP)
     places = {
         chapter.number: (
@@ -81,7 +89,7 @@ def drawing(course: list[Chapter]) -> str:
     ]
     for chapter in course:
         x, y = places[chapter.number]
-        for other in chapter.builds_on:
+        for other in sorted(lines_to[chapter.number]):
             a, b = places[other]
             lines.append(
                 f'<path d="M{a + _WIDTH / 2:.0f} {b + _HEIGHT:.0f}L{x + _WIDTH / 2:.0f} {y:.0f}" '

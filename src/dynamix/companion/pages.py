@@ -78,8 +78,8 @@ class Parts(SphinxTransform):
     def _facts(self) -> None:
         """The line below the promise: minutes, prerequisites, running time."""
         for paragraph in self.document.findall(nodes.paragraph):
-            first = paragraph.children[0] if paragraph.children else None
-            if isinstance(first, nodes.strong) and first.astext().endswith(" minutes"):
+            words = [c for c in paragraph.children if c.astext().strip()]
+            if words and isinstance(words[0], nodes.strong) and "minutes" in words[0].astext():
                 paragraph["classes"].append("facts")
                 return
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from urllib.parse import urlsplit
 
 import pytest
 from helpers import ROOT
@@ -155,6 +157,26 @@ def test_a_search_shows_excerpts_in_a_book_that_is_read_from_a_folder(browser):
     excerpt = page.locator("#search-results li p.context").first
     excerpt.wait_for()
     assert "attractor" in excerpt.inner_text().lower()
+    context.close()
+
+
+@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
+def test_the_page_of_lost_addresses_works_below_a_folder_that_is_not_there(browser):
+    home = re.search(r'const home = "([^"]*)"', (HTML / "404.html").read_text()).group(1)
+    context = browser.new_context()
+
+    def serve(route):
+        path = HTML / urlsplit(route.request.url).path.removeprefix(home)
+        found = path.is_file()
+        route.fulfill(path=path if found else HTML / "404.html", status=200 if found else 404)
+
+    context.route("http://book.invalid/**", serve)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    for address in ("lost.html", "no/such/folder/lost.html"):
+        page.goto(f"http://book.invalid{home}{address}", wait_until="load")
+        assert page.locator("article a").first.evaluate("e => e.href").endswith(f"{home}intro.html")
+        assert page.evaluate("document.styleSheets.length") > 5
     context.close()
 
 

@@ -126,7 +126,7 @@ def test_the_entrance_leads_on_and_says_what_the_book_is():
     assert 'content="0; url=a.html"' in page
     assert "<title>A &amp; B</title>" in page
     assert told in page
-    assert "script" not in page
+    assert "<script" not in page
 
 
 def test_excerpts_hold_the_text_of_each_section_once():
@@ -180,7 +180,7 @@ def visit(browser, tmp_path):
 
 def test_one_switch_opens_all_code_and_is_remembered(visit):
     page = visit()
-    code, switch = page.locator("pre"), page.locator(".code-switch button")
+    code, switch = page.locator("pre"), page.locator(".dynamix-code-switch button")
     assert not code.first.is_visible()
     assert switch.inner_text() == "Show all code"
     switch.click()
@@ -189,7 +189,7 @@ def test_one_switch_opens_all_code_and_is_remembered(visit):
     page.reload()
     assert code.nth(1).is_visible()
     page.locator("summary").first.click()  # not all are open now
-    page.locator(".code-switch", has_text="Show all code").wait_for()
+    page.locator(".dynamix-code-switch", has_text="Show all code").wait_for()
     switch.click()
     switch.click()
     assert not code.first.is_visible()
@@ -202,7 +202,7 @@ def test_the_switch_works_where_the_browser_keeps_nothing(visit):
     page = visit(before=refuse)
     wrong = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.locator(".code-switch button").click()
+    page.locator(".dynamix-code-switch button").click()
     assert page.locator("pre").first.is_visible()
     assert wrong == []
 
@@ -227,7 +227,7 @@ def test_a_figure_opens_large_by_keyboard_and_closes(visit):
 def test_a_figure_on_a_phone_is_larger_than_the_screen_and_scrolls(visit):
     page = visit(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
     page.get_by_role("button", name="A wide curve").tap()
-    dialog, stage = page.get_by_role("dialog"), page.locator(".figure-stage")
+    dialog, stage = page.get_by_role("dialog"), page.locator(".dynamix-figure-stage")
     assert stage.evaluate("e => e.scrollWidth >= 1.9 * e.clientWidth")
     dialog.get_by_role("button", name="Fit to window").tap()
     assert stage.evaluate("e => e.scrollWidth <= e.clientWidth")

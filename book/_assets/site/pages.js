@@ -17,13 +17,13 @@
 
   function build() {
     picture = make("img", { alt: "" });
-    stage = make("div", { className: "figure-stage", tabIndex: 0 }, picture);
+    stage = make("div", { className: "dynamix-figure-stage", tabIndex: 0 }, picture);
     stage.setAttribute("role", "group");
     stage.setAttribute("aria-label", "The figure. Arrow keys scroll it where it is larger than the window.");
-    caption = make("p", { className: "figure-caption" });
-    size = make("button", { type: "button", onclick: () => fit(!dialog.classList.contains("figure-fits")) });
+    caption = make("p", { className: "dynamix-figure-caption" });
+    size = make("button", { type: "button", onclick: () => fit(!dialog.classList.contains("dynamix-figure-fits")) });
     const close = make("button", { type: "button", textContent: "Close", autofocus: true, onclick: () => dialog.close() });
-    dialog = make("dialog", { className: "figure-dialog" }, make("div", { className: "figure-bar" }, size, close), stage, caption);
+    dialog = make("dialog", { className: "dynamix-figure-dialog" }, make("div", { className: "dynamix-figure-bar" }, size, close), stage, caption);
     dialog.setAttribute("aria-label", "A figure, enlarged");
     picture.onclick = size.onclick;
     stage.onclick = (event) => event.target === stage && dialog.close(); // beside the figure
@@ -32,7 +32,7 @@
 
   /** Show the figure as a whole, or so large that it is scrolled. */
   function fit(whole) {
-    dialog.classList.toggle("figure-fits", whole);
+    dialog.classList.toggle("dynamix-figure-fits", whole);
     picture.style.width = whole ? "" : `${Math.max(picture.naturalWidth, FULL * stage.clientWidth)}px`;
     size.textContent = whole ? "Larger" : "Fit to window";
   }
@@ -52,7 +52,7 @@
   function figures() {
     for (const figure of document.querySelectorAll("article img")) {
       if (figure.closest("a, button, #dynamix-demo, .dynamix-demo-paper")) continue;
-      figure.classList.add("figure-opens");
+      figure.classList.add("dynamix-figure-opens");
       figure.tabIndex = 0;
       figure.title = "Enlarge";
       figure.setAttribute("role", "button");
@@ -106,7 +106,7 @@
     name();
     // below the first screen's picture, before the first code
     const picture = document.querySelector("article .opener");
-    (picture || title).after(make("div", { className: "code-switch" }, button));
+    (picture || title).after(make("div", { className: "dynamix-code-switch" }, button));
   }
 
   function begin() {

@@ -127,7 +127,7 @@ def tags(title: str, text: str, site: str, url: str | None, picture: str | None)
     graph = {
         "title": title,
         "description": text,
-        "type": "article" if url is None or not url.endswith("/") else "website",
+        "type": "website",
         "site_name": site,
         "url": url,
         "image": picture,
@@ -191,12 +191,12 @@ def _describe(app: Any, page: str, template: str, context: dict[str, Any], tree:
     if page == "search":
         app.add_js_file("site/search.js")
     base = app.config.html_baseurl
-    text = describe(first_paragraph(tree)) or WITHOUT_SOURCE.get(page, app.config.project)
+    text = describe(first_paragraph(tree)) or WITHOUT_SOURCE.get(page, app.config.html_title)
     title = re.sub(r"<[^>]+>", "", context.get("title") or "")
     told = tags(
-        html.unescape(title) or app.config.project,
+        html.unescape(title) or app.config.html_title,
         text,
-        app.config.project,
+        app.config.html_title,
         context.get("pageurl") if base else None,
         base + PICTURE if base else None,
     )
@@ -207,9 +207,9 @@ def _lost_page(app: Any) -> Iterator[tuple[str, dict[str, Any], str]]:
     """404.html. Its addresses are relative; a script says to what, where the page is elsewhere."""
     path = urlsplit(app.config.html_baseurl).path or "/"
     script = (
-        f"<script>const home = {json.dumps(path)}; if (location.protocol !== 'file:' && "
+        f"<script>{{ const home = {json.dumps(path)}; if (location.protocol !== 'file:' && "
         "new URL('.', location).pathname !== home) { const base = document.createElement('base'); "
-        "base.href = home; document.head.prepend(base); }</script>"
+        "base.href = home; document.head.prepend(base); } }</script>"
     )
     body = (
         "<h1>There is no page at this address</h1>"

@@ -22,6 +22,8 @@ OPTIONAL = {
     "baselines": ("pydmd", "pysindy", "torchdiffeq"),
     "foundation": ("chronos", "fracast", "transformers"),
     "dask": ("distributed",),
+    "sktime": ("sktime",),
+    "tables": ("joblib", "pyarrow", "zarr"),
 }
 # one process, since each would import torch again; the packages of an extra are missing in turn
 SCRIPT = """
@@ -61,6 +63,7 @@ COMMANDS = [
     ("dask", "benchmark --model parrot --systems Lorenz --dask tcp://127.0.0.1:1"),
 ]
 CALLS = [
+    ("sktime", "from dynamix.interfaces import DynaMixForecaster"),
     ("plot", "from dynamix import plotting"),
     ("realworld", "dynamix.datasets.load('co2')"),
     ("baselines", "dynamix.baselines.baseline('dmd')([1.0, 2.0, 4.0, 3.0], 2)"),

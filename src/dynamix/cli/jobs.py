@@ -21,7 +21,7 @@ def add_flags(parser: Parser) -> None:
     group = parser.add_argument_group(
         "very many series",
         "With --id, DATA is a Parquet file, a folder of Parquet files or a Zarr group, and "
-        "--output is a folder of parts.",
+        "--output is a folder of parts. A series that cannot be forecast is left out.",
     )
     group.add_argument("--id", metavar="COLUMN", help="column of the series' names")
     group.add_argument("--chunk", type=Typed(int), help="series of a chunk (default: 1000)")

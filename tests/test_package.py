@@ -60,6 +60,7 @@ COMMANDS = [
     ("book", "book build html"),
     ("systems", "benchmark --model parrot --systems Lorenz"),
     ("systems", "train --output run --epochs 1"),
+    ("tables", "forecast data.csv --horizon 2 --id x --time y --output out"),
     ("dask", "benchmark --model parrot --systems Lorenz --dask tcp://127.0.0.1:1"),
 ]
 CALLS = [

@@ -291,6 +291,7 @@ def test_quantiles_of_one_series_and_of_many(many, model, tmp_path, capsys):
     [
         (["--quantiles", "0.1,x"], "--quantiles takes levels separated by commas"),
         (["--quantiles", "0.1,1"], "quantile_levels must lie between 0 and 1"),
+        (["--quantiles", "0.1", "--plot", "x.png"], "--plot draws no quantiles"),
         (["--quantiles", "0.1", "--model", "naive"], "--quantiles needs a DynaMix model"),
     ],
 )

@@ -81,8 +81,10 @@ def test_exogenous_series_have_no_effect():
     pd.testing.assert_series_equal(plain, given)
 
 
-def test_new_data_lengthen_the_context():
-    forecaster = DynaMixForecaster(model="dynamix-3d").fit(Y.iloc[:70])
+@pytest.mark.parametrize("remember", [True, False])
+def test_new_data_lengthen_the_context(remember):
+    forecaster = DynaMixForecaster(model="dynamix-3d").set_config(remember_data=remember)
+    forecaster.fit(Y.iloc[:70])
     found = forecaster.update(Y.iloc[70:]).predict(fh=[1, 2])
     whole = DynaMixForecaster(model="dynamix-3d").fit(Y).predict(fh=[1, 2])
     pd.testing.assert_series_equal(found, whole)

@@ -108,6 +108,8 @@ def run(options: argparse.Namespace) -> None:
     from ..forecasting.batches import LeftOut
     from ..io.tables import check_suffix, read_series, write
 
+    if options.plot and options.quantiles is not None:
+        raise InputError("--plot draws no quantiles. Leave out one of them; --n-samples has bands.")
     output = None if options.output == "-" else options.output
     if output:
         check_suffix(output)

@@ -22,6 +22,8 @@ OPTIONAL = {
     "baselines": ("pydmd", "pysindy", "torchdiffeq"),
     "foundation": ("chronos", "fracast", "transformers"),
     "dask": ("distributed",),
+    "sktime": ("sktime",),
+    "tables": ("joblib", "pyarrow", "zarr"),
 }
 # one process, since each would import torch again; the packages of an extra are missing in turn
 SCRIPT = """
@@ -58,9 +60,11 @@ COMMANDS = [
     ("book", "book build html"),
     ("systems", "benchmark --model parrot --systems Lorenz"),
     ("systems", "train --output run --epochs 1"),
+    ("tables", "forecast data.csv --horizon 2 --id x --time y --output out"),
     ("dask", "benchmark --model parrot --systems Lorenz --dask tcp://127.0.0.1:1"),
 ]
 CALLS = [
+    ("sktime", "from dynamix.interfaces import DynaMixForecaster"),
     ("plot", "from dynamix import plotting"),
     ("realworld", "dynamix.datasets.load('co2')"),
     ("baselines", "dynamix.baselines.baseline('dmd')([1.0, 2.0, 4.0, 3.0], 2)"),

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from helpers import wave
 
+import dynamix
 from dynamix import cli
 
 
@@ -263,3 +264,37 @@ def test_a_figure_has_the_state_space(data, tmp_path, monkeypatch):
         panel = drawn[-1].axes[-1]
         assert panel.get_title() == "state space"
         assert panel.name == projection
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_quantiles_of_one_series_and_of_many(many, model, tmp_path, capsys):
+    days = pd.date_range("2024-01-01", periods=60)
+    x = {name: wave(60, 2, seed=s) for s, name in enumerate(["one", "two"][: 1 + many])}
+    frames = [pd.DataFrame({"day": days, "a": v[:, 0], "b": v[:, 1]}) for v in x.values()]
+    named = [
+        frame.assign(item=name) if many else frame for frame, name in zip(frames, x, strict=True)
+    ]
+    pd.concat(named).to_csv(tmp_path / "x.csv", index=False)
+    words = ["forecast", str(tmp_path / "x.csv"), "-n", "3", "--model", model]
+    assert cli.main([*words, "--quantiles", "0.1,0.5", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["settings"]["quantiles"] == [0.1, 0.5]
+    how = {"horizon": 3, "model": model, "quantile_levels": [0.1, 0.5]}
+    expected = [dynamix.forecast(frame.set_index("day"), **how) for frame in frames]
+    columns = ["a[0.1]", "b[0.1]", "a[0.5]", "b[0.5]"]
+    made = [[row[name] for name in columns] for row in found["forecast"]]
+    np.testing.assert_allclose(made, np.concatenate(expected), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--quantiles", "0.1,x"], "--quantiles takes levels separated by commas"),
+        (["--quantiles", "0.1,1"], "quantile_levels must lie between 0 and 1"),
+        (["--quantiles", "0.1", "--plot", "x.png"], "--plot draws no quantiles"),
+        (["--quantiles", "0.1", "--model", "naive"], "--quantiles needs a DynaMix model"),
+    ],
+)
+def test_quantiles_that_cannot_be_given(options, message, data, capsys):
+    assert cli.main(["forecast", data, "-n", "3", *options]) == 2
+    assert message in capsys.readouterr().err

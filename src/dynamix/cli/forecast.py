@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, whole_number
 from ..settings import AUTO, ForecastConfig, declared
+from . import jobs
 from .flags import (
     Parser,
     Typed,
@@ -91,6 +92,7 @@ def _fill(parser: Parser) -> None:
     add_set(parser, "settings of a rival, such as match_length=30; DynaMix has the flags below")
     add_json(parser, "forecast, and what was read and set,")
     add_settings_file(parser)
+    jobs.add_flags(parser)
     add_settings(parser, ForecastConfig)
 
 
@@ -98,10 +100,16 @@ def run(options: argparse.Namespace) -> None:
     """Read, forecast, write."""
     config: ForecastConfig = given_settings(options, ForecastConfig)
     whole_number("horizon", options.horizon)
+    jobs.check(options)
+    if options.id is not None:
+        jobs.run(options, config, quantiles(options.quantiles))
+        return
 
     from ..forecasting.batches import LeftOut
     from ..io.tables import check_suffix, read_series, write
 
+    if options.plot and options.quantiles is not None:
+        raise InputError("--plot draws no quantiles. Leave out one of them; --n-samples has bands.")
     output = None if options.output == "-" else options.output
     if output:
         check_suffix(output)

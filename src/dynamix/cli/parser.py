@@ -27,6 +27,7 @@ _EPILOG = """examples:
   dynamix forecast data.csv --columns price --embedding auto --horizon 100
   dynamix forecast data.csv --horizon 100 --model parrot --json
   cat data.csv | dynamix forecast - --horizon 100 --n-samples 50 > samples.csv
+  dynamix forecast folder/ --id shop --time day --columns sales -n 100 -o parts/ --workers 2
   dynamix models
   dynamix train --output runs/mine --epochs 200
   dynamix train --output runs/mine --epochs 200 --resume

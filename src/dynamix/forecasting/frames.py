@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from ..io.arrays import check_values
 from ..io.dates import to_dates
 from ..io.time_axis import continue_index
 from ..settings import checked
-from .batches import Context, LeftOut, each_series, side_by_side
+from .batches import Context, Found, LeftOut, each_series, side_by_side
 
 if TYPE_CHECKING:
     from ..model.dynamix import DynaMix
@@ -89,36 +89,74 @@ def predict_df(
     if df.empty or df[id_column].isna().any():
         raise InputError(f"df is empty, or has rows without {id_column!r}. Drop those rows.")
     table = df[[id_column, timestamp_column, target]]
-    times = table[timestamp_column]
-    if not (pd.api.types.is_numeric_dtype(times) or hasattr(times, "dt")):
-        dates, bad = to_dates(times)
-        if bad is not None:
-            raise InputError(
-                f"column {timestamp_column!r} should hold dates or numbers, found "
-                f"{times.iloc[bad]!r} in row {bad + 1}. Convert it with pd.to_datetime."
-            )
-        table = table.assign(**{timestamp_column: dates})
+    table = with_dates(table, timestamp_column)
     left_out = LeftOut(settings.get("errors", "raise"))
-    contexts: dict[Any, Context] = {}
-    later: dict[Any, pd.Index] = {}
-    continued = _Continued(horizon)
-    groups = _split(table, id_column, timestamp_column)
-    for name, rows in each_series(groups.items(), total=len(groups)):
-        with left_out.naming(name):
-            times = pd.Index(rows[timestamp_column])
-            if times.hasnans:
-                raise InputError(f"column {timestamp_column!r} lacks times. Drop those rows.")
-            contexts[name] = Context(_numbers(rows[target], target)[:, None], times)
-            later[name] = continued(times)
+    named = Columns(id_column, timestamp_column, (target,))
+    contexts, later = contexts_of(table, named, left_out, horizon=horizon)
     how = {"horizon": horizon, "model": model, "n_samples": n_samples, "seed": seed, **settings}
     found = side_by_side(contexts, left_out, quantile_levels=[0.5, *quantile_levels], **how)
     if not found:
         raise InputError("no series of the table can be forecast; the log says why.")
-    columns = {id_column: np.repeat(pd.Index(list(found), dtype=df[id_column].dtype), horizon)}
+    names = ["predictions", *map(str, quantile_levels)]
+    return long_table(found, later, named, names, dtype=df[id_column].dtype)
+
+
+class Columns(NamedTuple):
+    """Names of the columns of a long table: the series' name, the time, the channels."""
+
+    id: str
+    time: str
+    channels: tuple[str, ...]
+
+
+def with_dates(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The table with texts in its column of times as dates."""
+    times = table[column]
+    if pd.api.types.is_numeric_dtype(times) or hasattr(times, "dt"):
+        return table
+    dates, bad = to_dates(times)
+    if bad is not None:
+        raise InputError(
+            f"column {column!r} should hold dates or numbers, found {times.iloc[bad]!r} in row "
+            f"{bad + 1}. Convert it with pd.to_datetime."
+        )
+    return table.assign(**{column: dates})
+
+
+def contexts_of(
+    table: pd.DataFrame, named: Columns, left_out: LeftOut, *, horizon: int
+) -> tuple[dict[Any, Context], dict[Any, pd.Index]]:
+    """The series of a long table and the times after them, by name, without those left out."""
+    contexts: dict[Any, Context] = {}
+    later: dict[Any, pd.Index] = {}
+    continued = Continued(horizon)
+    groups = _split(table, named.id, named.time)
+    for name, rows in each_series(groups.items(), total=len(groups)):
+        with left_out.naming(name):
+            times = pd.Index(rows[named.time])
+            if times.hasnans:
+                raise InputError(f"column {named.time!r} lacks times. Drop those rows.")
+            values = np.stack([_numbers(rows[channel], channel) for channel in named.channels], 1)
+            later[name] = continued(times)
+            contexts[name] = Context(values, times)
+    return contexts, later
+
+
+def long_table(
+    found: dict[Any, Found],
+    later: dict[Any, pd.Index],
+    named: Columns,
+    names: Sequence[str],
+    *,
+    dtype: Any,
+) -> pd.DataFrame:
+    """A row per series and future time; ``names`` are those of each sample and channel."""
     first, *others = (later[name] for name in found)
-    columns[timestamp_column] = first.append(others)
-    numbers = np.concatenate([one.values[..., 0] for one in found.values()], axis=1)
-    columns |= zip(["predictions", *map(str, quantile_levels)], numbers, strict=True)
+    columns = {named.id: np.repeat(pd.Index(list(found), dtype=dtype), len(first))}
+    columns[named.time] = first.append(others)
+    samples = (np.atleast_3d(one.values.T).T for one in found.values())  # (K, horizon, n)
+    numbers = np.concatenate([np.concatenate(list(y), axis=1) for y in samples])
+    columns |= zip(names, numbers.T, strict=True)
     return pd.DataFrame(columns)
 
 
@@ -142,13 +180,14 @@ def _numbers(column: pd.Series, name: str) -> np.ndarray:
     return values
 
 
-class _Continued:
+class Continued:
     """The times after an index; series often have the same ones, which are computed once."""
 
     def __init__(self, steps: int) -> None:
         self.steps, self.known = steps, dict[Any, pd.Index]()
 
     def __call__(self, times: pd.Index) -> pd.Index:
+        """The next labels."""
         if not isinstance(times, pd.DatetimeIndex) and times.dtype.kind not in "fiu":
             return continue_index(times, self.steps)
         key = str(times.dtype), times.to_numpy().tobytes()

@@ -5,7 +5,8 @@ knows nothing of data, forecasts or training.
 """
 
 from .dynamix import DynaMix, count_parameters
+from .hub import push_to_hub
 from .rollouts import Rollout, rollout
 from .shapes import Batch
 
-__all__ = ["Batch", "DynaMix", "Rollout", "count_parameters", "rollout"]
+__all__ = ["Batch", "DynaMix", "Rollout", "count_parameters", "push_to_hub", "rollout"]

@@ -10,7 +10,6 @@ import dataclasses
 import json
 import logging
 import os
-import re
 from functools import lru_cache
 from importlib import import_module, resources
 from pathlib import Path
@@ -19,19 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError, needs, one_of
-from ..io.files import digest, read_json, scratch, write_text, write_whole
+from ..errors import InputError, one_of
+from ..io.files import read_json, write_text, write_whole
 from ..settings import BUNDLED_MODEL, CHECKPOINT_KINDS, ForecastDefaults, ModelConfig, from_dict
 from .dynamix import DynaMix
+from .hub import ADDRESS, SUFFIX, fetch
 
 logger = logging.getLogger(__name__)
 
-_SUFFIX = ".safetensors"
-_NAME = r"(?!\.)[\w.-]+"  # no path, and no dot in front
-_HUB = re.compile(
-    rf"(?P<owner>{_NAME})/(?P<repo>{_NAME}):(?P<name>{_NAME})(@(?P<revision>{_NAME}))?"
-)
-_COMMIT, _SHA256 = re.compile("[0-9a-f]{40}"), re.compile("[0-9a-f]{64}")
 _LEAST_TEMPERATURE = 1e-30  # a distance divided by it is a float32
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # our name -> the published one, of config fields, expert kinds and tensors outside the experts
@@ -63,7 +57,7 @@ _ZERO = ("gating_network.mlp_layer1.bias", "gating_network.mlp_layer2.bias")
 def bundled() -> dict[str, Path]:
     """Names and files of the package's checkpoints; ``data/models/README.md`` says their origin."""
     folder = Path(str(resources.files("dynamix") / "data" / "models"))
-    return {path.name.removesuffix(_SUFFIX): path for path in sorted(folder.glob(f"*{_SUFFIX}"))}
+    return {path.name.removesuffix(SUFFIX): path for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
 def load(name: str | Path = BUNDLED_MODEL) -> Any:
@@ -86,21 +80,21 @@ def load(name: str | Path = BUNDLED_MODEL) -> Any:
         return _read(bundled()[text])
     try:
         path = Path(text).expanduser()
-        files = sorted(path.glob(f"*{_SUFFIX}")) if path.is_dir() and text else [path]
+        files = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() and text else [path]
         if len(files) != 1:
             found = ", ".join(file.name for file in files) or "none"
-            raise InputError(f"the folder {text!r} should hold one {_SUFFIX} file, found {found}.")
+            raise InputError(f"the folder {text!r} should hold one {SUFFIX} file, found {found}.")
         if files[0].is_file():
             return _read(files[0])
-        hub = _HUB.fullmatch(text)
-        if hub and path.suffix != _SUFFIX and not Path(hub["owner"]).exists():
-            return _read(*_from_hub(**hub.groupdict()))
+        hub = ADDRESS.fullmatch(text)
+        if hub and path.suffix != SUFFIX and not Path(hub["owner"]).exists():
+            return _read(*fetch(**hub.groupdict()))
     except (OSError, RuntimeError) as error:  # RuntimeError: an unknown user's home
         raise InputError(f"the checkpoint {text!r} cannot be read: {error}.") from error
     if "/" not in text and not path.suffix:
         one_of("checkpoint", text, bundled())
     raise InputError(
-        f"no checkpoint at {text!r}. Give a {_SUFFIX} file, its folder, a hub name "
+        f"no checkpoint at {text!r}. Give a {SUFFIX} file, its folder, a hub name "
         f"'owner/repo:checkpoint', or a bundled name: {', '.join(bundled())}."
     )
 
@@ -121,12 +115,12 @@ def write(
 ) -> Path:
     """Write a checkpoint of any kind; ``config`` is its JSON without the forecast defaults."""
     path = Path(path)
-    if path.suffix != _SUFFIX:  # not with_suffix, which would cut "...-v1.0" to "...-v1"
-        path = path / f"model{_SUFFIX}"
+    if path.suffix != SUFFIX:  # not with_suffix, which would cut "...-v1.0" to "...-v1"
+        path = path / f"model{SUFFIX}"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(config | {"forecast": dataclasses.asdict(defaults)})
     write_tensors(path, tensors, metadata={"config": text})
-    write_text(path.with_name(path.name.removesuffix(_SUFFIX) + ".json"), text + "\n")
+    write_text(path.with_name(path.name.removesuffix(SUFFIX) + ".json"), text + "\n")
     return path
 
 
@@ -154,9 +148,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         pickled = head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:] not in (b"", b"{"))
         found = "it looks like a pickle, which can run code and is never loaded"
         raise InputError(
-            f"{path.name!r} is not a readable {_SUFFIX} file; "
+            f"{path.name!r} is not a readable {SUFFIX} file; "
             f"{found if pickled else f'it may be truncated ({error})'}. Fetch or save it again as "
-            f"{_SUFFIX}."
+            f"{SUFFIX}."
         ) from error
 
 
@@ -265,7 +259,7 @@ def _read(path: Path, config_path: Path | None = None) -> Any:
     texts: dict[str, str | bytes] = {}
     if "config" in metadata:
         texts[f"the header of {source}"] = metadata["config"]
-    beside = config_path or path.with_name(path.name.removesuffix(_SUFFIX) + ".json")
+    beside = config_path or path.with_name(path.name.removesuffix(SUFFIX) + ".json")
     if beside.is_file():
         texts[repr(beside.name)] = beside.read_bytes()
     if not texts:
@@ -289,41 +283,3 @@ def _read(path: Path, config_path: Path | None = None) -> Any:
         return build(tensors, own, defaults=defaults, source=origin)
     model = _from_published(parts["architecture"], source=origin)
     return from_published(tensors, model, source=source, defaults=defaults)
-
-
-def _from_hub(owner: str, repo: str, name: str, revision: str | None) -> tuple[Path, Path]:
-    """Weights and config of one commit; the hub's cache keeps them."""
-    with needs("hub"):
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    repository = f"{owner}/{repo}"
-    # the published naming: dynamix-3d-alrnn-v1.0.safetensors and config_3d-alrnn-v1.0.json
-    files = f"{name}{_SUFFIX}", f"config_{name.removeprefix('dynamix-')}.json"
-
-    def fetch(file: str, revision: str) -> Path:
-        try:
-            return Path(hf_hub_download(repository, file, revision=revision))
-        except (PermissionError, FileExistsError, NotADirectoryError):  # no cache can be kept
-            return Path(hf_hub_download(repository, file, revision=revision, cache_dir=scratch()))
-
-    try:
-        weights = fetch(files[0], revision or "main")
-        commit = weights.parent.name if _COMMIT.fullmatch(weights.parent.name) else revision
-        if revision is None:
-            logger.warning(
-                "%s:%s is of commit %s; name it with @%s", repository, name, commit, commit
-            )
-        config = fetch(files[1], commit or "main")
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise InputError(
-            f"could not fetch {files[0]!r} and {files[1]!r} of {repository!r} from the hub "
-            f"({type(error).__name__}: {error}). Check the name and the network, or give a local "
-            "file or a bundled name."
-        ) from error
-    expected = weights.resolve().name  # the hub's cache names a large file by its SHA-256
-    if _SHA256.fullmatch(expected) and digest(weights) != expected:
-        weights.resolve().unlink()
-        logger.warning("the cached %s was damaged; fetching it again", files[0])
-        return _from_hub(owner, repo, name, revision)
-    return weights, config

@@ -102,6 +102,12 @@ class DynaMix(nn.Module):
 
         return save(self, path)
 
+    def push_to_hub(self, address: str, **options: Any) -> str:
+        """Upload the model to the Hugging Face hub; see :func:`dynamix.model.push_to_hub`."""
+        from .hub import push_to_hub
+
+        return push_to_hub(self, address, **options)
+
     def read(self, context: Series) -> Context:
         """The context as :meth:`step` uses it."""
         return self.gate.read(context)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dynamix.companion.pages import captioned
+from dynamix.companion.page_parts import captioned
 
 PICTURE = {"output_type": "display_data", "data": {"image/png": "aGk="}, "metadata": {}}
 TURNS = {"output_type": "display_data", "data": {"text/html": ['<img alt="a">']}, "metadata": {}}

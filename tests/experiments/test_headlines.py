@@ -17,7 +17,8 @@ sys.path.insert(0, str(ROOT / "experiments"))  # where a script finds its neighb
 def test_headline_of_measured_series_against_a_loop():
     table, record = results.read("real_world", make="python experiments/real_world.py")
     found = script("real_world").headline(table)
-    assert found == record["headline"]
+    # a processor sums in its own order
+    assert found == pytest.approx(record["headline"], rel=1e-12)
     plain = table.fillna({"embedding": "", "transforms": ""})
     plain = plain[plain["transforms"].eq("") & plain["embedding"].isin(["", "pos", "none"])]
     quotients, ahead, smaller = [], 0, 0

@@ -315,4 +315,4 @@ def test_the_chapter_runs_on_an_ugly_file_of_the_callers(tmp_path, monkeypatch):
     assert f"read from {path}" in text.replace("\n", "")
     assert "passed over, since constant: constant" in " ".join(text.split())
     figures = [o for c in cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
-    assert len(figures) == 5
+    assert len(figures) == 7

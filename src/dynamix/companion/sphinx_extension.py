@@ -1,7 +1,8 @@
 """Sphinx extension of the book: its pages' parts, shapes in its reference, and four corrections.
 
-:mod:`dynamix.companion.pages` makes captions, first screens and questions; a page has a link to its
-slides. The corrections:
+:mod:`dynamix.companion.page_parts` makes captions, first screens and questions, and
+:mod:`dynamix.companion.site` what browsers and search engines want. A chapter links its slides. The
+corrections:
 
 * On the one page that becomes the PDF: an extension that registers a node for ``singlehtml`` alone
   hides the nodes that others have registered for ``html``.
@@ -18,7 +19,7 @@ from typing import Any
 
 import jaxtyping  # noqa: F401  # loaded before the library, whose reference then shows shapes
 
-from . import notebooks, pages, site, slides
+from . import notebooks, page_parts, site, slides
 
 FACTS = re.compile(r'<p class="facts">.*?(?=</p>)', re.DOTALL)
 
@@ -104,6 +105,6 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("html-page-context", _drop_thebe, priority=900)
     app.connect("html-page-context", _note_for_colab)
     app.connect("html-page-context", _link_slides)
-    pages.connect(app)
+    page_parts.connect(app)
     site.connect(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

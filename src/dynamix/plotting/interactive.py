@@ -100,7 +100,8 @@ def play(*, context: Any, forecast: Any, truth: Any, alt: str) -> Picture:
 
     Each is ``(T, n)`` with at least three channels, of which the first three are drawn. A page
     draws the context first, then forecast and truth side by side as they go on, in state space and
-    as the first channel against time. A button stops it.
+    as the first channel against time. A button stops it. ``alt`` says what the figure shows, for
+    readers who cannot see it.
 
     Raises
     ------

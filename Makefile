@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book book-full book-quick solutions slides assignment grade html pdf sheet zip results test lint format bench constraints clean
+.PHONY: help setup lab book book-full book-quick solutions slides assignment grade html pdf sheet zip results test lint format bench constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,10 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 setup: $(READY) ## create .venv with everything
+
+lab: $(READY) ## open the notebooks in JupyterLab, which shows their text as the book does
+	$(BIN)/jupyter trust book/*.ipynb >/dev/null
+	$(BIN)/jupyter lab book
 
 book: $(READY) ## run every notebook, then build and check the book
 	$(BIN)/dynamix book run --jobs $(JOBS)

@@ -6,11 +6,13 @@ import contextlib
 import io
 import json
 import re
+import shlex
 import tomllib
 
 import nbformat
 import numpy as np
 import pytest
+import yaml
 from helpers import ROOT
 from PIL import Image
 
@@ -18,6 +20,7 @@ import dynamix
 from dynamix import systems
 from dynamix.cli.parser import parser
 from dynamix.companion import notebooks
+from dynamix.companion.run import find
 from dynamix.model import DynaMix, count_parameters
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -64,22 +67,82 @@ def test_the_readmes_numbers():
     assert f"## {dynamix.__version__}," in (ROOT / "CHANGELOG.md").read_text()
 
 
+PAGES = ["README.md", "CONTRIBUTING.md"]
+PAGES += [str(p.relative_to(ROOT)) for p in sorted((ROOT / "book").glob("*.[im][pd]*"))]
+PROGRAMS = "dynamix|papermill|make|python|pip"
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def text_of(document: str) -> str:
+    if not document.endswith(".ipynb"):
+        return (ROOT / document).read_text(encoding="utf-8")
+    cells = nbformat.read(ROOT / document, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def printed(text: str) -> tuple[list[list[str]], list[list[str]]]:
+    """The words of commands: those in blocks are whole, those within a line may be a part."""
+    block = r"^ *```(?:bash|sh|text|console)?\n(.*?)^ *```"
+    lines = "\n".join(re.findall(block, text, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
+    whole = re.findall(rf"^ *((?:{PROGRAMS}) .*)$", lines, re.MULTILINE)
+    parts = re.findall(rf"(?<!`)`((?:{PROGRAMS}) [^`]+)`(?!`)", text)
+    return (
+        [shlex.split(line, comments=True) for line in whole],
+        [shlex.split(line) for line in parts],
+    )
+
+
+def check_words(words: list[str]) -> None:
+    """A command names a program, target, chapter, parameter and options that there are."""
+    program, *rest = words
+    if program == "make":
+        names = [word for word in rest if "=" not in word]
+        assert set(names) <= TARGETS, words
+    elif program == "python":
+        assert rest[0] == "-m" or (ROOT / rest[0]).is_file(), words
+        if rest[0] != "-m":
+            script = (ROOT / rest[0]).read_text() + (ROOT / "experiments/experiment.py").read_text()
+            for option in (word for word in rest if word.startswith("--")):
+                assert f'"{option}"' in script, (words, option)
+    elif program == "papermill":
+        known = notebooks.parameters(ROOT / rest[0])
+        given = [rest[i + 1] for i, word in enumerate(rest) if word == "-p"]
+        for i, word in enumerate(rest):
+            if word == "-y":
+                given += yaml.safe_load(rest[i + 1])
+        assert set(given) <= set(known), words
+    elif program == "dynamix":
+        told = help_of(rest[: 2 if rest[0] == "book" and len(rest) > 1 else 1])
+        for option in (word for word in rest if word.startswith("--")):
+            assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", told), (words, option)
+        if rest[0] in ("run", "sweep") and len(rest) > 1:
+            known = notebooks.parameters(find(rest[1]))
+            for i, word in enumerate(rest):
+                assert word != "-p" or rest[i + 1] in known, words
+
+
+def help_of(words: list[str]) -> str:
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), pytest.raises(SystemExit) as end:
+        parser().parse_args([*words, "--help"])
+    assert end.value.code == 0, words
+    return told.getvalue()
+
+
+@pytest.mark.parametrize("document", PAGES)
+def test_printed_commands_name_what_there_is(document):
+    whole, parts = printed(text_of(document))
+    for words in {tuple(words) for words in whole + parts}:
+        check_words(list(words))
+    for words in whole:
+        if words[0] == "dynamix":
+            parser().parse_args(words[1:])  # a wrong word ends the test
+
+
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "book/intro.ipynb"])
-def test_commands_name_targets_parameters_and_options_that_exist(document):
-    if document.endswith(".ipynb"):
-        cells = nbformat.read(ROOT / document, as_version=4).cells
-        text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    else:
-        text = (ROOT / document).read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?:^|`)make ([a-z][a-z-]+)", text, re.MULTILINE)) <= targets
-    for path, rest in re.findall(r"(book/\w+\.ipynb)((?: \S+)*)", text):
-        known = notebooks.parameters(ROOT / path) if (ROOT / path).is_file() else None
-        for name in re.findall(r"-p (\w+)", rest):
-            assert known is not None, path
-            assert name in known, (path, name)
-    for command in re.findall(r"^(dynamix (?:forecast|train|benchmark) .*)$", text, re.MULTILINE):
-        parser().parse_args(command.split()[1:])
-    for path in re.findall(r"`((?:src|experiments|book|tests|binder)/[\w./-]*\w)/?`", text):
+def test_documents_name_files_that_exist(document):
+    for path in re.findall(
+        r"`((?:src|experiments|book|tests|binder)/[\w./-]*\w)/?`", text_of(document)
+    ):
         if "NN_" not in path:
             assert (ROOT / path).exists(), path

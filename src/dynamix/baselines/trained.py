@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy import ndarray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from ..errors import InputError
+from ..io.progress import tqdm
 from ..io.shapes import Float
 from ..model.dynamix import ALRNNExperts
 from ..preprocessing.transforms import Standardize

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from numpy import ndarray
 from torch import Tensor
-from tqdm import tqdm
 
 from ..errors import InputError, whole_number
+from ..io.progress import tqdm
 from ..io.scale import unit
 from ..io.shapes import Float, Int
 from .pretrained import WEIGHTS, no_bar

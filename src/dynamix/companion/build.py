@@ -15,10 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ..errors import InputError
 from ..io.files import write_text, write_whole
+from ..io.progress import tqdm
 from . import BOOK, BUILD, ROOT, site, slides
 from . import check as checks
 

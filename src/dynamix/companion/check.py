@@ -14,9 +14,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tqdm import tqdm
-
 from ..errors import needs
+from ..io.progress import tqdm
 
 with needs("book"):
     from bs4 import BeautifulSoup

@@ -12,7 +12,7 @@ import math
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -205,6 +205,19 @@ def clean(notebook: Any) -> Any:
 def _plain(value: Any) -> Any:
     """A value as papermill passes it on: a tuple is a list."""
     return list(value) if isinstance(value, tuple) else value
+
+
+def listed(value: str | Iterable[str]) -> tuple[str, ...]:
+    """The names of a parameter that is a list.
+
+    Plain papermill hands ``-p systems "['Lorenz', 'Chua']"`` on as one text.
+
+    >>> listed("['Lorenz', 'Chua']"), listed("Lorenz,Chua"), listed(["Lorenz"]), listed("[]")
+    (('Lorenz', 'Chua'), ('Lorenz', 'Chua'), ('Lorenz',), ())
+    """
+    if isinstance(value, str):
+        return tuple(re.findall(r"[^\s,'\"()\[\]]+", value))
+    return tuple(value)
 
 
 def fold(notebook: Any) -> Any:

@@ -27,7 +27,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
-from tqdm import tqdm
 
 from ..errors import one_of
 from ..evaluation import results
@@ -40,6 +39,7 @@ from ..io.files import (
     set_aside,
     write_text,
 )
+from ..io.progress import tqdm
 from . import ROOT
 
 BUNDLED = Path("src/dynamix/data/models")

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from ..errors import InputError, one_of, whole_number
 from ..evaluation import results
 from ..io.files import open_log
+from ..io.progress import tqdm
 from . import BOOK, CHECKOUT, notebooks
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")

@@ -17,10 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ..errors import InputError, needs
 from ..io.files import cache_directory, scratch, write_bytes
+from ..io.progress import tqdm
 
 logger = logging.getLogger(__name__)
 

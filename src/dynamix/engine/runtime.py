@@ -19,9 +19,9 @@ import torch
 from numba import njit, typeof
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from torch import Tensor
-from tqdm import tqdm
 
 from ..io.files import write_bytes
+from ..io.progress import tqdm
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,6 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 from numpy import ndarray
-from tqdm import tqdm
 
 from ..baselines.registry import Baseline, baseline
 from ..baselines.trained import one_thread
@@ -25,6 +24,7 @@ from ..dynamics.invariants import largest_exponent
 from ..errors import InputError
 from ..flows.generated import flow
 from ..forecasting.models import Model, is_noisy
+from ..io.progress import tqdm
 from ..io.shapes import Float
 from ..metrics import reconstruction as metrics
 from ..metrics.fates import fate as fate_of

@@ -58,10 +58,12 @@ def given(settings: Mapping[str, Any]) -> list[str]:
 def folder() -> Path:
     """The project's ``results`` folder: in the working directory or the nearest one above it.
 
-    Outside of the project, an installed package has the results of the book.
+    Outside of the project, the results of the book: of an installed package, or of the checkout
+    that this package lies in.
     """
     here, shipped = Path.cwd(), Path(str(resources.files("dynamix") / "data"))
-    for parent in (here, *here.parents, shipped):
+    checkout = [folder for folder in Path(__file__).parents[3:4] if (folder / "_toc.yml").is_file()]
+    for parent in (here, *here.parents, shipped, *checkout):
         if (parent / "results").is_dir():
             return parent / "results"
     raise InputError(

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy import ndarray
-from tqdm import tqdm
 
 from ..errors import InputError, whole_number
 from ..io.arrays import check_values, unpack
+from ..io.progress import tqdm
 from ..io.shapes import Float, Int
 from ..metrics.reconstruction import spectral_hellinger, state_space_divergence
 from ..preprocessing.embedding import embed

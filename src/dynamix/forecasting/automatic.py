@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from tqdm import tqdm
 
 from ..errors import InputError
 from ..gp.regression import scales
 from ..gp.smoothing import WINDOW, singular_spectrum
 from ..io.arrays import usable
+from ..io.progress import tqdm
 from ..io.shapes import Float
 from ..preprocessing.seasons import seasons_of
 from ..settings import BUNDLED_MODEL, PATIENCE, ForecastConfig, declared

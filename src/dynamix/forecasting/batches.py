@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
-from tqdm import tqdm
 
 from ..engine.select import refused
 from ..errors import InputError
 from ..io.arrays import check_initial, to_pandas, unpack
+from ..io.progress import tqdm
 from ..preprocessing.seasons import calendar_seasons
 from ..preprocessing.transforms import Series
 from ..settings import AUTO, PATIENCE, Engine, Errors

@@ -37,10 +37,10 @@ import numpy as np
 from numpy import ndarray
 from scipy import special
 from scipy.optimize import isotonic_regression
-from tqdm import tqdm
 
 from ..errors import InputError
 from ..gp.regression import scales
+from ..io.progress import tqdm
 from ..io.shapes import Float
 from ..preprocessing.transforms import (
     Series,

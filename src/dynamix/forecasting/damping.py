@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
-from tqdm import tqdm
 
 from ..errors import InputError
+from ..io.progress import tqdm
 from ..io.scale import unit
 from ..io.shapes import Float
 from ..preprocessing.seasons import Season

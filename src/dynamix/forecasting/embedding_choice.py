@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray
-from tqdm import tqdm
 
 from ..errors import InputError
 from ..io.arrays import unpack
+from ..io.progress import tqdm
 from ..io.shapes import Float
 from ..local.choice import unlikeness
 from ..preprocessing.embedding import embed, find_delays

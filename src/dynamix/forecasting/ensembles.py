@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
+from ..io.progress import tqdm
 from ..settings import PATIENCE
 
 Drawn = TypeVar("Drawn")

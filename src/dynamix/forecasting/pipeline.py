@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy import ndarray
-from tqdm import tqdm
 
 from ..engine.select import run_engine, warn_once
 from ..errors import InputError
 from ..gp.smoothing import smooth
+from ..io.progress import tqdm
 from ..model.rollouts import Group
 from ..preprocessing.embedding import embed
 from ..preprocessing.seasons import Season, seasons_of

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 from scipy import linalg
-from tqdm import tqdm
 
 from ..io.arrays import still
+from ..io.progress import tqdm
 from ..io.shapes import Float
 from ..preprocessing.embedding import decorrelation_time
 from ..settings import PATIENCE

@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm import tqdm
-
 from .. import __version__
 from ..errors import InputError, needs, whole_number
 from ..evaluation.parallel import spread
@@ -21,6 +19,7 @@ from ..forecasting.batches import LeftOut, side_by_side
 from ..forecasting.frames import Columns, contexts_of, long_table, with_dates
 from ..forecasting.models import find_model
 from ..io.files import digest, read_json, write_text, write_whole
+from ..io.progress import tqdm
 from ..settings import AUTO, PATIENCE, ForecastConfig, takes
 from .sources import Chunk, find_source
 

@@ -17,8 +17,8 @@ from numpy import ndarray
 from scipy import fft
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
-from tqdm import tqdm
 
+from ..io.progress import tqdm
 from ..io.shapes import Float, Int
 from ..metrics.reconstruction import power_spectrum
 from ..model.rollouts import Rollout, rollout

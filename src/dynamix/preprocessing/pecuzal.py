@@ -17,10 +17,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import find_peaks
 from scipy.spatial import cKDTree
 from scipy.stats import binom
-from tqdm import tqdm
 
 from ..errors import InputError, whole_number
 from ..io.arrays import check_values
+from ..io.progress import tqdm
 from ..io.scale import unit
 from ..io.shapes import Float, Int
 from ..settings import PATIENCE

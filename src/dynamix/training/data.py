@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from tqdm import tqdm
 
 from ..errors import InputError, one_of
+from ..io.progress import tqdm
 from ..io.shapes import Float
 from ..metrics.reconstruction import mase, spectral_hellinger, state_space_divergence
 from ..settings import TrainingConfig

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from numpy import ndarray
 from torch import Tensor
-from tqdm import tqdm
 
 from ..engine import training as compiled_training
 from ..engine.runtime import EngineUnavailable
 from ..errors import InputError, one_of
 from ..forecasting.zero_shot import forecast
 from ..io.files import append_record, write_text
+from ..io.progress import tqdm
 from ..io.shapes import Float
 from ..metrics.reconstruction import MASE_STEPS
 from ..model import checkpoints

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy import ndarray
-from tqdm import tqdm
 
 from ...baselines.registry import Baseline, baseline
 from ...baselines.trained import one_thread
 from ...errors import InputError
+from ...io.progress import tqdm
 from ...io.shapes import Float
 from .. import results
 from ..parallel import spread

@@ -1,0 +1,27 @@
+"""Progress bars, where somebody looks: at a terminal, and in a notebook that a person has open."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from tqdm import tqdm as _tqdm
+
+
+class tqdm(_tqdm):  # type: ignore[type-arg]  # noqa: N801  # tqdm's own name
+    """tqdm's bar, which also shows in JupyterLab where ``disable`` is None.
+
+    There the error stream is no terminal, so tqdm's own rule hides it. A notebook that papermill
+    runs has no bars: its outputs are kept.
+    """
+
+    def __init__(self, *args: Any, disable: bool | None = False, **settings: Any) -> None:
+        super().__init__(
+            *args, disable=False if disable is None and watched() else disable, **settings
+        )
+
+
+def watched() -> bool:
+    """Whether this is a kernel that a Jupyter server started for an open notebook."""
+    return "ipykernel" in sys.modules and "JPY_SESSION_NAME" in os.environ

@@ -26,6 +26,7 @@ OTHER_TESTS = {
         "demo_use",
         "docs",
         "failure_modes",
+        "lab",
         "pages",
         "prose",
         "reference",

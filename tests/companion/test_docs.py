@@ -82,9 +82,15 @@ def text_of(document: str) -> str:
 
 def printed(text: str) -> tuple[list[list[str]], list[list[str]]]:
     """The words of commands: those in blocks are whole, those within a line may be a part."""
-    block = r"^ *```(?:bash|sh|text|console)?\n(.*?)^ *```"
-    lines = "\n".join(re.findall(block, text, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
-    whole = re.findall(rf"^ *((?:{PROGRAMS}) .*)$", lines, re.MULTILINE)
+    whole, fences = [], []
+    for line in text.replace("\\\n", " ").splitlines():
+        fence = re.match(r"\s*(`{3,}|~{3,})\s*(\S*)", line)
+        if fence and fences and fence[1] == fences[-1][0] and not fence[2]:
+            fences.pop()
+        elif fence:
+            fences.append(fence.groups())
+        elif fences and fences[-1][1] in ("", "bash", "sh", "text", "console"):
+            whole += re.findall(rf"^ *((?:{PROGRAMS}) .*)$", line)
     parts = re.findall(rf"(?<!`)`((?:{PROGRAMS}) [^`]+)`(?!`)", text)
     return (
         [shlex.split(line, comments=True) for line in whole],

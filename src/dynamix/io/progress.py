@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm as _tqdm
 
 
-class tqdm(_tqdm):  # type: ignore[type-arg]  # noqa: N801  # tqdm's own name
+class tqdm(_tqdm):  # noqa: N801  # tqdm's own name
     """tqdm's bar, which also shows in JupyterLab where ``disable`` is None.
 
     There the error stream is no terminal, so tqdm's own rule hides it. A notebook that papermill

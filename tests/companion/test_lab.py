@@ -165,6 +165,7 @@ def test_figures_progress_and_folded_text_work(open_notebook):
     folded.locator("summary").click()
     folded.locator("em").wait_for(state="visible")  # and its text is no bare Markdown
 
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached")
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     bar = page.locator(".jp-OutputArea-output", has_text="counting: 100%")

@@ -125,7 +125,17 @@ def test_outputs_of_a_chapter_are_not_cut_off(browser, name):
 
 # Pages of every kind: chapters, tables, the reference, the demo, what Sphinx makes itself
 KINDS = [
-    *("intro", "01_reconstruction", "10_published", "results", "demo", "references", "api/io"),
+    *(
+        "intro",
+        "01_reconstruction",
+        "04_stf_training",
+        "10_published",
+        "teach",
+        "results",
+        "demo",
+        "references",
+        "api/io",
+    ),
     *("genindex", "py-modindex", "search", "404"),
 ]
 RULES = {"rules": {"label-content-name-mismatch": {"enabled": True}}}  # off by default

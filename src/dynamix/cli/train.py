@@ -79,9 +79,7 @@ def run(options: argparse.Namespace) -> None:
         _say(folder)
 
 
-def _runs(
-    options: argparse.Namespace, given: dict[str, Any]
-) -> dict[str, dict[str, Any]] | None:
+def _runs(options: argparse.Namespace, given: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
     """The runs by the names of their folders; None for one run in this process."""
     if options.seeds is None:
         if options.workers is not None:

@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .jobs import forecast_dataset as forecast_dataset
     from .fev_tasks import predict_task as predict_task
     from .gluonts_predictor import DynaMixPredictor as DynaMixPredictor
+    from .jobs import forecast_dataset as forecast_dataset
     from .sktime_forecaster import DynaMixForecaster as DynaMixForecaster
     from .training_runs import train_each as train_each
 
@@ -20,7 +20,13 @@ _NAMES = {
     "predict_task": "fev_tasks",
     "train_each": "training_runs",
 }
-__all__ = ["DynaMixForecaster", "DynaMixPredictor", "forecast_dataset", "predict_task", "train_each"]
+__all__ = [
+    "DynaMixForecaster",
+    "DynaMixPredictor",
+    "forecast_dataset",
+    "predict_task",
+    "train_each",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,10 @@ import pandas as pd
 import pytest
 from helpers import wave
 
+pytest.importorskip("pyarrow", reason="pyarrow is not installed here")
+
+import pyarrow as pa
+
 import dynamix
 from dynamix import InputError
 from dynamix.interfaces import predict_task
@@ -36,17 +40,35 @@ def expected(given: dict[str, np.ndarray], end: int, column: int) -> dict[str, p
     }
 
 
+class Window:
+    """A window of a task, and its rows, as far as they are used."""
+
+    target_columns = ("u", "v")
+    timestamp_column = "timestamp"
+
+    def __init__(self, given: dict[str, np.ndarray], cutoff: int) -> None:
+        order = sorted(given)
+        columns = {
+            name: [given[key][:cutoff, i] for key in order]
+            for i, name in enumerate(self.target_columns)
+        }
+        columns["timestamp"] = [DAYS[:cutoff].to_numpy()] * len(order)
+        self.table = pa.table(columns | {"id": order})
+
+    def get_input_data(self) -> tuple[Window, None]:
+        return self, None
+
+    def with_format(self, kind: str) -> Window:
+        assert kind == "arrow"
+        return self
+
+    def __getitem__(self, rows: slice) -> pa.Table:
+        return self.table.take(range(len(self.table))[rows])
+
+
 def stand_in(given: dict[str, np.ndarray], cutoffs: list[int]) -> SimpleNamespace:
     """A task, as far as it is used: what fev's own does with these series."""
-    windows = []
-    for cutoff in cutoffs:
-        past = [
-            {"id": name, "timestamp": DAYS[:cutoff].to_numpy(), "u": x[:cutoff, 0]}
-            | {"v": x[:cutoff, 1]}
-            for name, x in sorted(given.items())
-        ]
-        window = {"target_columns": ["u", "v"], "timestamp_column": "timestamp"}
-        windows.append(SimpleNamespace(**window, get_input_data=lambda past=past: (past, None)))
+    windows = [Window(given, cutoff) for cutoff in cutoffs]
     return SimpleNamespace(horizon=H, quantile_levels=LEVELS, iter_windows=lambda: iter(windows))
 
 

@@ -9,6 +9,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..settings import ForecastConfig, takes
 from .gaps import quantiles_of_all
 
@@ -70,9 +72,12 @@ def predict_task(
     found = []
     for window in task.iter_windows():
         past, _ = window.get_input_data()
+        table = past.with_format("arrow")[:]  # its rows are of float32
+        times = table[window.timestamp_column]
         made: Predictions = {}
         for name in window.target_columns:
-            series = ((row[name], row[window.timestamp_column]) for row in past)
+            rows = zip(table[name], times, strict=True)
+            series = ((np.asarray(x.values), np.asarray(t.values)) for x, t in rows)
             made[name] = [
                 dict(zip(names, values.tolist(), strict=True))
                 for values in quantiles_of_all(series, levels, **how)

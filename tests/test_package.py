@@ -22,6 +22,7 @@ OPTIONAL = {
     "baselines": ("pydmd", "pysindy", "torchdiffeq"),
     "foundation": ("chronos", "fracast", "transformers"),
     "dask": ("distributed",),
+    "gluonts": ("gluonts",),
     "sktime": ("sktime",),
     "tables": ("joblib", "pyarrow", "zarr"),
 }
@@ -62,8 +63,10 @@ COMMANDS = [
     ("systems", "train --output run --epochs 1"),
     ("tables", "forecast data.csv --horizon 2 --id x --time y --output out"),
     ("dask", "benchmark --model parrot --systems Lorenz --dask tcp://127.0.0.1:1"),
+    ("dask", "train --output run --seeds 0,1 --dask tcp://127.0.0.1:1"),
 ]
 CALLS = [
+    ("gluonts", "from dynamix.interfaces import DynaMixPredictor"),
     ("sktime", "from dynamix.interfaces import DynaMixForecaster"),
     ("plot", "from dynamix import plotting"),
     ("realworld", "dynamix.datasets.load('co2')"),

@@ -15,7 +15,6 @@ parts for pip are.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 import shlex
@@ -87,6 +86,7 @@ class Place:
         self.variables = keep | {
             "PATH": f"{folder / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "PIP_CONSTRAINT": str(pins),
+            "PIP_NO_COMPILE": "1",  # Python compiles what is imported; PyTorch as a whole takes long
         }
         subprocess.run([python, "-m", "venv", str(folder / "venv")], check=True)
         self.version = self._shell("python --version")[1].split()[-1]
@@ -174,10 +174,8 @@ def lines_of(environment: Environment) -> Iterator[dict[str, Any]]:
     path = ROOT / "experiments" / "settings" / "environments.toml"
     for line in tomllib.loads(path.read_text(encoding="utf-8"))["line"]:
         full = "book" in environment.has
-        checkout = environment.how in ("conda", "binder")
         if (line.get("quick") or not full) and line.get("adds") not in environment.has:
-            if not (checkout and not line.get("checkout", True)):
-                yield line
+            yield line
 
 
 def wheel_in(place: Place) -> bool:
@@ -290,7 +288,7 @@ def data(folder: Path) -> None:
     days = pd.date_range("2024-01-01", periods=len(t), freq="h", name="date")
     table = pd.DataFrame({"load": np.sin(t / 5), "price": np.cos(t / 7)}, index=days)
     table.to_csv(folder / "data.csv")
-    table.mask(t[:, None] % 50 == 7).to_csv(folder / "gap.csv")
+    table.mask(np.stack([t % 50 == 7, t % 50 == 9], axis=1)).to_csv(folder / "gap.csv")
     np.savetxt(folder / "wave.csv", np.sin(t / 5))
     np.save(folder / "mine.npy", np.sin(t[:, None] / [5, 7, 9]))
     (folder / "text.csv").write_text("name,colour\n" + "ball,red\n" * 50)
@@ -328,7 +326,7 @@ def tried(environment: Environment, python: str | None, wheel: Path) -> list[Row
 def main() -> None:
     """Try every environment that has no rows yet."""
     parser = flags(__doc__, "results/environments.csv")
-    parser.add_argument("--only", nargs="+", help="names of environments")
+    parser.add_argument("--only", nargs="+", help="names of environments, to try anew")
     parser.add_argument("--pythons", type=Path, help="folder of Pythons by version")
     options = parser.parse_args()
     experiment = Experiment(
@@ -340,6 +338,8 @@ def main() -> None:
         resume=options.resume,
     )
     by_name = {e.name: e for e in ENVIRONMENTS if not options.only or e.name in options.only}
+    if options.only:
+        experiment.drop(lambda row: row["environment"] in by_name)
     with tempfile.TemporaryDirectory() as folder:
         words = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
         subprocess.run(words, cwd=ROOT, check=True, capture_output=True)

@@ -86,7 +86,7 @@ class Place:
         self.variables = keep | {
             "PATH": f"{folder / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "PIP_CONSTRAINT": str(pins),
-            "PIP_NO_COMPILE": "1",  # Python compiles what is imported; PyTorch as a whole takes long
+            "PIP_NO_COMPILE": "1",  # Python compiles what is imported; all of PyTorch takes long
         }
         subprocess.run([python, "-m", "venv", str(folder / "venv")], check=True)
         self.version = self._shell("python --version")[1].split()[-1]
@@ -124,8 +124,9 @@ class Place:
         """A step of the installation; whether it worked."""
         began = time.perf_counter()
         code, _, error = self._shell(line)
-        problem = [text for text in error.splitlines() if "ERROR" in text or "error" in text]
-        told = (problem or error.splitlines() or [""])[0] if code else ""
+        lines = [text for text in error.splitlines() if not text.startswith("WARNING")]
+        problem = [text for text in lines if "error" in text.lower()] or lines[-1:] or [""]
+        told = problem[0] if code else ""
         outcome = "failed" if code else "ran"
         self.add(shown or line, "runs", outcome, time.perf_counter() - began, told)
         return not code

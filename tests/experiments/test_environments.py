@@ -1,0 +1,42 @@
+"""What the lines of a newcomer must be, and how their outcomes are judged."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from helpers import ROOT, script
+
+environments = script("environments")
+WHEEL, BOOK = environments.ENVIRONMENTS[0], environments.ENVIRONMENTS[-1]
+
+
+def test_the_lines_of_the_readme_are_among_them():
+    lines = list(environments.lines_of(WHEEL))
+    snippets = {line["python"].strip() for line in lines if "python" in line}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(map(str.strip, re.findall(r"```python\n(.*?)```", readme, re.DOTALL))) <= snippets
+
+
+def test_each_extra_is_asked_for_and_known():
+    for environment in (WHEEL, BOOK):
+        asked = {line["extra"] for line in environments.lines_of(environment) if "extra" in line}
+        assert asked == set(environments.ALL)
+
+
+@pytest.mark.parametrize(
+    ("found", "says", "python", "network", "outcome"),
+    [
+        ((0, "", "a bar"), None, False, False, "ran"),
+        ((0, "", ""), "--horizon", False, False, "failed"),  # should have been refused
+        ((2, "", "dynamix: unknown flag '--horizn'"), "horizn", False, False, "refused"),
+        ((2, "", "dynamix: something else"), "horizn", False, False, "failed"),
+        ((1, "", "Traceback ...\nImportError: horizn"), "horizn", False, False, "failed"),
+        ((1, "", "Traceback ...\nInputError: a gap"), "a gap", True, False, "refused"),
+        ((1, "", "Traceback ...\nImportError: x"), None, True, True, "failed"),
+        ((2, "", "dynamix: no host"), None, False, True, "refused"),
+        ((2, "", "dynamix: no host"), None, False, False, "failed"),
+    ],
+)
+def test_outcomes(found, says, python, network, outcome):
+    assert environments.judged(found, says, python=python, network=network)[0] == outcome

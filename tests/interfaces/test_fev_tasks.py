@@ -63,7 +63,7 @@ class Window:
         return self
 
     def __getitem__(self, rows: slice) -> pa.Table:
-        return self.table.take(range(len(self.table))[rows])
+        return self.table.take(list(range(len(self.table))[rows]))
 
 
 def stand_in(given: dict[str, np.ndarray], cutoffs: list[int]) -> SimpleNamespace:

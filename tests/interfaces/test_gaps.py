@@ -27,8 +27,9 @@ def quantiles(given, levels=LEVELS, **how) -> list[np.ndarray]:
     return list(quantiles_of_all(given, levels, **(HOW | how)))
 
 
-def test_the_numbers_are_those_of_predict_df():
-    how = {**HOW, "season": "auto"}
+@pytest.mark.parametrize("more", [{"season": "auto"}, {"odds": "gate"}], ids=str)
+def test_the_numbers_are_those_of_predict_df(more):
+    how = {**HOW, **more}
     found = quantiles([(x, DAYS) for x in series(3)], **how)
     parts = [
         pd.DataFrame({"item_id": s, "timestamp": DAYS, "target": x})

@@ -128,3 +128,11 @@ def test_a_dask_cluster_gives_the_same_though_a_worker_dies(tmp_path):
         assert cluster.workers[0].pid != before  # and was started again
     for name in runs:
         same(out / name, tmp_path / "alone" / name)
+
+
+def test_one_run_may_have_the_folder_itself(alone, tmp_path):
+    found = train_each(tmp_path / "one", {"": run(0)})
+    assert found == {"": tmp_path / "one"}
+    same(tmp_path / "one", alone / "seed-0")
+    with pytest.raises(InputError, match=r"^'.*one' already holds a training run"):
+        train_each(tmp_path / "one", {"": run(0)})

@@ -18,26 +18,27 @@ from numpy import ndarray
 from ..errors import InputError, whole_number
 from ..forecasting.batches import Context, LeftOut, side_by_side
 from ..io.arrays import check_values
-from ..io.shapes import Float
 from ..preprocessing.seasons import calendar_seasons
 from ..settings import ForecastConfig, from_dict
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 1000  # series that are in memory at a time
+_SAMPLES = 100  # of predict_df
 
 
 def quantiles_of_all(
-    series: Iterable[tuple[Float[ndarray, " T"], Any]],
+    series: Iterable[tuple[ndarray, Any]],
     levels: Sequence[float],
     *,
     horizon: int,
     context_length: int | None = None,
     model: Any = None,
     **settings: Any,
-) -> Iterator[Float[ndarray, "K horizon"]]:
-    """Calibrated quantiles of each series, in their order; ``series`` are values and index.
+) -> Iterator[ndarray]:
+    """Calibrated quantiles ``(K, horizon)`` of each series, in their order.
 
+    ``series`` are pairs of values ``(T,)``, of any type of numbers, and index.
     ``model`` and ``settings`` are what :func:`dynamix.predict_df` takes, and the numbers are those
     of that function. It gets the last ``context_length`` steps. Missing values are filled
     (:func:`filled`). Where a series cannot be forecast, all quantiles are its last value, and the
@@ -47,6 +48,7 @@ def quantiles_of_all(
     # here, since a wrong setting would otherwise be an error of every series
     config = from_dict(ForecastConfig, settings, source="the settings of the forecast")
     how = {**dataclasses.asdict(config), "horizon": horizon, "model": model}
+    how["n_samples"] = config.n_samples or _SAMPLES
     given, left_out = iter(series), LeftOut("skip")
     count = 0
     while chunk := dict(enumerate(itertools.islice(given, CHUNK), start=count)):
@@ -77,7 +79,7 @@ def _of_chunk(
         yield found[number].values[..., 0] if number in found else np.full(shape, value)
 
 
-def filled(x: Float[ndarray, " T"]) -> Float[ndarray, " T0"]:
+def filled(x: ndarray) -> ndarray:
     """The series from its first number on: holes are interpolated, the last number is kept.
 
     >>> filled(np.array([np.nan, 1.0, np.nan, 3.0, np.nan])).tolist()

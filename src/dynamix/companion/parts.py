@@ -62,8 +62,8 @@ def taught(source: str) -> str:
 
 
 def words(notebook: Any) -> int:
-    """Words of a chapter, without its exercises."""
-    return len(taught(text(notebook)).split())
+    """Words of a chapter, without its exercises and the options of directives."""
+    return len(re.sub(r"^:[\w-]+:.*$", "", taught(text(notebook)), flags=re.M).split())
 
 
 def paragraphs(source: str) -> Iterator[str]:

@@ -22,6 +22,7 @@ OPTIONAL = {
     "baselines": ("pydmd", "pysindy", "torchdiffeq"),
     "foundation": ("chronos", "fracast", "transformers"),
     "dask": ("distributed",),
+    "gluonts": ("gluonts",),
     "sktime": ("sktime",),
     "tables": ("joblib", "pyarrow", "zarr"),
 }
@@ -61,9 +62,12 @@ COMMANDS = [
     ("systems", "benchmark --model parrot --systems Lorenz"),
     ("systems", "train --output run --epochs 1"),
     ("tables", "forecast data.csv --horizon 2 --id x --time y --output out"),
+    ("tables", "forecast data.csv --horizon 2 --output out.parquet"),
     ("dask", "benchmark --model parrot --systems Lorenz --dask tcp://127.0.0.1:1"),
+    ("dask", "train --output run --seeds 0,1 --dask tcp://127.0.0.1:1"),
 ]
 CALLS = [
+    ("gluonts", "from dynamix.interfaces import DynaMixPredictor"),
     ("sktime", "from dynamix.interfaces import DynaMixForecaster"),
     ("plot", "from dynamix import plotting"),
     ("realworld", "dynamix.datasets.load('co2')"),
@@ -106,6 +110,13 @@ def test_a_command_names_the_extra_that_it_lacks(extra, words, told):
 def test_a_call_names_the_extra_that_it_lacks(extra, words, told):
     error, _, _ = told[1][words]
     assert str(error).endswith(f'pip install "dynamix-companion[{extra}]"')
+
+
+def test_the_command_line_is_a_module_too():
+    command = [sys.executable, "-m", "dynamix", "forecast", "data.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("For help: dynamix forecast --help\n")
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def arrows() -> dict[str, set[str]]:
     """For each room, and for the modules beside them, which others it imports."""
     found: dict[str, set[str]] = {}
     for name, targets in imports.graph(PACKAGE).items():
-        if name != imports.PACKAGE:
+        if name not in (imports.PACKAGE, f"{imports.PACKAGE}.__main__"):
             place = name.split(".")[1]
             others = {target.split(".")[1] for target in targets if target != imports.PACKAGE}
             found[place] = found.get(place, set()) | others - {place}

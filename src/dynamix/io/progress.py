@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm as _tqdm
 
 
-class tqdm(_tqdm):  # noqa: N801  # tqdm's own name
+class Shown(_tqdm):
     """tqdm's bar, which also shows in JupyterLab where ``disable`` is None.
 
     There the error stream is no terminal, so tqdm's own rule hides it. A notebook that papermill
@@ -17,11 +17,13 @@ class tqdm(_tqdm):  # noqa: N801  # tqdm's own name
     """
 
     def __init__(self, *args: Any, disable: bool | None = False, **settings: Any) -> None:
-        super().__init__(
-            *args, disable=False if disable is None and watched() else disable, **settings
-        )
+        super().__init__(*args, disable=bool(disable), **settings)
 
 
 def watched() -> bool:
     """Whether this is a kernel that a Jupyter server started for an open notebook."""
     return "ipykernel" in sys.modules and "JPY_SESSION_NAME" in os.environ
+
+
+# once for the process: a forecast asks for a bar at every call
+tqdm = _tqdm if TYPE_CHECKING or not watched() else Shown

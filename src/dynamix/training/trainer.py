@@ -208,7 +208,7 @@ class Trainer:
         checkpoints.save(self.kept, self.output / run_folder.MODEL)
         return self.kept.eval()
 
-    def _train_epoch(self, sampler: WindowSampler, bar: tqdm) -> dict[str, Any]:
+    def _train_epoch(self, sampler: WindowSampler, bar: tqdm[Any]) -> dict[str, Any]:
         config, guard = self.config, self.guard
         decay = config.final_learning_rate / config.learning_rate
         rate = config.learning_rate * decay ** (self.epoch / max(config.epochs - 1, 1))

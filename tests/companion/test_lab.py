@@ -82,6 +82,7 @@ def server(folder, tmp_path_factory) -> Iterator[tuple[str, str]]:
     spec.parent.mkdir(parents=True)
     spec.write_text(json.dumps(kernel))
     own = {f"JUPYTER_{k.upper()}_DIR": str(home / k) for k in ("config", "data", "runtime")}
+    own["JUPYTER_PREFER_ENV_PATH"] = "0"  # the kernel made here, not one that lies beside Python
     words = [LAB, "--no-browser", "--port=0", "--allow-root", f"--ServerApp.root_dir={folder}"]
     words += ["--KernelSpecManager.ensure_native_kernel=False"]
     with (home / "log").open("w") as log:

@@ -6,10 +6,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm as _tqdm
+import tqdm as _tqdm
 
 
-class Shown(_tqdm):
+class Shown(_tqdm.tqdm):
     """tqdm's bar, which also shows in JupyterLab where ``disable`` is None.
 
     There the error stream is no terminal, so tqdm's own rule hides it. A notebook that papermill
@@ -26,4 +26,7 @@ def watched() -> bool:
 
 
 # once for the process: a forecast asks for a bar at every call
-tqdm = _tqdm if TYPE_CHECKING or not watched() else Shown
+if TYPE_CHECKING or not watched():
+    from tqdm import tqdm as tqdm
+else:
+    tqdm = Shown

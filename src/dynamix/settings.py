@@ -20,7 +20,7 @@ from .errors import InputError, check_value, one_of
 
 ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
 Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
-Engine = Literal["auto", "compiled", "torch"]
+Engine = Literal["auto", "compiled", "numpy", "torch"]
 Errors = Literal["raise", "skip"]
 Denoise = Literal["off", "auto"]
 Seasons = Literal["off", "auto"] | int | tuple[int, ...]
@@ -35,7 +35,7 @@ BUNDLED_MODEL = "dynamix-3d"
 AUTO = "auto"  # the model that a context's own end asks for
 PATIENCE = 2.0  # seconds of work without a progress bar
 # which module reads a checkpoint that is no DynaMix, by the key that marks it in its JSON file
-CHECKPOINT_KINDS = {"local": "dynamix.local.forecaster", "gp": "dynamix.gp.forecaster"}
+CHECKPOINT_KINDS = {"local": "dynamix.local.settings", "gp": "dynamix.gp.settings"}
 
 # annotations that `checked` checks
 _PLAIN = (int, float, bool, str)

@@ -14,7 +14,8 @@ from numpy import ndarray
 
 from ..gp.regression import OneStepMap
 from ..io.shapes import Float
-from .runtime import VERSION, available_cores, call, entry, share_out
+from .machine import available_cores
+from .runtime import VERSION, call, entry, share_out
 
 
 @entry

@@ -13,7 +13,7 @@ from numpy import ndarray
 from scipy.special import softmax
 
 from ..io.shapes import Float, Int
-from ..local.settings import FLOOR, TINY, LocalConfig
+from ..local.settings import FLOOR, TINY
 from ..model.runs import Rollout, Saved, check_series, gate_noise_stream
 from ..settings import ModelConfig
 
@@ -113,12 +113,15 @@ def local_rollouts(
     if gate_noise:
         kicks[:] = gate_noise_stream(*kicks.shape, seed=seed, quiet_steps=quiet_steps)
     kicks *= model.values["sigma"].astype(np.float64)
+    c = model.config
     start = seen[-1] if initial_x is None else exact(initial_x)
     observations = np.empty((horizon, len(series), seen.shape[2]), np.float32)
     for r, (s, e) in enumerate(zip(series, candidates, strict=True)):
         x, steps = start[s], np.ascontiguousarray(seen[:, s])
         for t in range(horizon):
-            x = observations[t, r] = fitted(steps, x, x + kicks[t], model.config, e)
+            x = observations[t, r] = fitted(
+                steps, x, x + kicks[t], c.neighbours[e], c.pulls[e], c.ridge
+            )
     return observations
 
 
@@ -126,19 +129,20 @@ def fitted(
     steps: Float[ndarray, "T_C N"],
     x: Float[ndarray, " N"],
     query: Float[ndarray, " N"],
-    config: LocalConfig,
-    e: int,
+    count: int,
+    pull: float,
+    ridge: float,
 ) -> Float[ndarray, " N"]:
     """The successor of ``x``; the equations are those of :func:`dynamix.local.fits.local_fits`."""
     squared = ((steps[:-1] - query) ** 2).sum(axis=1)
-    near = np.argsort(squared, kind="stable")[: config.neighbours[e]]
+    near = np.argsort(squared, kind="stable")[:count]
     reach = squared[near[-1]]
     weight = (1.0 - squared[near] / max(reach, TINY)) ** 2 + FLOOR
     weight /= weight.sum()
     u, v = steps[near] - x, steps[near + 1] - x
-    v -= config.pulls[e] * u
+    v -= pull * u
     u_mean, v_mean = weight @ u, weight @ v
     weighted = weight[:, None] * (u - u_mean)
-    moments = weighted.T @ (u - u_mean) + (config.ridge * reach + TINY) * np.eye(len(x))
+    moments = weighted.T @ (u - u_mean) + (ridge * reach + TINY) * np.eye(len(x))
     slope = np.linalg.solve(moments, weighted.T @ (v - v_mean))
     return x + v_mean - u_mean @ slope

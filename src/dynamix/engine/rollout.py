@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from ..model.runs import Group, Rollout, Saved, check_series, gate_noise_stream
+from ..model.runs import Group, Rollout, Saved, check_series, gate_noise_stream, saved
 from ..settings import ModelConfig
 from .attention import Context, attend, context_rows, near_room
 from .index import DIMS, build, look_up, room_for
@@ -266,6 +266,15 @@ class _Job(NamedTuple):
     arguments: tuple[Any, ...]
     observations: ndarray
     gates: ndarray
+
+
+def rollout(model: Any, context: Any, **options: Any) -> Rollout:
+    """The rollout of one model, a torch model too, after a context ``(T_C, S, N)`` of any kind.
+
+    ``options`` are ``initial_x (S, N)`` and those of :func:`rollouts`.
+    """
+    start = options.pop("initial_x", None)
+    return rollouts([Group(saved(model), as_array(context), start)], **options)[0]
 
 
 def rollouts(

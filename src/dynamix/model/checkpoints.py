@@ -180,11 +180,11 @@ def read_tensors(path: Path) -> tuple[dict[str, ndarray], dict[str, str]]:
     return {key: _array(key, **one) for key, one in found}, header.get("__metadata__", {})
 
 
-def _array(key: str, *, dtype: str, shape: list[int], data: bytes) -> ndarray:
+def _array(key: str, *, dtype: str, shape: list[int], data: Any) -> ndarray:
     """A tensor of a file."""
     if dtype not in _DTYPES:
         raise InputError(f"tensor {key!r} must hold real numbers, found {dtype.lower()}.")
-    values = np.frombuffer(bytearray(data), _DTYPES[dtype]).reshape(shape)
+    values = np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
     return (values.astype("<u4") << 16).view("<f4") if dtype == "BF16" else values
 
 

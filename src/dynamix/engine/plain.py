@@ -134,9 +134,10 @@ def fitted(
     ridge: float,
 ) -> Float[ndarray, " N"]:
     """The successor of ``x``; the equations are those of :func:`dynamix.local.fits.local_fits`."""
-    squared = ((steps[:-1] - query) ** 2).sum(axis=1)
-    near = np.argsort(squared, kind="stable")[:count]
-    reach = squared[near[-1]]
+    away = steps[:-1] - query
+    squared = np.einsum("kn,kn->k", away, away)
+    near = np.argpartition(squared, min(count, len(squared)) - 1)[:count]
+    reach = squared[near].max()
     weight = (1.0 - squared[near] / max(reach, TINY)) ** 2 + FLOOR
     weight /= weight.sum()
     u, v = steps[near] - x, steps[near + 1] - x

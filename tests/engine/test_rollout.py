@@ -10,7 +10,6 @@ from dynamix.engine import rollout as kernels
 from dynamix.errors import InputError
 from dynamix.model.rollouts import rollout
 from dynamix.model.runs import Rollout
-from dynamix.settings import ModelConfig
 
 
 def compiled(*given, **options):
@@ -97,9 +96,3 @@ def test_a_diverging_rollout_does_no_harm():
         model.experts.A.fill_(30.0)
     found = compiled(model, make_context(500, 2, 3, smooth=True), horizon=100).observations
     assert not found[-1].isfinite().any()
-
-
-def test_support_is_stated():
-    assert compiled.supports(ModelConfig())
-    assert compiled.supports(ModelConfig(expert_kind="clipped_shallow_plrnn"))
-    assert not compiled.supports(ModelConfig(probabilistic=True))

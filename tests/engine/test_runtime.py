@@ -185,7 +185,7 @@ class TestForks:
 
 def test_eight_threads_forecast_what_one_does(monkeypatch):
     monkeypatch.setattr(runtime, "_usable", set())
-    models._cached.cache_clear()
+    models._read_once.cache_clear()
 
     def work(i):
         how = {"embedding": ("pos", "delay")[i % 2], "n_samples": (None, 2)[i // 4]}

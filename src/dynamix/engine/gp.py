@@ -54,7 +54,7 @@ def runs(
     *,
     threads: int | None = None,
 ) -> Float[ndarray, "T R N"]:
-    """What :func:`dynamix.gp.forecaster.runs` computes."""
+    """What :func:`dynamix.gp.rollouts.runs` computes."""
     found = np.empty((len(maps), horizon, first.shape[1]))
 
     def work(begin: int, end: int) -> None:

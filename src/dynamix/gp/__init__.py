@@ -4,8 +4,9 @@ It is not in the paper. It offers the same ``start`` and ``step`` as the paper's
 tells noise from motion, by which contexts of every model can be smoothed.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import on_first_use
 
 if TYPE_CHECKING:
     from .forecaster import GaussianProcess as GaussianProcess
@@ -18,10 +19,4 @@ _NAMES = {
     "smooth": "smoothing",
 }
 __all__ = ["GPConfig", "GaussianProcess", "smooth"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a name at its first use: a forecast by arrays needs no torch."""
-    if name in _NAMES:
-        return getattr(import_module(f".{_NAMES[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = on_first_use(__name__, _NAMES)

@@ -4,8 +4,9 @@ Readability comes before speed here; :mod:`dynamix.engine` computes the same num
 knows nothing of data, forecasts or training.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import on_first_use
 
 if TYPE_CHECKING:
     from .dynamix import DynaMix as DynaMix
@@ -24,10 +25,4 @@ _NAMES = {
     "rollout": "rollouts",
 }
 __all__ = ["Batch", "DynaMix", "Rollout", "count_parameters", "push_to_hub", "rollout"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a name at its first use: a forecast by arrays needs no torch."""
-    if name in _NAMES:
-        return getattr(import_module(f".{_NAMES[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = on_first_use(__name__, _NAMES)

@@ -33,7 +33,8 @@ from dynamix.engine.gp import runs
 from dynamix.evaluation import results
 from dynamix.flows.generated import flow
 from dynamix.gp import GaussianProcess, GPConfig, smooth
-from dynamix.gp.choice import OF_CANDIDATE, Judge, features
+from dynamix.gp.choice import OF_CANDIDATE, features
+from dynamix.gp.judge import Judge
 from dynamix.gp.regression import Regression, candidates
 from dynamix.io.files import write_bytes
 from dynamix.local.choice import SPECTRUM

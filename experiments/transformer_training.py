@@ -305,7 +305,8 @@ class Run:
             logger.warning("nothing to resume in %s; starting from the beginning", self.output)
             (self.output / _LOG).unlink(missing_ok=True)
             return
-        tensors, metadata = read_tensors(path)
+        arrays, metadata = read_tensors(path)
+        tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
         header = json.loads(metadata["state"])
         now, made = (json.loads(json.dumps(each)) for each in (self.settings, header["settings"]))
         for both in (made, now):

@@ -20,7 +20,8 @@ from .errors import InputError, check_value, one_of
 
 ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
 Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
-Engine = Literal["auto", "compiled", "torch"]
+Engine = Literal["auto", "compiled", "numpy", "torch"]
+TrainingEngine = Literal["auto", "compiled", "torch"]
 Errors = Literal["raise", "skip"]
 Denoise = Literal["off", "auto"]
 Seasons = Literal["off", "auto"] | int | tuple[int, ...]
@@ -35,7 +36,7 @@ BUNDLED_MODEL = "dynamix-3d"
 AUTO = "auto"  # the model that a context's own end asks for
 PATIENCE = 2.0  # seconds of work without a progress bar
 # which module reads a checkpoint that is no DynaMix, by the key that marks it in its JSON file
-CHECKPOINT_KINDS = {"local": "dynamix.local.forecaster", "gp": "dynamix.gp.forecaster"}
+CHECKPOINT_KINDS = {"local": "dynamix.local.settings", "gp": "dynamix.gp.settings"}
 
 # annotations that `checked` checks
 _PLAIN = (int, float, bool, str)
@@ -353,7 +354,7 @@ class TrainingConfig:
     checkpoint_every: int = setting(20, "epochs between two checkpoints", at_least=1)
     seed: int = setting(0, "seed of initial weights, batches and noise", at_least=0)
     threads: int = setting(1, "CPU threads; small matrices gain nothing from more", at_least=1)
-    engine: Engine = setting("auto", "what computes loss and gradient")
+    engine: TrainingEngine = setting("auto", "what computes loss and gradient")
 
     def check(self) -> None:
         """Raise where two settings contradict each other."""

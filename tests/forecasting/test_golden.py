@@ -73,7 +73,9 @@ def test_both_engines_agree_on_the_golden_contexts(case, upstream, published):
     fine = copy.deepcopy(published).double()
     exact = rollout.rollout(fine, context, horizon=50, seed=1).observations
     readable = rollout.rollout(published, context, horizon=50, seed=1).observations
-    compiled = kernels.rollout(published, context, horizon=50, seed=1).observations
+    compiled = torch.from_numpy(
+        kernels.rollout(published, context, horizon=50, seed=1).observations
+    )
     assert readable.dtype == compiled.dtype == torch.float32
     for one, other in ((readable, compiled), (readable, exact), (compiled, exact)):
         assert (one - other).abs().max().item() <= 1e-5

@@ -290,7 +290,7 @@ BAD = {
     "sharpness text": (wave(60), {"attention_sharpness": "4"}, "attention_sharpness"),
     "quiet steps": (wave(60), {"quiet_steps": -1}, "quiet_steps"),
     "embedding": (wave(60), {"embedding": "dealy"}, "pos, delay.*Did you mean 'delay'"),
-    "engine": (wave(60), {"engine": "torhc"}, "auto, compiled, torch.*Did you mean 'torch'"),
+    "engine": (wave(60), {"engine": "torhc"}, "auto, compiled, numpy, torch.*Did you mean 'torch'"),
     "checkpoint": (wave(60), {"model": "dynamix-3e"}, "Did you mean 'dynamix-3d'"),
     "checkpoint file": (wave(60), {"model": "no/such.safetensors"}, "no checkpoint at"),
     "model": (wave(60), {"model": 3}, "int"),

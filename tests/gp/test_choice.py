@@ -11,7 +11,8 @@ from dynamix import InputError, systems
 from dynamix.engine.gp import runs
 from dynamix.evaluation import results
 from dynamix.gp import GaussianProcess, GPConfig
-from dynamix.gp.choice import LEAST, OF_CANDIDATE, OF_CONTEXT, Judge, Look, features, judged
+from dynamix.gp.choice import LEAST, OF_CANDIDATE, OF_CONTEXT, Look, features, judged, ratings
+from dynamix.gp.judge import Judge
 from dynamix.gp.regression import Regression, candidates
 
 FEW = GPConfig(scales=(1.0, 4.0), ridges=(1e-6, 1e-2))
@@ -53,11 +54,14 @@ def test_a_run_that_is_the_context_differs_from_it_in_nothing():
 
 def test_the_map_is_that_of_the_lowest_rating():
     x = context()
-    regression, judge = Regression(x, FEW), Judge()
+    regression = Regression(x, FEW)
     place = OF_CANDIDATE.index("ridge")
     for sign, ridge in ((1.0, 1e-6), (-1.0, 1e-2)):  # a judge that likes small, or large ridges
-        judge.forward = lambda found, sign=sign: sign * found[:, place]
-        found = judged(runs, judge, regression, x, x[-1:].copy())
+
+        def rate(found, sign=sign):
+            return sign * found[:, place]
+
+        found = judged(runs, rate, regression, x, x[-1:].copy())
         assert found.kernel.ridge == ridge
 
 
@@ -70,6 +74,17 @@ def test_a_judge_is_kept_with_its_model(tmp_path):
         assert torch.equal(value, again.judge.state_dict()[name])
     y = [dynamix.forecast(context(), horizon=20, model=m) for m in (model, again)]
     np.testing.assert_array_equal(*y)
+
+
+def test_ratings_need_no_torch():
+    torch.manual_seed(1)
+    judge = Judge().eval()
+    judge.width.mul_(2.0)
+    seen = 4.0 * torch.randn(24, len(OF_CANDIDATE) + len(OF_CONTEXT))
+    layers = {name: value.numpy() for name, value in judge.state_dict().items()}
+    with torch.no_grad():
+        expected = judge(seen).numpy()
+    np.testing.assert_allclose(ratings(layers, seen.numpy()), expected, atol=1e-5)
 
 
 def test_a_judge_of_another_shape_is_refused(tmp_path):
@@ -85,8 +100,8 @@ def test_a_short_context_gets_the_rule():
     np.testing.assert_array_equal(*y)
 
 
-@pytest.mark.parametrize("engine", ["torch", "compiled"])
-def test_both_engines_choose_alike(engine):
+@pytest.mark.parametrize("engine", ["torch", "numpy", "compiled"])
+def test_all_engines_choose_alike(engine):
     x = context(200)
     y = dynamix.forecast(x, horizon=20, model="dynamix-gp-learned", engine=engine)
     ours = dynamix.forecast(x, horizon=20, model="dynamix-gp-learned")

@@ -10,9 +10,10 @@ from helpers import edit_config
 from dynamix import DynaMix, InputError, forecast, systems
 from dynamix.baselines import baseline
 from dynamix.engine import gp as compiled
-from dynamix.gp import GaussianProcess, GPConfig, forecaster
+from dynamix.gp import GaussianProcess, GPConfig, rollouts
 from dynamix.gp.regression import Kernel, Regression
 from dynamix.metrics import histogram_hellinger, mase
+from dynamix.model.runs import saved
 from dynamix.settings import ForecastDefaults
 
 SMALL = GPConfig(ranked_on=80, centres=100)
@@ -30,7 +31,7 @@ def test_compiled_runs_equal_the_reference(n):
     maps = [Regression(part, SMALL).fit(Kernel(1.0, 1e-6)) for part in (x, x[::-1])]
     start = np.stack([x[-1], x[0]])
     steps = 30
-    slow = forecaster.runs(maps, start, steps)
+    slow = rollouts.runs(maps, start, steps)
     fast = compiled.runs(maps, start, steps, threads=2)
     assert slow.shape == fast.shape == (steps, 2, n)
     assert fast == pytest.approx(slow, abs=1e-6 * x.std())
@@ -68,7 +69,7 @@ def test_a_run_that_reaches_the_box_is_not_chosen():
         return inside if len(asked) == 3 else inside * 1e6
 
     config = GPConfig(ranked_on=80, centres=100, tried=1)
-    found = forecaster._choose(run, x, x[-1:], GaussianProcess(config))
+    found = rollouts._choose(run, x, x[-1:], saved(GaussianProcess(config)))
     assert len(asked) == 3
     assert found.kernel.ridge == asked[-1]
 

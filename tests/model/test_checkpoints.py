@@ -118,10 +118,10 @@ def test_new_weights_beside_an_old_config_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: v.to(torch.complex64), "found complex64"),
+        (lambda v: v.to(torch.complex64), "found c64"),
         (lambda v: v.to(torch.int32), "found int32"),
         (lambda v: v.bool(), "found bool"),
-        (lambda v: v.to(torch.float8_e4m3fn), "found float8"),
+        (lambda v: v.to(torch.float8_e4m3fn), "found f8"),
         (lambda v: v.double() + 1e300, "more than float32"),
         (lambda v: v / 0, "NaN, infinity"),
         (lambda v: v * 0, "temperature .* must not be zero"),

@@ -35,7 +35,7 @@ def batch_of(golden: dict[str, np.ndarray], dtype: torch.dtype) -> Batch:
     return Batch(context, x, y, torch.zeros_like(x), None)
 
 
-def gradients(model: DynaMix) -> dict[str, torch.Tensor]:
+def gradients(model: DynaMix) -> dict[str, np.ndarray]:
     """Gradients under the published names, by way of a model that has them as its weights."""
     holder = DynaMix(model.config)
     with torch.no_grad():
@@ -46,8 +46,7 @@ def gradients(model: DynaMix) -> dict[str, torch.Tensor]:
     return to_published(holder)
 
 
-def compared(name: str, value: torch.Tensor, wanted: np.ndarray, tolerance: float) -> None:
-    found = value.numpy()
+def compared(name: str, found: np.ndarray, wanted: np.ndarray, tolerance: float) -> None:
     if name == "B":  # its first N columns are the identity, which is not trained
         found, wanted = found[:, len(found) :], wanted[:, len(wanted) :]
     scale = max(np.abs(wanted).max(), 1.0)

@@ -123,7 +123,7 @@ def run(options: argparse.Namespace) -> None:
     )
     if len(series) > 1 and options.plot:
         raise InputError(f"--plot draws one series, the file holds {len(series)}. Leave it out.")
-    forecaster = Forecaster(options, config)  # imports torch, so mistakes in the table come before
+    forecaster = Forecaster(options, config)  # takes long, so it comes last
     first = next(iter(series.values()))
     logger.debug("model %s, settings %s", forecaster.name, forecaster.settings)
     left_out = LeftOut(config.errors)

@@ -92,9 +92,9 @@ def rows() -> list[dict[str, Any]]:
 
 def _of_checkpoint(entry: Any) -> dict[str, Any]:
     """What a bundled file says about its model."""
-    from ..forecasting.models import FittedModel
+    from ..forecasting.models import is_fitted
 
-    fitted = isinstance(entry.model, FittedModel)
+    fitted = is_fitted(entry.model)
     weights = [w for name, w in entry.model.named_parameters() if not fitted or name != "sigma"]
     count = sum(weight.numel() for weight in weights)
     learned = ("both" if count else "context") if fitted else "other systems"

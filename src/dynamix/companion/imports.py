@@ -26,8 +26,8 @@ def library(folder: Path) -> dict[str, Module]:
         room = ".".join([PACKAGE, *path.relative_to(folder).parent.parts])
         name = room if path.stem == "__init__" else f"{room}.{path.stem}"
         text = path.read_text(encoding="utf-8")
-        # the front door imports its names at their first use, and here for type checkers
-        found[name] = read(text, room, checkers=name == PACKAGE)
+        # faces import names at their first use, and here for type checkers
+        found[name] = read(text, room, checkers=path.stem == "__init__")
     return found
 
 

@@ -23,7 +23,7 @@ from ..io.arrays import unpack
 from ..io.scale import unit
 from ..io.shapes import Float, Int
 from ..model.dynamix import DynaMix
-from ..model.rollouts import gate_noise_stream
+from ..model.runs import gate_noise_stream
 from ..settings import ForecastConfig
 
 _DEFAULTS = ForecastConfig()
@@ -75,7 +75,7 @@ def watch(
     """
     steps = whole_number("steps", steps)
     values, _ = unpack(context, check=True)
-    pipeline = Pipeline(find_model(model))
+    pipeline = Pipeline(find_model(model, engine="torch"))
     if not isinstance(pipeline.model, DynaMix) or pipeline.model.config.probabilistic:
         raise InputError(
             "watch follows learned, deterministic experts; this model has local or probabilistic "
@@ -91,7 +91,7 @@ def watch(
     ((_, (adapted, series, _)),) = pipeline.batches([prepared])
     used = copy.deepcopy(adapted).double()
     # forecasts pass the context in the model's own precision
-    series = series.to(pipeline.model.gate.D.dtype).double()
+    series = torch.from_numpy(series).to(pipeline.model.gate.D.dtype).double()
     quiet = pipeline.model.defaults.quiet_steps if gate_noise else steps
     eps = gate_noise_stream(steps, config.observed_dims, seed=seed, quiet_steps=quiet)
     noise = torch.from_numpy(eps).double()

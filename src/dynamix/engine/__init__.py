@@ -1,9 +1,9 @@
-"""The compiled engine: the same numbers as :mod:`dynamix.model`, some hundred times faster.
+"""The engines: the numbers of :mod:`dynamix.model`, compiled or in NumPy.
 
-Speed goes before readability here; tests hold it equal to the model.
+In the kernels speed goes before readability; tests hold all engines equal to the model.
 """
 
-from .runtime import EngineUnavailable
+from .machine import EngineUnavailable
 from .select import run_engine
 
 __all__ = ["EngineUnavailable", "run_engine"]

@@ -14,7 +14,8 @@ from numpy import ndarray
 
 from ..gp.regression import OneStepMap
 from ..io.shapes import Float
-from .runtime import VERSION, available_cores, call, entry, share_out
+from .machine import available_cores
+from .runtime import VERSION, call, entry, share_out
 
 
 @entry
@@ -53,7 +54,7 @@ def runs(
     *,
     threads: int | None = None,
 ) -> Float[ndarray, "T R N"]:
-    """What :func:`dynamix.gp.forecaster.runs` computes."""
+    """What :func:`dynamix.gp.rollouts.runs` computes."""
     found = np.empty((len(maps), horizon, first.shape[1]))
 
     def work(begin: int, end: int) -> None:

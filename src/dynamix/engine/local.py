@@ -12,22 +12,18 @@ from collections import namedtuple
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy import ndarray
-from torch import Tensor
 
 from ..io.shapes import Float, Int
-from ..local.fits import FLOOR, TINY
-from ..local.forecaster import LocalForecaster
-from ..model.dynamix import check_series
-from ..model.rollouts import gate_noise_stream
+from ..local.settings import FLOOR, TINY
+from ..model.runs import Saved, check_series, gate_noise_stream
 from .index import DIMS, GROUP, boxes_over
 from .local_wide import run_wide
+from .machine import available_cores
 from .runtime import (
     FAR,
     VERSION,
     as_array,
-    available_cores,
     call,
     entry,
     inlined,
@@ -224,19 +220,19 @@ def run_local(first, last, context, runs, fit, kicks, signals, bits, observation
 
 
 def rollouts(
-    model: LocalForecaster,
-    context: Float[Tensor, "T_C S N"],
+    model: Saved,
+    context: Float[ndarray, "T_C S N"],
     series: Int[ndarray, " R"],
     candidates: Int[ndarray, " R"],
     *,
     horizon: int,
-    initial_x: Float[Tensor, "S N"] | None = None,
+    initial_x: Float[ndarray, "S N"] | None = None,
     gate_noise: bool = True,
     seed: int = 0,
     quiet_steps: int = 0,
     threads: int | None = None,
-) -> Float[Tensor, "T R N"]:
-    """What :func:`dynamix.local.choice.rollouts` computes."""
+) -> Float[ndarray, "T R N"]:
+    """What :func:`dynamix.local.forecaster.rollouts` computes."""
     noise = np.zeros((horizon, context.shape[2]), np.float32)
     if gate_noise:
         noise = gate_noise_stream(*noise.shape, seed=seed, quiet_steps=quiet_steps)
@@ -246,7 +242,7 @@ def rollouts(
     counts = np.minimum(config.neighbours, len(points) - 1)[candidates]
     runs = Runs(series, counts, np.array(config.pulls)[candidates], start[series])
     observations = np.empty((len(noise), R, points.shape[2]), np.float32)
-    kicks = noise.astype(np.float64) * as_array(model.sigma)
+    kicks = noise.astype(np.float64) * model.values["sigma"].astype(np.float32)
     signals, fit = signals_for(R), Fit(config.ridge, FLOOR, TINY)
     arguments = points, runs, fit, kicks, signals, BITS, observations, VERSION
     threads = available_cores() if threads is None else threads
@@ -256,4 +252,4 @@ def rollouts(
         call(kernel, R * i // parts, R * (i + 1) // parts, *arguments)
 
     watched(work, parts, threads, signals=signals, steps=R * horizon)
-    return torch.from_numpy(observations)
+    return observations

@@ -1,6 +1,6 @@
 """The compiled engine: rollouts of :class:`dynamix.DynaMix` in microseconds a step.
 
-Tests hold it equal to :mod:`dynamix.model.rollouts`. Letters as in :mod:`dynamix.model`. What
+Letters as in :mod:`dynamix.model`. What
 makes it fast:
 
 * *Vectors of eight float32* (:mod:`.vectors`).
@@ -23,16 +23,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy import ndarray
-from torch import Tensor
 
-from ..io.shapes import Float
-from ..model.dynamix import DynaMix, check_series
-from ..model.rollouts import Group, Rollout, gate_noise_stream
+from ..model.runs import Group, Rollout, Saved, check_series, gate_noise_stream, saved
 from ..settings import ModelConfig
 from .attention import Context, attend, context_rows, near_room
 from .index import DIMS, build, look_up, room_for
+from .machine import available_cores
 from .products import affine, gate_matrices, mix, product
 from .runtime import (
     BLOCK,
@@ -40,7 +37,6 @@ from .runtime import (
     VERSION,
     WIDTH,
     as_array,
-    available_cores,
     call,
     entry,
     followed,
@@ -210,11 +206,6 @@ def run(  # type: ignore[no-untyped-def]
                 observations[t, first + m, n] = phi[m * Z + n]
 
 
-def supports(config: ModelConfig) -> bool:
-    """Whether :func:`rollout` handles this model. The torch engine handles every model."""
-    return not config.probabilistic
-
-
 def _experts(value: dict[str, ndarray], config: ModelConfig) -> Experts:
     N, M, A = config.observed_dims, config.latent_dims, value["experts.A"]
     L = value["L"].astype(np.float64)
@@ -245,8 +236,8 @@ def _experts(value: dict[str, ndarray], config: ModelConfig) -> Experts:
     )  # fmt: skip
 
 
-def _weights(model: DynaMix) -> Weights:
-    value = {name: as_array(p) for name, p in model.named_parameters()}
+def _weights(model: Saved) -> Weights:
+    value = {name: as_array(p) for name, p in model.values.items()}
     return Weights(_experts(value, model.config), _gate(value))
 
 
@@ -277,21 +268,15 @@ class _Job(NamedTuple):
     gates: ndarray
 
 
-def rollout(
-    model: DynaMix,
-    context: Float[Tensor, "T_C S N"],
-    *,
-    initial_x: Float[Tensor, "S N"] | None = None,
-    **options: Any,
-) -> Rollout:
-    """What :func:`dynamix.model.rollouts.rollout` computes, on the CPU and in float32.
+def rollout(model: Any, context: Any, **options: Any) -> Rollout:
+    """The rollout of one model, a torch model too, after a context ``(T_C, S, N)`` of any kind.
 
-    ``options`` are those of :func:`rollouts`.
+    ``options`` are ``initial_x (S, N)`` and those of :func:`rollouts`.
     """
-    return rollouts([Group(model, context, initial_x)], **options)[0]
+    start = options.pop("initial_x", None)
+    return rollouts([Group(saved(model), as_array(context), start)], **options)[0]
 
 
-@torch.no_grad()
 def rollouts(
     groups: Sequence[Group],
     *,
@@ -345,7 +330,4 @@ def rollouts(
 
     steps = horizon * sum(job.S for job in jobs)
     watched(work, len(parts), threads, signals=signals, steps=steps)
-    return [
-        Rollout(torch.from_numpy(y), torch.from_numpy(w) if return_gates else None)
-        for *_, y, w in jobs
-    ]
+    return [Rollout(y, w if return_gates else None) for *_, y, w in jobs]

@@ -7,6 +7,7 @@ import inspect
 import logging
 import os
 import pickle
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -15,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numba import njit, typeof
 from numba.core.caching import FunctionCache, IndexDataCacheFile
-from torch import Tensor
 
 from ..io.files import write_bytes
 from ..io.progress import tqdm
+from .machine import EngineUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -127,10 +127,6 @@ def entry(function: Callable[..., Any]) -> Any:
     return kernel
 
 
-class EngineUnavailable(RuntimeError):  # noqa: N818
-    """The kernels do not compile here; the torch engine does the same, more slowly."""
-
-
 _compiling = threading.Lock()
 _usable: set[Any] = set()
 
@@ -139,7 +135,8 @@ def _after_fork() -> None:
     """A forked child has one thread: waiting for torch's or for one that compiles never ends."""
     global _compiling
     _compiling = threading.Lock()
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
@@ -221,13 +218,6 @@ def watched(
         job.result()
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def padded(n: int, multiple: int) -> int:
     """``n`` rounded up."""
     return -(-n // multiple) * multiple
@@ -249,9 +239,11 @@ def packed(matrix: np.ndarray, block: int = BLOCK, dtype: Any = np.float32) -> n
     return flat
 
 
-def as_array(tensor: Tensor) -> np.ndarray:
-    """A contiguous float32 array."""
-    return np.ascontiguousarray(tensor.detach().to("cpu", torch.float32).numpy())
+def as_array(values: Any) -> np.ndarray:
+    """A contiguous float32 array of an array or a tensor."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    return np.ascontiguousarray(values, np.float32)
 
 
 def rows_of(values: np.ndarray) -> np.ndarray:

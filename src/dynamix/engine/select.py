@@ -1,4 +1,4 @@
-"""Which engine computes a rollout: the compiled kernels where they can, torch everywhere else."""
+"""Which engine computes a rollout: the compiled kernels where they can, else torch or NumPy."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-
 from ..errors import InputError
-from ..gp import forecaster as gp
+from ..gp import rollouts as gp
+from ..gp.settings import GPConfig
 from ..local import choice
-from ..local.forecaster import LocalForecaster
-from ..model.rollouts import Group, Rollout, rollout
+from ..local.settings import LocalConfig
+from ..model.runs import Group, Rollout, Saved, saved
 from ..settings import Engine
-from . import gp as compiled_gp
-from . import local as compiled_local
-from . import rollout as compiled
-from .runtime import EngineUnavailable
+from . import plain
+from .machine import EngineUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +29,19 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
     Parameters
     ----------
     engine
-        ``"torch"``, ``"compiled"`` or ``"auto"``.
+        ``"torch"``, ``"numpy"``, ``"compiled"`` or ``"auto"``.
     groups
         Their models differ in the widths of the gate alone. A model is a :class:`dynamix.DynaMix`,
-        with probabilistic experts for torch only; or a :class:`dynamix.local.LocalForecaster` or
-        :class:`dynamix.gp.GaussianProcess`, of which each context chooses a candidate. Contexts are
-        as the model sees them: scaled and embedded.
+        with probabilistic experts not for the compiled engine; or a
+        :class:`dynamix.local.LocalForecaster` or :class:`dynamix.gp.GaussianProcess`, of which each
+        context chooses a candidate; or one of them as it is saved, for any engine but torch.
+        Contexts are arrays, as the model sees them: scaled and embedded.
     options
         The keywords of :func:`dynamix.model.rollouts.rollout`; ``horizon`` is needed.
+
+    Returns
+    -------
+    One for each group, of arrays.
 
     Raises
     ------
@@ -48,11 +50,11 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
 
     Examples
     --------
-    >>> import torch
+    >>> import numpy as np
     >>> from dynamix import DynaMix
-    >>> context = torch.randn(100, 2, 3, generator=torch.Generator().manual_seed(0))
+    >>> context = np.random.default_rng(0).normal(size=(100, 2, 3))
     >>> (run,) = run_engine("torch", [Group(DynaMix(), context)], horizon=10)
-    >>> tuple(run.observations.shape)
+    >>> run.observations.shape
     (10, 2, 3)
     >>> double = Group(DynaMix().double(), context)
     >>> run_engine("compiled", [double], horizon=10)  # doctest: +ELLIPSIS
@@ -61,48 +63,88 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
     dynamix.errors.InputError: the compiled engine does not run a model in torch.float64. Use ...
     """
     model = groups[0].model
-    run: Callable[..., Rollout] | None
-    plain: Callable[..., Rollout] = rollout
-    fast: Callable[..., Rollout] | None = None  # the paper's model takes all groups in one call
-    if isinstance(model, gp.GaussianProcess):
-        plain = functools.partial(gp.chosen_rollout, gp.runs)
-        fast = functools.partial(gp.chosen_rollout, compiled_gp.runs)
-    elif isinstance(model, LocalForecaster):
-        fast = functools.partial(choice.chosen_rollout, compiled_local.rollouts)
-        plain = functools.partial(choice.chosen_rollout, choice.rollouts)
-    run = plain
-    if engine != "torch":
+    if engine in ("auto", "compiled"):
         reason = refused(model)
         if reason and engine == "compiled":
             raise InputError(
                 f"the compiled engine does not run {reason}. Use engine='auto' or engine='torch'."
             )
-        run = plain if reason else fast
+        try:
+            if not reason:
+                return _compiled(_arrays(groups), options)
+        except EngineUnavailable as error:
+            if engine == "compiled":
+                raise InputError(
+                    f"the compiled engine is not available here ({error}). Use engine='numpy'."
+                ) from error
+            warn_once(f"no compiled engine ({error}); another one is some 100 times slower")
+        engine = "numpy" if isinstance(model, Saved) else "torch"
+    return (_numpy if engine == "numpy" else _torch)(groups, options)
+
+
+def _arrays(groups: Sequence[Group]) -> list[Group]:
+    """The groups with each model as it is saved."""
+    made = {id(one.model): saved(one.model) for one in groups}
+    return [one._replace(model=made[id(one.model)]) for one in groups]
+
+
+def _each(run: Callable[..., Rollout], groups: Sequence[Group], how: Any) -> list[Rollout]:
+    return [run(model, context, initial_x=x, **how) for model, context, x in groups]
+
+
+def _compiled(groups: Sequence[Group], how: Any) -> list[Rollout]:
     try:
-        if run is None:
-            return compiled.rollouts(groups, **options)
-        found = []
-        for one, context, x in groups:
-            found.append(run(one, context, initial_x=x, **options))
-        return found
-    except EngineUnavailable as error:
-        if engine == "compiled":
-            raise InputError(
-                f"the compiled engine is not available here ({error}). Use engine='torch'."
-            ) from error
-        warn_once(f"compiling failed ({error}); torch does the work, some 100 times slower")
-        return run_engine("torch", groups, **options)
+        from . import gp as compiled_gp
+        from . import local as compiled_local
+        from . import rollout as compiled
+    except ModuleNotFoundError as error:
+        raise EngineUnavailable(str(error)) from error
+    if isinstance(groups[0].model.config, GPConfig):
+        return _each(functools.partial(gp.chosen_rollout, compiled_gp.runs), groups, how)
+    if isinstance(groups[0].model.config, LocalConfig):
+        run = functools.partial(choice.chosen_rollout, compiled_local.rollouts)
+        return _each(run, groups, how)
+    return compiled.rollouts(groups, **how)  # all groups in one call
+
+
+def _numpy(groups: Sequence[Group], how: Any) -> list[Rollout]:
+    groups, run = _arrays(groups), plain.rollout
+    if isinstance(groups[0].model.config, GPConfig):
+        run = functools.partial(gp.chosen_rollout, gp.runs)
+    elif isinstance(groups[0].model.config, LocalConfig):
+        run = functools.partial(choice.chosen_rollout, plain.local_rollouts)
+    return _each(run, groups, how)
+
+
+def _torch(groups: Sequence[Group], how: Any) -> list[Rollout]:
+    import torch
+
+    from ..local.forecaster import rollouts
+    from ..model.rollouts import rollout
+
+    config = groups[0].model.config
+    if isinstance(config, GPConfig):
+        return _numpy(groups, how)  # its map is fitted and run in NumPy
+    if isinstance(config, LocalConfig):
+        return _each(functools.partial(choice.chosen_rollout, rollouts), groups, how)
+    found = []
+    for model, context, x in groups:
+        start = None if x is None else torch.from_numpy(x)
+        run = rollout(model, torch.from_numpy(context), initial_x=start, **how)
+        gates = None if run.gates is None else run.gates.cpu().numpy()
+        found.append(Rollout(run.observations.cpu().numpy(), gates))
+    return found
 
 
 def refused(model: Any) -> str:
     """What the compiled engine does not run of a model; empty if it runs it."""
-    weights = next(model.parameters())
-    if weights.device.type != "cpu":
-        return f"a model on the device {weights.device}"
-    if weights.dtype != torch.float32:
-        return f"a model in {weights.dtype}"
-    plain = not isinstance(model, gp.GaussianProcess | LocalForecaster)
-    return "probabilistic experts" if plain and not compiled.supports(model.config) else ""
+    if not isinstance(model, Saved):
+        weights = next(model.parameters())
+        if weights.device.type != "cpu":
+            return f"a model on the device {weights.device}"
+        if str(weights.dtype) != "torch.float32":
+            return f"a model in {weights.dtype}"
+    return "probabilistic experts" if getattr(model.config, "probabilistic", False) else ""
 
 
 @functools.lru_cache(maxsize=16)

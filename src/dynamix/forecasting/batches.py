@@ -139,11 +139,12 @@ def side_by_side(
     ``model``, ``quantile_levels`` and ``settings`` are those of :func:`dynamix.forecast`.
     """
     settings = {**settings, "errors": "raise"}
-    model = model if model in (None, AUTO) else find_model(model)
+    engine = settings.get("engine", "auto")
+    model = model if model in (None, AUTO) else find_model(model, engine=engine)
     how = {"horizon": horizon, "model": model, "quantile_levels": quantile_levels, **settings}
     found: dict[Any, Found] = {}
     bar = tqdm(total=len(contexts), desc="series", unit="series", disable=None, delay=PATIENCE)
-    alone = not _compiled(model, settings.get("engine", "auto"))
+    alone = not _compiled(model, engine)
     with bar:
         for names in _batches(contexts, horizon, most=1 if alone else _MOST):
             try:
@@ -157,7 +158,7 @@ def side_by_side(
 
 
 def _compiled(model: Any, engine: Engine) -> bool:
-    return engine != "torch" and (model in (None, AUTO) or not refused(model))
+    return engine in ("auto", "compiled") and (model in (None, AUTO) or not refused(model))
 
 
 def _batches(contexts: Mapping[Any, Context], horizon: int, *, most: int) -> Iterator[list[Any]]:

@@ -50,7 +50,7 @@ from ..preprocessing.transforms import (
 )
 from ..settings import PATIENCE
 from .ensembles import sample_seed
-from .models import FittedModel
+from .models import is_fitted
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -371,7 +371,7 @@ def calibrated(
 
     if not (seeds or levels):
         return runs[None]
-    count, found = FEW_TRIALS if isinstance(pipeline.model, FittedModel) else TRIALS, []
+    count, found = FEW_TRIALS if is_fitted(pipeline.model) else TRIALS, []
     trials = _Trials(plain, values, options)
     for i in _bar(range(S)):
         alone, how = values[:, i : i + 1], options[i : i + 1]

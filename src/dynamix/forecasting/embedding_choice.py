@@ -157,7 +157,8 @@ def choose_embedding(
     dynamix.errors.InputError: a context of 3 channels fills the model: there is nothing to embed.
     """
     values, _ = unpack(context, check=True)
-    pipeline = Pipeline(find_model(model), ForecastConfig(**settings))
+    config = ForecastConfig(**settings)
+    pipeline = Pipeline(find_model(model, engine=config.engine), config)
     n = values.shape[2]
     if n == pipeline.dims:
         raise InputError(f"a context of {n} channels fills the model: there is nothing to embed.")

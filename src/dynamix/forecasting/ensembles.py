@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
 
+from ..engine.machine import available_cores
 from ..io.progress import tqdm
 from ..settings import PATIENCE
 
@@ -31,10 +33,9 @@ def draw(sample: Callable[[int], Drawn], seeds: Sequence[int]) -> list[Drawn]:
 
     Threads suffice, because the compiled kernels do not hold the interpreter's lock.
     """
-    from ..engine.runtime import available_cores
-
-    with ThreadPoolExecutor(min(available_cores(), len(seeds))) as threads:
-        parts = threads.map(sample, seeds)
+    cores = min(available_cores(), len(seeds))
+    with ThreadPoolExecutor(cores) if cores > 1 else nullcontext() as threads:  # a browser has none
+        parts = threads.map(sample, seeds) if threads else map(sample, seeds)
         return list(tqdm(parts, total=len(seeds), desc="samples", disable=None, delay=PATIENCE))
 
 

@@ -3,40 +3,56 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import numpy as np
 
 from ..errors import InputError
-from ..gp.forecaster import GaussianProcess
-from ..local.forecaster import LocalForecaster
-from ..model.checkpoints import bundled, load
-from ..model.dynamix import DynaMix
-from ..settings import BUNDLED_MODEL, checked
+from ..gp.settings import GPConfig
+from ..local.settings import LocalConfig
+from ..model.checkpoints import bundled, find, load
+from ..model.runs import Saved
+from ..settings import BUNDLED_MODEL, Engine, ModelConfig, checked
 
-FittedModel = LocalForecaster | GaussianProcess  # to the context alone
-Model = DynaMix | FittedModel
-_cached = lru_cache(maxsize=4)(load)
+Model = Any  # a torch model of any kind, or one as it is saved
+_read_once = lru_cache(maxsize=8)(lambda read, name: read(name))
 
 
-def find_model(model: Model | str | Path | None, channels: int = 1) -> Model:
+def find_model(model: Any, channels: int = 1, *, engine: Engine = "auto") -> Model:
     """The model itself, or the checkpoint of that name; bundled ones are read once.
 
-    A forecaster that is fitted to the context has no fixed N: it is widened to the ``channels``.
+    Only for the torch ``engine`` a checkpoint becomes a torch model. A forecaster that is fitted to
+    the context has no fixed N: it is widened to the ``channels``.
     """
     found: Any = BUNDLED_MODEL if model is None else model
     if isinstance(found, str | Path):
-        found = _cached(str(found)) if str(found) in bundled() else load(found)
-    if not isinstance(found, Model):
+        read = load if engine == "torch" else find
+        found = _read_once(read, str(found)) if str(found) in bundled() else read(found)
+    kinds = ModelConfig | LocalConfig | GPConfig
+    if not isinstance(getattr(found, "config", None), kinds):
         told = type(found).__name__
         raise InputError(f"model must be a model, a checkpoint's name or path, found {told}.")
-    return found.widened(channels) if isinstance(found, FittedModel) else found
+    if not is_fitted(found) or not isinstance(found, Saved):
+        return found.widened(channels) if is_fitted(found) else found
+    config, sigma = found.config.widened(channels), found.values["sigma"]
+    if config is found.config:
+        return found
+    wide = np.append(sigma, np.full(channels - len(sigma), sigma.mean()))
+    return Saved(config, found.defaults, found.values | {"sigma": wide.astype(sigma.dtype)})
+
+
+def is_fitted(model: Model) -> bool:
+    """Whether the model is fitted to the context alone, as local and Gaussian-process ones are."""
+    return not isinstance(model.config, ModelConfig)
 
 
 def is_noisy(model: Model) -> bool:
     """Whether the noise of the model's query has a width."""
+    if isinstance(model, Saved):
+        return bool(model.values["sigma" if is_fitted(model) else "gate.sigma"].any())
     gate: Any = getattr(model, "gate", model)
     return bool((gate.sigma != 0).any())
 
@@ -47,9 +63,17 @@ def adapted(model: Model, *, sharpness: float, factor: float) -> Any:
     The attention's temperature is divided by ``sharpness`` and multiplied by ``factor``; the width
     of the noise is multiplied by ``factor``.
     """
-    local = isinstance(model, FittedModel)
+    local = is_fitted(model)
     if factor == 1 and (sharpness == 1 or local):
         return model
+    if isinstance(model, Saved):
+        own = dict(model.values)
+        if not local:
+            own["gate.tau_att"] = own["gate.tau_att"] / sharpness * factor
+        name = "sigma" if local else "gate.sigma"
+        return replace(model, values=own | {name: own[name] * factor})
+    from torch import nn
+
     copied: Any = copy.copy(model)
     widths = copied if local else copy.copy(copied.gate)
     for module in (copied, widths):  # a parameter that is replaced here stays as it is there
@@ -68,6 +92,7 @@ def sharpened(model: Model, sharpness: float | None = None) -> Any:
     None takes the model's own, from its defaults. With 1 the ``model`` itself is returned,
     otherwise a copy that shares the other parameters.
 
+    >>> from dynamix import DynaMix
     >>> model = DynaMix()
     >>> sharp = sharpened(model, 4)
     >>> round(model.gate.tau_att.item(), 6), round(sharp.gate.tau_att.item(), 6)

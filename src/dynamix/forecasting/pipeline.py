@@ -8,14 +8,13 @@ from functools import cache, partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy import ndarray
 
 from ..engine.select import run_engine, warn_once
 from ..errors import InputError
 from ..gp.smoothing import smooth
 from ..io.progress import tqdm
-from ..model.rollouts import Group
+from ..model.runs import Group
 from ..preprocessing.embedding import embed
 from ..preprocessing.seasons import Season, seasons_of
 from ..preprocessing.transforms import Series, Transform, fit_transforms, invert_transforms
@@ -214,13 +213,10 @@ class Pipeline:
             alike.setdefault((len(item.context), item.factor), []).append(i)
         found = []
         for (_, factor), members in alike.items():
-            contexts, initial = [], []
-            for i in members:
-                contexts.append(torch.from_numpy(prepared[i].context))
-                if prepared[i].initial is not None:
-                    initial.append(torch.from_numpy(prepared[i].initial))
-            starts = torch.stack(initial) if initial else None
-            batch = Group(models(factor=factor), torch.stack(contexts, dim=1), starts)
+            contexts = [prepared[i].context for i in members]
+            initial = [x for i in members if (x := prepared[i].initial) is not None]
+            starts = np.stack(initial) if initial else None
+            batch = Group(models(factor=factor), np.stack(contexts, axis=1), starts)
             found.append((members, batch))
         return found
 
@@ -255,11 +251,10 @@ class Pipeline:
             return_gates=return_gates,
         )
         for members, result in zip(members_of, results, strict=True):
-            observations = result.observations.cpu().numpy()
             for i, member in enumerate(_bar(members, "units") if len(members) > _MANY else members):
                 item = prepared[member]
-                kept = observations[:, i, : item.n].astype(np.float64)
+                kept = result.observations[:, i, : item.n].astype(np.float64)
                 undone = item.transforms if back else []
                 forecasts[member] = invert_transforms(kept, undone, start=item.T_C + 1)
-                gates[member] = None if result.gates is None else result.gates[:, i].cpu().numpy()
+                gates[member] = None if result.gates is None else result.gates[:, i]
         return np.stack(forecasts, axis=1), np.stack(gates, axis=1) if return_gates else None

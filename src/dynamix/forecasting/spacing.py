@@ -14,8 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy import ndarray
 
-from ..engine.runtime import EngineUnavailable
-from ..engine.spacing import nearest_apart
+from ..engine.machine import EngineUnavailable
 from ..io.shapes import Float, Int
 from ..preprocessing.periods import decorrelation_time
 from ..settings import Engine
@@ -45,8 +44,10 @@ def spacing(context: Float[ndarray, "T_C N"], *, engine: Engine = "auto") -> flo
     near = decorrelation_time(moving)
     asked = _evenly(len(moving))
     nearest = None
-    if engine != "torch":
-        with suppress(EngineUnavailable):
+    if engine in ("auto", "compiled"):
+        with suppress(EngineUnavailable, ModuleNotFoundError):
+            from ..engine.spacing import nearest_apart
+
             nearest = nearest_apart(moving, asked, near)
     if nearest is None:
         nearest = np.empty(len(asked))

@@ -141,7 +141,7 @@ def forecast(
                 "initial_x cannot be combined with detrend, box_cox or season, which continue the "
                 "context itself. Leave one of them out."
             )
-        found = find_model(chosen.model if chooses else model, n)
+        found = find_model(chosen.model if chooses else model, n, engine=config.engine)
         part = values[:, members]
         kept = usable(part) if own.errors == "skip" else np.ones(len(members), dtype=bool)
         members = np.array(members)[kept]

@@ -6,18 +6,18 @@ thousands of free runs after the contexts of many systems, whose true continuati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import torch
 from numpy import ndarray
-from torch import Tensor, nn
+from scipy.special import ndtr
 
 from ..io.shapes import Float
 from ..local.choice import Appearance, trial_length
 from .regression import OneStepMap, Regression, candidates, spread
 
 Runs = Callable[[Sequence[OneStepMap], ndarray, int], ndarray]
+Rate = Callable[[Float[ndarray, "K F"]], Float[ndarray, " K"]]
 
 LEAST = 128  # steps of a context that can be judged
 OF_CANDIDATE = (
@@ -29,32 +29,6 @@ OF_CONTEXT = ("steps", "peak", "periods", "own halves", "increments")
 _LEAST_RUN = 2000
 _BOXED = 7  # channels that have boxes, at most
 _CHECKED = 2000  # transitions by which misses are measured
-
-
-class Judge(nn.Module):
-    """A network that rates candidates: the lower, the better a forecast should be.
-
-    Its inputs are the features of :func:`features`, in the units that its buffers hold.
-
-    Examples
-    --------
-    >>> judge = Judge()
-    >>> judge(torch.zeros(24, len(OF_CANDIDATE) + len(OF_CONTEXT))).shape
-    torch.Size([24])
-    """
-
-    def __init__(self, *, first: int = 32, second: int = 16, dropout: float = 0.0) -> None:
-        super().__init__()
-        count = len(OF_CANDIDATE) + len(OF_CONTEXT)
-        self.centre, self.width = nn.Buffer(torch.zeros(count)), nn.Buffer(torch.ones(count))
-        self.layers = nn.Sequential(
-            *(nn.Linear(count, first), nn.GELU(), nn.Dropout(dropout)),
-            *(nn.Linear(first, second), nn.GELU(), nn.Linear(second, 1)),
-        )
-
-    def forward(self, found: Float[Tensor, "*K F"]) -> Float[Tensor, "*K"]:
-        """Ratings of candidates with these features."""
-        return self.layers(((found - self.centre) / self.width).clamp(-5, 5))[..., 0]
 
 
 class Look:
@@ -139,16 +113,23 @@ def features(
     return np.nan_to_num(np.array(found), nan=0.0, posinf=0.0, neginf=0.0)
 
 
+def ratings(judge: Mapping[str, ndarray], found: Float[ndarray, "K F"]) -> Float[ndarray, " K"]:
+    """What :class:`dynamix.gp.judge.Judge` computes, from its layers and without torch."""
+    x = np.clip((found - judge["centre"]) / judge["width"], -5.0, 5.0)
+    for first in ("layers.0", "layers.3"):
+        x = x @ judge[f"{first}.weight"].T + judge[f"{first}.bias"]
+        x = x * ndtr(x)  # GELU
+    return (x @ judge["layers.5.weight"].T + judge["layers.5.bias"])[:, 0]
+
+
 def judged(
     run: Runs,
-    judge: Judge,
+    rate: Rate,
     regression: Regression,
     x: Float[ndarray, "T_C N"],
     start: Float[ndarray, "1 N"],
 ) -> OneStepMap:
-    """The map of the candidate that the judge rates best."""
+    """The map of the candidate that is rated lowest by its :func:`features`."""
     maps = [regression.fit(kernel) for kernel in candidates(regression.config)]
     seen = features(run, regression, maps, x, start)
-    with torch.no_grad():
-        ratings = judge(torch.from_numpy(seen).to(judge.centre))
-    return maps[int(ratings.argmin())]
+    return maps[int(np.argmin(rate(seen)))]

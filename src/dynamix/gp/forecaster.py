@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
-from ..io.shapes import Float
-from ..local.choice import trial_length, unlikeness
 from ..model import checkpoints
-from ..model.dynamix import check_series
-from ..model.rollouts import Rollout
-from ..model.shapes import GateNoise, Observation, Query, Series, Weights
-from ..settings import ForecastDefaults, from_dict
-from .choice import LEAST, Judge, judged
+from ..model.runs import Saved, check_series
+from ..model.shapes import GateNoise, Observation, Query, Weights
+from ..settings import ForecastDefaults
+from .judge import Judge
 from .regression import OneStepMap, Regression
-from .settings import GPConfig
-
-_SIGMA, _JUDGE = "gating_network.sigma", "judge."
-_MOST_TRIALS = 12  # candidates that are run before one that leaves the box is taken
+from .settings import JUDGE, GPConfig
 
 
 class GaussianProcess(nn.Module):
@@ -32,8 +24,8 @@ class GaussianProcess(nn.Module):
 
     The state is the observation. The kernel's length and noise are those of the highest marginal
     likelihood whose free run is most like the context, or those that a trained ``judge`` rates best
-    (see :func:`chosen_rollout`). Nothing else is trained. A state that leaves the context's range
-    by half of it is held there.
+    (see :func:`~dynamix.gp.rollouts.chosen_rollout`). Nothing else is trained. A state that leaves
+    the context's range by half of it is held there.
 
     Parameters
     ----------
@@ -72,9 +64,9 @@ class GaussianProcess(nn.Module):
         """Write the model to ``path``, which :meth:`dynamix.DynaMix.from_pretrained` reads."""
         own = {k: v for k, v in dataclasses.asdict(self.config).items() if k != "observed_dims"}
         stored = {"architecture": {"N": self.config.observed_dims}, "gp": own}
-        tensors = {_SIGMA: self.sigma.detach()}
+        tensors = {"gating_network.sigma": self.sigma.detach()}
         if self.judge is not None:
-            tensors |= {_JUDGE + name: value for name, value in self.judge.state_dict().items()}
+            tensors |= {JUDGE + name: value for name, value in self.judge.state_dict().items()}
         return checkpoints.write(path, tensors, stored, self.defaults)
 
     def initial_state(self, x: Observation) -> Observation:
@@ -106,105 +98,15 @@ class GaussianProcess(nn.Module):
 
     def widened(self, n: int) -> GaussianProcess:
         """The forecaster itself, or for more channels ``n`` than its N one of n dimensions."""
-        if n <= self.config.observed_dims:
+        if (config := self.config.widened(n)) is self.config:
             return self
-        config = dataclasses.replace(self.config, observed_dims=n)
         wide = GaussianProcess(config, defaults=self.defaults, judge=self.judge)
         return wide.eval().to(self.sigma)
 
 
-def runs(
-    maps: Sequence[OneStepMap], first: Float[np.ndarray, "R N"], horizon: int
-) -> Float[np.ndarray, "T R N"]:
-    """Free runs, each of a map of its own from its own first state."""
-    found = np.empty((horizon, *first.shape))
-    for r, one in enumerate(maps):
-        x = first[r : r + 1]
-        for t in range(horizon):
-            x = one.step(x)
-            found[t, r] = x[0]
-    return found
-
-
-def chosen_rollout(
-    run: Callable[..., np.ndarray],
-    model: GaussianProcess,
-    context: Series,
-    *,
-    horizon: int,
-    initial_x: Tensor | None = None,
-    return_gates: bool = False,
-    **ignored: Any,
-) -> Rollout:
-    """Free runs of the candidate that each series' context chooses.
-
-    The best-ranked candidates run freely for twice the length of the context, by ``run``, which is
-    :func:`runs` or an engine with its parameters. The one whose run is most like the context wins,
-    as for the local forecaster. A run that reaches the box is as unlike as can be; then the next
-    ones are tried, up to twelve.
-
-    A model with a judge runs all candidates, and takes the one that it rates best
-    (:func:`dynamix.gp.choice.judged`), if the context has at least 128 steps.
-    """
-    check_series(context, model.config.observed_dims)
-    x = context.double().cpu().numpy()
-    start = x[-1] if initial_x is None else initial_x.double().cpu().numpy()
-    series = [np.ascontiguousarray(x[:, s]) for s in range(x.shape[1])]
-    maps = [_choose(run, one, start[s : s + 1], model) for s, one in enumerate(series)]
-    found = torch.from_numpy(run(maps, np.ascontiguousarray(start), horizon))
-    gates = torch.ones(horizon, len(maps), 1).to(model.sigma) if return_gates else None
-    return Rollout(found.to(model.sigma), gates)
-
-
-def _choose(
-    run: Callable[..., np.ndarray], x: np.ndarray, start: np.ndarray, model: GaussianProcess
-) -> OneStepMap:
-    """The map that suits a context ``(T_C, N)``, by the judge or by likeness."""
-    config, regression = model.config, Regression(x, model.config)
-    if model.judge is not None and len(x) >= LEAST:
-        return judged(run, model.judge, regression, x, start)
-    unlike, trial = unlikeness(x), trial_length(len(x))
-    best: tuple[float, OneStepMap] | None = None
-    for tried, kernel in enumerate(regression.ranked()[:_MOST_TRIALS]):
-        if best is not None and tried >= config.tried and np.isfinite(best[0]):
-            break
-        found = regression.fit(kernel)
-        path = run([found], start, trial)[:, 0]
-        z = found.scaled(path)
-        held = ((z <= found.low) | (z >= found.high)).any()
-        score = np.inf if held else unlike(path)
-        if best is None or score < best[0]:
-            best = score, found
-    assert best is not None  # there is a candidate
-    return best[1]
-
-
-def from_checkpoint(
-    tensors: dict[str, Tensor],
-    stored: dict[str, Any],
-    *,
-    defaults: ForecastDefaults,
-    source: str,
-) -> GaussianProcess:
-    """The forecaster of a checkpoint file.
-
-    Raises
-    ------
-    InputError
-        If its settings or tensors cannot be used.
-    """
-    try:
-        values = {**stored["gp"], "observed_dims": stored["architecture"]["N"]}
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{source} lacks settings of the Gaussian process, or has others: {error!r}."
-        ) from error
-    judge = None
-    if learned := {k.removeprefix(_JUDGE): v for k, v in tensors.items() if k.startswith(_JUDGE)}:
-        judge = Judge()
-        try:
-            judge.load_state_dict(learned)
-        except RuntimeError as error:
-            raise InputError(f"{source} holds another judge than this version: {error}") from error
-    config = from_dict(GPConfig, values, source=source)
-    return GaussianProcess(config, defaults=defaults, judge=judge).eval()
+def build(saved: Saved) -> GaussianProcess:
+    """The forecaster of a checkpoint, in evaluation mode."""
+    judge = Judge() if any(name.startswith(JUDGE) for name in saved.values) else None
+    model = GaussianProcess(saved.config, defaults=saved.defaults, judge=judge)
+    model.load_state_dict({name: torch.from_numpy(v) for name, v in saved.values.items()})
+    return model.eval()

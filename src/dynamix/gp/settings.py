@@ -1,8 +1,23 @@
-"""Settings of the Gaussian-process forecaster."""
+"""Settings of the Gaussian-process forecaster, and how a checkpoint holds them."""
 
 from __future__ import annotations
 
-from ..settings import setting, settings
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from ..errors import InputError
+from ..model.runs import Saved
+from ..settings import ForecastDefaults, from_dict, setting, settings
+
+JUDGE = "judge."
+_LAYERS = {  # of the judge: outputs and inputs
+    "layers.0": (32, 22),
+    "layers.3": (16, 32),
+    "layers.5": (1, 16),
+}
 
 
 @settings
@@ -26,3 +41,39 @@ class GPConfig:
     margin: float = setting(
         0.5, "forecasts are kept in the context's range, widened by so many ranges", at_least=0
     )
+
+    def widened(self, n: int) -> GPConfig:
+        """The settings themselves, or for more channels ``n`` than N those of n dimensions."""
+        return self if n <= self.observed_dims else dataclasses.replace(self, observed_dims=n)
+
+
+def from_checkpoint(
+    tensors: dict[str, ndarray],
+    stored: dict[str, Any],
+    *,
+    defaults: ForecastDefaults,
+    source: str,
+) -> Saved:
+    """The forecaster of a checkpoint file.
+
+    Raises
+    ------
+    InputError
+        If its settings or tensors cannot be used.
+    """
+    try:
+        values = {**stored["gp"], "observed_dims": stored["architecture"]["N"]}
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{source} lacks settings of the Gaussian process, or has others: {error!r}."
+        ) from error
+    config = from_dict(GPConfig, values, source=source)
+    judge = {name: value for name, value in tensors.items() if name.startswith(JUDGE)}
+    shapes: dict[str, tuple[int, ...]]
+    shapes = {JUDGE + name: (_LAYERS["layers.0"][1],) for name in ("centre", "width")}
+    for name, shape in _LAYERS.items():
+        shapes |= {f"{JUDGE}{name}.weight": shape, f"{JUDGE}{name}.bias": shape[:1]}
+    found = {name: value.shape for name, value in judge.items()}
+    if judge and found != shapes:
+        raise InputError(f"{source} holds another judge than this version: {found}.")
+    return Saved(config, defaults, {"sigma": np.zeros(config.observed_dims, np.float32), **judge})

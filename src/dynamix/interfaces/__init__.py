@@ -3,8 +3,9 @@
 This room calls what the library can do, and adds no method of its own. Its packages are optional.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import on_first_use
 
 if TYPE_CHECKING:
     from .fev_tasks import predict_task as predict_task
@@ -27,10 +28,4 @@ __all__ = [
     "predict_task",
     "train_each",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a name at its first use: sktime takes seconds, and need not be installed."""
-    if name in _NAMES:
-        return getattr(import_module(f".{_NAMES[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = on_first_use(__name__, _NAMES)

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm import tqdm
-
 from ..errors import InputError, one_of, whole_number
 from ..evaluation.parallel import spread
+from ..io.progress import tqdm
 from ..settings import PATIENCE
 from ..training import run_folder
 from ..training.trainer import Trainer, train

@@ -12,19 +12,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from numpy import ndarray
 from scipy import fft
 from scipy.ndimage import gaussian_filter1d
-from torch import Tensor
 
 from ..io.progress import tqdm
 from ..io.shapes import Float, Int
 from ..metrics.reconstruction import power_spectrum
-from ..model.rollouts import Rollout, rollout
-from ..model.shapes import Series
+from ..model.runs import Rollout
 from ..settings import PATIENCE
-from .forecaster import LocalForecaster
 
 TRIAL = 2  # length of the free runs, in contexts, if that is no more than
 LONGEST = 20_000  # steps; but at least one context
@@ -34,39 +30,14 @@ MARGIN = 0.05  # added to the bounding box on every side, in its widths
 SPECTRUM = 3.0  # weight of the spectra, with that of the boxes 1
 SMOOTHING = 0.002  # width of the spectra's smoothing, in frequencies of a context
 _MOST_NUMBERS = 2**24  # of the free runs that are done at a time
-Rollouts = Callable[..., Tensor]
+Rollouts = Callable[..., ndarray]
+Series = Float[ndarray, "T_C S N"]
 Chosen = Int[ndarray, " S"]
-
-
-def rollouts(
-    model: LocalForecaster,
-    context: Series,
-    series: Int[ndarray, " R"],
-    candidates: Int[ndarray, " R"],
-    *,
-    horizon: int,
-    initial_x: Tensor | None = None,
-    **options: Any,
-) -> Float[Tensor, "T R N"]:
-    """Free runs, each of one candidate after one of the context's series.
-
-    ``initial_x (S, N)`` and ``options`` are those of :func:`dynamix.model.rollout`.
-    """
-    found = torch.empty(horizon, len(series), context.shape[2], dtype=model.sigma.dtype)
-    for e in np.unique(candidates):
-        members = np.flatnonzero(candidates == e)
-        of = series[members]
-        start = None if initial_x is None else initial_x[of]
-        run = rollout(
-            model.candidate(int(e)), context[:, of], horizon=horizon, initial_x=start, **options
-        )
-        found[:, members] = run.observations.cpu()
-    return found
 
 
 def chosen_rollout(
     run: Rollouts,
-    model: LocalForecaster,
+    model: Any,
     context: Series,
     *,
     horizon: int,
@@ -75,7 +46,8 @@ def chosen_rollout(
 ) -> Rollout:
     """The rollout of the candidate that each series' context chooses.
 
-    ``run`` is :func:`rollouts` or an engine with its parameters. The weights ``(horizon, S, E)``
+    ``run`` is :func:`dynamix.local.forecaster.rollouts`, or an engine that takes its ``model`` and
+    the other parameters. The weights ``(horizon, S, E)``
     are 1 for the candidate and 0 for the others.
     """
     chosen = choose(run, model, context, **options)
@@ -83,11 +55,11 @@ def chosen_rollout(
     if not return_gates:
         return Rollout(observations, None)
     E = len(model.config.neighbours)
-    gates = torch.nn.functional.one_hot(torch.from_numpy(chosen), E).to(observations)
-    return Rollout(observations, gates.expand(horizon, -1, -1).clone())
+    gates = np.eye(E, dtype=observations.dtype)[chosen]
+    return Rollout(observations, np.broadcast_to(gates, (horizon, *gates.shape)).copy())
 
 
-def choose(run: Rollouts, model: LocalForecaster, context: Series, **options: Any) -> Chosen:
+def choose(run: Rollouts, model: Any, context: Series, **options: Any) -> Chosen:
     """Index of the candidate whose free run is most like its context, for each series.
 
     Each candidate runs freely for twice the length of ``context``, with the ``options`` of the
@@ -99,10 +71,11 @@ def choose(run: Rollouts, model: LocalForecaster, context: Series, **options: An
     A free run after a circle should stay on it. Here both candidates go to the mean of their
     neighbours' successors, and 32 neighbours are most of the circle:
 
+    >>> from dynamix.local.forecaster import LocalForecaster, rollouts
     >>> from dynamix.local.settings import LocalConfig
     >>> config = LocalConfig(observed_dims=2, neighbours=(32, 8), pulls=(0.0, 0.0), ridge=100.0)
-    >>> angle = 0.2 * torch.arange(40.0)[:, None]
-    >>> circle = torch.stack([angle.cos(), angle.sin()], dim=-1)
+    >>> angle = 0.2 * np.arange(40.0)[:, None]
+    >>> circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     >>> int(choose(rollouts, LocalForecaster(config), circle)[0])
     1
     """
@@ -113,9 +86,9 @@ def choose(run: Rollouts, model: LocalForecaster, context: Series, **options: An
     bar = tqdm(total=S, desc="choice", unit="series", disable=None, delay=PATIENCE, leave=False)
     for part in np.array_split(np.arange(S), min(parts, S)) if parts else ():
         pairs = np.repeat(part, E), np.tile(np.arange(E), len(part))
-        trials = run(model, context, *pairs, horizon=horizon, **options).double().numpy()
+        trials = run(model, context, *pairs, horizon=horizon, **options).astype(np.float64)
         for i, s in enumerate(part):
-            looks = unlikeness(context[:, s].cpu().double().numpy())
+            looks = unlikeness(context[:, s])
             unlike[s] = [looks(trials[:, i * E + e]) for e in range(E)]
             bar.update()
     bar.close()

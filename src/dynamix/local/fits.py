@@ -11,10 +11,7 @@ from torch import Tensor
 
 from ..io.shapes import Float
 from ..model.shapes import Query, Series
-from .settings import LocalConfig
-
-TINY = 1e-12  # squared distance; below it a query coincides with its neighbours
-FLOOR = 1e-6  # smallest weight, for the case that all neighbours are equally far
+from .settings import FLOOR, TINY, LocalConfig
 
 Predictions = Float[Tensor, "S E N"]
 Neighbours = Float[Tensor, "n S N"]

@@ -7,18 +7,20 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy import ndarray
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..io.arrays import to_numpy
+from ..io.shapes import Float, Int
 from ..model import checkpoints
-from ..model.dynamix import check_series
+from ..model.rollouts import rollout
+from ..model.runs import Saved, check_series
 from ..model.shapes import GateNoise, Observation, Query, Series, Weights
-from ..settings import ForecastDefaults, from_dict
+from ..settings import ForecastDefaults
 from .fits import local_fits
-from .settings import LocalConfig
-
-_SIGMA = "gating_network.sigma"
+from .settings import SIGMA, LocalConfig
 
 
 class LocalForecaster(nn.Module):
@@ -73,7 +75,7 @@ class LocalForecaster(nn.Module):
                 if name != "observed_dims"
             },
         }
-        return checkpoints.write(path, {_SIGMA: self.sigma.detach()}, stored, self.defaults)
+        return checkpoints.write(path, {SIGMA: self.sigma.detach()}, stored, self.defaults)
 
     def read(self, context: Series) -> Series:
         """The context as :meth:`step` uses it: unchanged."""
@@ -108,19 +110,13 @@ class LocalForecaster(nn.Module):
         return (weights[..., None] * predictions).sum(dim=1), weights
 
     def widened(self, n: int) -> LocalForecaster:
-        """The forecaster itself, or for more channels ``n`` than its N a new one of n dimensions.
-
-        Affine maps need ``n + 2`` neighbours, so smaller numbers are raised to that.
-        """
-        c = self.config
-        if n <= c.observed_dims:
+        """The forecaster itself, or for more channels ``n`` than its N one of n dimensions."""
+        config, own = self.config.widened(n), self.sigma.detach()
+        if config is self.config:
             return self
-        more = tuple(max(k, n + 2) for k in c.neighbours)
-        config = dataclasses.replace(c, observed_dims=n, neighbours=more)
         wide = LocalForecaster(config, defaults=self.defaults).eval()
-        mean = self.sigma.detach().mean().expand(n - c.observed_dims)
-        wide.load_state_dict({"sigma": torch.cat([self.sigma.detach(), mean])})
-        return wide.to(self.sigma)
+        wide.sigma = nn.Parameter(torch.cat([own, own.mean().expand(n - len(own))]))
+        return wide
 
     def candidate(self, e: int) -> LocalForecaster:
         """The forecaster with candidate ``e`` alone, counted from 0, as a new one."""
@@ -130,44 +126,33 @@ class LocalForecaster(nn.Module):
         return one
 
 
-def from_checkpoint(
-    tensors: dict[str, Tensor],
-    stored: dict[str, Any],
+def rollouts(
+    model: LocalForecaster,
+    context: Float[ndarray, "T_C S N"],
+    series: Int[ndarray, " R"],
+    candidates: Int[ndarray, " R"],
     *,
-    defaults: ForecastDefaults,
-    source: str,
-) -> LocalForecaster:
-    """The forecaster of a checkpoint file; older files carry a model without learned experts too.
+    horizon: int,
+    initial_x: Float[ndarray, "S N"] | None = None,
+    **options: Any,
+) -> Float[ndarray, "T R N"]:
+    """Free runs by torch, each of one candidate after one of the context's series.
 
-    Raises
-    ------
-    InputError
-        If the file mixes learned and local experts, or its settings or tensors cannot be used.
+    ``options`` are those of :func:`dynamix.model.rollout`.
     """
-    if stored["architecture"].get("Experts"):
-        raise InputError(
-            f"{source} mixes learned and local experts, which this version does not compute. Use a "
-            "checkpoint of one kind."
-        )
-    try:
-        values = {
-            name.removeprefix("local_"): value
-            for name, value in stored["local"].items()
-            if name != "local_choice"
-        }
-        pulls = values.pop("pull", None) or values.pop("pulls")
-        values["pulls"] = pulls * len(values["neighbours"]) if len(pulls) == 1 else pulls
-        values["observed_dims"] = stored["architecture"]["N"]
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{source} lacks settings of local experts, or has others: {error!r}."
-        ) from error
-    config, sigma = from_dict(LocalConfig, values, source=source), tensors.get(_SIGMA)
-    if sigma is None or sigma.shape != (config.observed_dims,) or not torch.isfinite(sigma).all():
-        raise InputError(
-            f"{source} should come with a finite tensor {_SIGMA!r} of shape "
-            f"({config.observed_dims},). Save the model again."
-        )
-    model = LocalForecaster(config, defaults=defaults)
-    model.load_state_dict({"sigma": sigma.float()})
+    found = np.empty((horizon, len(series), context.shape[2]), to_numpy(model.sigma).dtype)
+    for e in np.unique(candidates):
+        members = np.flatnonzero(candidates == e)
+        of = series[members]
+        start = None if initial_x is None else torch.from_numpy(initial_x[of])
+        shown = torch.from_numpy(context[:, of])
+        run = rollout(model.candidate(int(e)), shown, horizon=horizon, initial_x=start, **options)
+        found[:, members] = run.observations.cpu().numpy()
+    return found
+
+
+def build(saved: Saved) -> LocalForecaster:
+    """The forecaster of a checkpoint, in evaluation mode."""
+    model = LocalForecaster(saved.config, defaults=saved.defaults)
+    model.load_state_dict({name: torch.from_numpy(v) for name, v in saved.values.items()})
     return model.eval()

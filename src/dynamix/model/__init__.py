@@ -4,9 +4,25 @@ Readability comes before speed here; :mod:`dynamix.engine` computes the same num
 knows nothing of data, forecasts or training.
 """
 
-from .dynamix import DynaMix, count_parameters
-from .hub import push_to_hub
-from .rollouts import Rollout, rollout
-from .shapes import Batch
+from typing import TYPE_CHECKING
 
+from ..lazy import on_first_use
+
+if TYPE_CHECKING:
+    from .dynamix import DynaMix as DynaMix
+    from .dynamix import count_parameters as count_parameters
+    from .hub import push_to_hub as push_to_hub
+    from .rollouts import rollout as rollout
+    from .runs import Rollout as Rollout
+    from .shapes import Batch as Batch
+
+_NAMES = {
+    "Batch": "shapes",
+    "DynaMix": "dynamix",
+    "Rollout": "runs",
+    "count_parameters": "dynamix",
+    "push_to_hub": "hub",
+    "rollout": "rollouts",
+}
 __all__ = ["Batch", "DynaMix", "Rollout", "count_parameters", "push_to_hub", "rollout"]
+__getattr__, __dir__ = on_first_use(__name__, _NAMES)

@@ -15,19 +15,23 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy import ndarray
 
 from ..errors import InputError, one_of
 from ..io.files import read_json, write_text, write_whole
 from ..settings import BUNDLED_MODEL, CHECKPOINT_KINDS, ForecastDefaults, ModelConfig, from_dict
-from .dynamix import DynaMix
 from .hub import ADDRESS, SUFFIX, fetch
+from .runs import Saved, saved
 
 logger = logging.getLogger(__name__)
 
 _LEAST_TEMPERATURE = 1e-30  # a distance divided by it is a float32
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# numbers in a safetensors file; NumPy has no bfloat16, which is the upper half of a float32
+_DTYPES = {
+    "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "u2", "I16": "i2", "U32": "u4", "I32": "i4",
+    "U64": "u8", "I64": "i8", "BF16": "<u2", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+}  # fmt: skip
 # our name -> the published one, of config fields, expert kinds and tensors outside the experts
 _PUBLISHED = {
     "observed_dims": "N",
@@ -51,6 +55,12 @@ _GATE = {
 }
 # published tensors that this model has no use for; they must be zero
 _ZERO = ("gating_network.mlp_layer1.bias", "gating_network.mlp_layer2.bias")
+# what makes the torch model of a config
+_BUILDERS = {
+    "ModelConfig": "dynamix.model.dynamix",
+    "LocalConfig": "dynamix.local.forecaster",
+    "GPConfig": "dynamix.gp.forecaster",
+}
 
 
 @lru_cache(maxsize=1)
@@ -61,18 +71,33 @@ def bundled() -> dict[str, Path]:
 
 
 def load(name: str | Path = BUNDLED_MODEL) -> Any:
-    """The model of ``name``, on the CPU in float32, in evaluation mode.
+    """The torch model of :func:`find`, on the CPU in float32, in evaluation mode.
 
-    A name is tried as a name of :func:`bundled`, then as a folder with one ``.safetensors`` file,
-    then as such a file, then as a checkpoint of the Hugging Face hub: ``owner/repo:checkpoint``, or
-    ``owner/repo:checkpoint@REVISION`` for one commit. The config is read from the weights' header
-    and the ``.json`` beside them; without either, the tensors' shapes give it. The result is a
-    :class:`dynamix.DynaMix`, or a model of the kind that the config names. A checkpoint that cannot
-    be found, read or used raises InputError.
+    It is a :class:`dynamix.DynaMix`, or a model of the kind that the checkpoint's config names.
 
     >>> model = load("dynamix-3d")
     >>> model.config.observed_dims, model.config.latent_dims, model.training
     (3, 30, False)
+    """
+    return build(find(name))
+
+
+def build(model: Saved) -> Any:
+    """The torch model of a checkpoint's settings and arrays."""
+    return import_module(_BUILDERS[type(model.config).__name__]).build(model)
+
+
+def find(name: str | Path = BUNDLED_MODEL) -> Saved:
+    """The checkpoint of ``name``, read without torch.
+
+    A name is tried as a name of :func:`bundled`, then as a folder with one ``.safetensors`` file,
+    then as such a file, then as a checkpoint of the Hugging Face hub: ``owner/repo:checkpoint``, or
+    ``owner/repo:checkpoint@REVISION`` for one commit. The config is read from the weights' header
+    and the ``.json`` beside them; without either, the tensors' shapes give it. A checkpoint that
+    cannot be found, read or used raises InputError.
+
+    >>> find("dynamix-3d").values["gate.D"].shape
+    (3, 30)
     """
     if not isinstance(name, str | os.PathLike) or not isinstance(text := os.fspath(name), str):
         raise InputError(f"a checkpoint is named by a text or a path, found {name!r}.")
@@ -99,7 +124,7 @@ def load(name: str | Path = BUNDLED_MODEL) -> Any:
     )
 
 
-def save(model: DynaMix, path: str | Path) -> Path:
+def save(model: Any, path: str | Path) -> Path:
     """Write the model in float32 and the published layout; returns the ``.safetensors`` file.
 
     A path without the suffix is a folder, which gets ``model.safetensors``. The config lies beside
@@ -111,7 +136,7 @@ def save(model: DynaMix, path: str | Path) -> Path:
 
 
 def write(
-    path: str | Path, tensors: dict[str, Tensor], config: dict[str, Any], defaults: ForecastDefaults
+    path: str | Path, tensors: dict[str, Any], config: dict[str, Any], defaults: ForecastDefaults
 ) -> Path:
     """Write a checkpoint of any kind; ``config`` is its JSON without the forecast defaults."""
     path = Path(path)
@@ -124,93 +149,119 @@ def write(
     return path
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file, whole or not at all."""
-    from safetensors.torch import save_file
+def write_tensors(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
+    """Write a safetensors file of tensors or arrays, whole or not at all."""
+    from safetensors.numpy import save_file
 
+    own = {k: v.detach().cpu().numpy() if hasattr(v, "detach") else v for k, v in tensors.items()}
     with write_whole(path) as temporary:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
+        save_file({k: np.ascontiguousarray(v) for k, v in own.items()}, temporary, metadata)
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(path: Path) -> tuple[dict[str, ndarray], dict[str, str]]:
     """Tensors and header metadata of a safetensors file; a pickle is refused and never opened."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError, deserialize
 
+    raw = path.read_bytes()
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in list(file.keys())}
-            return tensors, dict(file.metadata() or {})
+        found = deserialize(raw)
+        header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     except (SafetensorError, ValueError, OverflowError) as error:
-        with path.open("rb") as raw:
-            head = raw.read(9)
+        head = raw[:9]
         # a zip archive is torch.save's format, 0x80 opens a pickle of protocol 2 and later; the
         # length of a safetensors header can begin with that byte too, but its JSON follows
         pickled = head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:] not in (b"", b"{"))
-        found = "it looks like a pickle, which can run code and is never loaded"
+        why = "it looks like a pickle, which can run code and is never loaded"
         raise InputError(
             f"{path.name!r} is not a readable {SUFFIX} file; "
-            f"{found if pickled else f'it may be truncated ({error})'}. Fetch or save it again as "
+            f"{why if pickled else f'it may be truncated ({error})'}. Fetch or save it again as "
             f"{SUFFIX}."
         ) from error
+    return {key: _array(key, **one) for key, one in found}, header.get("__metadata__", {})
 
 
-def to_published(model: DynaMix) -> dict[str, Tensor]:
-    """The model's tensors under their published names."""
-    own = {key: value.detach().cpu().float() for key, value in model.state_dict().items()}
+def _array(key: str, *, dtype: str, shape: list[int], data: Any) -> ndarray:
+    """A tensor of a file."""
+    if dtype not in _DTYPES:
+        raise InputError(f"tensor {key!r} must hold real numbers, found {dtype.lower()}.")
+    values = np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
+    return (values.astype("<u4") << 16).view("<f4") if dtype == "BF16" else values
+
+
+def to_published(model: Any) -> dict[str, ndarray]:
+    """The model's tensors under their published names, in float32."""
+    config, values = model.config, saved(model).values
+    own = {key: value.astype(np.float32) for key, value in values.items()}
     tensors = {published: own[ours] for ours, published in _GATE.items()}
-    J, N = model.config.experts, model.config.observed_dims
+    J, N = config.experts, config.observed_dims
     for j in range(J):
-        for key in model.experts.state_dict():
+        for key in _expert_shapes(config):
             tensors[f"experts.{j}.{key}"] = own[f"experts.{key}"][j]
-        if model.config.probabilistic:
+        if config.probabilistic:
             tensors[f"experts.{j}.sigma"] = own["sigma_expert"][j : j + 1]
-    tensors["B"] = torch.cat([torch.eye(N), own["L"]], dim=0).T
-    return tensors | {name: torch.zeros(J) for name in _ZERO}
+    tensors["B"] = np.concatenate([np.eye(N, dtype=np.float32), own["L"]]).T
+    return tensors | {name: np.zeros(J, np.float32) for name in _ZERO}
+
+
+def _expert_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """The tensors of an expert."""
+    M, H = config.latent_dims, config.hidden_units
+    if config.expert_kind == "alrnn":
+        return {"A": (M,), "W": (M, M), "h": (M,)}
+    return {"A": (M,), "W1": (M, H), "W2": (H, M), "h1": (M,), "h2": (H,)}
+
+
+def _published_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """All tensors of a file."""
+    N, M, J = config.observed_dims, config.latent_dims, config.experts
+    gate = ((N, N, 2), (N,), (N, M), (N,), (1,), (1,), (J, N + M), (J, J))
+    shapes = dict(zip(_GATE.values(), gate, strict=True)) | dict.fromkeys(_ZERO, (J,))
+    expert = _expert_shapes(config) | ({"sigma": (1,)} if config.probabilistic else {})
+    of_experts = {f"experts.{j}.{key}": shape for j in range(J) for key, shape in expert.items()}
+    return shapes | of_experts | {"B": (N, M)}
 
 
 def from_published(
-    tensors: dict[str, Tensor],
+    tensors: dict[str, ndarray],
     config: ModelConfig,
     *,
     source: str,
     defaults: ForecastDefaults | None = None,
-) -> DynaMix:
-    """A model from published tensors, which are compared with the config before it is built."""
+) -> Saved:
+    """A model from published tensors, which are compared with the config."""
     for name, size in _sizes(tensors, source=source).items():
         if getattr(config, name) != size:
             raise InputError(
                 f"{source} does not fit its config: the tensors have {name} {size!r}, the config "
                 f"{getattr(config, name)!r}."
             )
-    model = DynaMix(config, defaults=defaults)
-    expected = to_published(model)
-    tensors = {name: expected[name] for name in _ZERO} | tensors
+    N, J, expected = config.observed_dims, config.experts, _published_shapes(config)
+    tensors = {name: np.zeros(J, np.float32) for name in _ZERO} | tensors
     for key in sorted(expected.keys() | tensors.keys()):
-        shape, found = (tuple(x[key].shape) if key in x else None for x in (expected, tensors))
+        shape, found = expected.get(key), tensors[key].shape if key in tensors else None
         if shape != found:
             raise InputError(
                 f"{source} does not fit its config ({config}): tensor {key!r} should have shape "
                 f"{shape}, found {found}; None stands for no tensor."
             )
-    N, J = config.observed_dims, config.experts
     if any(tensors[name].any() for name in _ZERO):
         raise InputError(f"{source}: {_ZERO} must be zero; this model has no gate biases.")
-    if not torch.equal(tensors["B"][:, :N], torch.eye(N)):
+    if not np.array_equal(tensors["B"][:, :N], np.eye(N)):
         raise InputError(f"{source}: the first {N} columns of 'B' must be the identity.")
     for name in ("softmax_temp1", "softmax_temp2"):
-        if not tensors[f"gating_network.{name}"].abs() >= _LEAST_TEMPERATURE:
+        if not abs(tensors[f"gating_network.{name}"]) >= _LEAST_TEMPERATURE:
             raise InputError(f"{source}: the temperature 'gating_network.{name}' must not be zero.")
     own = {ours: tensors[published] for ours, published in _GATE.items()}
     own["L"] = tensors["B"][:, N:].T
-    for key in model.experts.state_dict():
-        own[f"experts.{key}"] = torch.stack([tensors[f"experts.{j}.{key}"] for j in range(J)])
+    for key in _expert_shapes(config):
+        own[f"experts.{key}"] = np.stack([tensors[f"experts.{j}.{key}"] for j in range(J)])
     if config.probabilistic:
-        own["sigma_expert"] = torch.cat([tensors[f"experts.{j}.sigma"] for j in range(J)])
-    model.load_state_dict(own)
-    return model.eval()
+        own["sigma_expert"] = np.concatenate([tensors[f"experts.{j}.sigma"] for j in range(J)])
+    own = {name: np.ascontiguousarray(value) for name, value in own.items()}
+    return Saved(config, defaults or ForecastDefaults(), own)
 
 
-def _sizes(tensors: dict[str, Tensor], *, source: str) -> dict[str, Any]:
+def _sizes(tensors: dict[str, ndarray], *, source: str) -> dict[str, Any]:
     """The settings of the model that the tensors' shapes show."""
     gate, shallow = tensors.get("gating_network.D"), tensors.get("experts.0.W1")
     if gate is None or gate.ndim != 2 or "experts.0.A" not in tensors:
@@ -246,15 +297,16 @@ def _from_published(architecture: dict[str, Any], *, source: str) -> ModelConfig
         raise InputError(f"{source}: the config is not usable: {error}") from error
 
 
-def _read(path: Path, config_path: Path | None = None) -> Any:
+def _read(path: Path, config_path: Path | None = None) -> Saved:
     tensors, metadata = read_tensors(path)
     source = repr(path.name)
     for key, value in tensors.items():
-        if value.dtype not in _FLOATS:
-            found = str(value.dtype).removeprefix("torch.")
+        if value.dtype.kind != "f":
+            found = value.dtype
             raise InputError(f"{source}: tensor {key!r} must hold real numbers, found {found}.")
-        tensors[key] = value.float()
-        if not torch.isfinite(tensors[key]).all():
+        with np.errstate(over="ignore"):
+            tensors[key] = value.astype(np.float32)
+        if not np.isfinite(tensors[key]).all():
             raise InputError(f"{source}: tensor {key!r} holds NaN, infinity or more than float32.")
     texts: dict[str, str | bytes] = {}
     if "config" in metadata:

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
 from ..settings import BUNDLED_MODEL, ForecastDefaults, ModelConfig, checked
 from .experts import ALRNNExperts, ClippedShallowPLRNNExperts
 from .gate import Context, Gate
+from .runs import Saved, check_series
 from .shapes import (
     ExpertNoise,
     ExpertNoiseRun,
@@ -182,8 +182,8 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def check_series(context: Tensor, dims: int) -> None:
-    """Raise unless ``context`` is ``(T_C >= 2, S, dims)``."""
-    if context.ndim != 3 or context.shape[-1] != dims or context.shape[0] < 2:
-        found = tuple(context.shape)
-        raise InputError(f"the model expects a context (T_C >= 2, series, {dims}), found {found}.")
+def build(saved: Saved) -> DynaMix:
+    """The model of a checkpoint, in evaluation mode."""
+    model = DynaMix(saved.config, defaults=saved.defaults)
+    model.load_state_dict({name: torch.from_numpy(v) for name, v in saved.values.items()})
+    return model.eval()

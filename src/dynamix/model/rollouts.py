@@ -6,51 +6,13 @@ All noise comes from :func:`gate_noise_stream`, and so from the seed alone.
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .shapes import Inputs, RunWeights
-
-
-class Rollout(NamedTuple):
-    """Observations ``(T, S, N)`` of a rollout, and expert weights ``(T, S, J)`` if asked for.
-
-    ``observations`` are in the units of the context, without the initial state. ``gates`` is None
-    if the weights were not asked for.
-
-    >>> from dynamix import DynaMix
-    >>> y, gates = rollout(DynaMix(), torch.zeros(50, 2, 3), horizon=10, return_gates=True)
-    >>> tuple(y.shape), tuple(gates.shape)
-    ((10, 2, 3), (10, 2, 10))
-    """
-
-    observations: Inputs
-    gates: RunWeights | None
-
-
-class Group(NamedTuple):
-    """Series that run side by side under one model; contexts are ``(T_C, S, N)``."""
-
-    model: Any
-    context: Inputs
-    initial_x: Tensor | None = None
-
-
-def gate_noise_stream(
-    horizon: int, observed_dims: int, *, seed: int, quiet_steps: int = 0
-) -> np.ndarray:
-    """The gate's ``eps``: standard normal, ``(horizon, N)``, float32; it depends on the seed alone.
-
-    All series share the numbers, so a series' forecast depends neither on the series beside it nor
-    on the engine. The first ``quiet_steps`` are 0. A longer horizon begins with the same numbers.
-    """
-    generator = np.random.Generator(np.random.Philox(key=[seed, 0]))
-    noise = generator.standard_normal((horizon, observed_dims), dtype=np.float32)
-    noise[:quiet_steps] = 0.0
-    return noise
+from .runs import Rollout, gate_noise_stream
 
 
 @torch.no_grad()

@@ -62,9 +62,10 @@ def read_state(output: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         return None
     tensors, metadata = read_tensors(path)
     try:
-        return tensors, dict(json.loads(metadata["state"]))
+        header = dict(json.loads(metadata["state"]))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path.name!r} is not a training checkpoint: {error!r}.") from error
+    return {name: torch.from_numpy(value) for name, value in tensors.items()}, header
 
 
 def check_same(

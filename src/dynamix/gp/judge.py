@@ -1,0 +1,35 @@
+"""The network that rates the kernels of a context; :mod:`.choice` asks it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..io.shapes import Float
+from .choice import OF_CANDIDATE, OF_CONTEXT
+
+
+class Judge(nn.Module):
+    """A network that rates candidates: the lower, the better a forecast should be.
+
+    Its inputs are the features of :func:`.choice.features`, in the units that its buffers hold.
+
+    Examples
+    --------
+    >>> judge = Judge()
+    >>> judge(torch.zeros(24, len(OF_CANDIDATE) + len(OF_CONTEXT))).shape
+    torch.Size([24])
+    """
+
+    def __init__(self, *, first: int = 32, second: int = 16, dropout: float = 0.0) -> None:
+        super().__init__()
+        count = len(OF_CANDIDATE) + len(OF_CONTEXT)
+        self.centre, self.width = nn.Buffer(torch.zeros(count)), nn.Buffer(torch.ones(count))
+        self.layers = nn.Sequential(
+            *(nn.Linear(count, first), nn.GELU(), nn.Dropout(dropout)),
+            *(nn.Linear(first, second), nn.GELU(), nn.Linear(second, 1)),
+        )
+
+    def forward(self, found: Float[Tensor, "*K F"]) -> Float[Tensor, "*K"]:
+        """Ratings of candidates with these features."""
+        return self.layers(((found - self.centre) / self.width).clamp(-5, 5))[..., 0]

@@ -1,0 +1,85 @@
+"""Free runs of the Gaussian-process forecaster, and the choice of its map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..io.shapes import Float
+from ..local.choice import trial_length, unlikeness
+from ..model.runs import Rollout, Saved, check_series
+from .choice import LEAST, judged, ratings
+from .regression import OneStepMap, Regression
+from .settings import JUDGE
+
+_MOST_TRIALS = 12  # candidates that are run before one that leaves the box is taken
+
+
+def runs(
+    maps: Sequence[OneStepMap], first: Float[np.ndarray, "R N"], horizon: int
+) -> Float[np.ndarray, "T R N"]:
+    """Free runs, each of a map of its own from its own first state."""
+    found = np.empty((horizon, *first.shape))
+    for r, one in enumerate(maps):
+        x = first[r : r + 1]
+        for t in range(horizon):
+            x = one.step(x)
+            found[t, r] = x[0]
+    return found
+
+
+def chosen_rollout(
+    run: Callable[..., np.ndarray],
+    model: Saved,
+    context: Float[np.ndarray, "T_C S N"],
+    *,
+    horizon: int,
+    initial_x: Float[np.ndarray, "S N"] | None = None,
+    return_gates: bool = False,
+    **ignored: Any,
+) -> Rollout:
+    """Free runs of the candidate that each series' context chooses.
+
+    The best-ranked candidates run freely for twice the length of the context, by ``run``, which is
+    :func:`runs` or an engine with its parameters. The one whose run is most like the context wins,
+    as for the local forecaster. A run that reaches the box is as unlike as can be; then the next
+    ones are tried, up to twelve.
+
+    A model with a judge runs all candidates, and takes the one that it rates best
+    (:func:`dynamix.gp.choice.judged`), if the context has at least 128 steps.
+    """
+    check_series(context, model.config.observed_dims)
+    x = context.astype(np.float64)
+    start = x[-1] if initial_x is None else initial_x.astype(np.float64)
+    series = [np.ascontiguousarray(x[:, s]) for s in range(x.shape[1])]
+    maps = [_choose(run, one, start[s : s + 1], model) for s, one in enumerate(series)]
+    found, dtype = run(maps, np.ascontiguousarray(start), horizon), model.values["sigma"].dtype
+    gates = np.ones((horizon, len(maps), 1), dtype) if return_gates else None
+    return Rollout(found.astype(dtype), gates)
+
+
+def _choose(
+    run: Callable[..., np.ndarray], x: np.ndarray, start: np.ndarray, model: Saved
+) -> OneStepMap:
+    """The map that suits a context ``(T_C, N)``, by the judge or by likeness."""
+    config, regression = model.config, Regression(x, model.config)
+    layers = {k.removeprefix(JUDGE): v for k, v in model.values.items() if k.startswith(JUDGE)}
+    if layers and len(x) >= LEAST:
+        return judged(run, partial(ratings, layers), regression, x, start)
+    unlike, trial = unlikeness(x), trial_length(len(x))
+    best: tuple[float, OneStepMap] | None = None
+    for tried, kernel in enumerate(regression.ranked()[:_MOST_TRIALS]):
+        if best is not None and tried >= config.tried and np.isfinite(best[0]):
+            break
+        found = regression.fit(kernel)
+        path = run([found], start, trial)[:, 0]
+        z = found.scaled(path)
+        held = ((z <= found.low) | (z >= found.high)).any()
+        score = np.inf if held else unlike(path)
+        if best is None or score < best[0]:
+            best = score, found
+    assert best is not None  # there is a candidate
+    return best[1]

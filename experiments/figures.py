@@ -2,7 +2,7 @@
 
     python experiments/figures.py [SOURCE ...]
 
-SOURCE is a folder ``src/dynamix`` (default: this project's). Several sources stand side by side, such
+SOURCE is a folder ``src/dynamix`` (default: this project's). Several stand side by side, such
 as the last state before the rooms:
 
     mkdir old && git archive 0978f07^ | tar x -C old

@@ -17,7 +17,7 @@ from dynamix.companion import recompute
 RECIPES = {recipe.name: recipe.command for recipe in recompute.Recomputation(ROOT).recipes()}
 
 
-class Parsed(Exception):
+class ParsedError(Exception):
     """The flags were parsed."""
 
 
@@ -31,10 +31,11 @@ def test_a_recorded_command_is_parsed(name, monkeypatch):
         for kind in SECTIONS.values() if words[1] == "train" else ():
             given_settings(options, kind)
         return
+
     def parse(self, *_):
-        raise Parsed(known(self, words[2:]))  # before the script does anything
+        raise ParsedError(known(self, words[2:]))  # before the script does anything
 
     known = argparse.ArgumentParser.parse_args
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
-    with pytest.raises(Parsed):
+    with pytest.raises(ParsedError):
         runpy.run_path(str(ROOT / words[1]), run_name="__main__")

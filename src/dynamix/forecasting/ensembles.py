@@ -52,7 +52,7 @@ def stack(samples: Sequence[Any], levels: Sequence[float] = ()) -> Any:
 
     Arrays and tensors get a first axis. Frames get a first column level ``sample``; pandas series
     become a frame with a column for each sample. With ``levels`` the samples are these quantiles,
-    and the columns bear their names.
+    and the columns are named by them.
     """
     module = type(samples[0]).__module__.split(".")[0]
     if module == "torch":

@@ -42,7 +42,7 @@ def quantiles_of_all(
     ``model`` and ``settings`` are what :func:`dynamix.predict_df` takes, and the numbers are those
     of that function. It gets the last ``context_length`` steps. Missing values are filled
     (:func:`filled`). Where a series cannot be forecast, all quantiles are its last value, and the
-    log says why. If that is so of all of them, the end is an InputError.
+    log says why. If no series can be forecast, the last step raises InputError.
     """
     cut = 0 if context_length is None else whole_number("context_length", context_length)
     # here, since a wrong setting would otherwise be an error of every series

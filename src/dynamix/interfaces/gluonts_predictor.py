@@ -83,7 +83,7 @@ class DynaMixPredictor(RepresentablePredictor):
 
     def predict(self, dataset: Iterable[dict[str, Any]], **kwargs: Any) -> Iterator[Any]:
         """Forecast each entry; ``kwargs``, such as a number of samples, have no effect."""
-        waiting: deque[dict[str, Any]] = deque()  # entries whose channels were handed over
+        waiting: deque[dict[str, Any]] = deque()  # entries whose channels are being forecast
 
         def channels() -> Iterator[tuple[ndarray, pd.PeriodIndex]]:
             for entry in dataset:

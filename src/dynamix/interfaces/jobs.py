@@ -108,8 +108,8 @@ def forecast_dataset(
     -------
     Done
         ``output``, the number of ``series``, and ``left_out``: why a series could not be forecast,
-        by its name. Each part holds the latter, too, as JSON in the key ``dynamix`` of its Parquet
-        metadata. A part's columns are id, time, and each channel, or with quantiles
+        by its name. Each part holds its own ``left_out`` as JSON, in the key ``dynamix`` of its
+        Parquet metadata. A part's columns are id, time, and each channel, or with quantiles
         ``NAME[LEVEL]``.
 
     Raises

@@ -1,4 +1,4 @@
-"""From a context to a forecast, and to what speaks against trusting it."""
+"""From a context to a forecast, and to the reasons not to trust it."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def backtest(
 
 def _season(shown: np.ndarray) -> int:
     period = dominant_period(shown, by="spectrum")
-    if period > len(shown) / 2:  # no oscillation to speak of
+    if period > len(shown) / 2:  # not two oscillations in the context
         period = dominant_period(shown)
     return int(np.clip(round(period), 1, len(shown)))
 

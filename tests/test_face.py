@@ -37,6 +37,14 @@ def test_import_is_light():
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
+def test_every_room_is_imported_at_its_first_use():
+    rooms = sorted(
+        {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"cli", "companion"}
+    )
+    code = f"import dynamix; print(*(getattr(dynamix, room).__name__ for room in {rooms}))"
+    assert python(code, PACKAGE.parent).stdout.split() == [f"dynamix.{room}" for room in rooms]
+
+
 def test_training_needs_no_figures_and_no_rivals():
     code = (
         "import sys, dynamix.training; print({m.split('.')[1] for m in sys.modules if 'mix.' in m})"

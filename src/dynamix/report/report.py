@@ -117,10 +117,7 @@ def make(
     >>> report.verdict.split(":")[0]
     'Do not rely on this forecast'
     """
-    from ..model.dynamix import DynaMix
-
-    frame = loaded.frame
-    network = DynaMix.from_pretrained(model) if isinstance(model, str | Path) else model
+    frame, network = loaded.frame, find_model(model)
     N = network.config.observed_dims
     if frame.shape[1] > N:
         raise InputError(

@@ -24,7 +24,6 @@ from ..settings import ForecastConfig, from_dict
 logger = logging.getLogger(__name__)
 
 CHUNK = 1000  # series that are in memory at a time
-_SAMPLES = 100  # of predict_df
 
 
 def quantiles_of_all(
@@ -48,7 +47,6 @@ def quantiles_of_all(
     # here, since a wrong setting would otherwise be an error of every series
     config = from_dict(ForecastConfig, settings, source="the settings of the forecast")
     how = {**dataclasses.asdict(config), "horizon": horizon, "model": model}
-    how["n_samples"] = config.n_samples or _SAMPLES
     given, left_out = iter(series), LeftOut("skip")
     count = 0
     while chunk := dict(enumerate(itertools.islice(given, CHUNK), start=count)):

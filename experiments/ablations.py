@@ -129,7 +129,7 @@ VARIANTS = {
 def trained(
     variant: Variant, config: TrainingConfig, corpus: dict[str, list[np.ndarray]], folder: Path
 ) -> DynaMix:
-    """The variant's model, in ``folder``; a training that was broken off goes on."""
+    """The variant's model, in ``folder``; an interrupted training continues."""
     model = ModelConfig(**variant.model)
     config = dataclasses.replace(config, **variant.training)
     if variant.prepare is not None:

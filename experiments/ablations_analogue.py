@@ -117,7 +117,7 @@ VARIANTS = {
 def trained(
     variant: Variant, config: TrainingConfig, corpus: dict[str, list[np.ndarray]], folder: Path
 ) -> DynaMix:
-    """The variant's model; a training that was broken off goes on."""
+    """The variant's model; an interrupted training continues."""
     sizes = dataclasses.replace(MODEL, **variant.model)
     defaults = dataclasses.replace(DEFAULTS, **variant.defaults)
     config = dataclasses.replace(config, **variant.training)

@@ -5,23 +5,23 @@
 Two sources: the first channel of held-out systems (every fourth one of the split's), and columns of
 real data, read from ``FOLDER`` as they are (gaps in the road sensors' time are not filled). A row
 per series, origin and embedding. D_stsp is measured in the delay embedding of the truth at the
-context's decorrelation time, the same for all. An interrupted run goes on with ``--resume``.
+context's decorrelation time, the same for all. ``--resume`` continues an interrupted run.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from experiment import Experiment, flags  # the script beside this one
 from tqdm import tqdm
 
 from dynamix import BenchmarkConfig, DynaMix, InputError, systems
-from dynamix.evaluation import benchmark, results
+from dynamix.evaluation import benchmark
 from dynamix.forecasting.embedding_choice import Candidate, choose
 from dynamix.forecasting.pipeline import Pipeline
 from dynamix.metrics import reconstruction as metrics
@@ -46,7 +46,8 @@ REAL = {  # file: columns
     "ECG.npy": [0],
     "fmri.npy": [0],
 }
-COLUMNS = {
+KEY = ("source", "series", "context", "origin")
+COLUMNS: dict[str, Callable[[str], Any]] = {
     "source": str,
     "series": str,
     "context": int,
@@ -127,9 +128,9 @@ def measured(context: np.ndarray, truth: np.ndarray, bins: int) -> Iterator[dict
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Median over series of each series' median, and the mean rank among the embeddings."""
-    keys, errors = ["source", "context", "series", "origin"], ["mase", "mase_50", "d_stsp", "d_h"]
+    errors = ["mase", "mase_50", "d_stsp", "d_h"]
     table = table.assign(context=table["context"].where(table["source"] == "system", 0))
-    ranks = table.groupby(keys)[errors].rank(na_option="bottom").mean(axis=1)
+    ranks = table.groupby(list(KEY))[errors].rank(na_option="bottom").mean(axis=1)
     table = table.assign(rank=ranks)
     per = table.groupby(["source", "context", "embedding", "series"])[[*errors, "rank"]].median()
     both = per.groupby(level=[0, 1, 2])
@@ -138,20 +139,18 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = flags(__doc__, "results/embedding_auto.csv")
     parser.add_argument("--data", type=Path, help="folder of the real data (without: systems only)")
-    parser.add_argument("--output", type=Path, required=True, help="CSV file")
-    parser.add_argument("--resume", action="store_true", help="go on with the interrupted run")
     options = parser.parse_args()
     if options.data is not None:
         missing = [file for file in REAL if not (options.data / file).is_file()]
         if missing:
             raise InputError(f"the folder of the real data lacks {', '.join(missing)}.")
-    began = time.perf_counter()
-    record = results.provenance(
-        "python experiments/embedding_auto.py --data FOLDER "
-        f"--output results/{options.output.name}",
-        {
+    experiment = Experiment(
+        options.output,
+        columns=COLUMNS,
+        key=KEY,
+        settings={
             "model": "dynamix-3d",
             "every": EVERY,
             "contexts": CONTEXTS,
@@ -160,28 +159,23 @@ def main() -> None:
             "real": [REAL_CONTEXT, REAL_HORIZON, REAL_ORIGINS, REAL_BINS] if options.data else [],
             "seed": 0,
         },
-        seconds=0.0,
+        command=[
+            *("embedding_auto.py", "--data", "FOLDER"),
+            *("--output", f"results/{options.output.name}"),
+        ],
+        resume=options.resume,
     )
-    journal = results.Journal(
-        options.output, columns=COLUMNS, record=record, same=["settings"], resume=options.resume
-    )
-    keys = ("source", "series", "context", "origin")
-    done = {tuple(row[key] for key in keys) for row in journal.rows}
-    rows = list(journal.rows)
-    for case in tqdm(list(cases(options.data)), desc="series", disable=None):
+    known = {tuple(case["labels"].values()): case for case in cases(options.data)}
+    for job in tqdm(experiment.left(known), desc="series", disable=None):
+        case = known[job]
         labels = case.pop("labels")
-        if tuple(labels[key] for key in keys) in done:
-            continue
-        new = [
-            labels | {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
-            for row in measured(**case)
-        ]
-        journal.append(new, seconds=time.perf_counter() - began)
-        rows += new
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    if not len(rows):
-        raise InputError("there was nothing to measure.")
-    journal.finish(table)
+        experiment.add(
+            [
+                labels | {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
+                for row in measured(**case)
+            ]
+        )
+    table = experiment.finish(order=lambda _: 0)  # as they were measured
     print(summary(table).round(3).to_string())
 
 

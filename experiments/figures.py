@@ -2,7 +2,11 @@
 
     python experiments/figures.py [SOURCE ...]
 
-SOURCE is a folder ``src/dynamix`` (default: this project's). Several sources stand side by side.
+SOURCE is a folder ``src/dynamix`` (default: this project's). Several stand side by side, such
+as the last state before the rooms:
+
+    mkdir old && git archive 0978f07^ | tar x -C old
+    python experiments/figures.py old/src/dynamix src/dynamix
 """
 
 from __future__ import annotations
@@ -15,21 +19,17 @@ import statistics
 import subprocess
 import sys
 import tokenize
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 HERE = Path(__file__).parents[1] / "src" / "dynamix"
-CORE = (
-    "settings",
-    "config",
-    "model",
-    "preprocessing",
-    "forecasting",
-    "training",
-    "systems",
-    "metrics",
-)
+# the paper's code: rooms, and the modules of the flat library from which they were made
+CORE = {"settings", "model", "preprocessing", "forecasting", "training", "systems", "metrics"}
+CORE |= {"analogue", "checkpoints", "config", "coupled", "embedding_choice", "ensembles", "pecuzal"}
+CORE |= {"metrics_ensemble", "metrics_fate", "metrics_input", "metrics_lyapunov", "pipeline"}
+CORE |= {"preprocessing_grid", "rollout", "spacing", "trainer", "windows"}
 KERNELS = ("engine", "kernels")
 FACE = "import dynamix; print(len(set(dynamix.__all__)))"
 DOCUMENTED = """
@@ -45,7 +45,11 @@ for info in pkgutil.iter_modules(dynamix.__path__, "dynamix."):
 print(len(names))
 """
 TRAINING = """
-import sys, dynamix.training
+import sys
+try:
+    import dynamix.trainer
+except ImportError:
+    import dynamix.training
 print(len([name for name in sys.modules if name == "dynamix" or name.startswith("dynamix.")]))
 """
 CALLS = """
@@ -102,12 +106,12 @@ def lines_of(path: Path) -> tuple[int, int, int]:
 
 
 def most_parameters(paths: list[Path]) -> int:
-    """The largest number of parameters of a function in these files."""
+    """The largest number of parameters of a function in these files; ``forecast`` is excepted."""
     functions = (
         node.args
         for path in paths
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef)
+        if isinstance(node, ast.FunctionDef) and node.name != "forecast"
     )
     return max(len(a.posonlyargs) + len(a.args) + len(a.kwonlyargs) for a in functions)
 
@@ -131,25 +135,26 @@ def figures(source: Path) -> dict[str, str]:
     counted = {path.relative_to(source): lines_of(path) for path in paths}
     sizes = [lines for lines, _, _ in counted.values()]
     total, code, documentation = (sum(parts) for parts in zip(*counted.values(), strict=True))
-    core = sum(
-        lines
-        for path, (lines, _, _) in counted.items()
-        if path.parts[0].removesuffix(".py").split("_")[0] in CORE
-    )
+    faces = sorted(source.glob("*/__init__.py"))
+    rooms: Counter[str] = Counter()
+    for path, (lines, _, _) in counted.items():
+        rooms[path.parts[0].removesuffix(".py")] += lines
     kernels = [path for path in paths if path.relative_to(source).parts[0].startswith(KERNELS)]
     return {
         "modules": f"{len(paths)}",
+        "modules outside a room": f"{len(list(source.glob('*.py')))}",
         "lines": f"{total:,}",
         "lines of code": f"{code:,}",
         "documentation lines per code line": f"{documentation / code:.2f}",
         "median / longest file": f"{statistics.median(sizes):.0f} / {max(sizes)}",
         "names on the face": in_a_process(FACE, source),
         "names documented": in_a_process(DOCUMENTED, source),
-        "modules that import dynamix.training loads": in_a_process(TRAINING, source),
-        "lines of the core": f"{core:,}",
+        "modules that training loads": in_a_process(TRAINING, source),
+        "lines of the core": f"{sum(rooms[name] for name in CORE):,}",
         "most parameters of a kernel function": f"{most_parameters(kernels)}",
+        "most parameters of any other function": f"{most_parameters(paths)}",
         "calls of forecast(x, horizon=1, engine='torch')": in_a_process(CALLS, source),
-    }
+    } | {f"lines of {path.parent.name}": f"{rooms[path.parent.name]:,}" for path in faces}
 
 
 def main() -> None:
@@ -157,8 +162,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sources", nargs="*", type=Path, default=[HERE], help="folders src/dynamix")
     columns = [figures(source.resolve()) for source in parser.parse_args().sources]
-    for name in columns[0]:
-        print(f"{name:50s}" + "".join(f"{column[name]:>20s}" for column in columns))
+    for name in dict.fromkeys(name for column in columns for name in column):
+        print(f"{name:50s}" + "".join(f"{column.get(name, '-'):>20s}" for column in columns))
 
 
 if __name__ == "__main__":

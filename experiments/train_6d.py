@@ -5,8 +5,8 @@
 Corpus: the split's 34 training systems in their own three dimensions (padded with zeros, and
 rotated into all six), pairs of them coupled, and generated flows of four to six dimensions, which
 belong to no catalogue. No flow of dysts with more than three dimensions is among them: all 24 are
-the test. Training starts as an analogue forecaster, with the settings of dynamix-3d, and can be
-broken off: called again with --resume it goes on.
+the test. Training starts as an analogue forecaster, with the settings of dynamix-3d.
+--resume continues an interrupted run.
 """
 
 from __future__ import annotations

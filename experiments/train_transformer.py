@@ -40,7 +40,7 @@ def main() -> None:
         default="results/training_dynamix-3d-scratch/provenance.json",
         help="record of the DynaMix run whose corpus is used",
     )
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
     parser.add_argument("--no-install", action="store_true", help="leave results and package alone")
     for field in dataclasses.fields(TransformerConfig):
         kind, flag = type(field.default), f"--{field.name.replace('_', '-')}"

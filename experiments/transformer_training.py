@@ -344,7 +344,7 @@ def train(
 ) -> TransformerControl:
     """Train from random weights on the corpus of ``data``, or on own trajectories ``(T, N)``.
 
-    With ``resume`` the run goes on from its checkpoint, and ends as if it had never stopped.
+    With ``resume`` the run continues from its checkpoint, and ends as if it had never stopped.
     """
     output = Path(output)
     if not resume and (output / _LOG).exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ def python(code: str, *path: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_front_page_is_short_and_every_name_is_there():
     assert len(dynamix.__all__) <= 25
+    assert set(dynamix.__all__) >= {"forecast", "train", "DynaMix", "metrics", "systems"}
     for name in dynamix.__all__:
         assert getattr(dynamix, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'forcast'"):
@@ -33,6 +35,23 @@ def test_import_is_light():
     code = f"import sys, dynamix; print([m for m in {heavy} if m in sys.modules])"
     done = python(code, PACKAGE.parent)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_every_room_is_imported_at_its_first_use():
+    rooms = sorted(
+        {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"cli", "companion"}
+    )
+    code = f"import dynamix; print(*(getattr(dynamix, room).__name__ for room in {rooms}))"
+    assert python(code, PACKAGE.parent).stdout.split() == [f"dynamix.{room}" for room in rooms]
+
+
+def test_training_needs_no_figures_and_no_rivals():
+    code = (
+        "import sys, dynamix.training; print({m.split('.')[1] for m in sys.modules if 'mix.' in m})"
+    )
+    rooms = set(ast.literal_eval(python(code, PACKAGE.parent).stdout))
+    assert rooms >= {"training", "systems", "forecasting"}
+    assert not rooms & {"plotting", "evaluation", "baselines", "companion", "cli", "report"}
 
 
 def test_the_authors_package_beside_ours_is_an_error(tmp_path):

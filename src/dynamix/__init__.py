@@ -41,6 +41,7 @@ _ROOMS = (
     "io", "preprocessing", "model", "local", "forecasting", "systems", "flows", "training",
     "datasets", "metrics", "dynamics", "baselines", "evaluation", "report", "plotting",
 )  # fmt: skip
+_MORE_ROOMS = ("engine", "gp", "interfaces")  # found in the same way, for those who know them
 __all__ = [*_NAMES, *_ROOMS]
 
 
@@ -48,7 +49,7 @@ def __getattr__(name: str) -> Any:
     """Import a room or a public name at its first use (PEP 562), so ``import dynamix`` is fast."""
     if name in _NAMES:
         return getattr(import_module(f".{_NAMES[name]}", __name__), name)
-    if name in _ROOMS:
+    if name in (*_ROOMS, *_MORE_ROOMS):
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

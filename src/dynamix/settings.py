@@ -31,7 +31,6 @@ Loss = Literal["squared", "logarithmic"]
 FirstWeights = Literal["random", "analogue"]
 
 EMBEDDINGS: tuple[str, ...] = get_args(Embedding)
-ENGINES: tuple[str, ...] = get_args(Engine)
 BUNDLED_MODEL = "dynamix-3d"
 AUTO = "auto"  # the model that a context's own end asks for
 PATIENCE = 2.0  # seconds of work without a progress bar

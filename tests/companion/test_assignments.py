@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dynamix import InputError, cli
 from dynamix.companion import assignments, run, solutions
 from dynamix.companion.assignments import PLACE, binds, changes, reads, split
+from dynamix.companion.parts import text
 
 CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
 EXERCISES = """\
@@ -191,7 +192,7 @@ def test_splitting_loses_no_statement(lines):
 def test_every_chapter_makes_an_assignment(path):
     notebook = nbformat.read(path, as_version=4)
     made = assignments.assignment(notebook, chapter=path.stem)
-    titles = solutions.exercises(solutions.text_of(notebook))
+    titles = solutions.exercises(text(notebook))
     assert [exercise.label for exercise in made.exercises] == list(titles)
     student, key = made.notebook(key=False), made.notebook(key=True)
     nbformat.validate(student)

@@ -9,7 +9,7 @@ import pytest
 from helpers import ROOT
 
 from dynamix import cli
-from dynamix.companion import run, solutions
+from dynamix.companion import parts, run, solutions
 
 CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
 TEXT = """\
@@ -100,7 +100,7 @@ def little(path, *cells):
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_every_exercise_of_a_chapter_has_a_solution_that_can_be_run(path):
     notebook = nbformat.read(path, as_version=4)
-    text = solutions.text_of(notebook)
+    text = parts.text(notebook)
     titles, found = solutions.exercises(text), solutions.of(notebook)
     assert text.count("{exercise}") == len(titles) >= 3
     assert text.count("{solution}") == len(found)

@@ -98,10 +98,3 @@ def test_kinship_refuses_what_it_cannot_test():
 def test_recognition_counts_what_is_found_again():
     d = np.array([[0.0, 1, 2], [3, 4, 1], [9, 9, 2]])
     assert kin.recognition(d) == pytest.approx(2 / 3)
-
-
-def test_a_flat_map_gives_back_points_of_a_plane():
-    points = walk(3, T=9, n=2)
-    d = np.linalg.norm(points[:, None] - points, axis=-1)
-    found = kin.flat_map(d, dims=2)
-    np.testing.assert_allclose(np.linalg.norm(found[:, None] - found, axis=-1), d, atol=1e-9)

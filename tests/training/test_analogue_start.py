@@ -75,7 +75,7 @@ def test_models_that_cannot_hold_it_are_refused(sizes, told):
 @pytest.mark.parametrize("wrong", [{"pull": 1.5}, {"temperature": 0.0}, {"noise": -0.1}])
 def test_numbers_out_of_range_are_refused(wrong):
     options = {"pull": 0.1, "temperature": 0.1, "noise": 0.1} | wrong
-    with pytest.raises(InputError, match="pull must lie"):
+    with pytest.raises(InputError, match="pull must be"):
         start_as_analogue(DynaMix(), **options)
 
 

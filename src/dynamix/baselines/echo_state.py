@@ -72,7 +72,7 @@ def reservoir(
 
 
 class Heard(NamedTuple):
-    """What a reservoir heard of a context, after its first ``end`` steps for each ``end``.
+    """A reservoir driven by a context: sums and states after the first ``end`` steps, by ``end``.
 
     ``squares[end] (L, units + 1, units + 1)`` and ``products[end] (L, units + 1, N)`` are sums over
     transitions, for each noise level; ``states[end] (units, 1)`` is without noise.
@@ -103,7 +103,10 @@ def listen(
     known: int,
     ends: Sequence[int],
 ) -> Heard:
-    """Hear the context without noise and with each; sums are kept for ``known`` and the end."""
+    """Drive the reservoir by the context, without noise and with each of the noises.
+
+    The sums are kept after ``known`` steps and after all; the states after ``ends``, too.
+    """
     (L, T, N), units = noise.shape, len(net.b)
     driven = np.concatenate([x[None], x + noise]).transpose(1, 2, 0)  # (T, N, 1 + L)
     states = np.zeros((units, 1 + L))

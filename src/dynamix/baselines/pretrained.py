@@ -117,8 +117,8 @@ def fracast_deciles(
 ) -> Float[ndarray, "9 horizon N"]:
     """Fracast-0's quantiles at 0.1, 0.2, ..., 0.9: nine equally likely forecasts.
 
-    It sees the last 2,048 steps, forecasts 48, appends their median to the context and goes on. So
-    the quantiles of step 49 and later are those of a context that went on along the median.
+    It sees the last 2,048 steps, forecasts 48, appends their median to the context, and forecasts
+    the next 48. So the quantiles of step 49 and later assume that the median came true.
     """
     if len(context) < _SHORTEST:
         raise InputError(

@@ -89,8 +89,8 @@ class TransformerControl:
     ) -> Float[ndarray, "horizon *S N"]:
         """Continue every channel; what a series gets does not depend on the other series.
 
-        With one of ``samples`` a path is drawn, and goes on from itself. With more, the median of
-        the drawn paths is reported and fed back, as in Chronos' own pipeline.
+        With one of ``samples`` a path is drawn, which continues its own steps. With more, the
+        median of the drawn paths is reported and fed back, as in Chronos' own pipeline.
         """
         samples = whole_number("samples", samples)
         values = np.asarray(context, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""DynaMix itself behind the rivals' signature: every checkpoint, and models in memory."""
+"""DynaMix with the signature of the rivals: every checkpoint, and models in memory."""
 
 from __future__ import annotations
 

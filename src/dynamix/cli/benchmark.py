@@ -1,6 +1,6 @@
 """``dynamix benchmark``: measure a model or a rival on systems that it was not trained on.
 
-With ``--suite`` the systems, the protocol and the rows beside are those of a publication.
+With ``--suite`` the systems, the protocol and the rows to compare with are those of a publication.
 """
 
 from __future__ import annotations

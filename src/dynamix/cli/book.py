@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         case "build":
             problems = build.build(options.what, repository=options.repository, say=_say)
         case "house":
-            _say(house.write())
+            _say(f"{house.write()} pages written")
         case "results" if options.check:
             problems = results_page.problems()
         case "results":

@@ -180,13 +180,13 @@ class Forecaster:
         if self.ours:
             if own:
                 raise InputError(
-                    f"--set is for rivals, and {self.name!r} is none: its settings are flags, such "
-                    "as --embedding."
+                    f"--set is for rivals, and {self.name!r} is a DynaMix model: its settings are "
+                    "flags, such as --embedding."
                 )
             return
         if self.levels:
             raise InputError(
-                f"--quantiles needs a DynaMix model, and {self.name!r} is none. Leave it out."
+                f"--quantiles needs a DynaMix model, and {self.name!r} is a rival. Leave it out."
             )
         given = [
             name for name in declared(ForecastConfig) if f"ForecastConfig.{name}" in vars(options)

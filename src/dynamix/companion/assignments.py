@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from . import BUILD, notebooks, plain, solutions, stamps
+from . import BUILD, notebooks, parts, plain, solutions, stamps
 from . import run as book
 
 PLACE = "dynamix_assignment"  # in a cell's metadata: its part, and the label of its exercise
@@ -135,14 +135,13 @@ def _points(exercise: Exercise) -> str:
 
 def assignment(notebook: Any, *, chapter: str) -> Assignment:
     """The assignment of a chapter; raises :class:`InputError` if it has no exercises."""
-    text = solutions.text_of(notebook)
+    text = parts.text(notebook)
     known = {solution.label: solution for solution in solutions.of(notebook)}
     heading = re.search(r"^# (.+)$", text, re.MULTILINE)
     made = Assignment(chapter, plain.markdown(heading[1]) if heading else chapter)
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            tags = cell.metadata.get("tags", [])
-            made.parts.append(Code(cell.source, parameters="parameters" in tags))
+            made.parts.append(Code(cell.source, parameters="parameters" in parts.tags(cell)))
         elif cell.cell_type == "markdown":
             words = {m["label"]: m["text"] for m in solutions.SOLUTION.finditer(cell.source)}
             for match in solutions.EXERCISE.finditer(cell.source):

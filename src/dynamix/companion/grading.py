@@ -22,7 +22,7 @@ import pandas as pd
 
 from ..errors import InputError
 from ..io.files import open_log, write_text
-from . import BUILD, assignments, notebooks, solutions
+from . import BUILD, assignments, notebooks, parts, solutions
 from . import run as book
 from .assignments import ANSWER, CHAPTER, PLACE, TESTS, TEXT
 
@@ -112,9 +112,7 @@ def with_answers(
         place = cell.metadata.get(PLACE, {})
         label = place.get("exercise", "")
         if place.get("part") == CHAPTER:
-            cells.append(
-                new_code_cell(cell.source, metadata={"tags": cell.metadata.get("tags", [])})
-            )
+            cells.append(new_code_cell(cell.source, metadata={"tags": parts.tags(cell)}))
         elif place.get("part") == TESTS and label in given:
             after = {PLACE: {"part": "after", "exercise": label}}
             if label == next(iter(given)):

@@ -1,8 +1,7 @@
-"""The rooms of the library: sizes, imports, and what pages say about them.
+"""The rooms of the library: their imports, and what pages say about them.
 
-``dynamix book house`` shows the rooms and writes the pages' parts that are made
-from the code: the tables of rooms, the drawing of the layers, a reference page for each room, and
-the course of the page for teachers.
+``dynamix book house`` writes the pages' parts that are made from the code: the tables of rooms, the
+drawing of the layers, a reference page for each room, and the course of the page for teachers.
 """
 
 from __future__ import annotations
@@ -113,12 +112,9 @@ def reference(room: str) -> str:
     return "\n".join([f"# {room}", "", "```{eval-rst}", *lines, "```", ""])
 
 
-def write() -> str:
-    """Write the pages that are made from the code, and return the sizes of the rooms in lines."""
-    for path, text in pages().items():
+def write() -> int:
+    """Write the pages that are made from the code; returns their number."""
+    made = pages()
+    for path, text in made.items():
         write_text(path, text)
-    sizes = []
-    for room in rooms():
-        lines = sum(len(path.read_text().splitlines()) for path in (PACKAGE / room).rglob("*.py"))
-        sizes.append(f"{room:<14} {lines:>6} lines {len(exported(room)):>4} names")
-    return "\n".join(sizes)
+    return len(made)

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..errors import InputError, needs
 from ..io.files import copy, write_bytes, write_text
-from . import BOOK, BUILD, ROOT, notebooks, plain
+from . import BOOK, BUILD, ROOT, notebooks, parts, plain
 from . import run as book
 
 with needs("book"):
@@ -88,7 +88,7 @@ class Deck:
 
 def tagged(notebook: Any) -> bool:
     """Whether a notebook has a cell for its deck."""
-    return any(TAG in cell.metadata.get("tags", []) for cell in notebook.cells)
+    return bool(parts.tagged(notebook, TAG))
 
 
 def name_of(chapter: str) -> str:
@@ -113,7 +113,7 @@ def deck(notebook: Any, *, chapter: str) -> Deck:
         if number == 1:
             _open(made, nodes)
         headings = [(node.tag, plain.render(node)) for node in nodes if node.type == "heading"]
-        wanted = TAG in cell.metadata.get("tags", [])
+        wanted = TAG in parts.tags(cell)
         if wanted and number > 1 and cell.cell_type == "markdown":
             heading = headings[0][1] if headings else section or made.title
             made.slides.append(Slide("text", heading, _text(nodes, f"cell {number} of {chapter}")))

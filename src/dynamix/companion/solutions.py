@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import InputError
-from . import BUILD, notebooks
+from . import BUILD, notebooks, parts
 from . import run as book
 from . import sweep as sweeps
 
@@ -75,11 +75,6 @@ class Ran:
         return "\n    ".join(lines)
 
 
-def text_of(notebook: Any) -> str:
-    """The text between a notebook's code cells."""
-    return "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-
-
 def exercises(text: str) -> dict[str, str]:
     """The exercises of a Markdown text: titles by label, in their order."""
     found = {}
@@ -98,7 +93,7 @@ def solutions(text: str, titles: dict[str, str]) -> Iterator[tuple[int, Solution
 
 def of(notebook: Any) -> list[Solution]:
     """All solutions of a notebook."""
-    text = text_of(notebook)
+    text = parts.text(notebook)
     return [solution for _, solution in solutions(text, exercises(text))]
 
 
@@ -109,7 +104,7 @@ def with_solutions(notebook: Any) -> Any:
     """
     from nbformat.v4 import new_code_cell, new_markdown_cell
 
-    titles, made, cells = exercises(text_of(notebook)), copy.deepcopy(notebook), []
+    titles, made, cells = exercises(parts.text(notebook)), copy.deepcopy(notebook), []
     for cell in made.cells:
         if cell.cell_type != "markdown":
             if cell.cell_type == "code":

@@ -140,7 +140,7 @@ def _member(source: Source, name: str, instead: str) -> Path:
 
 
 def _target(source: Source) -> Path:
-    """Where a file that is fetched is kept: the folder, or for a while where that is not ours."""
+    """The place of a downloaded file: in the folder, or in a temporary one if it is read-only."""
     path = folder() / source.file
     return path if _writable(path.parent) else scratch() / path.name
 

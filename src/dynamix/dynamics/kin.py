@@ -142,11 +142,3 @@ def kinship(
 def recognition(distances: Float[ndarray, "S S"]) -> float:
     """Share of systems whose second record (row) is nearest to their first; chance 1 / S."""
     return float((distances.argmin(axis=1) == np.arange(len(distances))).mean())
-
-
-def flat_map(distances: Float[ndarray, "S S"], *, dims: int) -> Float[ndarray, "S dims"]:
-    """Points whose distances approximate the given ones (classical scaling, Torgerson 1952)."""
-    S = len(distances)
-    centre = np.eye(S) - 1.0 / S
-    values, vectors = np.linalg.eigh(-0.5 * centre @ distances**2 @ centre)
-    return vectors[:, ::-1][:, :dims] * np.sqrt(np.maximum(values[::-1][:dims], 0.0))

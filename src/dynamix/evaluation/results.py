@@ -46,7 +46,7 @@ def provenance(command: str, settings: dict[str, Any], *, seconds: float) -> dic
 
 
 def given(settings: Mapping[str, Any]) -> list[str]:
-    """The words of a command line that hand settings to a forecaster.
+    """The words of a command line that pass settings to a forecaster.
 
     >>> given({"embedding": "delay", "gate_noise": False})
     ['--set', 'embedding=delay', 'gate_noise=false']

@@ -8,8 +8,8 @@ season and level, the series is a flow.
 * A flow of three and more channels gets ``dynamix-gp-learned``, whose map is chosen by free runs.
   One or two channels show no whole state; they get ``dynamix-3d-plus`` in its embedding. Noise that
   is found is smoothed. Both did best on flows that no model was made from.
-* Of any other series season and level know the most. ``dynamix-3d`` continues what the seasons
-  leave, as far as forecasts of the context's own end ask for it
+* Any other series is forecast best by its season and level. ``dynamix-3d`` continues what the
+  seasons leave, with the weight that it earns in forecasts of the context's own end
   (:mod:`~dynamix.forecasting.damping`).
 """
 
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 PROBE = PARTIAL = "dynamix-3d-plus"
 WHOLE = "dynamix-gp-learned"
-SHORTEST = 40  # steps of a context, about which there is something to choose
+SHORTEST = 40  # steps of a context, that are long enough for a choice
 SHORT = 100  # fewer steps have equal delays, which take fewer of them than PECUZAL's
 LAST = 2000  # steps that the choice looks at
 FORESEEN = 0.6  # of the plain forecast's error: below it, a flow
@@ -48,7 +48,7 @@ Series = Float[ndarray, "T_C n"]
 
 @dataclass(frozen=True)
 class ForecastReport:
-    """What a forecast took for a series, and why.
+    """The model and settings that a forecast used for a series, and why.
 
     ``settings`` are those that the choice adds to the caller's. ``foreseen`` is the error of the
     first steps over that of season and level; below 0.6 the series counts as a flow. ``seasons``
@@ -61,7 +61,7 @@ class ForecastReport:
     seasons: tuple[tuple[int, ...], ...] = ()
 
     def kept(self, *, free: bool) -> dict[str, Any]:
-        """The settings; without ``free``, for a start of one's own, those that go with one."""
+        """The settings; without ``free`` those that can be combined with a given start."""
         return {k: v for k, v in self.settings.items() if free or k not in _SEASONAL}
 
     def __str__(self) -> str:

@@ -82,7 +82,7 @@ class LeftOut:
 
 
 def each_series(series: Iterable[tuple[Any, Any]], *, total: int) -> Iterator[tuple[Any, Any]]:
-    """The named series behind a progress bar."""
+    """The named series, with a progress bar."""
     yield from tqdm(series, total=total, desc="series", disable=None, delay=PATIENCE)
 
 
@@ -149,7 +149,7 @@ def side_by_side(
         for names in _batches(contexts, horizon, most=1 if alone else _MOST):
             try:
                 found |= _run(contexts, names, how)
-            except InputError:  # of one of them, which the others must not notice
+            except InputError:  # one series fails; that must not change the others
                 for name in names:
                     with left_out.naming(name):
                         found |= _run(contexts, [name], how)

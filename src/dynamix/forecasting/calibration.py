@@ -1,6 +1,6 @@
 """Odds that hold: intervals from the errors of free runs inside the context.
 
-The noise of the gate makes samples that differ, but its width says nothing about the errors of a
+The noise of the gate makes samples that differ, but its width is unrelated to the errors of a
 forecast. This module measures the errors. From origins in the last part of a context
 (:func:`origins`) the model forecasts steps that are known, and sees only the steps before each
 origin. All numbers are in anomalies: the units of the transformed series, minus the mean and over
@@ -61,7 +61,7 @@ _bar = partial(tqdm, desc="trials", unit="series", disable=None, delay=PATIENCE,
 TRIALS = 16  # origins of a context
 FEW_TRIALS = 8  # of a model that is fitted to every trial's context, which takes long
 SEEN = 0.6  # of a context, before the first trial: a shorter past makes larger errors
-LEAST_TRIALS = 5  # at a lead: fewer say nothing about a tail
+LEAST_TRIALS = 5  # at a lead: fewer show no tail
 SHORTEST = 20  # steps of a context in which trials are made
 NEAR = 1.25  # leads between h / NEAR and NEAR h are pooled
 _GOLDEN = (np.sqrt(5) - 1) / 2
@@ -72,7 +72,7 @@ _WIDER = 0.25  # widths of its context's range by which a run may leave it
 
 @dataclass(frozen=True)
 class Trial:
-    """A free run inside the context, and what came: ``made`` and ``real (h, n)``, in anomalies."""
+    """A free run inside the context, and the truth: ``made`` and ``real (h, n)``, in anomalies."""
 
     made: Series
     real: Series
@@ -338,7 +338,7 @@ class _Trials:
         seen, how = self.values[:T, members], [self.options[i] for i in members]
         try:
             ((runs, _),) = self.plain.forecast(seen, None, horizon=steps, options=how)
-        except InputError as error:  # of one of them, which the others must not notice
+        except InputError as error:  # one series fails; that must not change the others
             if len(members) == 1:
                 return [error]
             return [self._run([i], T, steps)[0] for i in members]

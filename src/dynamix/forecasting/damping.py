@@ -139,7 +139,7 @@ def damped(
         try:
             ((y, _),) = trial.forecast(values[:T], None, horizon=steps, options=options)
         except InputError as error:
-            if values.shape[1] > 1:  # of one series, which the others must not notice
+            if values.shape[1] > 1:  # one series fails; that must not change the others
                 more: Any = {"horizon": horizon, "return_gates": return_gates}
                 return _one_by_one(pipeline, values, starts, options=options, **more)
             if places[-1] == T and not made:

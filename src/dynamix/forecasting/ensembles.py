@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..engine.machine import available_cores
+from ..errors import InputError
 from ..io.progress import tqdm
 from ..settings import PATIENCE
 
@@ -28,6 +29,14 @@ def sample_seed(seed: int, i: int) -> int:
     return int(np.random.SeedSequence([seed, i]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
+def check_levels(levels: Sequence[float]) -> list[float]:
+    """Quantile levels; raise unless there is one, and each lies between 0 and 1."""
+    found = np.asarray(levels, dtype=np.float64)
+    if found.ndim != 1 or not len(found) or not ((found > 0) & (found < 1)).all():
+        raise InputError(f"quantile_levels must lie between 0 and 1, found {levels!r}.")
+    return found.tolist()
+
+
 def draw(sample: Callable[[int], Drawn], seeds: Sequence[int]) -> list[Drawn]:
     """``sample`` of every seed, in the seeds' order, on all cores.
 
@@ -44,7 +53,7 @@ def stack(samples: Sequence[Any], levels: Sequence[float] = ()) -> Any:
 
     Arrays and tensors get a first axis. Frames get a first column level ``sample``; pandas series
     become a frame with a column for each sample. With ``levels`` the samples are these quantiles,
-    and the columns bear their names.
+    and the columns are named by them.
     """
     module = type(samples[0]).__module__.split(".")[0]
     if module == "torch":

@@ -78,7 +78,7 @@ class Pipeline:
         return [whole] * x.shape[1]
 
     def fit(self, x: Series, *, smoothed: bool = True) -> Fitted:
-        """A series transformed, without its noise if that is asked for; a trend takes long."""
+        """A series transformed, and smoothed if the settings say so; a trend takes long to fit."""
         s = self.settings
         found, transforms = fit_transforms(
             x,
@@ -142,7 +142,7 @@ class Pipeline:
         series' embedding; empty: they are chosen where ``embedding="auto"`` asks for it.
         """
         s, n = self.settings, values.shape[2]
-        # sums round alike whatever series lie beside a series, if each lies by itself in memory
+        # each series in memory of its own: its sums round the same, whatever series are beside it
         series = list(map(np.ascontiguousarray, values.transpose(1, 0, 2)))
         how = self.embedding_of(n) if n < self.model.config.observed_dims else "none"
         random = how == "delay_random"

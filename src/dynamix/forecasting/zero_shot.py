@@ -17,7 +17,7 @@ from ..io.arrays import check_initial, like, to_pandas, unpack, usable
 from ..preprocessing.seasons import calendar_seasons
 from ..settings import AUTO, BUNDLED_MODEL, ForecastConfig, takes
 from .automatic import ForecastReport, alike, choose_models, given_settings
-from .ensembles import stack
+from .ensembles import check_levels, stack
 from .models import Model, find_model
 from .pipeline import Pipeline
 
@@ -100,7 +100,7 @@ def forecast(
     """
     horizon = whole_number("horizon", horizon)
     config = ForecastConfig(**settings)
-    levels = [] if quantile_levels is None else _levels(quantile_levels)
+    levels = [] if quantile_levels is None else check_levels(quantile_levels)
     more = {"return_gates": return_gates, "return_report": return_report}
     if isinstance(context, list | tuple) and context and all(map(_is_series, context)):
         how = {"horizon": horizon, "model": model, "quantile_levels": quantile_levels, **more}
@@ -167,14 +167,6 @@ def forecast(
     if return_report:
         answer.append(reports if np.ndim(context) == 3 else reports[0])
     return tuple(answer) if len(answer) > 1 else answer[0]
-
-
-def _levels(levels: Sequence[float]) -> list[float]:
-    """Quantile levels, checked."""
-    found = np.asarray(levels, dtype=np.float64)
-    if found.ndim != 1 or not len(found) or not ((found > 0) & (found < 1)).all():
-        raise InputError(f"quantile_levels must lie between 0 and 1, found {levels!r}.")
-    return [float(level) for level in found]
 
 
 def _is_series(x: Any) -> bool:

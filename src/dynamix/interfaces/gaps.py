@@ -24,7 +24,6 @@ from ..settings import ForecastConfig, from_dict
 logger = logging.getLogger(__name__)
 
 CHUNK = 1000  # series that are in memory at a time
-_SAMPLES = 100  # of predict_df
 
 
 def quantiles_of_all(
@@ -42,13 +41,12 @@ def quantiles_of_all(
     ``model`` and ``settings`` are what :func:`dynamix.predict_df` takes, and the numbers are those
     of that function. It gets the last ``context_length`` steps. Missing values are filled
     (:func:`filled`). Where a series cannot be forecast, all quantiles are its last value, and the
-    log says why. If that is so of all of them, the end is an InputError.
+    log says why. If no series can be forecast, the last step raises InputError.
     """
     cut = 0 if context_length is None else whole_number("context_length", context_length)
     # here, since a wrong setting would otherwise be an error of every series
     config = from_dict(ForecastConfig, settings, source="the settings of the forecast")
     how = {**dataclasses.asdict(config), "horizon": horizon, "model": model}
-    how["n_samples"] = config.n_samples or _SAMPLES
     given, left_out = iter(series), LeftOut("skip")
     count = 0
     while chunk := dict(enumerate(itertools.islice(given, CHUNK), start=count)):

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from ..errors import InputError, needs, whole_number
+from ..errors import needs, whole_number
+from ..forecasting.ensembles import check_levels
 from .gaps import quantiles_of_all
 
 with needs("gluonts"):
@@ -76,17 +77,13 @@ class DynaMixPredictor(RepresentablePredictor):
         settings: Any = None,
     ) -> None:
         super().__init__(prediction_length=whole_number("prediction_length", prediction_length))
-        self.quantile_levels = sorted({0.5, *map(float, quantile_levels)})
-        if not 0 < self.quantile_levels[0] <= self.quantile_levels[-1] < 1:
-            raise InputError(
-                f"quantile_levels must lie between 0 and 1, found {quantile_levels!r}."
-            )
+        self.quantile_levels = sorted({0.5, *check_levels(quantile_levels)})
         self.how = {"context_length": context_length, "model": model, "seed": seed}
         self.how |= settings or {}
 
     def predict(self, dataset: Iterable[dict[str, Any]], **kwargs: Any) -> Iterator[Any]:
         """Forecast each entry; ``kwargs``, such as a number of samples, have no effect."""
-        waiting: deque[dict[str, Any]] = deque()  # entries whose channels were handed over
+        waiting: deque[dict[str, Any]] = deque()  # entries whose channels are being forecast
 
         def channels() -> Iterator[tuple[ndarray, pd.PeriodIndex]]:
             for entry in dataset:

@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import InputError, needs, whole_number
 from ..evaluation.parallel import spread
 from ..forecasting.batches import LeftOut, side_by_side
+from ..forecasting.ensembles import check_levels
 from ..forecasting.frames import Columns, contexts_of, long_table, with_dates
 from ..forecasting.models import find_model
 from ..io.files import digest, read_json, write_text, write_whole
@@ -106,8 +107,8 @@ def forecast_dataset(
     -------
     Done
         ``output``, the number of ``series``, and ``left_out``: why a series could not be forecast,
-        by its name. Each part holds the latter, too, as JSON in the key ``dynamix`` of its Parquet
-        metadata. A part's columns are id, time, and each channel, or with quantiles
+        by its name. Each part holds its own ``left_out`` as JSON, in the key ``dynamix`` of its
+        Parquet metadata. A part's columns are id, time, and each channel, or with quantiles
         ``NAME[LEVEL]``.
 
     Raises
@@ -137,11 +138,7 @@ def forecast_dataset(
     how = {**dataclasses.asdict(ForecastConfig(**settings)), "horizon": horizon}
     how |= {"model": None if model is None else str(model), "quantile_levels": None}
     if quantile_levels is not None:
-        how["quantile_levels"] = [float(level) for level in quantile_levels]
-        if not (how["quantile_levels"] and all(0 < x < 1 for x in how["quantile_levels"])):
-            raise InputError(
-                f"quantile_levels must lie between 0 and 1, found {quantile_levels!r}."
-            )
+        how["quantile_levels"] = check_levels(quantile_levels)
     if model not in (None, AUTO):
         find_model(str(model))  # an error of its name is one of the job
     channels = tuple(map(str, columns))

@@ -148,7 +148,7 @@ def _lines(text: str) -> tuple[list[str], list[int], list[str], str | None]:
     comments: list[str] = []
     open_quote = False
     for number, line in enumerate(every, start=1):
-        if open_quote:  # a field in quotes goes on
+        if open_quote:  # a field in quotes continues
             texts[-1] += " " + line
         elif (
             (number == 1 and given)

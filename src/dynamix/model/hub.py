@@ -111,7 +111,7 @@ def push_to_hub(
     revision
         The branch; None: the repository's ``main``.
     description
-        Text of the model card: what the model was made from, and for what it is good.
+        Text of the model card: how the model was made, and what it is good for.
     metadata
         Entries of the card's header, such as ``{"license": "cc-by-4.0", "datasets": [...]}``.
     private
@@ -127,7 +127,7 @@ def push_to_hub(
     Raises
     ------
     InputError
-        If the address is none, ``revision`` is a commit, or the hub refuses.
+        If the address has another form, ``revision`` is a commit, or the hub refuses.
 
     Examples
     --------

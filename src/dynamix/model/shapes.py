@@ -42,8 +42,8 @@ class Batch(NamedTuple):
 
     ``context (T_C, S, N)`` is what the gate compares with. ``inputs (T, S, N)`` carry the noise of
     ``input_noise``; ``targets (T, S, N)`` are one step later, without noise. ``gate_noise (T, S,
-    N)`` and ``expert_noise (T, S, J, M)`` are standard normal; the latter is None unless the
-    experts are probabilistic. All are in deviations of each sequence's channels.
+    N)`` and ``expert_noise (T, S, J, M)`` are standard normal; ``expert_noise`` is None unless
+    the experts are probabilistic. All are in deviations of each sequence's channels.
     """
 
     context: Series

@@ -148,7 +148,7 @@ def seasons_of(
     x: Series, candidates: Sequence[int] | None = None, *, smooth: bool = False
 ) -> list[tuple[int, ...]]:
     """The seasons of each channel of ``x (T, n)``, as :func:`find_seasons` finds them."""
-    # sums round alike whatever lies beside a channel, if it lies by itself in memory
+    # each channel in memory of its own: its sums round the same, whatever is beside it
     return [find_seasons(np.ascontiguousarray(c), candidates, smooth=smooth) for c in x.T]
 
 

@@ -53,7 +53,7 @@ class Finding:
 
     @property
     def bad(self) -> bool:
-        """Whether the finding speaks against the forecast."""
+        """Whether the finding is a reason not to trust the forecast."""
         return self.severity in ("warning", "serious")
 
     @property
@@ -211,7 +211,7 @@ def unpredictable_share(x: Channel) -> float:
 
     A state has three delayed values. Its next value is predicted by the mean over its four nearest
     states beyond the decorrelation time (Farmer & Sidorowich 1987). 0: the past determines the next
-    step; 1: the past says nothing about it; NaN: there are too few states.
+    step; 1: the past does not help to predict it; NaN: there are too few states.
     """
     near = decorrelation_time(x[:, None])
     delay = max(1, min(near, len(x) // 8))

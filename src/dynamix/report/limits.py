@@ -7,7 +7,7 @@ from ..settings import setting, settings
 
 @settings
 class ReportConfig:
-    """Limits of the report on a reader's own data: rules of thumb, to be argued with.
+    """Limits of the report on a reader's own data: rules of thumb.
 
     Triples are the limits of a note, a warning and a serious finding.
     """

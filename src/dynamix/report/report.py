@@ -1,4 +1,4 @@
-"""From a context to a forecast, and to what speaks against trusting it."""
+"""From a context to a forecast, and to the reasons not to trust it."""
 
 from __future__ import annotations
 
@@ -117,10 +117,7 @@ def make(
     >>> report.verdict.split(":")[0]
     'Do not rely on this forecast'
     """
-    from ..model.dynamix import DynaMix
-
-    frame = loaded.frame
-    network = DynaMix.from_pretrained(model) if isinstance(model, str | Path) else model
+    frame, network = loaded.frame, find_model(model)
     N = network.config.observed_dims
     if frame.shape[1] > N:
         raise InputError(
@@ -236,7 +233,7 @@ def backtest(
 
 def _season(shown: np.ndarray) -> int:
     period = dominant_period(shown, by="spectrum")
-    if period > len(shown) / 2:  # no oscillation to speak of
+    if period > len(shown) / 2:  # not two oscillations in the context
         period = dominant_period(shown)
     return int(np.clip(round(period), 1, len(shown)))
 

@@ -48,7 +48,7 @@ def start_as_analogue(model: DynaMix, *, pull: float, temperature: float, noise:
         )
     if not (0.0 <= pull <= 1.0 and temperature > 0 and noise >= 0):
         raise InputError(
-            "pull must lie in [0, 1], temperature be positive and noise not negative, found "
+            "pull must be from 0 to 1, temperature above 0 and noise at least 0, found "
             f"{pull!r}, {temperature!r} and {noise!r}."
         )
     assert gate.conv.bias is not None

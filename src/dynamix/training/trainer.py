@@ -81,8 +81,8 @@ def train(
     Raises
     ------
     InputError
-        If the folder holds a run that cannot be resumed or is not asked for, the settings do not
-        fit the data or each other, or the engine is not available.
+        If the folder holds a run and ``resume`` is not set, or that run cannot be resumed; if the
+        settings do not fit the data or each other; if the engine is not available.
 
     Examples
     --------
@@ -163,7 +163,7 @@ class Trainer:
             return model.train()
         try:
             model = DynaMix(description, seed=config.seed, defaults=defaults)
-        except (RuntimeError, MemoryError) as error:  # torch's allocator raises the former
+        except (RuntimeError, MemoryError) as error:  # torch's allocator raises RuntimeError
             raise InputError(f"there is no memory for a model with {description}.") from error
         model.gate.tau_att.data.fill_(config.attention_temperature)
         if config.first_weights == "analogue":

@@ -36,7 +36,7 @@ class Task:
     """One forecast: what is shown, and what is then measured against it.
 
     ``facts`` hold what the score needs besides, such as a scale. ``beyond`` among them is the
-    truth with as much again behind it, for the ceiling.
+    truth followed by as many steps again, for the ceiling.
     """
 
     name: str

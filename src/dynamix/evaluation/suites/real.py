@@ -115,7 +115,7 @@ def _columns(path: str) -> Float[ndarray, "T n"]:
 
 
 def _m4(frequency: str) -> tuple[list[ndarray], int]:
-    """Every series with its test part behind it, and the length of that part."""
+    """Every series followed by its test part, and the length of that part."""
     known, future = (
         [
             np.array([float(cell) for cell in cells[1:] if cell])

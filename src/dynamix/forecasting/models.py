@@ -43,7 +43,7 @@ def find_model(
     if not isinstance(getattr(found, "config", None), kinds):
         told = type(found).__name__
         raise InputError(f"model must be a model, a checkpoint's name or path, found {told}.")
-    return found.widened(channels) if is_fitted(found) else found
+    return found if isinstance(found.config, ModelConfig) else found.widened(channels)
 
 
 def is_fitted(model: Model) -> bool:
@@ -65,7 +65,7 @@ def adapted(model: Model, *, sharpness: float, factor: float) -> Any:
     The attention's temperature is divided by ``sharpness`` and multiplied by ``factor``; the width
     of the noise is multiplied by ``factor``.
     """
-    local = is_fitted(model)
+    local = not isinstance(model.config, ModelConfig)
     if factor == 1 and (sharpness == 1 or local):
         return model
     if isinstance(model, Saved):

@@ -67,11 +67,16 @@ def graph(folder: Path) -> dict[str, frozenset[str]]:
 
 
 def leads(module: Module, known: Mapping[str, Module]) -> frozenset[str]:
-    """The modules that define what is imported, and what is used of an imported module."""
+    """The modules that define what is imported, and what is used of an imported module.
+
+    A text that is a module's whole name counts as its import.
+    """
     used = {chain for node in module.statements for chain in _chains(node)}
     used |= {(name,) for name in module.imported.keys() - {chain[0] for chain in used}}
-    dotted = (".".join([module.imported[n], *rest]) for n, *rest in used if n in module.imported)
-    return frozenset(name for target in dotted for name in defining(target, known))
+    dotted = {".".join([module.imported[n], *rest]) for n, *rest in used if n in module.imported}
+    nodes = (inner for node in module.statements for inner in ast.walk(node))
+    texts = {str(node.value) for node in nodes if isinstance(node, ast.Constant)} & known.keys()
+    return frozenset(name for target in dotted | texts for name in defining(target, known))
 
 
 def _chains(node: ast.AST) -> Iterator[tuple[str, ...]]:

@@ -79,7 +79,22 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
                 ) from error
             warn_once(f"no compiled engine ({error}); another one is some 100 times slower")
         engine = "numpy" if isinstance(model, Saved) else "torch"
-    return (_numpy if engine == "numpy" else _torch)(groups, options)
+    if engine == "numpy" or isinstance(model.config, GPConfig):  # whose map is NumPy's anyway
+        return _numpy(groups, options)
+    import torch
+
+    from ..local.forecaster import rollouts
+    from ..model.rollouts import rollout
+
+    if isinstance(model.config, LocalConfig):
+        return _each(functools.partial(choice.chosen_rollout, rollouts), groups, options)
+    found = []
+    for one, context, x in groups:
+        start = None if x is None else torch.from_numpy(x)
+        run = rollout(one, torch.from_numpy(context), initial_x=start, **options)
+        gates = None if run.gates is None else run.gates.cpu().numpy()
+        found.append(Rollout(run.observations.cpu().numpy(), gates))
+    return found
 
 
 def _arrays(groups: Sequence[Group]) -> list[Group]:
@@ -114,26 +129,6 @@ def _numpy(groups: Sequence[Group], how: Any) -> list[Rollout]:
     elif isinstance(groups[0].model.config, LocalConfig):
         run = functools.partial(choice.chosen_rollout, plain.local_rollouts)
     return _each(run, groups, how)
-
-
-def _torch(groups: Sequence[Group], how: Any) -> list[Rollout]:
-    import torch
-
-    from ..local.forecaster import rollouts
-    from ..model.rollouts import rollout
-
-    config = groups[0].model.config
-    if isinstance(config, GPConfig):
-        return _numpy(groups, how)  # its map is fitted and run in NumPy
-    if isinstance(config, LocalConfig):
-        return _each(functools.partial(choice.chosen_rollout, rollouts), groups, how)
-    found = []
-    for model, context, x in groups:
-        start = None if x is None else torch.from_numpy(x)
-        run = rollout(model, torch.from_numpy(context), initial_x=start, **how)
-        gates = None if run.gates is None else run.gates.cpu().numpy()
-        found.append(Rollout(run.observations.cpu().numpy(), gates))
-    return found
 
 
 def refused(model: Any) -> str:

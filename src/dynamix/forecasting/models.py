@@ -6,9 +6,7 @@ import copy
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..gp.settings import GPConfig
@@ -17,11 +15,21 @@ from ..model.checkpoints import bundled, find, load
 from ..model.runs import Saved
 from ..settings import BUNDLED_MODEL, Engine, ModelConfig, checked
 
-Model = Any  # a torch model of any kind, or one as it is saved
+if TYPE_CHECKING:
+    from ..gp.forecaster import GaussianProcess
+    from ..local.forecaster import LocalForecaster
+    from ..model.dynamix import DynaMix
+
+    Model = DynaMix | LocalForecaster | GaussianProcess | Saved
+else:
+    Model = Any  # torch is imported only by those who use it
+
 _read_once = lru_cache(maxsize=8)(lambda read, name: read(name))
 
 
-def find_model(model: Any, channels: int = 1, *, engine: Engine = "auto") -> Model:
+def find_model(
+    model: Model | str | Path | None, channels: int = 1, *, engine: Engine = "auto"
+) -> Model:
     """The model itself, or the checkpoint of that name; bundled ones are read once.
 
     Only for the torch ``engine`` a checkpoint becomes a torch model. A forecaster that is fitted to
@@ -35,13 +43,7 @@ def find_model(model: Any, channels: int = 1, *, engine: Engine = "auto") -> Mod
     if not isinstance(getattr(found, "config", None), kinds):
         told = type(found).__name__
         raise InputError(f"model must be a model, a checkpoint's name or path, found {told}.")
-    if not is_fitted(found) or not isinstance(found, Saved):
-        return found.widened(channels) if is_fitted(found) else found
-    config, sigma = found.config.widened(channels), found.values["sigma"]
-    if config is found.config:
-        return found
-    wide = np.append(sigma, np.full(channels - len(sigma), sigma.mean()))
-    return Saved(config, found.defaults, found.values | {"sigma": wide.astype(sigma.dtype)})
+    return found if isinstance(found.config, ModelConfig) else found.widened(channels)
 
 
 def is_fitted(model: Model) -> bool:
@@ -63,7 +65,7 @@ def adapted(model: Model, *, sharpness: float, factor: float) -> Any:
     The attention's temperature is divided by ``sharpness`` and multiplied by ``factor``; the width
     of the noise is multiplied by ``factor``.
     """
-    local = is_fitted(model)
+    local = not isinstance(model.config, ModelConfig)
     if factor == 1 and (sharpness == 1 or local):
         return model
     if isinstance(model, Saved):

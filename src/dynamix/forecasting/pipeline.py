@@ -213,8 +213,11 @@ class Pipeline:
             alike.setdefault((len(item.context), item.factor), []).append(i)
         found = []
         for (_, factor), members in alike.items():
-            contexts = [prepared[i].context for i in members]
-            initial = [x for i in members if (x := prepared[i].initial) is not None]
+            contexts, initial = list[ndarray](), list[ndarray]()
+            for i in members:
+                contexts.append(prepared[i].context)
+                if (start := prepared[i].initial) is not None:
+                    initial.append(start)
             starts = np.stack(initial) if initial else None
             batch = Group(models(factor=factor), np.stack(contexts, axis=1), starts)
             found.append((members, batch))

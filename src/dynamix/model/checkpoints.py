@@ -155,7 +155,7 @@ def write_tensors(path: Path, tensors: dict[str, Any], metadata: dict[str, str])
 
     own = {k: v.detach().cpu().numpy() if hasattr(v, "detach") else v for k, v in tensors.items()}
     with write_whole(path) as temporary:
-        save_file({k: np.ascontiguousarray(v) for k, v in own.items()}, temporary, metadata)
+        save_file({k: np.asarray(v, order="C") for k, v in own.items()}, temporary, metadata)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, ndarray], dict[str, str]]:
@@ -177,13 +177,14 @@ def read_tensors(path: Path) -> tuple[dict[str, ndarray], dict[str, str]]:
             f"{why if pickled else f'it may be truncated ({error})'}. Fetch or save it again as "
             f"{SUFFIX}."
         ) from error
-    return {key: _array(key, **one) for key, one in found}, header.get("__metadata__", {})
+    named = {key: _array(f"{path.name!r}: tensor {key!r}", **one) for key, one in found}
+    return named, header.get("__metadata__", {})
 
 
-def _array(key: str, *, dtype: str, shape: list[int], data: Any) -> ndarray:
+def _array(name: str, *, dtype: str, shape: list[int], data: Any) -> ndarray:
     """A tensor of a file."""
     if dtype not in _DTYPES:
-        raise InputError(f"tensor {key!r} must hold real numbers, found {dtype.lower()}.")
+        raise InputError(f"{name} must hold real numbers, found {dtype.lower()}.")
     values = np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
     return (values.astype("<u4") << 16).view("<f4") if dtype == "BF16" else values
 
@@ -331,7 +332,7 @@ def _read(path: Path, config_path: Path | None = None) -> Saved:
         raise InputError(f"{origin} should be JSON with a key 'architecture'; found {own!r:.200}.")
     defaults = from_dict(ForecastDefaults, parts["forecast"], source=origin)
     for kind in CHECKPOINT_KINDS.keys() & own.keys():
-        build = import_module(CHECKPOINT_KINDS[kind]).from_checkpoint
-        return build(tensors, own, defaults=defaults, source=origin)
+        read = import_module(CHECKPOINT_KINDS[kind]).from_checkpoint
+        return read(tensors, own, defaults=defaults, source=origin)
     model = _from_published(parts["architecture"], source=origin)
     return from_published(tensors, model, source=source, defaults=defaults)

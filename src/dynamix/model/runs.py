@@ -24,6 +24,14 @@ class Saved:
     defaults: ForecastDefaults
     values: dict[str, ndarray]
 
+    def widened(self, n: int) -> Saved:
+        """A forecaster that is fitted to its context, for ``n`` channels if its N is smaller."""
+        config, sigma = self.config.widened(n), self.values["sigma"]
+        if config is self.config:
+            return self
+        wide = np.append(sigma, np.full(n - len(sigma), sigma.mean(), sigma.dtype))
+        return Saved(config, self.defaults, self.values | {"sigma": wide})
+
 
 class Group(NamedTuple):
     """Series that run side by side under one model; contexts are ``(T_C, S, N)``."""

@@ -125,7 +125,9 @@ class WindowSampler:
             missing = missing[~moves]
             if not len(missing):
                 return self._reframed(windows, own, rng)
-        raise InputError("a channel is constant in too many drawn sequences. Drop constant channels.")
+        raise InputError(
+            "a channel is constant in too many drawn sequences. Drop constant channels."
+        )
 
     def _reframed(
         self, windows: Float[ndarray, "length count N"], own: ndarray, rng: np.random.Generator

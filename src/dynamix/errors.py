@@ -79,6 +79,22 @@ def needs(extra: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """Begin the message of an InputError with what it is about; "" leaves it as it is.
+
+    >>> with about("run 'a'"):
+    ...     one_of("engine", "torhc", ["auto", "torch"])
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.InputError: run 'a': unknown engine 'torhc'. Known: auto, torch. Did you mean ...
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what}: {error}" if what else str(error)) from error
+
+
 def one_of(what: str, value: object, known: Iterable[str]) -> None:
     """Raise unless ``value`` is one of ``known``; the message lists them and suggests the nearest.
 

@@ -21,6 +21,7 @@ from .flags import (
     add_set,
     add_settings,
     add_settings_file,
+    add_workers,
     check_outputs,
     chosen,
     command,
@@ -64,8 +65,7 @@ def _fill(parser: Parser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="continue the interrupted run in --output"
     )
-    parser.add_argument("--workers", type=Typed(int), default=1, help="processes (default: 1)")
-    parser.add_argument("--dask", metavar="ADDRESS", help="Dask scheduler, tcp://host:8786")
+    add_workers(parser, default=1)
     parser.add_argument(
         "--compare",
         nargs="+",

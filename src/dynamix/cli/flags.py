@@ -122,6 +122,13 @@ def add_json(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--json", action="store_true", help=f"{what} as JSON on standard output")
 
 
+def add_workers(parser: Any, what: str = "processes", default: int | None = None) -> None:
+    """The flags ``--workers`` and ``--dask``; a default of None tells whether one was given."""
+    help = f"{what} (default: {default or 1})"
+    parser.add_argument("--workers", type=Typed(int), default=default, help=help)
+    parser.add_argument("--dask", metavar="ADDRESS", help="Dask scheduler, tcp://host:8786")
+
+
 def add_settings_file(parser: Parser, *names: str, sections: Sequence[str] = ()) -> None:
     """The flag ``--settings``; :func:`dynamix.cli.words.with_settings` reads the file."""
     parser.sections = sections

@@ -8,7 +8,7 @@ import logging
 from typing import Any
 
 from ..errors import InputError
-from .flags import Parser, Typed, show_json, split
+from .flags import Parser, Typed, add_workers, show_json, split
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +25,7 @@ def add_flags(parser: Parser) -> None:
     )
     group.add_argument("--id", metavar="COLUMN", help="column of the series' names")
     group.add_argument("--chunk", type=Typed(int), help="series of a chunk (default: 1000)")
-    group.add_argument("--workers", type=Typed(int), help="processes (default: 1)")
-    group.add_argument("--dask", metavar="ADDRESS", help="Dask scheduler, tcp://host:8786")
+    add_workers(group)
     group.add_argument(
         "--resume",
         action="store_true",
@@ -57,19 +56,18 @@ def run(options: argparse.Namespace, config: Any, levels: list[float] | None) ->
 
     settings = dataclasses.asdict(config)
     del settings["n_samples"], settings["errors"]
+    given = {name: value for name in _OWN if (value := getattr(options, name)) is not None}
+    if options.columns:
+        given["columns"] = split(options.columns)
     done = forecast_dataset(
         options.data,
         options.output,
         horizon=options.horizon,
         id_column=options.id,
         timestamp_column=options.time,
-        columns=split(options.columns) or ["target"],
         quantile_levels=levels,
         model=options.model,
-        chunk=1000 if options.chunk is None else options.chunk,
-        workers=1 if options.workers is None else options.workers,
-        dask=options.dask,
-        resume=bool(options.resume),
+        **given,
         **settings,
     )
     if options.json:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .flags import check_outputs, command
+from .flags import add_workers, check_outputs, command
 
 
 def add(commands: Any) -> None:
@@ -27,8 +27,7 @@ def add(commands: Any) -> None:
     )
     many.add_argument("--output", help="CSV file for the table (default: NOTEBOOK-sweep.csv)")
     many.add_argument("--resume", action="store_true", help="continue an interrupted sweep")
-    many.add_argument("--workers", type=int, default=2, help="notebooks at a time (default: 2)")
-    many.add_argument("--dask", metavar="ADDRESS", help="Dask scheduler, tcp://host:8786")
+    add_workers(many, "notebooks at a time", default=2)
 
 
 def _add_parameters(parser: argparse.ArgumentParser, metavar: str, help: str) -> None:

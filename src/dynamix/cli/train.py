@@ -13,9 +13,9 @@ from ..errors import InputError
 from ..settings import ForecastDefaults, ModelConfig, TrainingConfig
 from .flags import (
     Parser,
-    Typed,
     add_settings,
     add_settings_file,
+    add_workers,
     command,
     given_settings,
     split,
@@ -44,8 +44,7 @@ def _fill(parser: Parser) -> None:
         metavar="SEEDS",
         help="a run for each seed, separated by commas, in folders seed-0, seed-1, ... of --output",
     )
-    parser.add_argument("--workers", type=Typed(int), help="runs at a time (default: 1)")
-    parser.add_argument("--dask", metavar="ADDRESS", help="Dask scheduler, tcp://host:8786")
+    add_workers(parser, "runs at a time")
     # the recorded commands of stored results say --config
     add_settings_file(parser, "--config", sections=tuple(SECTIONS))
     for section, kind in SECTIONS.items():

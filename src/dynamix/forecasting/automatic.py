@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 PROBE = PARTIAL = "dynamix-3d-plus"
 WHOLE = "dynamix-gp-learned"
-SHORTEST = 40  # steps of a context, that are long enough for a choice
+SHORTEST = 40  # steps of a context, which are enough for a choice
 SHORT = 100  # fewer steps have equal delays, which take fewer of them than PECUZAL's
 LAST = 2000  # steps that the choice looks at
 FORESEEN = 0.6  # of the plain forecast's error: below it, a flow

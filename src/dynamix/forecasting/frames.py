@@ -129,7 +129,7 @@ def contexts_of(
     """The series of a long table and the times after them, by name, without those left out."""
     contexts: dict[Any, Context] = {}
     later: dict[Any, pd.Index] = {}
-    continued = Continued(horizon)
+    known: dict[Any, pd.Index] = {}
     groups = _split(table, named.id, named.time)
     for name, rows in each_series(groups.items(), total=len(groups)):
         with left_out.naming(name):
@@ -137,7 +137,7 @@ def contexts_of(
             if times.hasnans:
                 raise InputError(f"column {named.time!r} lacks times. Drop those rows.")
             values = np.stack([_numbers(rows[channel], channel) for channel in named.channels], 1)
-            later[name] = continued(times)
+            later[name] = _continued(times, horizon, known)
             contexts[name] = Context(values, times)
     return contexts, later
 
@@ -180,17 +180,11 @@ def _numbers(column: pd.Series, name: str) -> np.ndarray:
     return values
 
 
-class Continued:
-    """The times after an index; series often have the same ones, which are computed once."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps, self.known = steps, dict[Any, pd.Index]()
-
-    def __call__(self, times: pd.Index) -> pd.Index:
-        """The next labels."""
-        if not isinstance(times, pd.DatetimeIndex) and times.dtype.kind not in "fiu":
-            return continue_index(times, self.steps)
-        key = str(times.dtype), times.to_numpy().tobytes()
-        if key not in self.known:
-            self.known[key] = continue_index(times, self.steps)
-        return self.known[key]
+def _continued(times: pd.Index, steps: int, known: dict[Any, pd.Index]) -> pd.Index:
+    """The times after an index; ``known`` keeps them, since series often have the same ones."""
+    if not isinstance(times, pd.DatetimeIndex) and times.dtype.kind not in "fiu":
+        return continue_index(times, steps)
+    key = str(times.dtype), times.to_numpy().tobytes()
+    if key not in known:
+        known[key] = continue_index(times, steps)
+    return known[key]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -184,9 +184,7 @@ class Zarr:
 def _from_first_to_last(channels: Iterable[np.ndarray]) -> np.ndarray:
     """Steps ``(S, T)`` from the first to the last at which a channel is no NaN."""
     known = np.any([~np.isnan(values) for values in channels], axis=0)
-    after, before = (np.maximum.accumulate(known[:, way], axis=1)[:, way] for way in _WAYS)
+    after = np.maximum.accumulate(known, axis=1)
+    before = np.maximum.accumulate(known[:, ::-1], axis=1)[:, ::-1]
     # a series without any value keeps its rows, so that it is named among those left out
     return (after & before) | ~known.any(axis=1, keepdims=True)
-
-
-_WAYS: Sequence[slice] = (slice(None), slice(None, None, -1))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import InputError, one_of, whole_number
+from ..errors import InputError, about, one_of, whole_number
 from ..evaluation.parallel import spread
 from ..io.progress import tqdm
 from ..settings import PATIENCE
@@ -83,7 +82,7 @@ def train_each(
         for key in given:
             one_of("argument of a training run", key, _SECTIONS)
         folder = (Path(output) / name).absolute()  # a worker has a working directory of its own
-        with _naming(name):
+        with about(name and f"run {name!r}"):
             trainer = Trainer(folder, **given)
             if resume and _begun(folder):
                 trainer.resume()
@@ -110,15 +109,6 @@ def _begun(folder: Path) -> bool:
 
 def _train(run: _Run) -> str:
     """Train one run, or continue it: its first worker may have died."""
-    with _naming(run.name):
+    with about(run.name and f"run {run.name!r}"):
         train(run.folder, resume=_begun(run.folder), **run.given)
     return run.name
-
-
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Add the name of a run to its errors."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"run {name!r}: {error}" if name else str(error)) from error

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..errors import InputError, one_of
+from ..errors import InputError, about, one_of
 from ..io.files import read_json, write_text, write_whole
 from ..settings import BUNDLED_MODEL, CHECKPOINT_KINDS, ForecastDefaults, ModelConfig, from_dict
 from .hub import ADDRESS, SUFFIX, fetch
@@ -292,10 +292,8 @@ def _from_published(architecture: dict[str, Any], *, source: str) -> ModelConfig
     values = {ours: given[theirs] for ours, theirs in _PUBLISHED.items() if theirs in given}
     kind = str(values.get("expert_kind", _ALRNN)).lower()
     values["expert_kind"] = "alrnn" if kind == _ALRNN else kind
-    try:
+    with about(f"{source}: the config is not usable"):
         return ModelConfig(**values)
-    except InputError as error:
-        raise InputError(f"{source}: the config is not usable: {error}") from error
 
 
 def _read(path: Path, config_path: Path | None = None) -> Saved:

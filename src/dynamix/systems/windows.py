@@ -125,7 +125,9 @@ class WindowSampler:
             missing = missing[~moves]
             if not len(missing):
                 return self._reframed(windows, own, rng)
-        raise InputError("too often a channel stands still. Drop constant channels of the data.")
+        raise InputError(
+            "a channel is constant in too many drawn sequences. Drop constant channels."
+        )
 
     def _reframed(
         self, windows: Float[ndarray, "length count N"], own: ndarray, rng: np.random.Generator
@@ -154,7 +156,7 @@ class WindowSampler:
 
 
 def _single(values: Float[ndarray, "T n"]) -> Float[ndarray, "T n"]:
-    """Values in float32 units that lose no digits; the standardised sequences do not notice."""
+    """Values in float32 units that lose no digits; standardised sequences stay the same."""
     centred = values - distant_mean(values)
     return (centred / unit(centred)).astype(np.float32)
 

@@ -10,6 +10,7 @@ import tomllib
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import ROOT
 from PIL import Image
@@ -62,6 +63,23 @@ def test_the_readmes_numbers():
     citation = (ROOT / "CITATION.cff").read_text()
     assert f"version: {dynamix.__version__}\n" in citation
     assert f"## {dynamix.__version__}," in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_readmes_rows_among_published_ones_are_the_stored_ones():
+    stored = pd.concat(
+        pd.read_csv(ROOT / f"results/suites_{kind}.csv") for kind in ("chaos", "real")
+    )
+    main = stored[stored["section"].isin(["held out", "all"])].drop_duplicates(["suite", "model"])
+    rows = re.findall(r"^\| `([\w-]+)`, .* \| (.* [\d.]+) \|$", README, re.MULTILINE)
+    assert [suite for suite, _ in rows] == ["dysts-2023", "dysts-2021", "gift-12"]
+    for suite, cells in rows:
+        known = main[main["suite"] == suite].set_index("model")
+        told = [cell.rsplit(" ", 1) for cell in cells.split(", ")]
+        assert [float(value) for _, value in told] == sorted(float(value) for _, value in told)
+        for name, value in told:
+            row = known.loc[name.strip("`†")]
+            assert value == f"{row['value']:.{len(value.partition('.')[2])}f}", (suite, name)
+            assert ("†" in name) == (row["by"] == "published")
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "book/intro.ipynb"])

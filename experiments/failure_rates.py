@@ -32,8 +32,8 @@ PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
 # on all held-out systems; on the subset alone, for they train or search on every context
 MODELS = (
     "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", "transformer-control",
-    "parrot", "mean", "seasonal_naive", "echo_state", "echo_state_untuned", "dmd", "edmd", "sindy",
-    "sindy_untuned",
+    "parrot", "parrot_noisy", "mean", "seasonal_naive", "echo_state", "echo_state_untuned", "dmd",
+    "edmd", "sindy", "sindy_untuned",
 )  # fmt: skip
 EXPENSIVE = (
     "fracast", "auto_arima", "alrnn_stf", "lstm_stf", "neural_ode", "transformer-control-median",

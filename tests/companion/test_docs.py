@@ -11,6 +11,7 @@ import tomllib
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from helpers import ROOT
@@ -143,6 +144,23 @@ def test_printed_commands_name_what_there_is(document):
     for words in whole:
         if words[0] == "dynamix":
             parser().parse_args(words[1:])  # a wrong word ends the test
+
+
+def test_the_readmes_rows_among_published_ones_are_the_stored_ones():
+    stored = pd.concat(
+        pd.read_csv(ROOT / f"results/suites_{kind}.csv") for kind in ("chaos", "real")
+    )
+    main = stored[stored["section"].isin(["held out", "all"])].drop_duplicates(["suite", "model"])
+    rows = re.findall(r"^\| `([\w-]+)`, .* \| (.* [\d.]+) \|$", README, re.MULTILINE)
+    assert [suite for suite, _ in rows] == ["dysts-2023", "dysts-2021", "gift-12"]
+    for suite, cells in rows:
+        known = main[main["suite"] == suite].set_index("model")
+        told = [cell.rsplit(" ", 1) for cell in cells.split(", ")]
+        assert [float(value) for _, value in told] == sorted(float(value) for _, value in told)
+        for name, value in told:
+            row = known.loc[name.strip("`†")]
+            assert value == f"{row['value']:.{len(value.partition('.')[2])}f}", (suite, name)
+            assert ("†" in name) == (row["by"] == "published")
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "book/intro.ipynb"])

@@ -171,11 +171,11 @@ def polynomial(
     """``f(t, x)`` with those exponents ``(terms, N)``, as an integrator wants it."""
     kept = np.any(coefficients != 0.0, axis=0)
     powers, coefficients = np.asarray(powers)[kept], coefficients[:, kept]
-    factors = monomials(powers)
+    factors, extended = monomials(powers), np.ones(powers.shape[1] + 1)
 
     def f(t: float, x: ndarray) -> ndarray:
-        extended = np.append(x, 1.0)
-        return coefficients @ extended[factors].prod(axis=0)
+        extended[:-1] = x
+        return coefficients @ np.multiply.reduce(extended[factors], axis=0)
 
     return f
 

@@ -81,6 +81,12 @@ def test_published_rows_stand_beside_where_all_have_values():
     assert "published" in suites.report(suite, {"mine": mine})
 
 
+def test_small_values_keep_their_digits():
+    mine = suites.run(made(), "naive").assign(mae=2.484e-5)
+    assert "2.5e-05 [2.5e-05, 2.5e-05]" in suites.report(made(), {"mine": mine})
+    assert "0.00 [0.00, 0.00]" in suites.report(made(), {"mine": mine.assign(mae=0.0)})
+
+
 def test_averages_that_were_published_alone_have_no_interval():
     suite = made(pd.DataFrame({"theirs": [6.0]}, index=["all"]))
     mine = suites.run(suite, "naive")

@@ -322,5 +322,7 @@ def _cell(value: float, low: float, high: float, *, digits: int) -> str:
     """A value and its interval, as far as they are known."""
     if np.isnan(value):
         return ""
-    interval = "" if np.isnan(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"
-    return f"{value:.{digits}f}{interval}"
+    # so many decimals, or so many digits of a number that would show as 0
+    style = f".{digits}f" if not 0 < abs(value) < 10.0**-digits else f".{digits}g"
+    interval = "" if np.isnan(low) else f" [{low:{style}}, {high:{style}}]"
+    return f"{value:{style}}{interval}"

@@ -52,6 +52,13 @@ class Judge(nn.Module):
             *(nn.Linear(first, second), nn.GELU(), nn.Linear(second, 1)),
         )
 
+    @classmethod
+    def at_start(cls, *, seed: int, dropout: float = 0.0) -> Judge:
+        """A judge as its training begins. The state of torch's own generator stays."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(dropout=dropout)
+
     def forward(self, found: Float[Tensor, "*K F"]) -> Float[Tensor, "*K"]:
         """Ratings of candidates with these features."""
         return self.layers(((found - self.centre) / self.width).clamp(-5, 5))[..., 0]

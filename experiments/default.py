@@ -51,7 +51,7 @@ Row = dict[str, Any]
 
 
 def row(where: tuple[str, str, str, str], fixed: str, errors: tuple[float, float], n: int) -> Row:
-    """A row; ``where`` is its first four columns, ``errors`` the fixed setting's and the default's."""
+    """A row; ``where`` is its first four columns, ``errors`` its own and the default's."""
     error, default = (float(f"{value:.5g}") for value in errors)
     ratio = round(default / error, 4) if error > 0 else float("nan")
     chosen = "yes" if where[0] in CHOSEN_WITH else "no"

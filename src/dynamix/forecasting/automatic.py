@@ -52,7 +52,7 @@ class ForecastReport:
 
     ``settings`` are those that the choice adds to the caller's. ``foreseen`` is the error of the
     first steps over that of season and level; below 0.6 the series counts as a flow. ``seasons``
-    are the periods that were found in each channel of any other series.
+    are the periods that were found in each channel of any other series, in its whole context.
     """
 
     model: str
@@ -99,7 +99,7 @@ def choose_models(
             found = {"denoise": "auto"} | (quick if len(x) < SHORT else {})
             reports[s] = ForecastReport(PARTIAL if quick else WHOLE, found, ratios[s])
         else:
-            seasons = tuple(seasons_of(x, calendar))
+            seasons = tuple(seasons_of(values[:, s], calendar))  # as the forecast finds them
             reports[s] = ForecastReport(BUNDLED_MODEL, dict(_SEASONAL), ratios[s], seasons)
         logger.debug("series %d: %s", s, reports[s])
     return reports

@@ -29,22 +29,16 @@ from dynamix.preprocessing import decorrelation_time, embed
 FIRST_FLOW, EVERY = 690_000, 4
 HORIZON, LONGEST = 5000, 2000
 CONDITIONS = ((250, 3, 0.0), (2000, 1, 0.0), (512, 1, 0.05))  # steps, channels, noise
-FORECASTERS: dict[str, dict[str, Any]] = {
-    "dynamix-gp-learned": {},
-    "dynamix-gp-learned-untrained": {},
-    "dynamix-gp": {},
-    "dynamix-3d-plus": {},
-    "dynamix-3d": {},
-    "auto": {},
-    "echo_state": {},
-    "parrot": {},
-}
+FORECASTERS = (
+    *("dynamix-gp-learned", "dynamix-gp-learned-untrained", "dynamix-gp", "dynamix-3d-plus"),
+    *("dynamix-3d", "auto", "echo_state", "parrot"),
+)
 ERRORS = ("d_stsp", "hellinger", "d_h", "mase")
 COLUMNS: dict[str, Callable[[str], Any]] = {
-    "system": str,
     "context": int,
     "channels": int,
     "noise": float,
+    "system": str,
     "model": str,
     **dict.fromkeys(ERRORS, float),
     "failed": int,
@@ -71,25 +65,26 @@ def measured(y: ndarray, truth: ndarray, context: ndarray) -> dict[str, Any]:
     return {k: round(float(v), 5) for k, v in found.items()} | {"failed": 0}
 
 
-def rows_of(name: str, path: ndarray, seed: int) -> Iterator[dict[str, Any]]:
-    """Every forecaster in every condition on one system."""
-    for place, (T_C, channels, noise) in enumerate(CONDITIONS):
-        x = path[:, :channels].astype(float)
-        context, truth = x[LONGEST - T_C : LONGEST], x[LONGEST : LONGEST + HORIZON]
-        rng = np.random.default_rng([seed, place])
-        context = context + noise * context.std(axis=0) * rng.standard_normal(context.shape)
-        label = {"system": name, "context": T_C, "channels": channels, "noise": noise}
-        yield (
-            label | {"model": "ceiling"} | measured(x[-HORIZON:], truth, context) | {"seconds": 0.0}
-        )
-        for model, how in FORECASTERS.items():
-            own = how | ({"denoise": "auto"} if noise else {})
-            if channels == 1 and model == "dynamix-3d":
-                own = own | {"embedding": "delay"}  # better than its own
-            began = time.process_time()
-            y = np.asarray(baseline(model, **own)(context, HORIZON))
-            spent = {"seconds": round(time.process_time() - began, 3)}
-            yield label | {"model": model} | measured(y, truth, context) | spent
+def rows_of(
+    name: str, path: ndarray, condition: tuple[int, int, float], seed: int
+) -> Iterator[dict[str, Any]]:
+    """Every forecaster in one condition on one system."""
+    T_C, channels, noise = condition
+    x = path[:, :channels].astype(float)
+    context, truth = x[LONGEST - T_C : LONGEST], x[LONGEST : LONGEST + HORIZON]
+    rng = np.random.default_rng([seed, CONDITIONS.index(condition)])
+    context = context + noise * context.std(axis=0) * rng.standard_normal(context.shape)
+    label = {"system": name, "context": T_C, "channels": channels, "noise": noise}
+    ceiling = measured(x[-HORIZON:], truth, context)
+    yield label | {"model": "ceiling"} | ceiling | {"seconds": 0.0}
+    for model in FORECASTERS:
+        own: dict[str, Any] = {"denoise": "auto"} if noise else {}
+        if channels == 1 and model == "dynamix-3d":
+            own |= {"embedding": "delay"}  # better than its own
+        began = time.process_time()
+        y = np.asarray(baseline(model, **own)(context, HORIZON))
+        spent = {"seconds": round(time.process_time() - began, 3)}
+        yield label | {"model": model} | measured(y, truth, context) | spent
 
 
 def medians(table: pd.DataFrame) -> pd.DataFrame:
@@ -113,6 +108,9 @@ def main() -> None:
     parser = flags(__doc__, "results/short_contexts.csv")
     parser.add_argument("--flows", type=int, default=24, help="generated flows; default: 24")
     parser.add_argument("--held-out", action="store_true", help="every fourth held-out system")
+    parser.add_argument(
+        "--conditions", type=int, default=len(CONDITIONS), help="only so many, the first ones"
+    )
     options = parser.parse_args()
     n = LONGEST + 2 * HORIZON
     if options.held_out:
@@ -125,15 +123,16 @@ def main() -> None:
     made = Experiment(
         options.output,
         columns=COLUMNS,
-        key=("system",),
+        key=("context", "channels", "noise", "system"),
         settings=source | {"horizon": HORIZON},
         command=["short_contexts.py", *words, "--output", f"results/{options.output.name}"],
         resume=options.resume,
     )
-    for (name,) in tqdm(made.left((name,) for name in names), desc="systems", disable=None):
+    jobs = [(*c, name) for c in CONDITIONS[: options.conditions] for name in names]
+    for *condition, name in tqdm(made.left(jobs), desc="contexts", disable=None):
         path = systems.trajectory(name, n=n) if options.held_out else flow(int(name), n=n)
-        made.add(list(rows_of(name, path, names.index(name))))
-    table = made.finish(lambda row: names.index(row["system"]), headline=headline)
+        made.add(list(rows_of(name, path, tuple(condition), names.index(name))))
+    table = made.finish(lambda row: jobs.index(made.job(row)), headline=headline)
     print(medians(table).round(3).to_string())
 
 

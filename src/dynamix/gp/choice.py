@@ -53,11 +53,11 @@ class Judge(nn.Module):
         )
 
     @classmethod
-    def at_start(cls, *, seed: int, dropout: float = 0.0) -> Judge:
-        """A judge as its training begins. The state of torch's own generator stays."""
+    def at_start(cls, *, seed: int) -> Judge:
+        """A judge as a training with this seed begins; torch's own random state stays."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return cls(dropout=dropout)
+            return cls()
 
     def forward(self, found: Float[Tensor, "*K F"]) -> Float[Tensor, "*K"]:
         """Ratings of candidates with these features."""

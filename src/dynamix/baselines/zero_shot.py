@@ -64,7 +64,7 @@ def checkpoint(name: Any) -> Baseline | None:
 def _start(name: str) -> Any:
     """What a bundled model's training began with, with the same forecast settings."""
     trained = DynaMix.from_pretrained(name)
-    if isinstance(trained, GaussianProcess):
+    if isinstance(trained, GaussianProcess) and trained.judge is not None:
         judge = Judge.at_start(seed=0)
         judge.centre, judge.width = trained.judge.centre, trained.judge.width
         begun = GaussianProcess(trained.config, defaults=trained.defaults, judge=judge)

@@ -37,7 +37,10 @@ def test_the_report_has_the_seasons_of_the_whole_context():
 
 @pytest.mark.parametrize(
     ("channels", "noise", "model"),
-    [(1, 0.0, "dynamix-3d-plus"), (2, 0.0, "dynamix-3d-plus"), (3, 0.0, WHOLE), (3, 0.1, WHOLE)],
+    [
+        *((1, 0.0, WHOLE), (2, 0.0, WHOLE), (3, 0.0, WHOLE), (3, 0.1, WHOLE)),
+        *((1, 0.01, "dynamix-3d-plus"), (2, 0.01, "dynamix-3d-plus")),
+    ],
 )
 def test_a_flow_gets_a_model_of_flows(channels, noise, model):
     x = flow(1, n=1500)[:, :channels]

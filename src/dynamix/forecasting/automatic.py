@@ -6,8 +6,9 @@ steps from the origins of :mod:`~dynamix.forecasting.damping`. If its error is c
 season and level, the series is a flow.
 
 * A flow of three and more channels gets ``dynamix-gp-learned``, whose map is chosen by free runs.
-  One or two channels show no whole state; they get ``dynamix-3d-plus`` in its embedding. Noise that
-  is found is smoothed. Both did best on flows that no model was made from.
+  One or two channels show no whole state, so theirs is embedded. If they are clean, they get the
+  same map, else ``dynamix-3d-plus``, whose free runs suffer less from what smoothing leaves. Noise
+  that is found is smoothed. Each did best on generated flows that no model was made from.
 * Of any other series season and level know the most. ``dynamix-3d`` continues what the seasons
   leave, as far as forecasts of the context's own end ask for it
   (:mod:`~dynamix.forecasting.damping`).
@@ -25,8 +26,9 @@ from numpy import ndarray
 from tqdm import tqdm
 
 from ..errors import InputError
+from ..gp.choice import LEAST
 from ..gp.regression import scales
-from ..gp.smoothing import WINDOW, singular_spectrum
+from ..gp.smoothing import LEAST_NOISE, WINDOW, singular_spectrum
 from ..io.arrays import usable
 from ..io.shapes import Float
 from ..preprocessing.seasons import seasons_of
@@ -97,12 +99,20 @@ def choose_models(
             reports[s] = ForecastReport(BUNDLED_MODEL, {})
         elif ratios[s] < FORESEEN:
             found = {"denoise": "auto"} | (quick if len(x) < SHORT else {})
-            reports[s] = ForecastReport(PARTIAL if quick else WHOLE, found, ratios[s])
+            noisy = bool(quick) and (len(x) < LEAST or _noise(x) > LEAST_NOISE)
+            reports[s] = ForecastReport(PARTIAL if noisy else WHOLE, found, ratios[s])
         else:
             seasons = tuple(seasons_of(values[:, s], calendar))  # as the forecast finds them
             reports[s] = ForecastReport(BUNDLED_MODEL, dict(_SEASONAL), ratios[s], seasons)
         logger.debug("series %d: %s", s, reports[s])
     return reports
+
+
+def _noise(x: Series) -> float:
+    """What the singular spectrum takes for noise, in deviations."""
+    mean, deviation = scales(x)
+    z = (x - mean) / deviation
+    return float((z - singular_spectrum(z)).std())
 
 
 def _foreseen(

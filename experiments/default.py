@@ -129,6 +129,8 @@ def of_odds() -> Iterator[Row]:
     """CRPS of calibrated ensembles, beyond ten steps."""
     table, _ = results.read("odds", make="python experiments/odds.py")
     table = table[table["odds"] == "calibrated"]
+    if AUTO not in set(table["model"]):
+        return
     for (data, leads), part in table.groupby(["data", "leads"], sort=False):
         crps = part.set_index("model")["crps"]
         for label in crps.index[crps.index.str.startswith("dynamix")]:

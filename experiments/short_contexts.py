@@ -120,6 +120,8 @@ def main() -> None:
         names = [str(FIRST_FLOW + i) for i in range(options.flows)]
         source = {"first_flow": FIRST_FLOW, "flows": options.flows}
     words = ["--held-out"] if options.held_out else []
+    if options.conditions < len(CONDITIONS):
+        words += ["--conditions", str(options.conditions)]
     made = Experiment(
         options.output,
         columns=COLUMNS,

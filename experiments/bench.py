@@ -53,6 +53,9 @@ TARGETS = {
     "forecast_ms_30000": ("20 steps, context 30,000, beyond the rollout", "<=", 8.0, "ms"),
     "plus_ms_2000": ("choice of dynamix-3d-plus, context 2,000", "<=", 50.0, "ms"),
     "plus_ms_30000": ("choice of dynamix-3d-plus, context 30,000", "<=", 700.0, "ms"),
+    "gp_us": ("a step of dynamix-gp, 600 kernels", "<=", 20.0, "us"),
+    "gp_ms_2000": ("preparation of dynamix-gp, context 2,000", "", 0.0, "ms"),
+    "gp_learned_ms_2000": ("preparation of dynamix-gp-learned, context 2,000", "", 0.0, "ms"),
     "default_1_ms_2000": ("forecast that chooses, one channel, context 2,000", "", 0.0, "ms"),
     "default_3_ms_2000": ("forecast that chooses, three channels, context 2,000", "", 0.0, "ms"),
     "auto_ms_2000": ("embedding auto, context 2,000", "<=", 150.0, "ms"),
@@ -286,6 +289,11 @@ def costs_around(model: DynaMix, repeats: int) -> dict[str, float]:
             found[f"{name}_ms_2000"] = least(
                 lambda name=name: paper(x[:2000, :1], horizon=1, embedding=name)
             )
+        for key, name in (("gp", "dynamix-gp"), ("gp_learned", "dynamix-gp-learned")):
+            run = partial(forecast, x[:2000], model=name)
+            found[f"{key}_ms_2000"] = least(lambda run=run: run(horizon=1))
+        longer = least(lambda: forecast(x[:2000], model="dynamix-gp", horizon=10_001))
+        found["gp_us"] = (longer - found["gp_ms_2000"]) / 10
         for channels in (1, 3):  # forecasts that choose their model
             found[f"default_{channels}_ms_2000"] = least(
                 lambda n=channels: forecast(x[:2000, :n], horizon=1)

@@ -2,12 +2,13 @@
 
     DYNAMIX_DATA=FOLDER python experiments/odds.py --output results/odds.csv
 
-The data are 24 generated flows that no model was trained on, with three channels or the first one,
+The data are 16 generated flows that no model was trained on, with three channels or the first one,
 clean or with white noise of 5 % of a deviation in context and truth; and windows of the measured
-series of gift-12. A row is a forecaster on one kind of data, in one range of lead times. Ensembles
-have 100 samples, whose intervals of nominal 0.5, 0.8 and 0.9 would cover 0.49, 0.78 and 0.88 if
-they were perfect. CRPS is in deviations of the context. The rivals, the context parrot and the
-seasonal naive forecast, are calibrated by the machinery of dynamix.forecasting.calibration.
+series of gift-12. A row is a forecaster on one kind of data, in one range of lead times. Intervals
+are those of an ensemble of 100 samples, at the ranks that would hold the nominal share of truths
+if truth and samples were drawn alike. CRPS is in deviations of the context. The rivals, the
+context parrot and the seasonal naive forecast, are calibrated by the machinery of
+dynamix.forecasting.calibration.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ LEADS = {"1-10": (0, 10), "11-50": (10, 50), "51-": (50, None)}
 ROWS = (  # model, odds
     ("dynamix-3d", "gate"),
     ("dynamix-3d", "calibrated"),
+    ("dynamix-3d-plus", "calibrated"),
     ("auto", "calibrated"),
     ("parrot", "calibrated"),
     ("seasonal_naive", "calibrated"),
+    ("dynamix-gp", "calibrated"),
 )
 COLUMNS: dict[str, Callable[[str], Any]] = {
     "data": str,
@@ -132,8 +135,8 @@ def rows_of(data: str, model: str, odds: str, cases: list[Case]) -> list[dict[st
             failures += 1
             continue
         tails = [(1 - level) / 2 for level in LEVELS]
-        low = np.quantile(samples, tails, axis=0)
-        high = np.quantile(samples, [1 - tail for tail in tails], axis=0)
+        low = np.quantile(samples, tails, axis=0, method="weibull")
+        high = np.quantile(samples, [1 - tail for tail in tails], axis=0, method="weibull")
         inside = (case.truth >= low) & (case.truth <= high)
         score = crps_of_steps(samples, case.truth) / case.context.std(axis=0)
         for leads, (first, last) in LEADS.items():
@@ -166,7 +169,7 @@ def headline(table: pd.DataFrame) -> dict[str, float]:
 def main() -> None:
     """Entry point."""
     parser = flags(__doc__, "results/odds.csv")
-    parser.add_argument("--flows", type=int, default=24, help="generated flows; default: 24")
+    parser.add_argument("--flows", type=int, default=16, help="generated flows; default: 16")
     parser.add_argument("--windows", type=int, default=WINDOWS, help="of each measured series")
     options = parser.parse_args()
     kinds: dict[str, Callable[[], list[Case]]] = {
@@ -192,11 +195,12 @@ def main() -> None:
         command=["odds.py", "--output", f"results/{options.output.name}"],
         resume=options.resume,
     )
-    for data, cases in kinds.items():
-        left = made.left([(data, model, odds) for model, odds in ROWS])
-        known = cases() if left else []
-        for _, model, odds in left:
-            made.add(rows_of(data, model, odds, known))
+    for part in (ROWS[:-1], ROWS[-1:]):  # what takes longest at the end
+        for data, cases in kinds.items():
+            left = made.left([(data, model, odds) for model, odds in part])
+            known = cases() if left else []
+            for _, model, odds in left:
+                made.add(rows_of(data, model, odds, known))
     places = list(kinds)
     made.finish(
         lambda row: (

@@ -27,9 +27,20 @@ def test_a_seasonal_series_gets_season_and_damping():
     )
 
 
+def test_the_report_has_the_seasons_of_the_whole_context():
+    rng = np.random.default_rng(0)
+    day, week = np.resize(rng.normal(size=96), 4032), np.resize(rng.normal(size=672), 4032)
+    x = day + week + 0.3 * rng.normal(size=4032)  # 2,016 steps show a week three times
+    _, report = forecast(x, horizon=1, return_report=True)
+    assert report.seasons == ((96, 672),)
+
+
 @pytest.mark.parametrize(
     ("channels", "noise", "model"),
-    [(1, 0.0, "dynamix-3d-plus"), (2, 0.0, "dynamix-3d-plus"), (3, 0.0, WHOLE), (3, 0.1, WHOLE)],
+    [
+        *((1, 0.0, WHOLE), (2, 0.0, WHOLE), (3, 0.0, WHOLE), (3, 0.1, WHOLE)),
+        *((1, 0.01, "dynamix-3d-plus"), (2, 0.01, "dynamix-3d-plus")),
+    ],
 )
 def test_a_flow_gets_a_model_of_flows(channels, noise, model):
     x = flow(1, n=1500)[:, :channels]

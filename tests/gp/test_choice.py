@@ -52,6 +52,22 @@ def test_a_run_that_is_the_context_differs_from_it_in_nothing():
     assert away[0] == 1.0  # regions
 
 
+def test_the_untrained_judge_is_the_one_that_training_began_with():
+    trained = dynamix.DynaMix.from_pretrained("dynamix-gp-learned")
+    model = dynamix.baselines.baseline("dynamix-gp-learned-untrained").model
+    assert model.defaults == trained.defaults
+    found = torch.from_numpy(seen(context())).float()
+    before = torch.get_rng_state()
+    with torch.no_grad():
+        a, b = (Judge.at_start(seed=0).layers(found) for _ in range(2))
+        scaled = (found - trained.judge.centre) / trained.judge.width
+        begun = Judge.at_start(seed=0).layers(scaled.clamp(-5, 5))[..., 0]
+    assert (a == b).all()
+    assert (torch.get_rng_state() == before).all()
+    assert (model.judge(found) == begun).all()
+    assert (model.judge(found) != trained.judge(found)).all()
+
+
 def test_the_map_is_that_of_the_lowest_rating():
     x = context()
     regression = Regression(x, FEW)

@@ -10,17 +10,15 @@ from typing import Any
 from numpy import ndarray
 
 from ..forecasting.zero_shot import forecast
+from ..gp import GaussianProcess
+from ..gp.judge import Judge
 from ..model import checkpoints
 from ..model.dynamix import DynaMix
 from ..settings import AUTO
 from ..training.analogue_start import start_as_analogue
 from .registry import Baseline, register, register_family
 
-_UNTRAINED = {  # the bundled models that training made, and whether it began as an analogue
-    "dynamix-3d": True,
-    "dynamix-6d": True,
-    "dynamix-3d-scratch": False,
-}
+_UNTRAINED = ("dynamix-3d", "dynamix-6d", "dynamix-3d-scratch", "dynamix-gp-learned")
 
 
 @register(
@@ -63,11 +61,16 @@ def checkpoint(name: Any) -> Baseline | None:
     )
 
 
-def _start(name: str) -> DynaMix:
-    """The weights that a bundled model was trained from, with the same forecast settings."""
+def _start(name: str) -> Any:
+    """What a bundled model's training began with, with the same forecast settings."""
     trained = DynaMix.from_pretrained(name)
+    if isinstance(trained, GaussianProcess) and trained.judge is not None:
+        judge = Judge.at_start(seed=0)
+        judge.centre, judge.width = trained.judge.centre, trained.judge.width
+        begun = GaussianProcess(trained.config, defaults=trained.defaults, judge=judge)
+        return begun.eval()
     model = DynaMix(trained.config, seed=0, defaults=trained.defaults)
-    if _UNTRAINED[name]:
+    if name != "dynamix-3d-scratch":
         start_as_analogue(model, pull=0.05, temperature=0.01, noise=0.05)
     return model.eval()
 

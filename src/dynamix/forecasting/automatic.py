@@ -6,10 +6,11 @@ steps from the origins of :mod:`~dynamix.forecasting.damping`. If its error is c
 season and level, the series is a flow.
 
 * A flow of three and more channels gets ``dynamix-gp-learned``, whose map is chosen by free runs.
-  One or two channels show no whole state; they get ``dynamix-3d-plus`` in its embedding. Noise that
-  is found is smoothed. Both did best on flows that no model was made from.
-* Any other series is forecast best by its season and level. ``dynamix-3d`` continues what the
-  seasons leave, with the weight that it earns in forecasts of the context's own end
+  One or two channels show no whole state, so theirs is embedded. If they are clean, they get the
+  same map, else ``dynamix-3d-plus``, whose free runs suffer less from what smoothing leaves. Noise
+  that is found is smoothed. Each did best on generated flows that no model was made from.
+* Any other series is forecast best by its season and level. ``dynamix-3d`` continues what they
+  leave, as far as forecasts of the context's own end ask for it
   (:mod:`~dynamix.forecasting.damping`).
 """
 
@@ -24,8 +25,9 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import InputError
+from ..gp.choice import LEAST
 from ..gp.regression import scales
-from ..gp.smoothing import WINDOW, singular_spectrum
+from ..gp.smoothing import LEAST_NOISE, WINDOW, singular_spectrum
 from ..io.arrays import usable
 from ..io.progress import tqdm
 from ..io.shapes import Float
@@ -52,7 +54,7 @@ class ForecastReport:
 
     ``settings`` are those that the choice adds to the caller's. ``foreseen`` is the error of the
     first steps over that of season and level; below 0.6 the series counts as a flow. ``seasons``
-    are the periods that were found in each channel of any other series.
+    are the periods that were found in each channel of any other series, in its whole context.
     """
 
     model: str
@@ -97,12 +99,20 @@ def choose_models(
             reports[s] = ForecastReport(BUNDLED_MODEL, {})
         elif ratios[s] < FORESEEN:
             found = {"denoise": "auto"} | (quick if len(x) < SHORT else {})
-            reports[s] = ForecastReport(PARTIAL if quick else WHOLE, found, ratios[s])
+            noisy = bool(quick) and (len(x) < LEAST or _noise(x) > LEAST_NOISE)
+            reports[s] = ForecastReport(PARTIAL if noisy else WHOLE, found, ratios[s])
         else:
-            seasons = tuple(seasons_of(x, calendar))
+            seasons = tuple(seasons_of(values[:, s], calendar))  # as the forecast finds them
             reports[s] = ForecastReport(BUNDLED_MODEL, dict(_SEASONAL), ratios[s], seasons)
         logger.debug("series %d: %s", s, reports[s])
     return reports
+
+
+def _noise(x: Series) -> float:
+    """What the singular spectrum takes for noise, in deviations."""
+    mean, deviation = scales(x)
+    z = (x - mean) / deviation
+    return float((z - singular_spectrum(z)).std())
 
 
 def _foreseen(

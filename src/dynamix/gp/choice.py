@@ -14,7 +14,7 @@ from scipy.special import ndtr
 
 from ..io.shapes import Float
 from ..local.choice import Appearance, trial_length
-from .regression import OneStepMap, Regression, candidates, spread
+from .regression import OneStepMap, Regression, candidates, spread, squared, values
 
 Runs = Callable[[Sequence[OneStepMap], ndarray, int], ndarray]
 Rate = Callable[[Float[ndarray, "K F"]], Float[ndarray, " K"]]
@@ -101,12 +101,15 @@ def features(
     horizon = T_C * -(-max(trial_length(T_C), _LEAST_RUN) // T_C)  # whole contexts
     free = run(maps, start.repeat(len(maps), axis=0), horizon)
     checked = spread(T_C - 1, _CHECKED)
+    z, to = (maps[0].scaled(x[checked + i]) for i in (0, 1))
+    apart = squared(z, maps[0].centres)  # which all candidates share
+    near = {scale: values(apart, scale) for scale in {one.kernel.scale for one in maps}}
     shared = look.of_context(regression.size)
     found = []
     for k, one in enumerate(maps):
         y = one.scaled(free[:, k])
         held = ((y <= one.low) | (y >= one.high)).any(axis=1).mean()
-        misses = (x[checked + 1] - one.step(x[checked], held=False)) / one.deviation
+        misses = to - one.ahead(z, near[one.kernel.scale])
         row = [min(likelihoods[k] - likelihoods.min(), 5.0), np.log(one.kernel.scale)]
         row += [np.log10(one.kernel.ridge), held, np.log((misses / regression.size).std() + 1e-9)]
         found.append([*row, *look.of_run(y), *shared])

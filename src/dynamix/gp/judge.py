@@ -30,6 +30,13 @@ class Judge(nn.Module):
             *(nn.Linear(first, second), nn.GELU(), nn.Linear(second, 1)),
         )
 
+    @classmethod
+    def at_start(cls, *, seed: int) -> Judge:
+        """A judge as a training with this seed begins; torch's own random state stays."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls()
+
     def forward(self, found: Float[Tensor, "*K F"]) -> Float[Tensor, "*K"]:
         """Ratings of candidates with these features."""
         return self.layers(((found - self.centre) / self.width).clamp(-5, 5))[..., 0]

@@ -10,6 +10,7 @@ precision: the weights of a smooth kernel are large and cancel each other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,14 @@ class Kernel(NamedTuple):
 
     scale: float
     ridge: float
+
+
+class _Solver(NamedTuple):
+    """What the ridges of one length share: eigenvectors, and the normal equations in them."""
+
+    basis: Float[ndarray, "K r"]
+    squares: Float[ndarray, "r r"]
+    right: Float[ndarray, "r N"]
 
 
 def candidates(config: GPConfig) -> list[Kernel]:
@@ -79,14 +88,19 @@ class OneStepMap:
     def step(self, x: Float[ndarray, "A N"], *, held: bool = True) -> Float[ndarray, "A N"]:
         """The successors of states in the data's units, ``held`` in the box or not."""
         z = self.scaled(x)
-        rest = [
-            values(squared(part, self.centres), self.kernel.scale) @ self.weights
-            for part in _parts(z)
-        ]
-        ahead = z + z @ self.linear + self.constant + np.concatenate(rest)
+        ahead = np.concatenate(
+            [
+                self.ahead(part, values(squared(part, self.centres), self.kernel.scale))
+                for part in _parts(z)
+            ]
+        )
         if held:
             ahead = np.minimum(np.maximum(ahead, self.low), self.high)  # NaN stays
         return ahead * self.deviation + self.mean
+
+    def ahead(self, z: Float[ndarray, "A N"], near: Float[ndarray, "A K"]) -> Float[ndarray, "A N"]:
+        """The successors of scaled states, without the box; ``near`` are the kernels' values."""
+        return z + z @ self.linear + self.constant + near @ self.weights
 
     def jacobians(self, x: Float[ndarray, "A N"]) -> Float[ndarray, "A N N"]:
         """``d x'_i / d x_j`` at each state, of the map without its box."""
@@ -137,7 +151,8 @@ class Regression:
         self.linear, self.constant = solution[:-1], solution[-1]
         self.size = np.maximum(moves.std(axis=0), _LEAST)
         self.rest = (moves - design @ solution) / self.size
-        self._features: dict[float, tuple[ndarray, ndarray]] = {}
+        self._solvers: dict[float, _Solver] = {}
+        self._centres = self.points[spread(len(self.points), config.centres)]
 
     def likelihoods(self) -> Float[ndarray, " C"]:
         """Negative log marginal likelihood of every candidate per state and channel.
@@ -167,22 +182,28 @@ class Regression:
         With more transitions than ``config.centres``, it is the best mean of that many evenly
         spaced kernels (subset of regressors), in the eigenvectors of their covariance.
         """
-        centres = self.points[spread(len(self.points), self.config.centres)]
-        if kernel.scale not in self._features:  # which the next ridge needs again
-            covariance = values(squared(centres, centres), kernel.scale)
-            spectrum, vectors = linalg.eigh(covariance, check_finite=False)
-            kept = spectrum > _NOTHING * spectrum[-1]
-            basis = vectors[:, kept] / np.sqrt(spectrum[kept])
-            features = values(squared(self.points, centres), kernel.scale) @ basis
-            self._features[kernel.scale] = basis, features
-        basis, features = self._features[kernel.scale]
-        penalised = features.T @ features
+        if kernel.scale not in self._solvers:  # which the next ridge needs again
+            self._solvers[kernel.scale] = self._solver(kernel.scale)
+        basis, squares, right = self._solvers[kernel.scale]
+        penalised = squares.copy()
         penalised[np.diag_indices(len(penalised))] += kernel.ridge
         # Cholesky may fail at a ridge near rounding; a symmetric solver does not
-        right = features.T @ self.rest
         solved = linalg.solve(penalised, right, assume_a="sym", check_finite=False)
         linear = self.linear, self.constant, kernel, *self.box, self.mean, self.deviation
-        return OneStepMap(basis @ solved * self.size, centres, *linear)
+        return OneStepMap(basis @ solved * self.size, self._centres, *linear)
+
+    @cached_property
+    def _distances(self) -> tuple[ndarray, ndarray]:
+        """Squared distances from the centres: of the centres, and of all states."""
+        return squared(self._centres, self._centres), squared(self.points, self._centres)
+
+    def _solver(self, scale: float) -> _Solver:
+        of_centres, of_points = self._distances
+        spectrum, vectors = linalg.eigh(values(of_centres, scale), check_finite=False)
+        kept = spectrum > _NOTHING * spectrum[-1]
+        basis = vectors[:, kept] / np.sqrt(spectrum[kept])
+        features = values(of_points, scale) @ basis
+        return _Solver(basis, features.T @ features, features.T @ self.rest)
 
     def likeliest(self) -> OneStepMap:
         """The fit of the likeliest candidate."""

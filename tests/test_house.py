@@ -26,6 +26,7 @@ OTHER_TESTS = {
         "lab",
         "pages",
         "prose",
+        "published",
         "reference",
     },
     "baselines": {"fracast"},

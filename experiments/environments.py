@@ -90,9 +90,17 @@ class Place:
         }
         subprocess.run([python, "-m", "venv", str(folder / "venv")], check=True)
         self.version = self._shell("python --version")[1].split()[-1]
-        self.torch = (
-            sys.platform != "linux" or self._shell(f"pip install -q torch=={TORCH}+cpu")[0] == 0
-        )
+        self.torch = self._pytorch(wheel.parent / f"torch-{environment.python}")
+
+    def _pytorch(self, once: Path) -> bool:
+        """Install PyTorch; what pip has once put into a folder gets hard links from then on."""
+        build = "+cpu" if sys.platform == "linux" else ""
+        pip = f"pip install -q --target {once}.part torch=={TORCH}{build} && mv {once}.part {once}"
+        if not once.is_dir() and self._shell(pip)[0]:
+            return False
+        inside = self._shell("python -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))'")
+        shutil.copytree(once, inside[1].strip(), copy_function=os.link, dirs_exist_ok=True)
+        return True
 
     def _shell(self, line: str, *, home: bool = False) -> tuple[int, str, str]:
         """Exit code and both outputs of a line; ``home``: with an empty home, as a newcomer's."""
@@ -312,7 +320,7 @@ def tried(environment: Environment, python: str | None, wheel: Path) -> list[Row
         row = {"environment": environment.name, "python": environment.python, "line": "python"}
         row |= {"expected": "runs", "outcome": "not run", "seconds": 0.0}
         return [row | {"told": "no such Python was found"}]
-    with tempfile.TemporaryDirectory(prefix="dynamix-") as folder:
+    with tempfile.TemporaryDirectory(dir=wheel.parent, prefix="place-") as folder:
         place = Place(environment, Path(folder), python, wheel)
         install = INSTALLERS[environment.how]
         worked = (newer_in if environment.python > "3.11" else install)(place)
@@ -329,6 +337,7 @@ def main() -> None:
     parser = flags(__doc__, "results/environments.csv")
     parser.add_argument("--only", nargs="+", help="names of environments, to try anew")
     parser.add_argument("--pythons", type=Path, help="folder of Pythons by version")
+    parser.add_argument("--scratch", type=Path, help="folder that keeps wheel and PyTorch")
     options = parser.parse_args()
     experiment = Experiment(
         options.output,
@@ -341,10 +350,11 @@ def main() -> None:
     by_name = {e.name: e for e in ENVIRONMENTS if not options.only or e.name in options.only}
     if options.only:
         experiment.drop(lambda row: row["environment"] in by_name)
-    with tempfile.TemporaryDirectory() as folder:
-        words = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    with tempfile.TemporaryDirectory(prefix="dynamix-") as temporary:
+        folder = options.scratch or Path(temporary)
+        words = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
         subprocess.run(words, cwd=ROOT, check=True, capture_output=True)
-        wheel = next(Path(folder).glob("*.whl"))
+        wheel = next(folder.glob("*.whl"))
         for (name,) in experiment.left((name,) for name in by_name):
             python = found_python(by_name[name].python, options.pythons)
             experiment.add(tried(by_name[name], python, wheel))

@@ -95,11 +95,14 @@ class Place:
     def _pytorch(self, once: Path) -> bool:
         """Install PyTorch; what pip has once put into a folder gets hard links from then on."""
         build = "+cpu" if sys.platform == "linux" else ""
-        pip = f"pip install -q --target {once}.part torch=={TORCH}{build} && mv {once}.part {once}"
+        pip = f"pip install -q --target {once}.part torch=={TORCH}{build}"
+        pip += f" && rm -rf {once}.part/bin && mv {once}.part {once}"
         if not once.is_dir() and self._shell(pip)[0]:
             return False
         inside = self._shell("python -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))'")
-        shutil.copytree(once, inside[1].strip(), copy_function=os.link, dirs_exist_ok=True)
+        own = shutil.ignore_patterns("*setuptools*", "*distutils*")  # a venv has its own
+        site = Path(inside[1].strip())
+        shutil.copytree(once, site, ignore=own, copy_function=os.link, dirs_exist_ok=True)
         return True
 
     def _shell(self, line: str, *, home: bool = False) -> tuple[int, str, str]:

@@ -239,6 +239,13 @@ class Forecaster:
 
     def _filled(self, frame: pd.DataFrame) -> pd.DataFrame:
         if not self.options.fill:
+            for name, holes in frame.isna().sum().items():
+                if holes:
+                    first = frame[name].isna().idxmax()
+                    raise InputError(
+                        f"column {name!r} has {holes} empty of {len(frame)} entries, the first at "
+                        f"{first}. --fill interpolates short holes; else fill or cut them."
+                    )
             return frame
         from ..preprocessing.resampling import resample
 

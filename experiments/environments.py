@@ -142,11 +142,11 @@ class Place:
         self.add(shown or line, "runs", outcome, time.perf_counter() - began, told)
         return not code
 
-    def type(self, line: dict[str, Any], extras: Iterable[str]) -> None:
+    def type(self, line: dict[str, Any], extras: set[str]) -> None:
         """One line of the settings file, and its row."""
-        text = line.get("run") or line["python"].strip()
+        text = line.get("run", line.get("python")).strip()
         command = line.get("run") or f"python -c {shlex.quote(text)}"
-        lacks = line.get("extra") if line.get("extra") not in (None, *extras) else None
+        lacks = None if {line.get("extra"), line.get("brought_by")} & extras else line.get("extra")
         says = f"dynamix-companion[{lacks}]" if lacks else line.get("says")
         expected = f"refused: {says}" if says else "runs"
         if not self.torch and line.get("torch", True):

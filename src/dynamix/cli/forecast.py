@@ -7,7 +7,7 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, whole_number
+from ..errors import InputError, needs, whole_number
 from ..settings import AUTO, ForecastConfig, declared
 from . import jobs
 from .flags import (
@@ -113,6 +113,9 @@ def run(options: argparse.Namespace) -> None:
     output = None if options.output == "-" else options.output
     if output:
         check_suffix(output)
+        if output.lower().endswith(".parquet"):
+            with needs("tables"):
+                import pyarrow  # noqa: F401
     check_outputs(output, plot=options.plot, inputs=[options.data, options.model])
     series = read_series(
         options.data,

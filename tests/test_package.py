@@ -22,6 +22,7 @@ OPTIONAL = {
     "baselines": ("pydmd", "pysindy", "torchdiffeq"),
     "foundation": ("chronos", "fracast", "transformers"),
     "dask": ("distributed",),
+    "gluonts": ("gluonts",),
     "sktime": ("sktime",),
     "tables": ("joblib", "pyarrow", "zarr"),
 }
@@ -63,8 +64,10 @@ COMMANDS = [
     ("tables", "forecast data.csv --horizon 2 --id x --time y --output out"),
     ("tables", "forecast data.csv --horizon 2 --output out.parquet"),
     ("dask", "benchmark --model parrot --systems Lorenz --dask tcp://127.0.0.1:1"),
+    ("dask", "train --output run --seeds 0,1 --dask tcp://127.0.0.1:1"),
 ]
 CALLS = [
+    ("gluonts", "from dynamix.interfaces import DynaMixPredictor"),
     ("sktime", "from dynamix.interfaces import DynaMixForecaster"),
     ("plot", "from dynamix import plotting"),
     ("realworld", "dynamix.datasets.load('co2')"),

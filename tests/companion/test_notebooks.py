@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+import time
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,7 +152,7 @@ def test_a_sweep_is_a_table_with_provenance_and_a_failed_run_is_a_row(
 def test_an_interrupted_sweep_goes_on(tmp_path, monkeypatch, capsys):
     path, output, ran = make_notebook(tmp_path / "a.ipynb", "x = 1.0"), tmp_path / "out.csv", []
 
-    def run_all(jobs, *, workers, done):
+    def run_all(jobs, *, workers, dask, done):
         for job in jobs:
             ran.append(job.values["x"])
             job.output.parent.mkdir(exist_ok=True)
@@ -169,6 +174,61 @@ def test_an_interrupted_sweep_goes_on(tmp_path, monkeypatch, capsys):
     table, record = results.stored(output)
     assert list(table["double"]) == [2, 4, 6, 8]
     assert record["settings"]["grid"] == {"x": [1, 2, 3, 4]}
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_gives_the_same_sweep_though_a_worker_dies(tmp_path, monkeypatch, capfd):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.chdir(tmp_path)  # paths of the command line are those of the client
+    code = (
+        "import os\nfrom dynamix.companion.notebooks import record\n"
+        'record("inverse", 1 / x)\nrecord("threads", os.environ["OMP_NUM_THREADS"])'
+    )
+    path = make_notebook(tmp_path / "a.ipynb", "x = 1.0", code)
+    arguments = ["sweep", path.name, "-p", "x", "0,1,2,4", "--output"]
+    assert cli.main([*arguments, "alone.csv"]) == 2  # 1 / 0
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        before = cluster.workers[0].pid
+        rows_then = []
+
+        def kill_one():
+            journal = tmp_path / "out.csv.journal"
+            while not journal.is_file() or journal.read_text().count("\n") < 3:
+                time.sleep(0.01)
+            os.kill(before, signal.SIGKILL)
+            rows_then.append(journal.read_text().count("\n") - 2)
+
+        killer = threading.Thread(target=kill_one, daemon=True)
+        killer.start()
+        assert cli.main([*arguments, "out.csv", "--dask", cluster.scheduler_address]) == 2
+        killer.join(timeout=10)
+        assert 1 <= rows_then[0] < 4  # it died in mid-run
+        cluster.wait_for_workers(2, timeout=30)
+        assert cluster.workers[0].pid != before  # and was started again
+    (alone, _), (found, record) = (results.stored(name) for name in ("alone.csv", "out.csv"))
+    assert alone["inverse"].tolist()[1:] == [1, 0.5, 0.25]
+    assert set(found["threads"][1:]) == {1}
+    same = [table.drop(columns="seconds") for table in (found, alone)]
+    pd.testing.assert_frame_equal(*same, check_exact=True)
+    assert record["settings"]["grid"] == {"x": [0, 1, 2, 4]}
+    for i in (1, 2, 3):
+        one, two = (tmp_path / name / f"{i:03d}.ipynb" for name in ("alone", "out"))
+        assert one.read_bytes() == two.read_bytes()
+    assert [file.name for file in (tmp_path / "out").glob("*.log")] == ["000.log"]  # of the failure
+
+
+def test_a_sweep_leaves_the_process_of_its_worker_as_it_was(tmp_path, monkeypatch, capfd):
+    path = make_notebook(tmp_path / "a.ipynb", "x = 1", "import os; os.write(2, b'from a kernel')")
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    outcome = sweeps._run(sweeps.Job(path, tmp_path / "deep" / "o.ipynb"))
+    assert outcome.error is None
+    assert os.environ["NUMBA_NUM_THREADS"] == "3"
+    assert "OMP_NUM_THREADS" not in os.environ
+    os.write(2, b"from here")
+    assert capfd.readouterr().err == "from here"
 
 
 def test_a_run_that_is_killed_leaves_the_old_output(tmp_path, monkeypatch):

@@ -125,7 +125,17 @@ def test_outputs_of_a_chapter_are_not_cut_off(browser, name):
 
 # Pages of every kind: chapters, tables, the reference, the demo, what Sphinx makes itself
 KINDS = [
-    *("intro", "01_reconstruction", "10_published", "results", "demo", "references", "api/io"),
+    *(
+        "intro",
+        "01_reconstruction",
+        "04_stf_training",
+        "10_published",
+        "teach",
+        "results",
+        "demo",
+        "references",
+        "api/io",
+    ),
     *("genindex", "py-modindex", "search", "404"),
 ]
 RULES = {"rules": {"label-content-name-mismatch": {"enabled": True}}}  # off by default
@@ -197,3 +207,15 @@ def test_every_page_has_one_description_and_every_name_on_it_is_used_once():
         assert len(names) == len(set(names)), path.name
         assert page.select("summary p, th:empty, style[scoped]") == [], path.name
     assert "05_zero_shot.html" in descriptions.values()
+
+
+@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
+def test_the_cheat_sheet_is_one_page_of_paper(browser, tmp_path):
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto((HTML / "cheat_sheet.html").as_uri(), wait_until="load")
+    page.evaluate("window.MathJax?.startup?.promise?.then(() => true)")
+    printed = page.pdf(format="A4", path=tmp_path / "sheet.pdf")
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
+    context.close()

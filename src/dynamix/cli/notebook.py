@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
     many.add_argument("--output", help="CSV file for the table (default: NOTEBOOK-sweep.csv)")
     many.add_argument("--resume", action="store_true", help="continue an interrupted sweep")
     many.add_argument("--workers", type=int, default=2, help="notebooks at a time (default: 2)")
+    many.add_argument("--dask", metavar="ADDRESS", help="Dask scheduler, tcp://host:8786")
 
 
 def _add_parameters(parser: argparse.ArgumentParser, metavar: str, help: str) -> None:
@@ -74,6 +75,7 @@ def sweep(options: argparse.Namespace) -> None:
         sweep.parse_grid(path, options.parameter),
         output=output,
         workers=options.workers,
+        dask=options.dask,
         resume=options.resume,
         command=shlex.join(typed),
     )

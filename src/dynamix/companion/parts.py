@@ -62,8 +62,8 @@ def taught(source: str) -> str:
 
 
 def words(notebook: Any) -> int:
-    """Words of a chapter, without its exercises."""
-    return len(taught(text(notebook)).split())
+    """Words of a chapter, without its exercises and the options of directives."""
+    return len(re.sub(r"^:[\w-]+:.*$", "", taught(text(notebook)), flags=re.M).split())
 
 
 def paragraphs(source: str) -> Iterator[str]:
@@ -75,17 +75,23 @@ def paragraphs(source: str) -> Iterator[str]:
             yield " ".join(block.split())
 
 
+def _bare(paragraph: str) -> str:
+    """A paragraph without code, links, roles, and indices and powers in formulas."""
+    plain = re.sub(r"`[^`]*`|\[[^\]]*\]\([^)]*\)|\{\w+(?::\w+)?\}`[^`]*`", " ", paragraph)
+    return re.sub(r"[_^](?:\{[^}]*\}|\w)", " ", plain)
+
+
 def numbers(paragraph: str) -> list[str]:
     """The numbers that a reader meets in a paragraph; names, code and addresses are none.
 
     >>> numbers("In `x = 3` the error is 0.2, or 5 %, see [chapter 3](03_a.ipynb).")
     ['0.2', '5 %']
     """
-    bare = re.sub(r"`[^`]*`|\[[^\]]*\]\([^)]*\)|\{\w+(?::\w+)?\}`[^`]*`", " ", paragraph)
-    bare = re.sub(r"[_^](?:\{[^}]*\}|\w)", " ", bare)  # indices and powers in formulas
     return [
         match[0].rstrip(".,")
-        for match in re.finditer(r"(?<![\w.-])\d[\d,]*(?:\.\d+)?(?:\s?\\?%)?(?![\w])", bare)
+        for match in re.finditer(
+            r"(?<![\w.-])\d[\d,]*(?:\.\d+)?(?:\s?\\?%)?(?![\w])", _bare(paragraph)
+        )
     ]
 
 
@@ -95,11 +101,9 @@ def exact(paragraph: str) -> list[str]:
     >>> exact("Of 10 experts 3 act; 7 of 12 systems have a distance of 0.25, or 1,200 steps.")
     ['7 of 12', '0.25', '1,200']
     """
-    bare = re.sub(r"`[^`]*`|\[[^\]]*\]\([^)]*\)|\{\w+(?::\w+)?\}`[^`]*`", " ", paragraph)
-    bare = re.sub(r"[_^](?:\{[^}]*\}|\w)", " ", bare)
     share = r"\b\d+ of (?:the )?\d+\b"
     number = r"(?<![\w.-])(?:\d[\d,]*\.\d+|\d[\d,]*(?=\s?\\?%)|\d{1,3}(?:,\d{3})+|\d{4,})(?!\w)"
-    return [match[0] for match in re.finditer(f"{share}|{number}", bare)]
+    return [match[0] for match in re.finditer(f"{share}|{number}", _bare(paragraph))]
 
 
 def pictures(cell: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Many notebooks at once, in processes of their own, and sweeps whose results are a table."""
+"""Many notebooks at once, here or on a Dask cluster, and sweeps whose results are a table."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import hashlib
 import itertools
 import multiprocessing
 import os
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ from tqdm import tqdm
 
 from ..errors import InputError, one_of, whole_number
 from ..evaluation import results
+from ..evaluation.parallel import spread
 from ..io.files import open_log
 from . import BOOK, CHECKOUT, notebooks
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_ALONE = threading.Lock()  # a notebook takes folder and standard error of its whole process
 
 
 @dataclass(frozen=True)
@@ -53,51 +57,99 @@ def place(path: Path) -> Path | None:
 
 
 def run_all(
-    jobs: Sequence[Job], *, workers: int = 2, done: Callable[[Outcome], None] | None = None
+    jobs: Sequence[Job],
+    *,
+    workers: int = 2,
+    dask: str | None = None,
+    done: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
     """Run notebooks side by side, each on one core; a failure does not stop the others.
 
-    ``done`` gets each outcome when it is available. What the kernel of a failed notebook wrote to
-    standard error is kept beside the result, as ``.log``. All parameters are checked before
-    anything runs.
+    ``workers`` is a number of processes. With ``dask``, the address of a Dask scheduler, its
+    workers are used instead: they must see the same files, and run one notebook at a time. A
+    notebook whose worker dies goes to another one. ``done`` gets each outcome when it is available.
+    What the kernel of a failed notebook wrote to standard error is kept beside the result, as
+    ``.log``. All parameters are checked before anything runs.
     """
     workers = whole_number("workers", workers)
     for job in jobs:
         notebooks.check(job.path, job.values)
     if not jobs:
         return []
+    made = _here(jobs, workers) if dask is None else _there(jobs, dask)
+    outcomes: dict[int, Outcome] = {}
+    for i, outcome in tqdm(made, "notebooks", len(jobs), unit="notebook", disable=None):
+        outcomes[i] = outcome
+        if done is not None:
+            done(outcome)
+    return [outcomes[i] for i in range(len(jobs))]
+
+
+def _here(jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, Outcome]]:
+    """The outcomes, with their numbers, of processes of this machine."""
     # a fresh process each: kernels and their threads do not survive a fork of a threaded parent
     spawn = multiprocessing.get_context("spawn")
-    outcomes: dict[int, Outcome] = {}
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=spawn) as pool:
         running = {pool.submit(_run, job): i for i, job in enumerate(jobs)}
-        finished = as_completed(running)
-        for future in tqdm(finished, "notebooks", len(jobs), unit="notebook", disable=None):
+        for future in as_completed(running):
             try:
                 outcome = future.result()
             except BrokenProcessPool:  # for lack of memory, for instance
                 outcome = Outcome(jobs[running[future]], 0.0, "its process was killed")
-            outcomes[running[future]] = outcome
-            if done is not None:
-                done(outcome)
-    return [outcomes[i] for i in range(len(jobs))]
+            yield running[future], outcome
+
+
+def _there(jobs: Sequence[Job], dask: str) -> Iterator[tuple[int, Outcome]]:
+    """The outcomes, with their numbers, of the workers of a cluster, which have folders of own."""
+    tasks = []
+    for i, job in enumerate(jobs):
+        cwd = None if job.cwd is None else job.cwd.absolute()
+        path, output = job.path.absolute(), job.output.absolute()
+        tasks.append((i, replace(job, path=path, output=output, cwd=cwd)))
+    for i, outcome in spread(_run_numbered, tasks, dask=dask):
+        yield i, replace(outcome, job=jobs[i])
+
+
+def _run_numbered(task: tuple[int, Job]) -> tuple[int, Outcome]:
+    """The number of a job, and its outcome."""
+    return task[0], _run(task[1])
 
 
 def _run(job: Job) -> Outcome:
-    """Run one job in a process of its own."""
+    """Run one job in this process."""
     began = time.perf_counter()
     error: str | None = None
-    os.environ |= dict.fromkeys(_ONE_THREAD, "1")
     job.output.parent.mkdir(parents=True, exist_ok=True)
-    # kernels inherit this process's standard error and write messages of their own to it
-    with open_log(job.output.with_suffix(".log")) as log:
-        os.dup2(log.fileno(), 2)
+    log = job.output.with_suffix(".log")
     try:
-        notebooks.run(job.path, job.output, values=job.values, cwd=job.cwd)
-        job.output.with_suffix(".log").unlink()
+        with _ALONE, _kernels_on_one_core(log):
+            began = time.perf_counter()
+            notebooks.run(job.path, job.output, values=job.values, cwd=job.cwd)
+        log.unlink()
     except (notebooks.NotebookError, InputError, OSError) as failure:
         error = str(failure)
     return Outcome(job, time.perf_counter() - began, error)
+
+
+@contextmanager
+def _kernels_on_one_core(log: Path) -> Iterator[None]:
+    """One thread for kernels, and their messages in ``log``; a cluster's worker is put back."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    # kernels inherit this process's standard error and write messages of their own to it
+    with open_log(log) as file:
+        kept = os.dup(2)
+        os.dup2(file.fileno(), 2)
+    os.environ |= dict.fromkeys(_ONE_THREAD, "1")
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def sweep(
@@ -106,6 +158,7 @@ def sweep(
     *,
     output: str | Path,
     workers: int = 2,
+    dask: str | None = None,
     resume: bool = False,
     command: str = "dynamix.companion.sweep.sweep",
 ) -> pd.DataFrame:
@@ -113,8 +166,8 @@ def sweep(
 
     ``output`` is the CSV file of the table, with its record beside it; a folder of the same name
     holds the notebooks. The table has one row per run: the parameters, ``seconds``, ``error``
-    (empty without failure), and one column per recorded name. ``resume`` continues an interrupted
-    sweep; runs that failed are repeated.
+    (empty without failure), and one column per recorded name. ``workers`` and ``dask`` are those of
+    :func:`run_all`. ``resume`` continues an interrupted sweep; runs that failed are repeated.
     """
     path, output = Path(path), Path(output)
     if not grid or not all(grid.values()):
@@ -148,7 +201,8 @@ def sweep(
         rows[run] = row | (notebooks.recorded(kept) if kept.is_file() else {})
         journal.append([rows[run]], seconds=time.perf_counter() - began)
 
-    run_all([job for job in jobs if job.output.name not in rows], workers=workers, done=keep)
+    todo = [job for job in jobs if job.output.name not in rows]
+    run_all(todo, workers=workers, dask=dask, done=keep)
     table = pd.DataFrame([rows[job.output.name] for job in jobs]).drop(columns="run")
     if not set(table.columns) - {*grid, "seconds", "error"} and not any(table["error"]):
         journal.journal.unlink()

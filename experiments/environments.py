@@ -2,14 +2,14 @@
 
     python experiments/environments.py --output results/environments.csv
 
-It takes about an hour, a few GB on disk and a package index. It builds the wheel, and makes a
-virtual environment for each Python that is found (``python3.12`` and so on on the path, or under
-``--pythons FOLDER``, as ``~/.pyenv/versions``). A row per line says whether it ran, was refused in
-the words that it should be, failed, or was not run and why. The lines are in
-``settings/environments.toml``. On Linux only CPU builds of PyTorch are installed, in the version
-that constraints.txt pins; where pip finds none (set ``PIP_EXTRA_INDEX_URL`` to PyTorch's own index
-of CPU builds), only what needs no PyTorch is run. conda is not run: of the two files for it the
-parts for pip are.
+It takes about an hour and a half, a few GB on disk and a package index. It builds the wheel, and
+makes a virtual environment for each Python that is found (``python3.12`` and so on on the path, or
+under ``--pythons FOLDER``, as ``~/.pyenv/versions``). A row per line says whether it ran, was
+refused in the words that it should be, failed, or was not run and why. The lines are in
+``settings/environments.toml``; where one extra is installed alone, only its own are typed. On Linux
+only CPU builds of PyTorch are installed, in the version that constraints.txt pins; where pip finds
+none (set ``PIP_EXTRA_INDEX_URL`` to PyTorch's own index of CPU builds), only what needs no PyTorch
+is run. conda is not run: of the two files for it the parts for pip are.
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ import yaml
 from experiment import Experiment, Row, flags
 
 from dynamix.companion.sphinx_extension import colab_cell
+from dynamix.io import files
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = {"environment": str, "python": str, "line": str, "expected": str, "outcome": str}
 COLUMNS |= {"seconds": float, "told": str}
 PATIENCE = 900  # seconds that a line may take
 TORCH = re.search(r"^torch==(.*)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)[1]
-ALL = ("systems", "plot", "hub", "realworld", "baselines", "foundation", "sktime", "tables", "book")
+OWN = ("systems", "plot", "hub", "realworld", "baselines", "foundation", "gluonts", "sktime")
+OWN += ("tables", "book")  # what [book] brings along, and itself
+ALL = (*OWN, "dask")
 UV = "uv==0.13.9"  # as in .github/workflows/test.yml
 
 
@@ -56,16 +59,19 @@ class Environment:
     @property
     def has(self) -> tuple[str, ...]:
         """The extras, with those that an extra brings along."""
-        return ALL if "book" in self.extras else self.extras
+        brought = {"book": OWN, "test": ("dask",)}
+        return tuple(dict.fromkeys(x for e in self.extras for x in brought.get(e, (e,))))
 
 
 ENVIRONMENTS = [
     Environment("wheel", "3.11", ()),
+    *(Environment(f"wheel [{extra}]", "3.11", (extra,)) for extra in ALL),
     Environment("wheel [systems,plot]", "3.11", ("systems", "plot")),
     Environment("lowest [systems,plot]", "3.11", ("systems", "plot"), "lowest"),
     Environment("lowest [book]", "3.11", ("book",), "lowest"),
     Environment("wheel, Python 3.12", "3.12", ()),
     Environment("wheel, Python 3.13", "3.13", ()),
+    Environment("wheel, Python 3.14", "3.14", ()),
     Environment("environment.yml", "3.11", ("book", "test"), "conda"),
     Environment("binder/postBuild", "3.11", ("book",), "binder"),
     Environment("Colab", "3.11", ("book",), "colab"),
@@ -81,8 +87,8 @@ class Place:
         self.work.mkdir()
         (folder / "home").mkdir()
         pins = folder / "torch.txt"
-        pins.write_text(f"torch=={TORCH}\n")
-        keep = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "DYNAMIX_CACHE")}
+        files.write_text(pins, f"torch=={TORCH}\n")
+        keep = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "DYNAMIX"))}
         self.variables = keep | {
             "PATH": f"{folder / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "PIP_CONSTRAINT": str(pins),
@@ -90,7 +96,9 @@ class Place:
         }
         subprocess.run([python, "-m", "venv", str(folder / "venv")], check=True)
         self.version = self._shell("python --version")[1].split()[-1]
-        self.torch = self._pytorch(wheel.parent / f"torch-{environment.python}")
+        self.torch = self.version.startswith(f"{environment.python}.") and self._pytorch(
+            wheel.parent / f"torch-{environment.python}"
+        )
 
     def _pytorch(self, once: Path) -> bool:
         """Install PyTorch; what pip has once put into a folder gets hard links from then on."""
@@ -146,7 +154,8 @@ class Place:
         """One line of the settings file, and its row."""
         text = line.get("run", line.get("python")).strip()
         command = line.get("run") or f"python -c {shlex.quote(text)}"
-        lacks = None if {line.get("extra"), line.get("brought_by")} & extras else line.get("extra")
+        enough = {line.get("extra"), *line.get("brought_by", [])}
+        lacks = None if enough & extras else line.get("extra")
         says = f"dynamix-companion[{lacks}]" if lacks else line.get("says")
         expected = f"refused: {says}" if says else "runs"
         if not self.torch and line.get("torch", True):
@@ -182,11 +191,15 @@ def judged(
 
 
 def lines_of(environment: Environment) -> Iterator[dict[str, Any]]:
-    """The lines for an environment: where everything is installed, those that say so."""
+    """The lines for an environment: where much is installed, those that say so."""
     path = ROOT / "experiments" / "settings" / "environments.toml"
     for line in tomllib.loads(path.read_text(encoding="utf-8"))["line"]:
-        full = "book" in environment.has
-        if (line.get("quick") or not full) and line.get("adds") not in environment.has:
+        extra, quick = line.get("extra"), line.get("quick")
+        if len(environment.extras) == 1 and "book" not in environment.has:
+            wanted = extra in environment.has or (quick and extra is None)
+        else:
+            wanted = quick or "book" not in environment.has
+        if wanted and line.get("adds") not in environment.has:
             yield line
 
 
@@ -232,7 +245,7 @@ def lowest_in(place: Place) -> bool:
         return False
     cuda = ("cuda-", "nvidia-", "triton")  # of PyTorch's other build
     lines = [line for line in found.read_text().splitlines() if not line.startswith(cuda)]
-    pins.write_text("\n".join(lines) + "\n")
+    files.write_text(pins, "\n".join(lines) + "\n")
     return wheel_in(place)
 
 
@@ -241,7 +254,10 @@ def newer_in(place: Place) -> bool:
     for extras in ((), ("book", "test")):
         options = ("--only-binary", ":all:", "--python-version", place.environment.python)
         resolved_by_uv(place, extras, place.folder / "found.txt", *options)
-    return wheel_in(place)
+    if place.version.startswith(f"{place.environment.python}."):
+        return wheel_in(place)
+    place.skip(f"python{place.environment.python} -m venv", "no such Python; only looked up")
+    return False
 
 
 def checkout_in(place: Place, name: str) -> Path:
@@ -259,7 +275,7 @@ def conda_in(place: Place) -> bool:
     listed = next(part["pip"] for part in parts if isinstance(part, dict))
     python = next(part for part in parts if str(part).startswith("python="))
     place.skip("conda env create -f environment.yml", f"no conda: a venv has {python}; pip's part:")
-    (folder / "pip.txt").write_text("\n".join(listed) + "\n")
+    files.write_text(folder / "pip.txt", "\n".join(listed) + "\n")
     return place.install(
         "cd checkout && pip install --quiet -r pip.txt", shown=f"pip install {' '.join(listed)}"
     )
@@ -299,13 +315,15 @@ def data(folder: Path) -> None:
     t = np.arange(600)
     days = pd.date_range("2024-01-01", periods=len(t), freq="h", name="date")
     table = pd.DataFrame({"load": np.sin(t / 5), "price": np.cos(t / 7)}, index=days)
-    table.to_csv(folder / "data.csv")
-    table.mask(np.stack([t % 50 == 7, t % 50 == 9], axis=1)).to_csv(folder / "gap.csv")
-    np.savetxt(folder / "wave.csv", np.sin(t / 5))
-    np.save(folder / "mine.npy", np.sin(t[:, None] / [5, 7, 9]))
-    (folder / "text.csv").write_text("name,colour\n" + "ball,red\n" * 50)
+    gaps = table.mask(np.stack([t % 50 == 7, t % 50 == 9], axis=1))
     stack = pd.DataFrame({"shop": np.where(t < 300, "A", "B"), "day": t % 300, "sales": t % 7})
-    stack.to_csv(folder / "stack.csv", index=False)
+    files.write_text(folder / "data.csv", table.to_csv())
+    files.write_text(folder / "gap.csv", gaps.to_csv())
+    files.write_text(folder / "stack.csv", stack.to_csv(index=False))
+    files.write_text(folder / "wave.csv", "".join(f"{value}\n" for value in np.sin(t / 5)))
+    files.write_text(folder / "text.csv", "name,colour\n" + "ball,red\n" * 50)
+    with files.write_whole(folder / "mine.npy") as temporary:
+        np.save(temporary, np.sin(t[:, None] / [5, 7, 9]))
 
 
 def found_python(version: str, folder: Path | None) -> str | None:
@@ -319,12 +337,8 @@ def found_python(version: str, folder: Path | None) -> str | None:
 
 def tried(environment: Environment, python: str | None, wheel: Path) -> list[Row]:
     """All rows of an environment, which is removed afterwards."""
-    if python is None:
-        row = {"environment": environment.name, "python": environment.python, "line": "python"}
-        row |= {"expected": "runs", "outcome": "not run", "seconds": 0.0}
-        return [row | {"told": "no such Python was found"}]
     with tempfile.TemporaryDirectory(dir=wheel.parent, prefix="place-") as folder:
-        place = Place(environment, Path(folder), python, wheel)
+        place = Place(environment, Path(folder), python or sys.executable, wheel)
         install = INSTALLERS[environment.how]
         worked = (newer_in if environment.python > "3.11" else install)(place)
         if worked:
@@ -332,7 +346,7 @@ def tried(environment: Environment, python: str | None, wheel: Path) -> list[Row
             extras = set(environment.has)
             for line in lines_of(environment):
                 place.type(line, extras)
-        return place.rows
+        return [row | {"python": python and place.version} for row in place.rows]
 
 
 def main() -> None:

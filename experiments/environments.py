@@ -2,14 +2,14 @@
 
     python experiments/environments.py --output results/environments.csv
 
-It takes about an hour and a half, a few GB on disk and a package index. It builds the wheel, and
+It takes hours on two busy cores, a few GB on disk and a package index. It builds the wheel, and
 makes a virtual environment for each Python that is found (``python3.12`` and so on on the path, or
 under ``--pythons FOLDER``, as ``~/.pyenv/versions``). A row per line says whether it ran, was
 refused in the words that it should be, failed, or was not run and why. The lines are in
-``settings/environments.toml``; where one extra is installed alone, only its own are typed. On Linux
-only CPU builds of PyTorch are installed, in the version that constraints.txt pins; where pip finds
-none (set ``PIP_EXTRA_INDEX_URL`` to PyTorch's own index of CPU builds), only what needs no PyTorch
-is run. conda is not run: of the two files for it the parts for pip are.
+``settings/environments.toml``; all are typed where no extra is installed, an extra's own where it
+alone is. On Linux only CPU builds of PyTorch are installed, in the version that constraints.txt
+pins; where pip finds none (set ``PIP_EXTRA_INDEX_URL`` to PyTorch's own index of CPU builds), only
+what needs no PyTorch is run. conda is not run: of the two files for it the parts for pip are.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def lines_of(environment: Environment) -> Iterator[dict[str, Any]]:
         if len(environment.extras) == 1 and "book" not in environment.has:
             wanted = extra in environment.has or (quick and extra is None)
         else:
-            wanted = quick or "book" not in environment.has
+            wanted = quick or not environment.extras
         if wanted and line.get("adds") not in environment.has:
             yield line
 

@@ -141,6 +141,12 @@ def test_standard_input_is_read_by_a_dash(data, model, capsys, monkeypatch):
     assert capsys.readouterr().out == expected
 
 
+def test_a_dash_does_not_wait_for_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    assert cli.main(["forecast", "-", "-n", "3"]) == 2
+    assert "nothing is piped into it" in capsys.readouterr().err
+
+
 def test_a_dash_is_standard_output(data, model, capsys):
     arguments = ["forecast", data, "-n", "3", "--model", model]
     assert cli.main(arguments) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, needs, whole_number
@@ -101,6 +102,11 @@ def run(options: argparse.Namespace) -> None:
     config: ForecastConfig = given_settings(options, ForecastConfig)
     whole_number("horizon", options.horizon)
     jobs.check(options)
+    if options.data == "-" and sys.stdin.isatty():  # it would wait for a table to be typed
+        raise InputError(
+            "- reads standard input, and nothing is piped into it: "
+            "cat data.csv | dynamix forecast - -n 24"
+        )
     if options.id is not None:
         jobs.run(options, config, quantiles(options.quantiles))
         return

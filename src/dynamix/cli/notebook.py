@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .flags import check_outputs, command
+from .flags import Typed, check_outputs, command
 
 
 def add(commands: Any) -> None:
@@ -25,9 +25,16 @@ def add(commands: Any) -> None:
         "VALUES",
         "a parameter and its values, separated by commas (lists by semicolons)",
     )
-    many.add_argument("--output", help="CSV file for the table (default: NOTEBOOK-sweep.csv)")
+    many.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="CSV file for the table (default: NOTEBOOK-sweep.csv)",
+    )
     many.add_argument("--resume", action="store_true", help="continue an interrupted sweep")
-    many.add_argument("--workers", type=int, default=2, help="notebooks at a time (default: 2)")
+    many.add_argument(
+        "--workers", type=Typed(int), default=2, help="notebooks at a time (default: 2)"
+    )
     many.add_argument("--dask", metavar="ADDRESS", help="Dask scheduler, tcp://host:8786")
 
 

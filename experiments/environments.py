@@ -7,9 +7,10 @@ makes a virtual environment for each Python that is found (``python3.12`` and so
 under ``--pythons FOLDER``, as ``~/.pyenv/versions``). A row per line says whether it ran, was
 refused in the words that it should be, failed, or was not run and why. The lines are in
 ``settings/environments.toml``; all are typed where no extra is installed, an extra's own where it
-alone is. On Linux only CPU builds of PyTorch are installed, in the version that constraints.txt
-pins; where pip finds none (set ``PIP_EXTRA_INDEX_URL`` to PyTorch's own index of CPU builds), only
-what needs no PyTorch is run. conda is not run: of the two files for it the parts for pip are.
+alone is. Extras are installed by uv, the wheel alone and the checkouts by pip. On Linux only CPU
+builds of PyTorch are installed, in the version that constraints.txt pins; where pip finds none (set
+``PIP_EXTRA_INDEX_URL`` to PyTorch's own index of CPU builds), only what needs no PyTorch is run.
+conda is not run: of the two files for it the parts for pip are.
 """
 
 from __future__ import annotations
@@ -65,8 +66,6 @@ class Environment:
 
 ENVIRONMENTS = [
     Environment("wheel", "3.11", ()),
-    *(Environment(f"wheel [{extra}]", "3.11", (extra,)) for extra in ALL),
-    Environment("wheel [systems,plot]", "3.11", ("systems", "plot")),
     Environment("lowest [systems,plot]", "3.11", ("systems", "plot"), "lowest"),
     Environment("lowest [book]", "3.11", ("book",), "lowest"),
     Environment("wheel, Python 3.12", "3.12", ()),
@@ -75,6 +74,8 @@ ENVIRONMENTS = [
     Environment("environment.yml", "3.11", ("book", "test"), "conda"),
     Environment("binder/postBuild", "3.11", ("book",), "binder"),
     Environment("Colab", "3.11", ("book",), "colab"),
+    Environment("wheel [systems,plot]", "3.11", ("systems", "plot"), "extras"),
+    *(Environment(f"wheel [{extra}]", "3.11", (extra,), "extras") for extra in ALL),
 ]
 
 
@@ -204,12 +205,10 @@ def lines_of(environment: Environment) -> Iterator[dict[str, Any]]:
 
 
 def wheel_in(place: Place) -> bool:
-    """Install the wheel; without PyTorch, everything else that it asks for."""
-    extras = ",".join(place.environment.extras)
-    asked = f"{place.wheel}[{extras}]" if extras else str(place.wheel)
-    shown = f"pip install '{Path(asked).name}'"
+    """Install the wheel by pip; without PyTorch, everything else that it asks for."""
+    shown = f"pip install {place.wheel.name}"
     if place.torch:
-        return place.install(f"pip install --quiet '{asked}'", shown=shown)
+        return place.install(f"pip install --quiet '{place.wheel}'", shown=shown)
     place.skip(shown, f"pip has no CPU build of torch {TORCH} for this Python here; all but torch:")
     rest = [f"'{name}'" for name in dependencies() if not name.startswith("torch")]
     return place.install(
@@ -218,35 +217,48 @@ def wheel_in(place: Place) -> bool:
     )
 
 
+def extras_in(place: Place, *options: str) -> bool:
+    """Install the wheel with extras by uv, which is faster; PyTorch is there before."""
+    found = place.folder / "found.txt"
+    if not resolved_by_uv(place, place.environment.extras, found, *options):
+        return False
+    other = ("cuda-", "nvidia-", "torch==", "triton")  # PyTorch's other build, and itself
+    lines = [line for line in found.read_text().splitlines() if not line.startswith(other)]
+    files.write_text(found, "\n".join([*lines, str(place.wheel)]) + "\n")
+    return place.install(
+        f"{uv_of(place)} pip install -q --no-deps --python {place.folder}/venv -r {found}",
+        shown=f"uv pip install --no-deps -r FOUND {place.wheel.name}",
+    )
+
+
 def dependencies() -> list[str]:
     """What pyproject.toml asks for without an extra."""
     return list(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
 
 
-def resolved_by_uv(place: Place, extras: Iterable[str], to: Path, *options: str) -> bool:
-    """Have uv write versions for these extras, without installing any."""
-    tool = place.folder / "uv"
+def uv_of(place: Place) -> Path:
+    """The program uv, installed once."""
+    tool = place.wheel.parent / "uv"
     if not tool.is_dir():
         subprocess.run([sys.executable, "-m", "venv", str(tool)], check=True)
         subprocess.run([str(tool / "bin" / "pip"), "install", "--quiet", UV], check=True)
+    return tool / "bin" / "uv"
+
+
+def resolved_by_uv(place: Place, extras: Iterable[str], to: Path, *options: str) -> bool:
+    """Have uv write versions for these extras, without installing any."""
     words = ["uv", "pip", "compile", "--python", place.version, *options, "pyproject.toml"]
     words += [word for extra in extras for word in ("--extra", extra)]
     pinned = f"echo torch=={TORCH}"  # no other has a CPU build everywhere
     given = f"-q --no-header --no-annotate --override <({pinned}) -o {shlex.quote(str(to))}"
-    run = f"cd {shlex.quote(str(ROOT))} && {tool / 'bin'}/{shlex.join(words)} {given}"
+    run = f"cd {shlex.quote(str(ROOT))} && {uv_of(place).parent}/{shlex.join(words)} {given}"
     return place.install(f"{run} >/dev/null", shown=f"{shlex.join(words)}  # torch=={TORCH}")
 
 
 def lowest_in(place: Place) -> bool:
-    """Install the wheel with the oldest direct requirements; uv only finds their versions."""
-    found, pins = place.folder / "lowest.txt", Path(place.variables["PIP_CONSTRAINT"])
+    """Install the wheel with the oldest direct requirements."""
     options = ("--resolution", "lowest-direct", "--python-version", place.environment.python)
-    if not resolved_by_uv(place, place.environment.extras, found, *options):
-        return False
-    cuda = ("cuda-", "nvidia-", "triton")  # of PyTorch's other build
-    lines = [line for line in found.read_text().splitlines() if not line.startswith(cuda)]
-    files.write_text(pins, "\n".join(lines) + "\n")
-    return wheel_in(place)
+    return extras_in(place, *options)
 
 
 def newer_in(place: Place) -> bool:
@@ -303,6 +315,7 @@ def colab_in(place: Place) -> bool:
 
 INSTALLERS: dict[str, Callable[[Place], bool]] = {
     "wheel": wheel_in,
+    "extras": extras_in,
     "lowest": lowest_in,
     "conda": conda_in,
     "binder": binder_in,

@@ -104,6 +104,7 @@ def test_dates_with_gaps_can_be_left_out(data, model, capsys):
         ("a\n1\n2\n4\n", ["--output", "no/such/folder/x.csv"], "folder does not exist"),
         ("a\n1\n2\n4\n", ["--plot", "no/such/folder/x.png"], "folder does not exist"),
         ("a\n5\n5\n5\n", [], "constant"),
+        ("a\n1\n2\n4\n", ["--quantiles", "0.1,x"], "found '0.1,x'"),
         ("a,b\n1,2\n2,\n3,4\n", [], "the first at 1. --fill interpolates"),
         ("a\n1\n2\n4\n", ["--output", "x.docx"], "expected a name ending in .csv, .tsv, .json"),
         ("a\n1\n2\n4\n", ["--output", "x.npy.gz"], "expected a name ending in"),

@@ -34,6 +34,7 @@ from dynamix.cli.parser import parser
         ("book build hmtl", "Did you mean 'html'?"),
         ("sweep 05 --workers two", "must be a whole number, found 'two'"),
         ("benchmark --suite dysts-2022", "Did you mean 'dysts-2023'?"),
+        ("forecast https://a.b/c.csv -n 5", "is an address. Download the table"),
         ("forecast data.csv -n 5 --settings", "expected one argument"),
     ],
 )

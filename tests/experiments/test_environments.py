@@ -8,7 +8,8 @@ import pytest
 from helpers import ROOT, script
 
 environments = script("environments")
-WHEEL, BOOK = environments.ENVIRONMENTS[0], environments.ENVIRONMENTS[-1]
+BY_NAME = {environment.name: environment for environment in environments.ENVIRONMENTS}
+WHEEL, BOOK = BY_NAME["wheel"], BY_NAME["environment.yml"]
 
 
 def test_the_lines_of_the_readme_are_among_them():
@@ -40,3 +41,17 @@ def test_each_extra_is_asked_for_and_known():
 )
 def test_outcomes(found, says, python, network, outcome):
     assert environments.judged(found, says, python=python, network=network)[0] == outcome
+
+
+def test_an_extra_alone_gets_its_own_lines():
+    for extra in environments.ALL[:-2]:
+        lines = list(environments.lines_of(BY_NAME[f"wheel [{extra}]"]))
+        assert {line.get("extra") for line in lines} == {extra, None}
+    assert len(list(environments.lines_of(WHEEL))) > 50
+
+
+def test_files_are_written_whole(tmp_path):
+    environments.data(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 6
+    text = (ROOT / "experiments" / "environments.py").read_text(encoding="utf-8")
+    assert not re.search(r"\.write_text\((?!folder|found|pins)|to_csv\(folder|\.open\(|savetxt", text)

@@ -101,6 +101,7 @@ def run(options: argparse.Namespace) -> None:
     """Read, forecast, write."""
     config: ForecastConfig = given_settings(options, ForecastConfig)
     whole_number("horizon", options.horizon)
+    levels = quantiles(options.quantiles)
     jobs.check(options)
     if options.data == "-" and sys.stdin.isatty():  # it would wait for a table to be typed
         raise InputError(
@@ -108,7 +109,7 @@ def run(options: argparse.Namespace) -> None:
             "cat data.csv | dynamix forecast - -n 24"
         )
     if options.id is not None:
-        jobs.run(options, config, quantiles(options.quantiles))
+        jobs.run(options, config, levels)
         return
 
     from ..forecasting.batches import LeftOut

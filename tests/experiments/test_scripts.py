@@ -32,3 +32,10 @@ def test_a_recorded_command_exists_and_knows_its_flags(name, monkeypatch):
         text += script.with_name("experiment.py").read_text(encoding="utf-8")
     for flag in (word for word in words if word.startswith("--")):
         assert re.search(rf'"{flag}"', text), f"{script.name} has no {flag}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.py")), ids=lambda p: p.stem)
+def test_files_are_written_whole(path):
+    text = path.read_text(encoding="utf-8")
+    past = r"(?<!files)\.write_(text|bytes)\(|open\([^)]*[\"'][wa]b?[\"']|to_csv\([^)i]|\bsavetxt"
+    assert not re.search(past, text), "write through dynamix.io.files"

@@ -359,7 +359,8 @@ def tried(environment: Environment, python: str | None, wheel: Path) -> list[Row
             extras = set(environment.has)
             for line in lines_of(environment):
                 place.type(line, extras)
-        return [row | {"python": python and place.version} for row in place.rows]
+        version = place.version if python else environment.python
+        return [row | {"python": version} for row in place.rows]
 
 
 def main() -> None:

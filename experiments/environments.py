@@ -397,7 +397,8 @@ def headline(table: pd.DataFrame) -> dict[str, float]:
     """How many lines had which outcome."""
     counts = table["outcome"].value_counts()
     kinds = ("ran", "refused", "failed", "not run")
-    return {"environments": float(table["environment"].nunique())} | {
+    tried = {"environments": table["environment"].nunique(), "of": len(ENVIRONMENTS)}
+    return {kind: float(count) for kind, count in tried.items()} | {
         kind: float(counts.get(kind, 0)) for kind in kinds
     }
 

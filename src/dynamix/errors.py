@@ -105,9 +105,8 @@ def suggestion(value: object, known: Iterable[str], *, cutoff: float = 0.5) -> s
     >>> suggestion("--horizn", ["--help", "--horizon"])
     " Did you mean '--horizon'?"
     """
-    by_lower = {choice.lower().lstrip("-"): choice for choice in known}  # all flags have dashes
-    name = str(value).lower().lstrip("-")
-    near = difflib.get_close_matches(name, list(by_lower), n=1, cutoff=cutoff)
+    by_lower = {choice.lower(): choice for choice in known}
+    near = difflib.get_close_matches(str(value).lower(), list(by_lower), n=1, cutoff=cutoff)
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
 
 

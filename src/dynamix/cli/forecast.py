@@ -103,6 +103,8 @@ def run(options: argparse.Namespace) -> None:
     whole_number("horizon", options.horizon)
     levels = quantiles(options.quantiles)
     jobs.check(options)
+    if "://" in options.data:
+        raise InputError(f"{options.data!r} is an address. Download the table, and name its file.")
     if options.data == "-" and sys.stdin.isatty():  # it would wait for a table to be typed
         raise InputError(
             "- reads standard input, and nothing is piped into it: "

@@ -350,8 +350,6 @@ def _load(path: str | Path) -> Table | ndarray:
         content = sys.stdin.buffer.read()
     elif Path(path).is_file():
         content = Path(path).read_bytes()
-    elif "://" in str(path):
-        raise InputError(f"{path!r} is an address. Download the table, and name its file.")
     else:
         raise _missing(Path(path))
     kind = "table"

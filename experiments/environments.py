@@ -40,7 +40,7 @@ from dynamix.io import files
 ROOT = Path(__file__).parents[1]
 COLUMNS = {"environment": str, "python": str, "line": str, "expected": str, "outcome": str}
 COLUMNS |= {"seconds": float, "told": str}
-PATIENCE = 900  # seconds that a line may take
+PATIENCE = {"line": 900, "installation": 7200}  # seconds that one may take
 TORCH = re.search(r"^torch==(.*)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)[1]
 OWN = ("systems", "plot", "hub", "realworld", "baselines", "foundation", "gluonts", "sktime")
 OWN += ("tables", "book")  # what [book] brings along, and itself
@@ -116,14 +116,15 @@ class Place:
 
     def _shell(self, line: str, *, home: bool = False) -> tuple[int, str, str]:
         """Exit code and both outputs of a line; ``home``: with an empty home, as a newcomer's."""
+        patience = PATIENCE["line" if home else "installation"]
         variables = self.variables | ({"HOME": str(self.folder / "home")} if home else {})
         words, given = ["bash", "-c", line], {"cwd": self.work, "env": variables}
         try:
             done = subprocess.run(
-                words, **given, capture_output=True, text=True, timeout=PATIENCE, check=False
+                words, **given, capture_output=True, text=True, timeout=patience, check=False
             )
         except subprocess.TimeoutExpired:
-            return 124, "", f"no end after {PATIENCE} s"
+            return 124, "", f"no end after {patience} s"
         return done.returncode, done.stdout, done.stderr
 
     def add(self, line: str, expected: str, outcome: str, seconds: float, told: str) -> None:

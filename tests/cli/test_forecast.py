@@ -104,6 +104,8 @@ def test_dates_with_gaps_can_be_left_out(data, model, capsys):
         ("a\n1\n2\n4\n", ["--output", "no/such/folder/x.csv"], "folder does not exist"),
         ("a\n1\n2\n4\n", ["--plot", "no/such/folder/x.png"], "folder does not exist"),
         ("a\n5\n5\n5\n", [], "constant"),
+        ("a\n1\n2\n4\n", ["--quantiles", "0.1,x"], "found '0.1,x'"),
+        ("a,b\n1,2\n2,\n3,4\n", [], "the first at 1. --fill interpolates"),
         ("a\n1\n2\n4\n", ["--output", "x.docx"], "expected a name ending in .csv, .tsv, .json"),
         ("a\n1\n2\n4\n", ["--output", "x.npy.gz"], "expected a name ending in"),
         ("a\n1\n2\n4\n", ["--model", "ceiling"], "dynamix models"),
@@ -138,6 +140,12 @@ def test_standard_input_is_read_by_a_dash(data, model, capsys, monkeypatch):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(file.read())))
         assert cli.main(["forecast", "-", *arguments]) == 0
     assert capsys.readouterr().out == expected
+
+
+def test_a_dash_does_not_wait_for_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    assert cli.main(["forecast", "-", "-n", "3"]) == 2
+    assert "nothing is piped into it" in capsys.readouterr().err
 
 
 def test_a_dash_is_standard_output(data, model, capsys):

@@ -31,6 +31,10 @@ from dynamix.cli.parser import parser
         ("book run --stal", "Did you mean '--stale'?"),
         ("--versoin", "Did you mean '--version'?"),
         ("completion pash", "Did you mean 'bash'?"),
+        ("book build hmtl", "Did you mean 'html'?"),
+        ("sweep 05 --workers two", "must be a whole number, found 'two'"),
+        ("benchmark --suite dysts-2022", "Did you mean 'dysts-2023'?"),
+        ("forecast https://a.b/c.csv -n 5", "is an address. Download the table"),
         ("forecast data.csv -n 5 --settings", "expected one argument"),
     ],
 )

@@ -57,6 +57,10 @@ def test_headline_of_noise_counts_what_is_no_number_as_worst():
 
 
 def test_stored_headlines_are_those_of_their_tables():
-    for name, experiment in (("bench_times", "bench_times"), ("sensitivity", "failure_rates")):
+    for name, experiment in (
+        ("adapters", "adapters"),
+        ("bench_times", "bench_times"),
+        ("sensitivity", "failure_rates"),
+    ):
         table, record = results.read(name, make=f"python experiments/{experiment}.py")
         assert script(experiment).headline(table) == record["headline"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import runpy
 
 import pytest
@@ -39,3 +40,10 @@ def test_a_recorded_command_is_parsed(name, monkeypatch):
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
     with pytest.raises(ParsedError):
         runpy.run_path(str(ROOT / words[1]), run_name="__main__")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.py")), ids=lambda p: p.stem)
+def test_files_are_written_whole(path):
+    text = path.read_text(encoding="utf-8")
+    past = r"(?<!files)\.write_(text|bytes)\(|open\([^)]*[\"'][wa]b?[\"']|to_csv\([^)i]|\bsavetxt"
+    assert not re.search(past, text), "write through dynamix.io.files"

@@ -273,3 +273,26 @@ def test_what_cannot_be_used_is_refused_before_the_work(source, tmp_path, option
     with pytest.raises(InputError, match=message):
         forecast_dataset(given.pop("source"), given.pop("output"), **given)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_rival_forecasts_each_series(source, tmp_path):
+    done = forecast_dataset(source, tmp_path / "out", horizon=H, model="parrot", chunk=3)
+    assert (done.series, done.left_out) == (S, {})
+    found = result(tmp_path / "out").groupby("item_id")["target"]
+    for name, x in series().items():
+        expected = dynamix.baselines.baseline("parrot")(x, H, seed=0)
+        np.testing.assert_allclose(found.get_group(name), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"model": "parot"}, "Did you mean 'parrot'"),
+        ({"model": "ceiling"}, "continues the true system"),
+        ({"model": "parrot", "season": "auto"}, "season would have no effect"),
+        ({"model": "parrot", "quantile_levels": [0.5]}, "quantile_levels would have no effect"),
+    ],
+)
+def test_what_a_rival_cannot_do_is_refused(given, told, source, tmp_path):
+    with pytest.raises(InputError, match=told):
+        forecast_dataset(source, tmp_path / "out", horizon=H, **given)

@@ -40,11 +40,12 @@ def add(commands: Any) -> None:
 
 
 def _fill(parser: Parser) -> None:
+    from ..evaluation import suites
     from ..evaluation.settings import BenchmarkConfig
 
     add_model(parser)
     parser.add_argument(
-        "--suite", metavar="NAME", help="a published benchmark: dysts-2023, dysts-2021, ..."
+        "--suite", metavar="NAME", help=f"a published benchmark: {', '.join(suites.SUITES)}"
     )
     add_set(parser, "settings of the model, such as embedding=delay or match_length=30")
     parser.add_argument(
@@ -60,6 +61,7 @@ def _fill(parser: Parser) -> None:
     parser.add_argument(
         "-o",
         "--output",
+        metavar="FILE",
         help="CSV file for the results, a row per system and start; grows with the run",
     )
     parser.add_argument(
@@ -73,7 +75,7 @@ def _fill(parser: Parser) -> None:
         help="run nothing: win rates of these stored results against the last one; with --suite, "
         "these results among the published ones",
     )
-    parser.add_argument("--plot", help="figure of the distribution over systems")
+    parser.add_argument("--plot", metavar="FILE", help="figure of the distribution over systems")
     add_json(parser, "the table of results and its summary")
     add_settings_file(parser)
     add_settings(parser, BenchmarkConfig)

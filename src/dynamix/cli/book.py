@@ -6,7 +6,9 @@ import argparse
 import sys
 from typing import Any
 
-from .flags import command
+from .flags import Typed, command
+
+WHAT = ("html", "pdf", "sheet", "zip")
 
 
 def add(commands: Any) -> None:
@@ -15,7 +17,7 @@ def add(commands: Any) -> None:
     parts = book.add_subparsers(dest="part", required=True, metavar="PART")
     run_ = command(parts, "run", run, "run the book's notebooks in place and check them")
     run_.add_argument("--stale", action="store_true", help="only those whose outputs are stale")
-    run_.add_argument("--jobs", type=int, default=2, help="notebooks at a time (default: 2)")
+    run_.add_argument("--jobs", type=Typed(int), default=2, help="notebooks at a time (default: 2)")
     check = command(parts, "check", run, "check that the committed notebooks are clean and fresh")
     solutions = command(parts, "solutions", run, "run the solutions of the exercises")
     slides = command(parts, "slides", run, "make the slides of the chapters")
@@ -29,15 +31,17 @@ def add(commands: Any) -> None:
     grade.add_argument("key", help="the assignment's key.ipynb, or its chapter by number")
     grade.add_argument("submissions", nargs="+", help="notebooks with the answers of students")
     grade.add_argument(
-        "--limit", type=float, default=600.0, help="seconds for one answer (default: 600)"
+        "--limit", type=Typed(float), default=600.0, help="seconds for one answer (default: 600)"
     )
     build = command(parts, "build", run, "build the book from the stored outputs and check it")
-    build.add_argument("what", choices=("html", "pdf", "sheet", "zip"))
+    build.add_argument("what", choices=WHAT, type=Typed(str, WHAT), help="what to build")
     build.add_argument("--repository", help="https://host/owner/name, for the launch buttons")
     recompute = command(parts, "recompute", run, "repeat the commands of stored results")
     recompute.add_argument("names", nargs="*", help="results by name (default: all)")
     recompute.add_argument("--list", action="store_true", help="only show the commands")
-    recompute.add_argument("--jobs", type=int, default=1, help="commands at a time (default: 1)")
+    recompute.add_argument(
+        "--jobs", type=Typed(int), default=1, help="commands at a time (default: 1)"
+    )
     recompute.add_argument("--resume", action="store_true", help="continue an interrupted run")
     command(parts, "house", run, "write the pages that are made from the library's rooms")
     results = command(parts, "results", run, "write the page of stored results")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, whole_number
+from ..errors import InputError, needs, whole_number
 from ..settings import AUTO, ForecastConfig, declared
 from . import jobs
 from .flags import (
@@ -100,9 +101,17 @@ def run(options: argparse.Namespace) -> None:
     """Read, forecast, write."""
     config: ForecastConfig = given_settings(options, ForecastConfig)
     whole_number("horizon", options.horizon)
+    levels = quantiles(options.quantiles)
     jobs.check(options)
+    if "://" in options.data:
+        raise InputError(f"{options.data!r} is an address. Download the table, and name its file.")
+    if options.data == "-" and sys.stdin.isatty():  # it would wait for a table to be typed
+        raise InputError(
+            "- reads standard input, and nothing is piped into it: "
+            "cat data.csv | dynamix forecast - -n 24"
+        )
     if options.id is not None:
-        jobs.run(options, config, quantiles(options.quantiles))
+        jobs.run(options, config, levels)
         return
 
     from ..forecasting.batches import LeftOut
@@ -113,6 +122,9 @@ def run(options: argparse.Namespace) -> None:
     output = None if options.output == "-" else options.output
     if output:
         check_suffix(output)
+        if output.lower().endswith(".parquet"):
+            with needs("tables"):
+                import pyarrow  # noqa: F401
     check_outputs(output, plot=options.plot, inputs=[options.data, options.model])
     series = read_series(
         options.data,
@@ -239,6 +251,13 @@ class Forecaster:
 
     def _filled(self, frame: pd.DataFrame) -> pd.DataFrame:
         if not self.options.fill:
+            for name, holes in frame.isna().sum().items():
+                if holes:
+                    first = frame[name].isna().idxmax()
+                    raise InputError(
+                        f"column {name!r} has {holes} empty of {len(frame)} entries, the first at "
+                        f"{first}. --fill interpolates short holes; else fill or cut them."
+                    )
             return frame
         from ..preprocessing.resampling import resample
 

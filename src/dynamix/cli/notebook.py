@@ -25,7 +25,12 @@ def add(commands: Any) -> None:
         "VALUES",
         "a parameter and its values, separated by commas (lists by semicolons)",
     )
-    many.add_argument("--output", help="CSV file for the table (default: NOTEBOOK-sweep.csv)")
+    many.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="CSV file for the table (default: NOTEBOOK-sweep.csv)",
+    )
     many.add_argument("--resume", action="store_true", help="continue an interrupted sweep")
     add_workers(many, "notebooks at a time", default=2)
 

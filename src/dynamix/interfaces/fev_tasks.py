@@ -58,7 +58,9 @@ def predict_task(
 
     Examples
     --------
-    fev is not one of this library's extras: its own package brings it.
+    fev is not one of this library's extras: ``pip install fev`` in an environment of its own, or in
+    a checkout ``pip install -c constraints.txt fev``. Version 0.10 needs ``datasets`` below 5, and
+    so ``huggingface_hub`` below 2 and ``fsspec`` up to 2026.2.
 
     >>> import fev  # doctest: +SKIP
     >>> task = fev.Task("series.parquet", horizon=24, quantile_levels=[0.1, 0.9])  # doctest: +SKIP

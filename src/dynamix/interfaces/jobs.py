@@ -12,10 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import pandas as pd
+
 from .. import __version__
+from ..baselines import baseline
 from ..errors import InputError, needs, whole_number
 from ..evaluation.parallel import spread
-from ..forecasting.batches import LeftOut, side_by_side
+from ..forecasting.automatic import ForecastReport
+from ..forecasting.batches import Context, Found, LeftOut, side_by_side
 from ..forecasting.ensembles import check_levels
 from ..forecasting.frames import Columns, contexts_of, long_table, with_dates
 from ..forecasting.models import find_model
@@ -26,6 +31,7 @@ from .sources import Chunk, find_source
 
 logger = logging.getLogger(__name__)
 
+_SHARED = ("seed", "errors", "denoise")  # settings that a rival takes, too
 _RECORD = "_job.json"
 _KEY = b"dynamix"  # of a part's metadata
 _PART = "part-{:05d}.parquet"
@@ -92,8 +98,9 @@ def forecast_dataset(
     quantile_levels
         Levels between 0 and 1: their calibrated quantiles, in place of the forecast.
     model
-        A name or path that :func:`dynamix.forecast` takes. None or ``"auto"`` chooses a model
-        for each series, which takes some ten times as long as a named one.
+        A name or path that :func:`dynamix.forecast` takes, or the name of a rival, which has none
+        of the settings but ``seed`` and ``denoise``. None or ``"auto"`` chooses a model for each
+        series, which takes some ten times as long as a named one.
     chunk
         Series of a chunk.
     workers, dask
@@ -139,8 +146,7 @@ def forecast_dataset(
     how |= {"model": None if model is None else str(model), "quantile_levels": None}
     if quantile_levels is not None:
         how["quantile_levels"] = check_levels(quantile_levels)
-    if model not in (None, AUTO):
-        find_model(str(model))  # an error of its name is one of the job
+    _rival(how)  # an error of its name is one of the job
     channels = tuple(map(str, columns))
     if not channels or len({*channels, id_column, timestamp_column}) < 2 + len(channels):
         raise InputError(
@@ -224,6 +230,39 @@ def _written(folder: Path, chunk: Chunk, job: Job) -> dict[str, str] | None:
         return None
 
 
+def _rival(how: dict[str, Any]) -> Any:
+    """The rival that was asked for; None for a model of ours, whose name is looked up, too."""
+    name = how["model"]
+    if name in (None, AUTO):
+        return None
+    rival = baseline(name)
+    if not rival.rival:
+        find_model(name)
+        return None
+    if rival.needs_truth:
+        raise InputError(f"{name!r} continues the true system, which a data set does not hold.")
+    unset = dataclasses.asdict(ForecastConfig())
+    idle = [key for key, value in unset.items() if key not in _SHARED and how[key] != value]
+    if idle := [*idle, *(["quantile_levels"] if how["quantile_levels"] else [])]:
+        raise InputError(
+            f"{', '.join(idle)} would have no effect: {name!r} is no DynaMix model. Leave it out."
+        )
+    return rival.having(denoise=how["denoise"]) if how["denoise"] else rival
+
+
+def _by(
+    rival: Any, contexts: dict[Any, Context], left_out: LeftOut, how: dict[str, Any]
+) -> dict[Any, Found]:
+    """The forecasts of a rival, one series after the other."""
+    found = {}
+    for name, one in contexts.items():
+        with left_out.naming(name):
+            frame = pd.DataFrame(one.values, index=one.index)
+            made = np.asarray(rival(frame, how["horizon"], seed=how["seed"]))
+            found[name] = Found(made, ForecastReport(name, {}))
+    return found
+
+
 def _work(job: Job, chunk: Chunk) -> tuple[int, dict[str, str]]:
     """Forecast the series of a chunk, write its part, and say what was left out."""
     import pyarrow as pa
@@ -233,7 +272,10 @@ def _work(job: Job, chunk: Chunk) -> tuple[int, dict[str, str]]:
     table = with_dates(table, job.named.time)
     left_out = LeftOut("skip")
     contexts, later = contexts_of(table, job.named, left_out, horizon=job.how["horizon"])
-    found = side_by_side(contexts, left_out, **job.how)
+    if rival := _rival(job.how):
+        found = _by(rival, contexts, left_out, job.how)
+    else:
+        found = side_by_side(contexts, left_out, **job.how)
     why = {str(name): text for name, text in left_out.why.items()}
     known = table[[job.named.id, job.named.time]]
     schema = pa.Schema.from_pandas(known, preserve_index=False)  # also of a part without rows

@@ -67,7 +67,10 @@ class Parquet:
             try:
                 known = parquet.read_schema(file).names
             except (ArrowInvalid, OSError) as error:
-                raise InputError(f"{file.name!r} is not a Parquet file: {error}.") from error
+                raise InputError(
+                    f"{file.name!r} is not a Parquet file ({error}). Save the table as one; the "
+                    "series of a CSV file are forecast without --id."
+                ) from error
             for name in (named.id, named.time, *named.channels):
                 one_of(f"column of {file.name}", name, known)
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from ..errors import InputError, install, needs, one_of, suggestion, whole_number
+from ..errors import InputError, one_of, suggestion, whole_number
 from ..settings import checked
 from .files import write_whole
 from .text import Table, numbered, parse
@@ -179,7 +179,7 @@ def read_series(
 
 
 def check_suffix(path: str | Path) -> None:
-    """Raise unless :func:`write` can make a file of this suffix, with the packages installed here.
+    """Raise unless :func:`write` knows the format of a file by its suffix.
 
     >>> check_suffix("out.docx")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -192,9 +192,6 @@ def check_suffix(path: str | Path) -> None:
             f"cannot write a table to {str(path)!r}: expected a name ending in {known}, or in .gz "
             "after one of text."
         )
-    if _kind(path) == ".parquet":
-        with needs("tables"):
-            import pyarrow  # noqa: F401
 
 
 def write(table: pd.DataFrame, path: str | Path | None) -> None:
@@ -382,7 +379,7 @@ def _load(path: str | Path) -> Table | ndarray:
         raise
     except ImportError as error:
         raise InputError(
-            f"{_shown(path)} is a {kind}, which needs pyarrow. {install('tables')}"
+            f"{_shown(path)} is a {kind}, which needs pyarrow: pip install pyarrow."
         ) from error
     except _UNREADABLE as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{_shown(path)} is not a readable {kind}: {error}.") from error

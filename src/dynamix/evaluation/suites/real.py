@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from ...io.shapes import Float
 from .framework import Suite, Task
 from .sources import read, sources
 
+TRANSFORMERS = ("ett/ETTh1.csv", "ett/ETTh2.csv")  # of fev-bench and Chronos
 CONTEXT = 2048  # steps shown, as many as Fracast-0 takes
 BIRTHS = Source(
     "gift-eval/series/us_births.csv",
@@ -74,8 +75,8 @@ def number_of_windows(steps: int, horizon: int) -> int:
     return min(20, max(1, math.ceil(0.1 * steps / horizon)))
 
 
-def gift() -> list[Task]:
-    """The windows of the twelve configurations."""
+def configurations() -> Iterator[tuple[str, list[ndarray], dict[str, Any]]]:
+    """The twelve: name, whole series, and what :func:`windows` takes besides."""
     naive = _gift_table()["seasonal_naive"]
     quarter = _columns("ett/ETTm1.csv.gz")
     # the hourly series is the sum of its four quarters of an hour, and not ETTh1
@@ -88,24 +89,28 @@ def gift() -> list[Task]:
         "us_births/D": births,
         "us_births/M": _monthly(dates, births).sum().to_numpy(),
     }
-    found = []
     for name in (*_FINE, *_COARSE):
         data, frequency, term = name.split("/")
-        about: dict[str, Any] = {"season": _SEASONS[frequency], "naive": float(naive[name])}
+        how: dict[str, Any] = {"season": _SEASONS[frequency], "naive": float(naive[name])}
         if data.startswith("m4"):
             whole, horizon = _m4("Hourly" if frequency == "H" else "Weekly")
-            found += windows(name, whole, horizon=horizon, count=1, **about)
+            yield name, whole, {"horizon": horizon, "count": 1, **how}
             continue
         values = ett[frequency] if data == "ett1" else single[f"{data}/{frequency}"][:, None]
         horizon = _STEPS[frequency] * _TERMS[term]
         count = number_of_windows(len(values), horizon)
-        found += windows(name, values.T, horizon=horizon, count=count, **about)
-    return found
+        yield name, list(values.T), {"horizon": horizon, "count": count, **how}
+
+
+def gift() -> list[Task]:
+    """The windows of the twelve configurations."""
+    made = (windows(name, whole, **how) for name, whole, how in configurations())
+    return [task for tasks in made for task in tasks]
 
 
 def transformers(name: str, *, horizon: int, count: int) -> list[Task]:
     """Windows of the seven channels of ETTh1 and ETTh2."""
-    both = np.hstack([_columns(f"ett/ETTh{i}.csv") for i in (1, 2)])
+    both = np.hstack([_columns(path) for path in TRANSFORMERS])
     return windows(name, both.T, horizon=horizon, count=count, season=24)
 
 

@@ -67,16 +67,22 @@ def graph(folder: Path) -> dict[str, frozenset[str]]:
 
 
 def leads(module: Module, known: Mapping[str, Module]) -> frozenset[str]:
-    """The modules that define what is imported, and what is used of an imported module.
-
-    A text that is a module's whole name counts as its import.
-    """
+    """The modules that define what is imported, and what is used of an imported module."""
     used = {chain for node in module.statements for chain in _chains(node)}
     used |= {(name,) for name in module.imported.keys() - {chain[0] for chain in used}}
-    dotted = {".".join([module.imported[n], *rest]) for n, *rest in used if n in module.imported}
-    nodes = (inner for node in module.statements for inner in ast.walk(node))
-    texts = {str(node.value) for node in nodes if isinstance(node, ast.Constant)} & known.keys()
-    return frozenset(name for target in dotted | texts for name in defining(target, known))
+    dotted = (".".join([module.imported[n], *rest]) for n, *rest in used if n in module.imported)
+    return frozenset(name for target in dotted for name in defining(target, known))
+
+
+@cache
+def told(folder: Path) -> dict[str, set[str]]:
+    """The modules that each module names by a text, to import them where it must not know them."""
+    known, found = library(folder), {}
+    for name, module in known.items():
+        nodes = (inner for node in module.statements for inner in ast.walk(node))
+        texts = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+        found[name] = texts & known.keys()
+    return found
 
 
 def _chains(node: ast.AST) -> Iterator[tuple[str, ...]]:
@@ -114,9 +120,9 @@ def reached(code: str, folder: Path) -> set[str]:
     """The modules that ``code`` leads to, directly or through others.
 
     Modules that a room imports for their effect, such as a registration, count as soon as another
-    module of that room does.
+    module of that room does; and modules whose names are texts in one that counts.
     """
-    known, links = library(folder), graph(folder)
+    known, links, texts = library(folder), graph(folder), told(folder)
     seen: set[str] = set()
     waiting = set(leads(read(code), known))
     while waiting:
@@ -124,5 +130,5 @@ def reached(code: str, folder: Path) -> set[str]:
         seen.add(name)
         face = known.get(name.rpartition(".")[0], Module((), {}))
         effects = {target for target in face.imported.values() if target in known}
-        waiting |= (links[name] | effects) - seen
+        waiting |= (links[name] | effects | texts.get(name, set())) - seen
     return seen

@@ -8,8 +8,8 @@ season and level, the series is a flow.
 * A flow of three and more channels gets ``dynamix-gp-learned``, whose map is chosen by free runs.
   One or two channels show no whole state; they get ``dynamix-3d-plus`` in its embedding. Noise that
   is found is smoothed. Both did best on flows that no model was made from.
-* Any other series is forecast best by its season and level. ``dynamix-3d`` continues what the
-  seasons leave, with the weight that it earns in forecasts of the context's own end
+* Of any other series season and level know the most. ``dynamix-3d`` continues what the seasons
+  leave, as far as forecasts of the context's own end ask for it
   (:mod:`~dynamix.forecasting.damping`).
 """
 

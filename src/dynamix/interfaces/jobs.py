@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from .. import __version__
-from ..errors import InputError, needs, whole_number
+from ..errors import InputError, check_levels, needs, whole_number
 from ..evaluation.parallel import spread
 from ..forecasting.batches import LeftOut, side_by_side
-from ..forecasting.ensembles import check_levels
 from ..forecasting.frames import Columns, contexts_of, long_table, with_dates
 from ..forecasting.models import find_model
 from ..io.files import digest, read_json, write_text, write_whole

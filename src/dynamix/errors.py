@@ -142,6 +142,14 @@ def whole_number(what: str, value: object, *, least: int = 1) -> int:
     return int(value)
 
 
+def check_levels(levels: Sequence[float]) -> list[float]:
+    """Quantile levels; raise unless there is one, and each lies between 0 and 1."""
+    found = np.asarray(levels, dtype=np.float64)
+    if found.ndim != 1 or not len(found) or not ((found > 0) & (found < 1)).all():
+        raise InputError(f"quantile_levels must lie between 0 and 1, found {levels!r}.")
+    return [float(level) for level in found]
+
+
 def check_value(name: str, value: object, *, hint: Any, bounds: Mapping[str, float]) -> None:
     """Raise unless ``value`` has the type ``hint``, is one of its choices and within ``bounds``.
 

@@ -49,7 +49,7 @@ class RollingConfig:
     dims: int = setting(3, "dimensions of the delay embedding for D_stsp", at_least=1)
     bins: int = setting(8, "histogram bins per dimension of D_stsp", at_least=2)
     smoothing: int = setting(2, "width in bins of the spectra's smoothing", at_least=0)
-    seed: int = setting(0, "seed of every forecaster", at_least=0)
+    seed: int = setting(0, "seed handed to every forecaster", at_least=0)
 
     def check(self) -> None:
         """Raise where no length is named."""

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..engine.machine import available_cores
-from ..errors import InputError
 from ..io.progress import tqdm
 from ..settings import PATIENCE
 
@@ -27,14 +26,6 @@ def sample_seed(seed: int, i: int) -> int:
         return seed
     # 63 bits: the noise's generator takes signed numbers
     return int(np.random.SeedSequence([seed, i]).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def check_levels(levels: Sequence[float]) -> list[float]:
-    """Quantile levels; raise unless there is one, and each lies between 0 and 1."""
-    found = np.asarray(levels, dtype=np.float64)
-    if found.ndim != 1 or not len(found) or not ((found > 0) & (found < 1)).all():
-        raise InputError(f"quantile_levels must lie between 0 and 1, found {levels!r}.")
-    return found.tolist()
 
 
 def draw(sample: Callable[[int], Drawn], seeds: Sequence[int]) -> list[Drawn]:

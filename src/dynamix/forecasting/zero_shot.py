@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..errors import InputError, whole_number
+from ..errors import InputError, check_levels, whole_number
 from ..io.arrays import check_initial, like, to_pandas, unpack, usable
 from ..preprocessing.seasons import calendar_seasons
 from ..settings import AUTO, BUNDLED_MODEL, ForecastConfig, takes
 from .automatic import ForecastReport, alike, choose_models, given_settings
-from .ensembles import check_levels, stack
+from .ensembles import stack
 from .models import Model, find_model
 from .pipeline import Pipeline
 

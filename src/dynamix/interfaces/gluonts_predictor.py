@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from ..errors import needs, whole_number
-from ..forecasting.ensembles import check_levels
+from ..errors import check_levels, needs, whole_number
 from .gaps import quantiles_of_all
 
 with needs("gluonts"):

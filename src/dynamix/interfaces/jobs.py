@@ -17,11 +17,10 @@ import pandas as pd
 
 from .. import __version__
 from ..baselines import baseline
-from ..errors import InputError, needs, whole_number
+from ..errors import InputError, check_levels, needs, whole_number
 from ..evaluation.parallel import spread
 from ..forecasting.automatic import ForecastReport
 from ..forecasting.batches import Context, Found, LeftOut, side_by_side
-from ..forecasting.ensembles import check_levels
 from ..forecasting.frames import Columns, contexts_of, long_table, with_dates
 from ..forecasting.models import find_model
 from ..io.files import digest, read_json, write_text, write_whole

@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import lru_cache, wraps
 from typing import Any, Literal, TypeVar, dataclass_transform, get_args
 
-from .errors import InputError, check_value, one_of
+from .errors import InputError, check_value, choices_of, one_of
 
 ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
 Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
@@ -105,12 +105,17 @@ def checked(function: FunctionT) -> FunctionT:
                     found[name] = known
         return found
 
+    @lru_cache
+    def fits(name: str, text: str) -> bool:  # so that a known name costs little
+        return text in choices_of(hints()[name])
+
     @wraps(function)
     def called(*args: Any, **given: Any) -> Any:
         known = hints()
         for name, value in (*zip(names, args, strict=False), *given.items()):
             if name in known and type(value) is not known[name]:
-                check_value(name, value, hint=known[name], bounds={})
+                if not (isinstance(value, str) and fits(name, value)):
+                    check_value(name, value, hint=known[name], bounds={})
             elif name not in parameters and not free:
                 one_of(f"argument of {function.__name__}", name, names)
         return function(*args, **given)

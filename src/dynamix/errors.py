@@ -137,7 +137,7 @@ def check_value(name: str, value: object, *, hint: Any, bounds: Mapping[str, flo
     several = isinstance(value, tuple) and fits
     parts: Any = value if several else (value,)
     if fits and all(
-        part == part and all(_BOUNDS[key][0](part, bound) for key, bound in bounds.items())
+        np.isfinite(part) and all(_BOUNDS[key][0](part, bound) for key, bound in bounds.items())
         for part in parts
         if isinstance(part, int | float | np.number)
     ):

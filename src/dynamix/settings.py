@@ -254,7 +254,7 @@ class ForecastConfig:
         None, "smooth the context by the noise that is found in it; a clean one stays as it is"
     )
     gate_noise: bool = setting(True, "draw the gate's noise; off makes the model deterministic")
-    seed: int = setting(0, "seed of every random draw", at_least=0)
+    seed: int = setting(0, "seed of every random draw", at_least=0, below=2**63)
     engine: Engine = setting("auto", "what computes the rollout")
     errors: Errors = setting("raise", "series that cannot be forecast: raise, or skip (NaN)")
     n_samples: int | None = setting(
@@ -356,7 +356,7 @@ class TrainingConfig:
     validation_context: int = setting(500, "context steps of a validation forecast", at_least=1)
     validation_horizon: int = setting(2000, "horizon of a validation forecast", at_least=1)
     checkpoint_every: int = setting(20, "epochs between two checkpoints", at_least=1)
-    seed: int = setting(0, "seed of initial weights, batches and noise", at_least=0)
+    seed: int = setting(0, "seed of initial weights, batches and noise", at_least=0, below=2**63)
     threads: int = setting(1, "CPU threads; small matrices gain nothing from more", at_least=1)
     engine: Engine = setting("auto", "what computes loss and gradient")
 

@@ -44,7 +44,8 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
     Raises
     ------
     InputError
-        If ``"compiled"`` is asked for and cannot run this model, or not on this machine.
+        If ``"compiled"`` is asked for and cannot run this model, or not on this machine; if there
+        is not enough memory.
 
     Examples
     --------
@@ -85,6 +86,10 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
         for one, context, x in groups:
             found.append(run(one, context, initial_x=x, **options))
         return found
+    except MemoryError as error:
+        raise InputError(
+            f"there is not enough memory ({error}). Use fewer steps, series or samples."
+        ) from error
     except EngineUnavailable as error:
         if engine == "compiled":
             raise InputError(

@@ -105,6 +105,20 @@ def test_in_a_pipeline_and_in_evaluate():
     assert (result["test_PinballLoss"] > 0).all()
 
 
+@pytest.mark.parametrize(
+    ("y", "settings", "message"),
+    [
+        (Y, 3, "settings must be a dictionary"),
+        (Y, {"horizon": 4}, "horizon"),
+        (Y, {"embeding": "delay"}, "embeding"),
+        (Y.drop(DAYS[40]), None, "of 90 steps of D, 89 have a row"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_fit(y, settings, message):
+    with pytest.raises(InputError, match=message):
+        DynaMixForecaster(settings=settings).fit(y)
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_some_of_sktimes_own_checks(name):
     """``experiments/check_sktime.py`` runs all of them."""

@@ -69,8 +69,6 @@ def test_settings_and_models_are_passed_on():
     forecaster = DynaMixForecaster(model=small_model(), settings=settings).fit(Y)
     expected = dynamix.forecast(Y, horizon=3, model=forecaster.model, **settings)
     np.testing.assert_array_equal(forecaster.predict(fh=[1, 2, 3]), expected)
-    with pytest.raises(InputError, match="unknown argument of forecast 'embeding'"):
-        DynaMixForecaster(settings={"embeding": "zero"}).fit(Y).predict(fh=[1])
 
 
 def test_exogenous_series_have_no_effect():

@@ -212,6 +212,14 @@ CASES = {
         lambda: TrainingConfig(input_noise=-0.1),
         "input_noise must be a number of at least 0, found -0.1",
     ),
+    "infinite noise": (
+        lambda: TrainingConfig(input_noise=float("inf")),
+        "input_noise must be a number of at least 0, found inf",
+    ),
+    "a seed of 70 bits": (
+        lambda: TrainingConfig(seed=2**70),
+        "seed must be a whole number of at least 0 and below 9.22337e",
+    ),
     "no trajectory": (
         lambda: TrainingConfig(trajectory_length=0),
         "trajectory_length must be a whole number of at least 1, found 0",

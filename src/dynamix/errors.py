@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import operator
 import types
 import typing
@@ -161,7 +162,7 @@ def check_value(name: str, value: object, *, hint: Any, bounds: Mapping[str, flo
     several = isinstance(value, tuple) and fits
     parts: Any = value if several else (value,)
     if fits and all(
-        part == part and all(_BOUNDS[key][0](part, bound) for key, bound in bounds.items())
+        abs(part) < math.inf and all(_BOUNDS[key][0](part, bound) for key, bound in bounds.items())
         for part in parts
         if isinstance(part, int | float | np.number)
     ):

@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import lru_cache, wraps
 from typing import Any, Literal, TypeVar, dataclass_transform, get_args
 
-from .errors import InputError, check_value, one_of
+from .errors import InputError, check_value, choices_of, one_of
 
 ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
 Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
@@ -105,12 +105,17 @@ def checked(function: FunctionT) -> FunctionT:
                     found[name] = known
         return found
 
+    @lru_cache
+    def fits(name: str, text: str) -> bool:  # so that a known name costs little
+        return text in choices_of(hints()[name])
+
     @wraps(function)
     def called(*args: Any, **given: Any) -> Any:
         known = hints()
         for name, value in (*zip(names, args, strict=False), *given.items()):
             if name in known and type(value) is not known[name]:
-                check_value(name, value, hint=known[name], bounds={})
+                if not (isinstance(value, str) and fits(name, value)):
+                    check_value(name, value, hint=known[name], bounds={})
             elif name not in parameters and not free:
                 one_of(f"argument of {function.__name__}", name, names)
         return function(*args, **given)
@@ -249,7 +254,7 @@ class ForecastConfig:
         None, "smooth the context by the noise that is found in it; a clean one stays as it is"
     )
     gate_noise: bool = setting(True, "draw the gate's noise; off makes the model deterministic")
-    seed: int = setting(0, "seed of every random draw", at_least=0)
+    seed: int = setting(0, "seed of every random draw", at_least=0, below=2**63)
     engine: Engine = setting("auto", "what computes the rollout")
     errors: Errors = setting("raise", "series that cannot be forecast: raise, or skip (NaN)")
     n_samples: int | None = setting(
@@ -351,7 +356,7 @@ class TrainingConfig:
     validation_context: int = setting(500, "context steps of a validation forecast", at_least=1)
     validation_horizon: int = setting(2000, "horizon of a validation forecast", at_least=1)
     checkpoint_every: int = setting(20, "epochs between two checkpoints", at_least=1)
-    seed: int = setting(0, "seed of initial weights, batches and noise", at_least=0)
+    seed: int = setting(0, "seed of initial weights, batches and noise", at_least=0, below=2**63)
     threads: int = setting(1, "CPU threads; small matrices gain nothing from more", at_least=1)
     engine: TrainingEngine = setting("auto", "what computes loss and gradient")
 

@@ -129,9 +129,34 @@ def test_a_model_may_be_given_and_the_median_is_always_there():
         ({"model": "dynamix-3e"}, "Did you mean 'dynamix-3d'"),
         ({"settings": {"embeding": "delay"}}, "embeding"),
         ({"settings": {"embedding": "delai"}}, "Did you mean 'delay'"),
+        ({"settings": 3}, "settings must be a dictionary"),
+        ({"settings": {"horizon": 3}}, "horizon"),
     ],
     ids=str,
 )
 def test_what_cannot_be_used_is_refused(given, message):
     with pytest.raises(InputError, match=message):
         list(predictor(**given).predict(entries(1)))
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"target": np.ones(30)}, "lacks 'start'"),
+        ({"start": START}, "lacks 'target'"),
+        ({"start": "2024-01-01", "target": np.ones(30)}, "start must be a pandas Period"),
+        ({"start": START, "target": np.array(["a"] * 30)}, "target must hold real numbers"),
+        ({"start": START, "target": 1j * np.arange(30)}, "target must hold real numbers"),
+        ({"start": START, "target": np.arange(30) % 2 > 0}, "target must hold real numbers"),
+    ],
+)
+def test_an_entry_that_cannot_be_used_is_refused(entry, message):
+    with pytest.raises(InputError, match=message):
+        list(predictor().predict([entry]))
+
+
+def test_a_list_of_numbers_is_a_target():
+    (given,) = entries(1)
+    (one,) = predictor().predict([given])
+    (two,) = predictor().predict([given | {"target": given["target"].tolist()}])
+    np.testing.assert_array_equal(one.forecast_array, two.forecast_array)

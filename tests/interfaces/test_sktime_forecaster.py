@@ -69,8 +69,6 @@ def test_settings_and_models_are_passed_on():
     forecaster = DynaMixForecaster(model=small_model(), settings=settings).fit(Y)
     expected = dynamix.forecast(Y, horizon=3, model=forecaster.model, **settings)
     np.testing.assert_array_equal(forecaster.predict(fh=[1, 2, 3]), expected)
-    with pytest.raises(InputError, match="unknown argument of forecast 'embeding'"):
-        DynaMixForecaster(settings={"embeding": "zero"}).fit(Y).predict(fh=[1])
 
 
 def test_exogenous_series_have_no_effect():
@@ -103,6 +101,20 @@ def test_in_a_pipeline_and_in_evaluate():
     assert len(result) == 2
     assert np.isfinite(result["test_MeanAbsoluteScaledError"]).all()
     assert (result["test_PinballLoss"] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("y", "settings", "message"),
+    [
+        (Y, 3, "settings must be a dictionary"),
+        (Y, {"horizon": 4}, "horizon"),
+        (Y, {"embeding": "delay"}, "embeding"),
+        (Y.drop(DAYS[40]), None, "of 90 steps of D, 89 have a row"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_fit(y, settings, message):
+    with pytest.raises(InputError, match=message):
+        DynaMixForecaster(settings=settings).fit(y)
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -44,6 +44,7 @@ def test_every_kind_becomes_the_same_series(x):
     [
         (X * 1j, "truth must hold real numbers, found dtype complex128"),
         (X > 1, "truth must hold real numbers, found dtype bool"),
+        (torch.tensor(X > 1), "truth must hold real numbers, found dtype bool"),
         ([["a"], ["b"]], "truth must hold real numbers"),
         ([[1.0], [1.0, 2.0]], "truth must be a rectangular array"),
         (np.zeros((2, 2, 2, 2)), "truth must have shape .* found 4 dimensions"),
@@ -92,6 +93,10 @@ def test_tables_of_other_libraries_are_read_with_their_times():
         tables["xarray"] = xr.Dataset.from_dataframe(frame)
         with pytest.raises(InputError, match="Select one series"):
             unpack(xr.DataArray(np.zeros((9, 2, 2))))
+        turned = xr.DataArray(frame.to_numpy().T, dims=("channel", "time"))
+        np.testing.assert_array_equal(unpack(turned)[0][:, 0], frame)
+        dated = xr.DataArray(frame.to_numpy().T, dims=("q", "d"), coords={"d": days})
+        assert len(unpack(dated)[0]) == len(frame)
     for table in tables.values():
         values, restore = unpack(table)
         np.testing.assert_array_equal(values[:, 0], frame)
@@ -106,6 +111,10 @@ def test_masked_entries_are_missing_and_rows_are_turned_round():
     values, restore = unpack(pd.Series([3.0, 2.0, 1.0], index=days[::-1]))
     assert values.ravel().tolist() == [1, 2, 3]
     assert str(restore(values[:1]).index[0].date()) == "2024-01-04"
+
+
+def test_sparse_tensors_are_read():
+    np.testing.assert_array_equal(as_series(torch.tensor(X).to_sparse())[:, 0], X)
 
 
 def test_channels_first_is_asked_about():

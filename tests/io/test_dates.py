@@ -87,11 +87,23 @@ def test_long_columns_take_the_same_way():
     assert to_dates(texts)[1] == 2000
 
 
+def test_months_beyond_the_twelfth_are_weeks():
+    weeks = pd.date_range("2019-12-30", periods=60, freq="7D")
+    texts = pd.Series([f"{y}-{w:02d}" for y, w, _ in map(pd.Timestamp.isocalendar, weeks)])
+    assert list(to_dates(texts)[0]) == list(weeks)
+    months = pd.Series(pd.date_range("2019-01-01", periods=60, freq="MS").strftime("%Y-%m"))
+    months.iloc[30] = "2021-13"
+    assert to_dates(months)[1] == 30
+
+
 def test_offsets():
     one, _ = to_dates(pd.Series(["2024-03-01T00:00+01:00", "2024-03-01T01:00+01:00"]))
     assert one.iloc[0].utcoffset() == pd.Timedelta("1h")
-    two, _ = to_dates(pd.Series(["2024-03-01T00:00+01:00", "2024-06-01T00:00+02:00"]))
+    two, _ = to_dates(pd.Series(["2024-03-01T00:00+01:00", "2024-06-01T01:00+02:00"]))
     assert str(two.dt.tz) == "UTC"
+    days = pd.date_range("2024-03-25", periods=10, tz="Europe/Berlin")  # over a clock change
+    local, _ = to_dates(pd.Series([day.isoformat() for day in days]))
+    assert list(local) == list(days.tz_localize(None))
     assert to_dates(pd.Series(["2024-03-01T00:00+01:00", "2024-03-01T01:00"]))[1] == 1
 
 

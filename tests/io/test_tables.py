@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import sys
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -189,3 +190,18 @@ def test_series_are_told_apart_by_two_columns_or_by_their_times(tmp_path):
     }
     pd.DataFrame(one | {"y": np.arange(60) % 7}).to_csv(path, index=False)
     assert [len(part) for part in read_series(path).values()] == [30, 30]
+
+
+@pytest.mark.parametrize(
+    ("inside", "name"),
+    [
+        ("xl/workbook.xml", "an Excel workbook"),
+        ("mimetype", "an OpenDocument file"),
+        ("data.csv", "a zip archive"),
+    ],
+)
+def test_an_archive_is_named(inside, name, tmp_path):
+    with zipfile.ZipFile(tmp_path / "data.csv", "w") as archive:
+        archive.writestr(inside, "x,y\n1,2\n")
+    with pytest.raises(InputError, match=f"is {name}. Save the table as CSV"):
+        read(tmp_path / "data.csv")

@@ -79,6 +79,14 @@ FOUND = {
         {"day": DAYS, "year": DAYS.year, "month": DAYS.month, "dow": DAYS.dayofweek, "x": X},
         "day", "day",
     ),
+    "numbers of weeks": (
+        {"w": 100 * WEEKS.isocalendar().year + WEEKS.isocalendar().week, "x": X}, "w", "week",
+    ),
+    "letters": ({"Y": DAYS.year, "M": DAYS.month, "D": DAYS.day, "x": X}, "time", "day"),
+    "dates and their names": (
+        {"day": DAYS, "Wochentag": np.array(list("SMDWTFA"))[DAYS.dayofweek], "x": X},
+        "day", "day",
+    ),
     "years with a hole": ({"YEAR": np.delete(np.arange(1900, 1901 + T), 9), "x": X}, "YEAR", "1"),
     "a shuffled clock": (
         {"time": np.random.default_rng(0).permutation(CLOCK), "x": X}, "time", "0.1",
@@ -102,6 +110,7 @@ def test_a_kind_of_time(kind):
     "columns",
     [
         {"T": 20 + X, "p": X**2},  # temperature
+        {"Y": np.round(9 + 5 * X), "M": np.round(3 + 2 * X), "x": X},
         {"cumulative": np.cumsum(1 + 0.9 * np.abs(X)), "x": X},
         {"day": np.round(5 * X), "x": X},
         {"x": np.arange(T, dtype=float)},  # nothing else would be left

@@ -200,6 +200,32 @@ def test_what_is_pushed_comes_back(hub, tmp_path):
     assert len(kept.asked) == asked
 
 
+MOVED = """
+import logging, sys, torch
+from dynamix import DynaMix
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+def loads(address, seed):
+    model = DynaMix.from_pretrained(address)
+    torch.testing.assert_close(model.gate.V, small_model(seed=seed).gate.V, rtol=0, atol=0)
+name = "owner/repo:dynamix-mine"
+first = small_model(seed=0).push_to_hub(name)
+loads(name, 0)
+second = small_model(seed=5).push_to_hub(name)
+loads(name, 5)
+loads(first, 0)
+print(first, second)
+"""
+
+
+def test_a_name_without_a_revision_is_the_newest_and_says_its_commit(hub, tmp_path):
+    done = run(MOVED, tmp_path, hub[1])
+    assert done.returncode == 0, done.stderr
+    *warnings, addresses = done.stdout.splitlines()
+    commits = [address.partition("@")[2] for address in addresses.split()]
+    told = [line for line in warnings if "name it with @" in line]
+    assert told == [f"owner/repo:dynamix-mine is of commit {c}; name it with @{c}" for c in commits]
+
+
 def test_a_hub_that_refuses_is_one_message(hub, tmp_path):
     code = """
 from dynamix import InputError

@@ -64,6 +64,8 @@ def test_half_of_lorenz_differs_from_that_by_no_more_than_a_step(lorenz_x):
 def test_roessler_has_the_published_delays(roessler_y):
     found = pecuzal.pecuzal(roessler_y, longest=50, theiler=7)
     assert found.lags == (0, 7, 15)
+    fewer = pecuzal.pecuzal(roessler_y, longest=50, theiler=7, cycles=1)
+    assert (fewer.lags, fewer.decreases) == ((0, 7), found.decreases[:1])
 
 
 def test_the_theiler_window_is_the_first_minimum_of_the_mutual_information(lorenz_x, roessler_y):
@@ -163,8 +165,10 @@ def test_the_statistics_of_a_long_series_are_averaged_over_points_spread_evenly(
 
 
 def found_lags(monkeypatch, *lags):
-    made = pecuzal.Embedding(lags, (), np.zeros((1, 1)), 1)
-    monkeypatch.setattr(pecuzal, "pecuzal", lambda x: made)
+    def found(x, *, cycles):
+        return pecuzal.Embedding(lags[: cycles + 1], (), np.zeros((1, 1)), 1)
+
+    monkeypatch.setattr(pecuzal, "pecuzal", found)
 
 
 @pytest.mark.parametrize(

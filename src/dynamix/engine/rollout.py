@@ -236,11 +236,6 @@ def _experts(value: dict[str, ndarray], config: ModelConfig) -> Experts:
     )  # fmt: skip
 
 
-def _weights(model: Saved) -> Weights:
-    value = {name: as_array(p) for name, p in model.values.items()}
-    return Weights(_experts(value, model.config), _gate(value))
-
-
 def _gate(value: dict[str, ndarray]) -> Gate:
     fine = {name: p.astype(np.float64) for name, p in value.items() if name.startswith("gate")}
     from_state, mixing = gate_matrices(fine)
@@ -294,6 +289,7 @@ def rollouts(
     """
     threads = available_cores() if threads is None else threads
     weights: dict[int, Weights] = {}
+    experts_of: dict[int, Experts] = {}  # models may differ in their gates alone
     noise: dict[int, ndarray] = {}
     jobs = []
     for model, context, initial_x in groups:
@@ -301,7 +297,11 @@ def rollouts(
         N, S = c.observed_dims, points.shape[1]
         check_series(context, N)
         if id(model) not in weights:
-            weights[id(model)] = _weights(model)
+            value = {name: as_array(p) for name, p in model.values.items()}
+            own = id(model.values["experts.A"])
+            if own not in experts_of:
+                experts_of[own] = _experts(value, c)
+            weights[id(model)] = Weights(experts_of[own], _gate(value))
         if N not in noise:
             noise[N] = np.zeros((horizon, N), np.float32)
             if gate_noise:

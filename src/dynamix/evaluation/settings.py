@@ -28,7 +28,7 @@ class BenchmarkConfig:
     bins: int = setting(BINS, "histogram bins per dimension of D_stsp", at_least=2)
     smoothing: int = setting(SMOOTHING, "width in bins of the spectra's smoothing", at_least=0)
     mase_steps: int = setting(MASE_STEPS, "steps averaged in the short-term error", at_least=1)
-    seed: int = setting(0, "seed of the gate's noise", at_least=0)
+    seed: int = setting(0, "seed of the gate's noise", at_least=0, below=2**63)
 
     def check(self) -> None:
         """Raise where the short-term error needs more steps than are forecast."""
@@ -49,7 +49,7 @@ class RollingConfig:
     dims: int = setting(3, "dimensions of the delay embedding for D_stsp", at_least=1)
     bins: int = setting(8, "histogram bins per dimension of D_stsp", at_least=2)
     smoothing: int = setting(2, "width in bins of the spectra's smoothing", at_least=0)
-    seed: int = setting(0, "seed handed to every forecaster", at_least=0)
+    seed: int = setting(0, "seed handed to every forecaster", at_least=0, below=2**63)
 
     def check(self) -> None:
         """Raise where no length is named."""

@@ -214,23 +214,31 @@ def _choose_one(x: Series, fit: Fitted, pipeline: Pipeline, every: bool) -> Embe
     looks = comparison(scaled, dims=pipeline.dims)
     unlike = {c: looks(run) for c, run in zip(free, runs.swapaxes(0, 1), strict=True)}
     unit = np.abs(x - np.median(x, axis=0)).mean(axis=0)
+
+    def errors_of(tried: Sequence[Candidate], origins: ndarray) -> list[float]:
+        items = [prepared(candidate, T) for candidate in tried for T in origins.tolist()]
+        made, _ = pipeline.run(items, horizon=steps, seed=0)
+        reals = [x[item.T_C : item.T_C + steps] for item in items]
+        return [bounded_error(y, z, unit) for y, z in zip(made.swapaxes(0, 1), reals, strict=True)]
+
+    first, *others = np.array_split(origins, min(_PARTS, len(origins)))
+    errors = np.array(errors_of(list(free), first)).reshape(len(free), -1).sum(axis=1)
+    sums = dict(zip(free, errors.tolist(), strict=True))
+
+    def least_score(candidate: Candidate) -> float:  # no error is negative
+        return sums[candidate] / len(origins) * unlike[candidate]
+
     found: dict[Candidate, Score] = {}
     least = np.inf
-    promising = sorted(free, key=lambda candidate: unlike[candidate])
+    promising = sorted(free, key=least_score)
     bar = tqdm(promising, desc="candidates", disable=None, delay=PATIENCE, leave=False)
     for candidate in bar:
-        errors = list[float]()
-        for some in np.array_split(origins, min(_PARTS, len(origins))):
-            # errors are never negative, so a score only grows
-            if not every and sum(errors) / len(origins) * unlike[candidate] > _SURELY * least:
+        for some in others:
+            if not every and least_score(candidate) > _SURELY * least:
                 break
-            items = [prepared(candidate, T) for T in some.tolist()]
-            made, _ = pipeline.run(items, horizon=steps, seed=0)
-            for item, forecast in zip(items, made.swapaxes(0, 1), strict=True):
-                real = x[item.T_C : item.T_C + steps]
-                errors.append(bounded_error(forecast, real, unit))
+            sums[candidate] += sum(errors_of([candidate], some))
         else:
-            found[candidate] = Score(float(np.mean(errors)), unlike[candidate])
+            found[candidate] = Score(sums[candidate] / len(origins), unlike[candidate])
             least = min(least, found[candidate].total)
     scores = {candidate: found[candidate] for candidate in free if candidate in found}
     scores = dict(sorted(scores.items(), key=lambda item: item[1].total))

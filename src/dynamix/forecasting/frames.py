@@ -84,6 +84,8 @@ def predict_df(
         )
     for name in (id_column, timestamp_column, target):
         one_of("column", name, map(str, df.columns))
+    if len({id_column, timestamp_column, target}) < 3:
+        raise InputError("id_column, timestamp_column and target must be three different columns.")
     horizon = whole_number("horizon", horizon)
     n_samples = whole_number("n_samples", n_samples)
     if df.empty or df[id_column].isna().any():
@@ -172,8 +174,8 @@ def _split(table: pd.DataFrame, name: str, time: str) -> dict[Any, pd.DataFrame]
 
 def _numbers(column: pd.Series, name: str) -> np.ndarray:
     """The values of a series ``(T_C,)``, checked."""
-    if not pd.api.types.is_numeric_dtype(column):
-        raise InputError(f"column {name!r} must hold numbers, found {column.dtype}.")
+    if getattr(column.dtype, "kind", "O") not in "fiu":
+        raise InputError(f"column {name!r} must hold real numbers, found {column.dtype}.")
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     own = getattr(column.dtype, "numpy_dtype", column.dtype)
     check_values(values[:, None, None], name=f"column {name!r}", dtype=own)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,15 @@ from ..settings import ForecastConfig, from_dict
 logger = logging.getLogger(__name__)
 
 CHUNK = 1000  # series that are in memory at a time
+
+
+def known_settings(settings: Any) -> dict[str, Any]:
+    """Further settings of a forecast by their names; an unknown or unfit one is refused here."""
+    if not isinstance(settings, Mapping | None):
+        raise InputError(f"settings must be a dictionary of names and values, found {settings!r}.")
+    found = dict(settings or {})
+    from_dict(ForecastConfig, found, source="the settings of the forecast")
+    return found
 
 
 def quantiles_of_all(

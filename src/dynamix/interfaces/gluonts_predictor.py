@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from ..errors import check_levels, needs, whole_number
-from .gaps import quantiles_of_all
+from ..errors import InputError, check_levels, needs, whole_number
+from ..io.arrays import to_numpy
+from .gaps import known_settings, quantiles_of_all
 
 with needs("gluonts"):
     from gluonts.core.component import validated
@@ -78,14 +79,14 @@ class DynaMixPredictor(RepresentablePredictor):
         super().__init__(prediction_length=whole_number("prediction_length", prediction_length))
         self.quantile_levels = sorted({0.5, *check_levels(quantile_levels)})
         self.how = {"context_length": context_length, "model": model, "seed": seed}
-        self.how |= settings or {}
+        self.how |= known_settings(settings)
 
     def predict(self, dataset: Iterable[dict[str, Any]], **kwargs: Any) -> Iterator[Any]:
         """Forecast each entry; ``kwargs``, such as a number of samples, have no effect."""
         waiting: deque[dict[str, Any]] = deque()  # entries whose channels are being forecast
 
         def channels() -> Iterator[tuple[ndarray, pd.PeriodIndex]]:
-            for entry in dataset:
+            for entry in map(_checked, dataset):
                 waiting.append(entry)
                 for channel in np.atleast_2d(entry["target"]):
                     yield channel, period_index(entry)
@@ -114,3 +115,16 @@ class DynaMixPredictor(RepresentablePredictor):
             item_id=entry.get("item_id"),
             info=entry.get("info"),
         )
+
+
+def _checked(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a dataset, its target as an array of real numbers."""
+    for name in ("start", "target"):
+        if name not in entry:
+            raise InputError(f"an entry of the dataset lacks {name!r}, found {sorted(entry)}.")
+    if not isinstance(entry["start"], pd.Period):
+        raise InputError(
+            f"start must be a pandas Period, which holds the step, found {entry['start']!r}. "
+            "GluonTS's ListDataset makes one of a date."
+        )
+    return {**entry, "target": to_numpy(entry["target"], "target")}

@@ -9,6 +9,8 @@ import pandas as pd
 
 from ..errors import needs
 from ..forecasting.zero_shot import forecast
+from ..io.time_axis import continue_index
+from .gaps import known_settings
 
 with needs("sktime"):
     from sktime.forecasting.base import BaseForecaster
@@ -34,7 +36,8 @@ class DynaMixForecaster(BaseForecaster):
     Raises
     ------
     InputError
-        If sktime is not installed, or as :func:`dynamix.forecast` when a forecast is made.
+        If sktime is not installed; in ``fit`` if a setting is unknown or the times are not regular;
+        or as :func:`dynamix.forecast` when a forecast is made.
 
     Examples
     --------
@@ -75,6 +78,8 @@ class DynaMixForecaster(BaseForecaster):
         super().__init__()
 
     def _fit(self, y: pd.DataFrame, X: Any = None, fh: Any = None) -> DynaMixForecaster:
+        known_settings(self.settings)
+        continue_index(y.index, 1)  # sktime's own message about irregular times says little
         self._context = y
         return self
 

@@ -184,6 +184,7 @@ def to_pandas(x: Any) -> Any:
     """Tables of xarray, polars and Arrow as pandas tables with their time as the index."""
     library = type(x).__module__.split(".")[0]  # without importing any
     if library == "xarray":
+        x = _time_first(x)
         if len(x.dims) > 2 or (hasattr(x, "data_vars") and len(x.dims) > 1):
             raise InputError(
                 f"the context has the dimensions {tuple(x.dims)}, expected time, or time and "
@@ -203,6 +204,13 @@ def to_pandas(x: Any) -> Any:
     return rest if index is None else rest.set_axis(index, axis=0)
 
 
+def _time_first(x: Any) -> Any:
+    """An xarray object of two dimensions with that of time in front, if a name or dates tell it."""
+    dated = [d for d in x.dims if d in x.coords and x.coords[d].dtype.kind == "M"]
+    clocks = dated or [d for d in x.dims if str(d).lower() in ("time", "t", "date", "datetime")]
+    return x.transpose(clocks[0], ...) if len(clocks) == 1 and len(x.dims) == 2 else x
+
+
 def _forwards(context: Any) -> Any:
     """Rows in the order of time, where all run backwards."""
     if len(context) < 2 or context.index.is_monotonic_increasing:
@@ -219,8 +227,9 @@ def to_numpy(x: Any, name: str = "context") -> ndarray:
     if isinstance(x, np.ma.MaskedArray) and x.dtype.kind in "fiu":
         x = np.ma.filled(x.astype(x.dtype if x.dtype.kind == "f" else np.float64), np.nan)
     if not isinstance(x, np.ndarray) and _is_tensor(x):
-        x = x.detach().cpu()
-        x = (x.float() if x.dtype.itemsize < 4 else x).numpy()  # NumPy has no bfloat16
+        x = (x if str(x.layout) == "torch.strided" else x.to_dense()).detach().cpu()
+        # NumPy has no bfloat16
+        x = (x.float() if x.dtype.itemsize < 4 and x.is_floating_point() else x).numpy()
     if isinstance(x, pd.DataFrame | pd.Series):
         return columns_of(x.to_frame() if isinstance(x, pd.Series) else x, name).reshape(x.shape)
     try:

@@ -68,7 +68,7 @@ def to_dates(column: pd.Series) -> tuple[pd.Series, int | None]:
 
     Where day and month could change places, the reading counts whose dates are regular; if both
     are, an InputError says so. Weeks begin on their Monday. Offsets from UTC that differ give dates
-    in UTC.
+    in UTC; but days that begin at one time of the clock stay local.
     """
     if pd.api.types.is_datetime64_any_dtype(column):
         return column, None
@@ -96,6 +96,8 @@ def to_dates(column: pd.Series) -> tuple[pd.Series, int | None]:
         if not len(left):
             break
     zoned = ~np.isnan(ahead)
+    if len(set(ahead[zoned].tolist())) > 1 and zoned.all() and _are_days(found):
+        ahead, zoned = np.full(len(texts), np.nan), ~zoned
     wrong = np.append(np.isnat(found) | (zoned != zoned.any()), False)
     misread = np.flatnonzero(wrong[codes])
     dates = pd.DatetimeIndex(found - np.where(zoned, ahead, 0).astype("m8[m]"))
@@ -106,6 +108,12 @@ def to_dates(column: pd.Series) -> tuple[pd.Series, int | None]:
         local = timezone(timedelta(minutes=minutes.pop())) if len(minutes) == 1 else UTC
         dates = dates.tz_localize("UTC").tz_convert("UTC" if local == UTC else local)
     return _spread(dates, codes, column), int(misread[0]) if len(misread) else None
+
+
+def _are_days(local: ndarray) -> bool:
+    """Whether local times lie whole days apart."""
+    known = np.unique(local[~np.isnat(local)])
+    return len(known) > 1 and bool((np.diff(known) % np.timedelta64(1, "D") == 0).all())
 
 
 def _zone(text: str) -> str:
@@ -267,7 +275,7 @@ def _assembled(fields: pd.DataFrame, *, repeated: bool) -> tuple[ndarray, Float[
         ("weekday",) * 2,
         ("quarter",) * 2,
     ):
-        if part in fields:
+        if part in fields and fields[part].notna().any():
             given = _number(fields[part])
             parts[name] = np.where(np.isnan(given), 1, given)
     if "name" in fields:
@@ -275,7 +283,7 @@ def _assembled(fields: pd.DataFrame, *, repeated: bool) -> tuple[ndarray, Float[
         months = names.str[:4].map(_MONTH_OF)
         months = months.where(months.notna(), names.str[:3].map(_MONTH_OF))
         parts["month"] = months.to_numpy(np.float64, na_value=np.nan)
-    elif set(parts) == {"month"} and parts["month"].max() > 12:  # 23/2024 is a week
+    elif set(parts) == {"month"} and (parts["month"] > 12).mean() > 0.1:  # 23/2024 is a week
         parts = {"week": parts["month"]}
     return from_parts(year, **parts) + after, ahead
 

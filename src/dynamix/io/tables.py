@@ -366,6 +366,8 @@ def _load(path: str | Path) -> Table | ndarray:
             return np.load(io.BytesIO(content), allow_pickle=False)
         if content.startswith(b"PK\x03\x04"):
             kind = ".npz file"
+            if (name := _archive(content)) is not None:
+                raise InputError(f"{_shown(path)} is {name}. Save the table as CSV or Parquet.")
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 found = _joined({name: arrays[name] for name in arrays})
                 return found if isinstance(found, ndarray) else Table(found)
@@ -383,6 +385,16 @@ def _load(path: str | Path) -> Table | ndarray:
         ) from error
     except _UNREADABLE as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{_shown(path)} is not a readable {kind}: {error}.") from error
+
+
+def _archive(content: bytes) -> str | None:
+    """What a zip archive is, if it holds no arrays of NumPy."""
+    names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+    if any(name.startswith("xl/") for name in names):
+        return "an Excel workbook"
+    if "mimetype" in names:
+        return "an OpenDocument file"
+    return None if all(name.endswith(".npy") for name in names) else "a zip archive"
 
 
 def _missing(path: Path) -> InputError:

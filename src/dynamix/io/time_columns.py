@@ -200,6 +200,12 @@ def _compact(column: pd.Series) -> pd.Series | None:
     day = np.maximum(day, 1) if digits == 6 else day
     days = from_parts(year.astype(float), month=month.astype(float), day=day.astype(float))
     valid = ~np.isnat(days) & (year >= 1600) & (year < 2200) & (hour <= 24) & (minute < 60)
+    if digits == 6 and not valid.all():  # 202352
+        week = (values % 100).astype(float)
+        days = from_parts(year.astype(float), week=week)
+        follow = np.abs(np.diff(days)) == np.timedelta64(7, "D")
+        valid = ~np.isnat(days) & (year >= 1600) & (year < 2200) & (follow.mean() >= 0.9)
+        hour = minute = second = np.zeros(len(values), np.int64)
     if not (valid & (second < 60)).all():
         return None
     after = (3600 * hour + 60 * minute + second).astype("m8[s]")
@@ -231,8 +237,9 @@ def _time_of_day(column: pd.Series, name: Any, dates: pd.Series) -> ndarray | No
 def _calendar(table: pd.DataFrame, free: list[Any], place: Callable[[int], str]) -> Found | None:
     """Columns of years, months, weeks, ... together; by their content if they have no names."""
     columns: dict[str, Any] = {}
+    letters = {"y", "m", "d"} <= {str(name).lower() for name in free}  # alone they say little
     for name in free:
-        part = _part(name)
+        part = _part({"m": "month", "d": "day"}.get(str(name).lower(), name) if letters else name)
         part = "minute" if part == "month" and part in columns and str(name) == "mm" else part
         if table[name].dtype == object:
             some = table[name].dropna().astype(str)
@@ -410,7 +417,8 @@ def _no_channels(
         column = rest[name]
         if pd.api.types.is_datetime64_any_dtype(column) or column.dtype in ("object", "string"):
             some = column.dropna().iloc[:50]
-            if len(some) and (are_dates(some) or to_clock(some) is not None):
+            names = parts and any(_names(column, index.strftime(form)) for form in ("%u", "%m"))
+            if len(some) and (names or are_dates(some) or to_clock(some) is not None):
                 yield name
         if not pd.api.types.is_numeric_dtype(column) or column.dtype == bool:
             continue
@@ -419,6 +427,13 @@ def _no_channels(
         copied = varies and any(np.array_equal(values, part) for part in parts)
         if copied or _straight(column) or _straight(column, rows):
             yield name
+
+
+def _names(column: pd.Series, part: pd.Index) -> bool:
+    """Whether texts name the days of the week or the months, in any language."""
+    pairs = pd.DataFrame({"text": column.to_numpy(), "part": part})
+    counts = {column.nunique(dropna=False), part.nunique(), len(pairs.drop_duplicates())}
+    return len(counts) == 1 and 2 < counts.pop() < len(column)
 
 
 def _label(name: Any) -> Any:

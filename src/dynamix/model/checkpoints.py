@@ -92,7 +92,9 @@ def find(name: str | Path = BUNDLED_MODEL) -> Saved:
 
     A name is tried as a name of :func:`bundled`, then as a folder with one ``.safetensors`` file,
     then as such a file, then as a checkpoint of the Hugging Face hub: ``owner/repo:checkpoint``, or
-    ``owner/repo:checkpoint@REVISION`` for one commit. The config is read from the weights' header
+    ``owner/repo:checkpoint@REVISION`` for a commit, tag or branch. Without a revision it is the
+    newest commit of ``main``, as everywhere on the hub, and may change; a warning names the commit
+    to add. Weights and config are always of one commit. The config is read from the weights' header
     and the ``.json`` beside them; without either, the tensors' shapes give it. A checkpoint that
     cannot be found, read or used raises InputError.
 

@@ -86,8 +86,10 @@ class DynaMix(nn.Module):
     def from_pretrained(cls, name: str | Path = BUNDLED_MODEL) -> Any:
         """Load a bundled name, a local file or folder, or ``"owner/repo:checkpoint"`` of the hub.
 
-        Returns a :class:`DynaMix`, or a :class:`dynamix.local.LocalForecaster` for a checkpoint of
-        that kind, such as ``"dynamix-3d-plus"``. See :func:`dynamix.model.checkpoints.load`.
+        A hub name without ``@REVISION`` is the newest version, which may change; add the commit to
+        get the same forecasts later. Returns a :class:`DynaMix`, or a
+        :class:`dynamix.local.LocalForecaster` for a checkpoint of that kind, such as
+        ``"dynamix-3d-plus"``. See :func:`dynamix.model.checkpoints.load`.
 
         >>> DynaMix.from_pretrained("dynamix-6d").config.observed_dims
         6

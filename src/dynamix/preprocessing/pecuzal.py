@@ -49,9 +49,16 @@ class Embedding:
 
 
 def pecuzal(
-    x: Float[ndarray, " T"], *, longest: int | None = None, theiler: int | None = None
+    x: Float[ndarray, " T"],
+    *,
+    longest: int | None = None,
+    theiler: int | None = None,
+    cycles: int = MOST_CYCLES,
 ) -> Embedding:
-    """The embedding of one series; neighbours are more than ``theiler`` steps apart in time."""
+    """The embedding of one series; neighbours are more than ``theiler`` steps apart in time.
+
+    At most ``cycles`` lags are added to the first.
+    """
     check_values(x[:, None, None], name="a series to embed")
     x = x / unit(x)
     y = (x - x.mean()) / x.std()
@@ -67,7 +74,7 @@ def pecuzal(
         )
     distinct = _distinct(y)
     lags, decreases, statistics = [0], list[float](), list[ndarray]()
-    for _ in tqdm(range(MOST_CYCLES), "PECUZAL", disable=None, delay=PATIENCE, leave=False):
+    for _ in tqdm(range(cycles), "PECUZAL", disable=None, delay=PATIENCE, leave=False):
         points = len(y) - max(lags) - longest
         if points < least - longest:
             break
@@ -96,7 +103,7 @@ def past_delays(x: Float[ndarray, " T"], count: int) -> tuple[int, ...]:
     The delays are distances to the longest lag: so the embedded points stay the same. Missing
     delays continue in steps of the longest lag. The result is empty if no lag helps.
     """
-    lags = pecuzal(x).lags[: count + 1]
+    lags = pecuzal(x, cycles=count).lags
     if len(lags) == 1:
         return ()
     delays = sorted(max(lags) - lag for lag in lags if lag < max(lags))

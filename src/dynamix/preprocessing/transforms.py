@@ -45,6 +45,11 @@ def _rounded(x: Series) -> Series:
     return np.round(x / _FINEST) * _FINEST
 
 
+def _sums(y: Float[ndarray, "n T"]) -> Float[ndarray, " n"]:
+    """The bits of ``y.T.sum(axis=0)``, which adds step after step, several times as fast."""
+    return y.sum(axis=1) if len(y) == 1 else np.add.accumulate(y, axis=1)[:, -1]
+
+
 @dataclass(frozen=True)
 class Standardize:
     """``(x - mean) / scale`` per channel; ``scale`` is the sample deviation (n - 1).
@@ -66,10 +71,12 @@ class Standardize:
         if len(x) < 2 or not np.isfinite(x).all():
             _refuse(x, "standardising")
         size = unit(x)
-        y = x / size
-        deviation = y.std(axis=0, ddof=1)
+        y = np.ascontiguousarray(x.T) / size[:, None]
+        mean = _sums(y) / len(x)
+        rest = y - mean[:, None]
+        deviation = np.sqrt(_sums(np.square(rest, out=rest)) / (len(x) - 1))
         scale = np.where(deviation > _ROUNDING, deviation, 1.0) * size
-        return cls(y.mean(axis=0) * size, np.maximum(scale, least))
+        return cls(mean * size, np.maximum(scale, least))
 
     def apply(self, x: Series, *, start: int = 1) -> Series:
         """``x`` in units of the context's deviation, its mean at 0."""

@@ -162,7 +162,8 @@ def check_value(name: str, value: object, *, hint: Any, bounds: Mapping[str, flo
     several = isinstance(value, tuple) and fits
     parts: Any = value if several else (value,)
     if fits and all(
-        abs(part) < math.inf and all(_BOUNDS[key][0](part, bound) for key, bound in bounds.items())
+        -math.inf < part < math.inf
+        and all(_BOUNDS[key][0](part, bound) for key, bound in bounds.items())
         for part in parts
         if isinstance(part, int | float | np.number)
     ):

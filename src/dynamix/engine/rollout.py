@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from ..model.runs import Group, Rollout, Saved, check_series, gate_noise_stream, saved
+from ..model.runs import Group, Rollout, check_series, gate_noise_stream, saved
 from ..settings import ModelConfig
 from .attention import Context, attend, context_rows, near_room
 from .index import DIMS, build, look_up, room_for

@@ -69,7 +69,7 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
             reason = refused(model)
             if reason and engine == "compiled":
                 raise InputError(
-                    f"the compiled engine does not run {reason}. Use engine='auto' or engine='torch'."
+                    f"the compiled engine does not run {reason}. Use engine='auto' or 'torch'."
                 )
             try:
                 if not reason:

@@ -186,7 +186,7 @@ def _points(nodes: Sequence[Any]) -> str:
 
 
 def _output(cell: Any, heading: str, made: Deck, number: int) -> Slide:
-    """The slide of a code cell: its pictures, of which the arrow keys show the next; else a table."""
+    """The slide of a code cell: its pictures, one after the other, else its first table."""
     style = cell.metadata.get("mystnb", {})
     caption = plain.inline(style.get("figure", {}).get("caption", ""))
     table = None

@@ -2,7 +2,7 @@
 
 Every link and anchor inside the book resolves. No page asks another host for a file. The book is at
 most 40 MB and a page at most 5 MB. Every figure has an alternative text, every figure that turns
-has readable points, and every chapter offers its notebook.
+has readable points, and every chapter offers its notebook. Every formula is set.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ NO_FILE = {"mailto", "javascript", "data", "blob", "about"}  # schemes of addres
 NAMING = {"alternate", "author", "canonical", "help", "index", "license", "next", "prev", "search"}
 CSS_URL = re.compile(r"url\(\s*['\"]?([^'\")]+)['\"]?\s*\)|@import\s+['\"]([^'\"]+)['\"]")
 CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+FORMULA = re.compile(r"\$[A-Za-z\\][^$]*\$")
 # places in a script that send a request to a fixed address
 JS_REQUEST = re.compile(
     r"""(?:fetch\(|import\(|importScripts\(|import\s+|from\s+|\.open\(\s*['"]GET['"]\s*,|"""
@@ -57,7 +58,7 @@ def check(root: Path) -> list[str]:
     found = []
     for path in tqdm(pages, desc="checking pages", unit="page", disable=None):
         problems = [*_addresses(path, root), *_alternatives(path), *_turnable(path, root)]
-        problems += [*_download(path, root), *_weight(path, root)]
+        problems += [*_download(path, root), *_weight(path, root), *_formulas(path)]
         name = path.relative_to(root).as_posix()
         found += [f"{name}: {problem}" for problem in dict.fromkeys(problems)]
     for suffix, requests in ((".css", css_loads), (".js", JS_REQUEST.findall)):
@@ -177,6 +178,13 @@ def _turnable(path: Path, root: Path) -> Iterator[str]:
             yield "a figure that turns has coordinates missing"
         if (size := len(data.get_text())) > LARGEST_POINTS:
             yield f"the points of a figure that turns have {size / 1000:.0f} kB, more than 100"
+
+
+def _formulas(path: Path) -> Iterator[str]:
+    """Formulas that a reader would see as they were typed."""
+    for text in soup(path).find_all(string=FORMULA):
+        if not text.find_parent(["head", "code", "pre", "script", "style"]):
+            yield f"a formula is not set: {' '.join(text.split())[:80]!r}"
 
 
 def _download(path: Path, root: Path) -> Iterator[str]:

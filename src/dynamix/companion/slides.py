@@ -231,14 +231,19 @@ def _is_tall(content: bytes) -> bool:
     return content.startswith(b"\x89PNG") and width < TALL * height
 
 
-def build(names: Sequence[str] = (), *, say: Callable[[str], None]) -> list[str]:
+def build(
+    names: Sequence[str] = (), *, say: Callable[[str], None], folder: Path | None = None
+) -> list[str]:
     """Write the decks of the chapters into ``_build/html/slides``; returns what is wrong.
+
+    The chapters are those of the book, or of another ``folder``.
 
     A chapter without a tagged cell has no deck. Pictures and scripts that the pages have brought
     already are used as they are.
     """
     target, problems, made = BUILD / "html", [], 0
-    chapters = [path for path in book.chapters(names) if path.name[:2].isdigit()]
+    found = book.chapters(names, folder=folder)
+    chapters = [path for path in found if path.name[:2].isdigit()]
     if not chapters:
         raise InputError(f"no chapter of the book begins with {' or '.join(names) or 'a number'}.")
     for path in chapters:

@@ -58,7 +58,7 @@ class Exercise:
     def unnamed(self) -> list[str]:
         """The names that the tests read and the text of the exercise does not give, as code."""
         codes = " ".join(re.findall(r"`([^`]+)`", self.asks))
-        return [name for name in self.names if not re.search(rf"\b{name}\b", codes)]
+        return [name for name in self.names if not re.search(rf"(?<![\w-]){name}(?![\w-])", codes)]
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ def _turnable(path: Path, root: Path) -> Iterator[str]:
 def _formulas(path: Path) -> Iterator[str]:
     """Formulas that a reader would see as they were typed."""
     for text in soup(path).find_all(string=FORMULA):
-        if not text.find_parent(["head", "code", "pre", "script", "style"]):
+        if not text.find_parent(["head", "code", "pre", "script", "style", "dt"]):
             yield f"a formula is not set: {' '.join(text.split())[:80]!r}"
 
 

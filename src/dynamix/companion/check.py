@@ -1,7 +1,7 @@
 """Checks of the built pages: links, requests, sizes, alternative texts.
 
 Every link and anchor inside the book resolves. No page asks another host for a file. The book is at
-most 40 MB and a page at most 5 MB. Every figure has an alternative text, every figure that turns
+most 40 MB and a page at most 3 MB. Every figure has an alternative text, every figure that turns
 has readable points, and every chapter offers its notebook. Every formula is set.
 """
 
@@ -22,7 +22,7 @@ with needs("book"):
     from bs4 import BeautifulSoup
 
 MEGABYTE = 1_000_000
-LARGEST_PAGE, LARGEST_BOOK = 5 * MEGABYTE, 40 * MEGABYTE
+LARGEST_PAGE, LARGEST_BOOK = 3 * MEGABYTE, 40 * MEGABYTE
 LARGEST_POINTS = MEGABYTE // 10  # of one figure that turns
 DRAWING = "plotly-gl3d.min.js"  # too large to load before a reader turns a figure
 
@@ -204,4 +204,4 @@ def _weight(path: Path, root: Path) -> Iterator[str]:
             own.add((path.parent / unquote(urlsplit(source).path)).resolve())
     size = sum(file.stat().st_size for file in own if file.is_file())
     if size > LARGEST_PAGE:
-        yield f"has {size / MEGABYTE:.1f} MB with its images, more than 5"
+        yield f"has {size / MEGABYTE:.1f} MB with its images, more than 3"

@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab book book-full book-quick solutions slides assignment grade html pdf sheet zip results test lint format bench constraints clean
+.PHONY: help setup lab book notebooks book-full book-quick solutions slides assignment grade html pdf sheet zip results test lint format bench constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,16 +27,19 @@ lab: $(READY) ## open the notebooks in JupyterLab, which shows their text as the
 	$(BIN)/jupyter trust book/*.ipynb >/dev/null
 	$(BIN)/jupyter lab book
 
-book: $(READY) ## run every notebook, then build and check the book
-	$(BIN)/dynamix book run --jobs $(JOBS)
-	@$(MAKE) --no-print-directory html
+book: $(READY) ## run every notebook, then build and check the book; all of it in _build
+	$(BIN)/dynamix book run --keep --jobs $(JOBS)
+	$(BIN)/dynamix book build html --ran --repository '$(REPOSITORY)'
 
-book-full: $(READY) ## recompute the stored results too (hours; goes on where it stopped), then make book
+notebooks: $(READY) ## run every notebook in place, and check it
+	$(BIN)/dynamix book run --jobs $(JOBS)
+
+book-full: $(READY) ## recompute the stored results too (hours; goes on where it stopped), then make notebooks html
 	$(BIN)/dynamix book recompute --resume --jobs $(JOBS)
-	@$(MAKE) --no-print-directory results book
+	@$(MAKE) --no-print-directory results notebooks html
 
 book-quick: $(READY) ## run every notebook on small parameters, into _build/quick
-	$(BIN)/dynamix book run --profile quick --jobs $(JOBS)
+	$(BIN)/dynamix book run $(NN) --profile quick --jobs $(JOBS)
 
 solutions: $(READY) ## run the solutions of all exercises and show what they print
 	$(BIN)/dynamix book solutions
@@ -65,9 +68,10 @@ zip: html ## the pages in one file, to carry along
 results: $(READY) ## write the page of stored results anew
 	$(BIN)/dynamix book results
 
+# the tests rerun the front page and chapters 5 to 9
 test: $(READY) lint html ## lint, check types, build the pages, run the tests and every notebook
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
-	@$(MAKE) --no-print-directory book-quick
+	@$(MAKE) --no-print-directory book-quick NN='01 02 03 04 1'
 
 bench: $(READY) ## measure the engine (a quarter of an hour; keep the machine quiet)
 	$(BIN)/python experiments/bench.py --output results/bench.json

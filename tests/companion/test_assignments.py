@@ -234,3 +234,19 @@ def test_the_command_writes_both_notebooks(tmp_path, monkeypatch, capsys):
 def test_a_chapter_without_exercises_is_refused():
     with pytest.raises(InputError, match="no exercises"):
         assignments.assignment(chapter(exercises="Nothing."), chapter="04_tide")
+
+
+@pytest.mark.parametrize(
+    ("asks", "unnamed"),
+    [
+        ("Store `tide[2]` and call the rest `low`.", []),
+        ("The model is `low-tide`; the `tides` are low.", ["low", "tide"]),
+    ],
+)
+def test_names_that_a_student_must_guess_are_found(asks, unnamed):
+    exercise = assignments.Exercise("ex-a", "A", asks, names=("low", "tide"))
+    assert exercise.unnamed == unnamed
+
+
+def test_a_name_that_the_tests_bind_themselves_is_not_asked_for():
+    assert assignments.defined("for s in a: x = s", "for s in (1, 2):\n    assert x[s]") == {"x"}

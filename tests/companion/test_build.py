@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from helpers import ROOT
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from dynamix import cli
-from dynamix.companion import build, sphinx_extension
+from dynamix.companion import build, notebooks, run, sphinx_extension
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,27 @@ def test_binder_installs_this_library():
     assert "python=3.11" in environment["dependencies"]
     assert os.access(ROOT / "binder" / "postBuild", os.X_OK)
     assert "--editable '.[book]'" in (ROOT / "binder" / "postBuild").read_text()
+
+
+def test_pages_of_a_run_leave_the_committed_notebooks_alone(tmp_path, monkeypatch, capsys):
+    """``make book`` runs into ``_build`` and builds from a copy of the sources with these runs."""
+    book, built = tmp_path / "book", tmp_path / "_build"
+    (book / "questions").mkdir(parents=True)
+    (book / "demo.md").write_text("# Demo")
+    cells = [new_markdown_cell("# A"), new_code_cell("x = 1", metadata={"tags": ["parameters"]})]
+    cells.append(new_code_cell("print(x + 1)"))
+    notebooks.write(new_notebook(cells=cells), book / "01_a.ipynb")
+    for module in (build, run):
+        monkeypatch.setattr(module, "BOOK", book)
+        monkeypatch.setattr(module, "BUILD", built)
+    monkeypatch.setattr(run, "warm_up", lambda: None)
+    before = (book / "01_a.ipynb").read_bytes()
+    assert cli.main(["book", "run", "--keep", "--jobs", "1"]) == 0
+    assert "1 of 1 in" in capsys.readouterr().out
+    assert (book / "01_a.ipynb").read_bytes() == before
+    source = build.with_runs()
+    assert sorted(path.name for path in source.iterdir()) == ["01_a.ipynb", "demo.md", "questions"]
+    assert notebooks.read(source / "01_a.ipynb").cells[2].outputs[0].text == "2\n"
 
 
 def test_the_makefile_names_every_target_and_script_that_is_there():

@@ -11,7 +11,7 @@ GOOD = """<html><head>
 <script src="code.js"></script></head><body><article>
 <a href="b.html#there">b</a> <a href="#here">here</a> <a href="https://example.org/">outside</a>
 <h1 id="here">A</h1><img src="a.png" alt="a curve that climbs">
-<canvas aria-label="attractor"></canvas></article></body></html>"""
+<canvas aria-label="attractor"></canvas> <code>$A$</code> $5, $6</article></body></html>"""
 
 
 @pytest.fixture
@@ -58,6 +58,7 @@ def test_a_sound_book_passes(site):
         ("a.html", 'alt="a curve that climbs"', "", "no alternative text"),
         ("a.html", 'alt="a curve that climbs"', 'alt="a.png"', "no alternative text"),
         ("a.html", ' aria-label="attractor"', "", "no label on a <canvas>"),
+        ("a.html", "<article>", r"<article><p>It is $D_\mathrm{stsp}$.</p>", "is not set: 'It is"),
         ("style.css", "url(a.png)", "url('https://x.org/font.woff')", "asks another host"),
         ("style.css", "p {", '@import "https://x.org/more.css"; p {', "asks another host"),
         ("code.js", 'fetch("b.html")', 'import("https://x.org/m.js")', "asks another host"),

@@ -42,7 +42,10 @@ def lawful():
             markdown("The error is 0.25 here.", "default-run", "slide"),
             markdown("Of the systems, 12 of 69 fail.", "stored", "slide"),
             markdown("(sec-end)=\n## Take away\n\n* A.\n* B.\n* C."),
-            markdown("## Exercises\n\n```{exercise} E\n:label: ex-e\nFind 0.5, 0.6, 0.7.\n```"),
+            markdown(
+                "## Exercises\n\n```{exercise} E\n:label: ex-e\nFind `x`: 0.5, 0.6, 0.7.\n```\n\n"
+                "````{solution} ex-e\n```python\nx, y = 0.5, 1\nassert x < 1\n```\n````"
+            ),
         ]
     )
 
@@ -101,6 +104,7 @@ BREACHES = {
     "'Take away' has 2 points": lambda c: c[6].update(source="## Take away\n\n* A.\n* B."),
     "has no label": lambda c: c[2].update(source=c[2].source.replace("(sec-one)=\n", "")),
     "has 0 questions": lambda c: c[2].update(source=c[2].source.replace("sec-one", "sec-two")),
+    "which its text does not name": lambda c: c[7].update(source=c[7].source.replace("x <", "y <")),
     "which is no section": lambda c: c[2].update(source=c[2].source.replace("sec-one", "sec-two")),
 }
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from companion.demo_page import PATIENCE
 from helpers import ROOT
 from matplotlib.figure import Figure
@@ -124,6 +125,25 @@ def test_a_deck_has_one_slide_for_each_tagged_cell_between_title_and_end(noteboo
     assert "<p>A tide is a sum:</p>\n<div>\\[\nh(t) =" in formula
     assert end == "<ul>\n<li>Water rises.</li>\n<li>Water falls.</li>\n</ul>"
     assert len(made.pictures) == 2  # of three figures two are equal, and one cell is not tagged
+
+
+def test_pictures_to_choose_from_lie_over_each_other_on_one_slide(notebook):
+    images = "".join(
+        f'<img alt="{name}" src="data:image/png;base64,{png(8, height)}">'
+        for name, height in (("one", 3), ("two", 3.1))
+    )
+    notebook.cells[1] = figure({"text/html": images, "image/png": png(8, 3)}, caption="Two tides.")
+    made = slides.deck(notebook, chapter="04_tide")
+    assert [slide.kind for slide in made.slides][:3] == ["title", "figure", "text"]
+    page = BeautifulSoup(made.slides[1].body, "html.parser")
+    assert [(i["alt"], i.get("class")) for i in page.select(".picture.r-stack img")] == [
+        ("one", None),
+        ("two", ["fragment"]),
+    ]
+    assert page.select_one(".caption").get_text() == (
+        "Two tides. The arrow keys show the next one."
+    )
+    assert {i["src"].rpartition("/")[2] for i in page.find_all("img")} <= set(made.pictures)
 
 
 @pytest.mark.parametrize(

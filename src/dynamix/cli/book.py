@@ -18,6 +18,7 @@ def add(commands: Any) -> None:
     run_ = command(parts, "run", run, "run the book's notebooks in place and check them")
     run_.add_argument("--stale", action="store_true", help="only those whose outputs are stale")
     run_.add_argument("--jobs", type=Typed(int), default=2, help="notebooks at a time (default: 2)")
+    run_.add_argument("--keep", action="store_true", help="leave those of book/; results in _build")
     check = command(parts, "check", run, "check that the committed notebooks are clean and fresh")
     solutions = command(parts, "solutions", run, "run the solutions of the exercises")
     slides = command(parts, "slides", run, "make the slides of the chapters")
@@ -36,6 +37,7 @@ def add(commands: Any) -> None:
     build = command(parts, "build", run, "build the book from the stored outputs and check it")
     build.add_argument("what", choices=WHAT, type=Typed(str, WHAT), help="what to build")
     build.add_argument("--repository", help="https://host/owner/name, for the launch buttons")
+    build.add_argument("--ran", action="store_true", help="from what run --keep has left")
     recompute = command(parts, "recompute", run, "repeat the commands of stored results")
     recompute.add_argument("names", nargs="*", help="results by name (default: all)")
     recompute.add_argument("--list", action="store_true", help="only show the commands")
@@ -69,7 +71,8 @@ def run(options: argparse.Namespace) -> int:
     match options.part:
         case "run":
             paths = notebooks.chapters(options.names, stale=options.stale)
-            problems = notebooks.run(paths, profile=options.profile, jobs=options.jobs, say=_say)
+            given = {"profile": options.profile, "jobs": options.jobs, "keep": options.keep}
+            problems = notebooks.run(paths, **given, say=_say)
         case "check":
             problems = notebooks.check(notebooks.chapters(options.names))
         case "solutions":
@@ -81,7 +84,8 @@ def run(options: argparse.Namespace) -> int:
         case "grade":
             grading.run(options.key, options.submissions, limit=options.limit, say=_say)
         case "build":
-            problems = build.build(options.what, repository=options.repository, say=_say)
+            address, ran = options.repository, options.ran
+            problems = build.build(options.what, repository=address, ran=ran, say=_say)
         case "house":
             _say(f"{house.write()} pages written")
         case "results" if options.check:

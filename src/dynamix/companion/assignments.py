@@ -54,6 +54,12 @@ class Exercise:
         """One for each test."""
         return len(each_test(self.tests))
 
+    @property
+    def unnamed(self) -> list[str]:
+        """The names that the tests read and the text of the exercise does not give, as code."""
+        codes = " ".join(re.findall(r"`([^`]+)`", self.asks))
+        return [name for name in self.names if not re.search(rf"(?<![\w-]){name}(?![\w-])", codes)]
+
 
 @dataclass(frozen=True)
 class Code:
@@ -164,7 +170,7 @@ def _exercise(match: Any, known: dict[str, Any], words: dict[str, str]) -> Exerc
     solution = known.get(name, solutions.Solution(name, title))
     code, tests = split("\n\n".join(block.strip() for block in solution.python))
     told = solutions.BLOCK.sub(_without_python, OPTION.sub("", words.get(name, "")))
-    names = tuple(sorted(reads(tests) & binds(code) - imported(code)))
+    names = tuple(sorted(defined(code, tests)))
     return Exercise(name, title, asks, code, tests, names, plain.markdown(told))
 
 
@@ -273,6 +279,11 @@ def binds(code: str) -> set[str]:
             yield from of(child)
 
     return set(of(symtable.symtable(code, "cell", "exec")))
+
+
+def defined(code: str, tests: str) -> set[str]:
+    """The names that tests read and an answer with this code defines, but not the tests."""
+    return reads(tests) & binds(code) - imported(code) - binds(tests)
 
 
 def imported(code: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Building the book from the notebooks' stored outputs: pages with decks, one PDF, or a zip.
+"""Building the book from the outputs in its notebooks: pages with decks, one PDF, or a zip.
 
 Launch buttons need the address of the book's repository. It comes from ``--repository``, or from
 git's origin.
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..io.files import write_text, write_whole
+from ..io.files import copy, write_text, write_whole
 from ..io.progress import tqdm
-from . import BOOK, BUILD, ROOT, site, slides
+from . import BOOK, BUILD, ROOT, run, site, slides
 from . import check as checks
 
 NAME = "dynamix-book"
@@ -30,8 +30,13 @@ BROWSER_FLAGS = [
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def build(what: str, *, repository: str | None, say: Callable[[str], None]) -> list[str]:
-    """Build ``what``; returns what is wrong, and says where the result is."""
+def build(
+    what: str, *, repository: str | None, say: Callable[[str], None], ran: bool = False
+) -> list[str]:
+    """Build ``what``; returns what is wrong, and says where the result is.
+
+    With ``ran``, pages are made of the notebooks that ran into ``_build/run``.
+    """
     if what == "zip":
         if not (BUILD / "html" / "index.html").is_file():
             raise InputError("there are no pages to zip. Build them first: make html.")
@@ -50,7 +55,8 @@ def build(what: str, *, repository: str | None, say: Callable[[str], None]) -> l
     address = find_repository(repository or None)
     if what == "pdf":
         return _pdf(address, say)
-    if problems := _sphinx("html", address) or slides.build(say=say):
+    source = with_runs() if ran else BOOK
+    if problems := _sphinx("html", address, source) or slides.build(say=say, folder=source):
         return problems
     first = (BUILD / "html" / "intro.html").read_text(encoding="utf-8")
     write_text(BUILD / "html" / "index.html", site.entrance(first, "intro.html"))
@@ -63,6 +69,16 @@ def build(what: str, *, repository: str | None, say: Callable[[str], None]) -> l
         )
     say(f"The book: {(BUILD / 'html' / 'index.html').as_uri()}")
     return []
+
+
+def with_runs() -> Path:
+    """A copy of the book's sources, in which notebooks that ran replace the committed ones."""
+    copied = BUILD / "source"
+    shutil.rmtree(copied, ignore_errors=True)
+    shutil.copytree(BOOK, copied)
+    for path in run.chapters(folder=BUILD / "run"):
+        copy(path, copied / path.name)
+    return copied
 
 
 def find_repository(named: str | None) -> str | None:
@@ -103,7 +119,7 @@ def configuration(address: str | None) -> dict[str, Any]:
     return settings
 
 
-def _sphinx(builder: str, address: str | None) -> list[str]:
+def _sphinx(builder: str, address: str | None, source: Path = BOOK) -> list[str]:
     """Run Jupyter Book with warnings as errors; returns its complaints."""
     import yaml
 
@@ -112,7 +128,7 @@ def _sphinx(builder: str, address: str | None) -> list[str]:
     shutil.rmtree(BUILD / builder, ignore_errors=True)
     settings = BUILD / "_config.yml"
     write_text(settings, yaml.safe_dump(configuration(address)))
-    command = [str(Path(sysconfig.get_path("scripts")) / "jb"), "build", str(BOOK)]
+    command = [str(Path(sysconfig.get_path("scripts")) / "jb"), "build", str(source)]
     command += ["--path-output", str(ROOT), "--config", str(settings)]
     command += ["--toc", str(ROOT / "_toc.yml"), "--all", "-W", "-n", "--keep-going"]
     command += ["--builder", builder]

@@ -1,8 +1,8 @@
 """Checks of the built pages: links, requests, sizes, alternative texts.
 
 Every link and anchor inside the book resolves. No page asks another host for a file. The book is at
-most 40 MB and a page at most 5 MB. Every figure has an alternative text, every figure that turns
-has readable points, and every chapter offers its notebook.
+most 40 MB and a page at most 3 MB. Every figure has an alternative text, every figure that turns
+has readable points, and every chapter offers its notebook. Every formula is set.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ with needs("book"):
     from bs4 import BeautifulSoup
 
 MEGABYTE = 1_000_000
-LARGEST_PAGE, LARGEST_BOOK = 5 * MEGABYTE, 40 * MEGABYTE
+LARGEST_PAGE, LARGEST_BOOK = 3 * MEGABYTE, 40 * MEGABYTE
 LARGEST_POINTS = MEGABYTE // 10  # of one figure that turns
 DRAWING = "plotly-gl3d.min.js"  # too large to load before a reader turns a figure
 
@@ -37,6 +37,7 @@ NO_FILE = {"mailto", "javascript", "data", "blob", "about"}  # schemes of addres
 NAMING = {"alternate", "author", "canonical", "help", "index", "license", "next", "prev", "search"}
 CSS_URL = re.compile(r"url\(\s*['\"]?([^'\")]+)['\"]?\s*\)|@import\s+['\"]([^'\"]+)['\"]")
 CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+FORMULA = re.compile(r"\$[A-Za-z\\][^$]*\$")
 # places in a script that send a request to a fixed address
 JS_REQUEST = re.compile(
     r"""(?:fetch\(|import\(|importScripts\(|import\s+|from\s+|\.open\(\s*['"]GET['"]\s*,|"""
@@ -56,7 +57,7 @@ def check(root: Path) -> list[str]:
     found = []
     for path in tqdm(pages, desc="checking pages", unit="page", disable=None):
         problems = [*_addresses(path, root), *_alternatives(path), *_turnable(path, root)]
-        problems += [*_download(path, root), *_weight(path, root)]
+        problems += [*_download(path, root), *_weight(path, root), *_formulas(path)]
         name = path.relative_to(root).as_posix()
         found += [f"{name}: {problem}" for problem in dict.fromkeys(problems)]
     for suffix, requests in ((".css", css_loads), (".js", JS_REQUEST.findall)):
@@ -178,6 +179,13 @@ def _turnable(path: Path, root: Path) -> Iterator[str]:
             yield f"the points of a figure that turns have {size / 1000:.0f} kB, more than 100"
 
 
+def _formulas(path: Path) -> Iterator[str]:
+    """Formulas that a reader would see as they were typed."""
+    for text in soup(path).find_all(string=FORMULA):
+        if not text.find_parent(["head", "code", "pre", "script", "style", "dt"]):
+            yield f"a formula is not set: {' '.join(text.split())[:80]!r}"
+
+
 def _download(path: Path, root: Path) -> Iterator[str]:
     """A chapter's page without its notebook."""
     if path.parent == root and (root / "_sources" / f"{path.stem}.ipynb").is_file():
@@ -195,4 +203,4 @@ def _weight(path: Path, root: Path) -> Iterator[str]:
             own.add((path.parent / unquote(urlsplit(source).path)).resolve())
     size = sum(file.stat().st_size for file in own if file.is_file())
     if size > LARGEST_PAGE:
-        yield f"has {size / MEGABYTE:.1f} MB with its images, more than 5"
+        yield f"has {size / MEGABYTE:.1f} MB with its images, more than 3"

@@ -67,8 +67,7 @@ def asked(key: Any) -> dict[str, Asked]:
         elif place.get("part") == ANSWER:
             answer = cell.source
         elif place.get("part") == TESTS:
-            read = assignments.reads(cell.source)
-            names = read & assignments.binds(answer) - assignments.imported(answer)
+            names = assignments.defined(answer, cell.source)
             tests = tuple(assignments.each_test(cell.source))
             found[label] = Asked(found[label].title, tests, tuple(sorted(names)))
     return found

@@ -4,7 +4,8 @@ A chapter opens with a promise, its facts and a picture. Each figure has a capti
 text that refers to it. Paragraphs hold few numbers. A number that a rerun on other parameters would
 make false stands in a cell tagged ``default-run``, which such a rerun folds; one that comes from
 ``results/`` stands in a cell tagged ``stored``; every other exact number is listed with its reason
-in ``book/constants.yml``. The chapter ends with what to take away.
+in ``book/constants.yml``. The chapter ends with what to take away. An exercise gives the names that
+its tests read.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import notebooks, parts, questions
+from . import assignments, notebooks, parts, questions
 
 MOST_WORDS = 2200
 MOST_NUMBERS = 5  # in a paragraph
@@ -31,6 +32,7 @@ def problems(path: Path) -> list[str]:
     found = [*_opening(notebook), *_figures(notebook), *_numbers(notebook, path)]
     if is_chapter(path):
         found += [*_lengths(notebook), *_course(notebook), *_asked(notebook, path)]
+        found += _exercises(notebook, path)
     return [f"{path.name}: {problem}" for problem in found]
 
 
@@ -159,3 +161,13 @@ def _asked(notebook: Any, path: Path) -> Iterator[str]:
         for label in asked
         if label not in labels
     )
+
+
+def _exercises(notebook: Any, path: Path) -> Iterator[str]:
+    """Names that a student must guess."""
+    for exercise in assignments.assignment(notebook, chapter=path.stem).exercises:
+        yield from (
+            f"the tests of {exercise.label!r} read {name!r}, which its text does not name: "
+            f"write `{name}` there"
+            for name in exercise.unnamed
+        )

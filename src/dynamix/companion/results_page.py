@@ -132,6 +132,7 @@ SHOWN = {
     "dynamix-gp-learned": "one smooth map, chosen by a small trained network",
     "dynamix-3d-plus": "local linear maps fitted to the context",
     "dynamix-3d": "an analogue forecaster written into the paper's network",
+    "dynamix-6d": "the same, for up to six channels",
     "published": "**DynaMix**: the authors' weights",
     "dynamix-3d-scratch": "**DynaMix**: trained here from random weights",
     "echo_state": "an echo-state network tuned on each context",

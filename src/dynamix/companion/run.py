@@ -13,11 +13,16 @@ from . import BOOK, BUILD, laws, notebooks
 from . import sweep as sweeps
 
 
-def chapters(names: Sequence[str] = (), *, stale: bool = False) -> list[Path]:
-    """The book's notebooks whose names begin with one of ``names``; none named: all of them."""
+def chapters(
+    names: Sequence[str] = (), *, stale: bool = False, folder: Path | None = None
+) -> list[Path]:
+    """The book's notebooks whose names begin with one of ``names``; none named: all of them.
+
+    ``folder`` holds other copies of them.
+    """
     paths = [
         path
-        for path in sorted(BOOK.glob("*.ipynb"))
+        for path in sorted((folder or BOOK).glob("*.ipynb"))
         if not names or path.name.startswith(tuple(names))
     ]
     return [path for path in paths if notebooks.stale(path)] if stale else paths
@@ -56,11 +61,17 @@ def parameters_of(name: str | None) -> dict[str, dict[str, Any]]:
 
 
 def run(
-    paths: Sequence[Path], *, profile: str | None, jobs: int, say: Callable[[str], None]
+    paths: Sequence[Path],
+    *,
+    profile: str | None,
+    jobs: int,
+    say: Callable[[str], None],
+    keep: bool = False,
 ) -> list[str]:
-    """Run notebooks in place, or under a profile into ``_build``; returns what is wrong then.
+    """Run notebooks in place, or into ``_build``; returns what is wrong then.
 
-    A committed notebook is replaced only by a run without failure.
+    A committed notebook is replaced only by a run without failure, and neither under a profile nor
+    with ``keep``.
     """
     values, folder = parameters_of(profile), BUILD / (profile or "run")
 
@@ -78,7 +89,7 @@ def run(
     written = [outcome.job for outcome in outcomes if outcome.error is None]
     say(f"{len(written)} of {len(paths)} in {time.perf_counter() - began:.0f} s")
     found = [f"{o.job.path.name} failed" for o in outcomes if o.error is not None]
-    if profile:
+    if profile or keep:
         found += [problem for job in written for problem in notebooks.problems(job.output)]
         changed = [job for job in written if job.values]
         return found + [problem for job in changed for problem in notebooks.unfolded(job.output)]

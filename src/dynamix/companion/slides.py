@@ -29,6 +29,8 @@ TAG = "slide"
 END = "Take away"
 ASSETS = ("slides", "mathjax")
 LONGEST_LEAD = 35  # words of a sentence that stands above a list or a formula
+TALL = 1.8  # a picture less wide than this has its caption at its side
+NEXT = "The arrow keys show the next one."  # in the caption of several pictures
 LISTS = ("bullet_list", "ordered_list")
 EMBEDDED = re.compile(r"data:image/(?P<kind>\w+);base64,(?P<content>.+)", re.DOTALL)
 FORMULAS = ("math_block", "math_block_label", "amsmath")
@@ -184,26 +186,30 @@ def _points(nodes: Sequence[Any]) -> str:
 
 
 def _output(cell: Any, heading: str, made: Deck, number: int) -> Slide:
-    """The slide of a code cell: the first picture that it shows, else its first table."""
+    """The slide of a code cell: its pictures, one after the other, else its first table."""
     style = cell.metadata.get("mystnb", {})
     caption = plain.inline(style.get("figure", {}).get("caption", ""))
-    below = f'\n<p class="caption">{caption}</p>' if caption else ""
     table = None
     for data in (output.get("data", {}) for output in cell.outputs):
         page = BeautifulSoup(data.get("text/html", ""), "html.parser")
-        image: Any = page.find("img", src=EMBEDDED)
-        if image is None and "image/png" in data:
-            image = {"src": f"data:image/png;base64,{data['image/png']}"}
-        if image is not None and (encoded := EMBEDDED.match(str(image["src"]))):
+        images: list[Any] = page.find_all("img", src=EMBEDDED)
+        if not images and "image/png" in data:
+            images = [{"src": f"data:image/png;base64,{data['image/png']}"}]
+        shown, content = "", b""
+        for image in images:
+            encoded: Any = EMBEDDED.match(str(image["src"]))
             content = base64.b64decode(encoded["content"])
             name = f"{hashlib.sha256(content).hexdigest()}.{encoded['kind']}"  # as on the pages
             made.pictures[name] = content
             alternative = str(image.get("alt") or style.get("image", {}).get("alt", ""))
-            shown = f'<img src="../_images/{name}" alt="{escape(alternative)}">'
-            body = f'<div class="beside"><div class="picture">{shown}</div>{below}</div>'
-            return Slide(
-                "figure tall" if caption and _is_tall(content) else "figure", heading, body
-            )
+            later = ' class="fragment"' if shown else ""
+            shown += f'<img{later} src="../_images/{name}" alt="{escape(alternative)}">'
+        if shown:
+            several = len(images) > 1
+            below = _caption(f"{caption} {NEXT}" if several else caption)
+            picture = f'<div class="picture{" r-stack" if several else ""}">{shown}</div>'
+            kind = "figure tall" if below and _is_tall(content) else "figure"
+            return Slide(kind, heading, f'<div class="beside">{picture}{below}</div>')
         table = table or page.find("table")
     if table is None:
         raise InputError(
@@ -212,23 +218,32 @@ def _output(cell: Any, heading: str, made: Deck, number: int) -> Slide:
         )
     for tag in (table, *table.find_all(True)):
         tag.attrs.pop("style", None)
-    return Slide("table", heading, f'<div class="table">{table}</div>{below}')
+    return Slide("table", heading, f'<div class="table">{table}</div>{_caption(caption)}')
+
+
+def _caption(text: str) -> str:
+    return f'\n<p class="caption">{text.strip()}</p>' if text.strip() else ""
 
 
 def _is_tall(content: bytes) -> bool:
-    """Whether a PNG is less than one and a half times as wide as high."""
+    """Whether a PNG is so high that it is larger with its caption at its side than above it."""
     width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
-    return content.startswith(b"\x89PNG") and width < 1.5 * height
+    return content.startswith(b"\x89PNG") and width < TALL * height
 
 
-def build(names: Sequence[str] = (), *, say: Callable[[str], None]) -> list[str]:
+def build(
+    names: Sequence[str] = (), *, say: Callable[[str], None], folder: Path | None = None
+) -> list[str]:
     """Write the decks of the chapters into ``_build/html/slides``; returns what is wrong.
+
+    The chapters are those of the book, or of another ``folder``.
 
     A chapter without a tagged cell has no deck. Pictures and scripts that the pages have brought
     already are used as they are.
     """
     target, problems, made = BUILD / "html", [], 0
-    chapters = [path for path in book.chapters(names) if path.name[:2].isdigit()]
+    found = book.chapters(names, folder=folder)
+    chapters = [path for path in found if path.name[:2].isdigit()]
     if not chapters:
         raise InputError(f"no chapter of the book begins with {' or '.join(names) or 'a number'}.")
     for path in chapters:

@@ -69,7 +69,8 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
             reason = refused(model)
             if reason and engine == "compiled":
                 raise InputError(
-                    f"the compiled engine does not run {reason}. Use engine='auto' or 'torch'."
+                    f"the compiled engine does not run {reason}. "
+                    "Use engine='auto' or engine='torch'."
                 )
             try:
                 if not reason:

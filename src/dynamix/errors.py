@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import operator
 import types
 import typing
@@ -28,6 +27,7 @@ _NUMBERS: dict[Any, Any] = {
     float: (int, np.integer, float, np.floating),
 }
 _MANY = 15  # names that a message lists
+_INFINITE = float("inf"), -float("inf")
 _BOUNDS: dict[str, tuple[Any, str]] = {
     "at_least": (operator.ge, "of at least"),
     "above": (operator.gt, "above"),
@@ -138,7 +138,9 @@ def check_value(name: str, value: object, *, hint: Any, bounds: Mapping[str, flo
     several = isinstance(value, tuple) and fits
     parts: Any = value if several else (value,)
     if fits and all(
-        abs(part) < math.inf and all(_BOUNDS[key][0](part, bound) for key, bound in bounds.items())
+        part == part
+        and part not in _INFINITE
+        and all(_BOUNDS[key][0](part, bound) for key, bound in bounds.items())
         for part in parts
         if isinstance(part, int | float | np.number)
     ):

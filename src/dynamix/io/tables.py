@@ -369,8 +369,8 @@ def _load(path: str | Path) -> Table | ndarray:
             return np.load(io.BytesIO(content), allow_pickle=False)
         if content.startswith(b"PK\x03\x04"):
             kind = ".npz file"
-            if (name := _archive(content)) is not None:
-                raise InputError(f"{_shown(path)} is {name}. Save the table as CSV or Parquet.")
+            if (other := _archive(content)) is not None:
+                raise InputError(f"{_shown(path)} is {other}. Save the table as CSV or Parquet.")
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 found = _joined({name: arrays[name] for name in arrays})
                 return found if isinstance(found, ndarray) else Table(found)

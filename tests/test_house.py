@@ -28,6 +28,7 @@ OTHER_TESTS = {
         "failure_modes",
         "pages",
         "prose",
+        "published",
         "reference",
     },
     "baselines": {"fracast"},

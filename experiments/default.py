@@ -154,18 +154,24 @@ def headline(table: pd.DataFrame) -> dict[str, float]:
 
 def main() -> None:
     """Entry point."""
-    options = flags(__doc__, "results/default.csv").parse_args()
+    parser = flags(__doc__, "results/default.csv")
+    parser.add_argument(
+        "--series", type=int, default=len(PROTOCOL), help="only so many measured series"
+    )
+    options = parser.parse_args()
+    names = list(PROTOCOL)[: options.series]
+    some = ["--series", str(len(names))] if len(names) < len(PROTOCOL) else []
     made = Experiment(
         options.output,
         columns=COLUMNS,
         key=("benchmark", "part"),
         settings={"origins": ORIGINS, "fixed": list(FIXED)},
-        command=["default.py", "--output", f"results/{options.output.name}"],
+        command=["default.py", *some, "--output", f"results/{options.output.name}"],
         resume=options.resume,
     )
     made.drop(lambda r: r["benchmark"] != MEASURED or r["average"] != "median")
     done = {r["part"].partition(",")[0] for r in made.rows}
-    for name in tqdm([n for n in PROTOCOL if n not in done], desc="series", disable=None):
+    for name in tqdm([n for n in names if n not in done], desc="series", disable=None):
         made.add(of_series(name))
     measured = list(made.rows)
     made.rows += [*over_series(measured), *of_suites(), *of_benchmark(), *of_odds()]

@@ -29,11 +29,16 @@ class Chapters(BuildHookInterface):
             return
         data = f"{'src/' if self.target_name == 'sdist' else ''}dynamix/data"
         self.scratch = tempfile.TemporaryDirectory()
-        chosen = {root / "results": f"{data}/results"}
+        chosen, read = {}, ""
         for chapter in sorted(root.glob("book/*.ipynb")):
             copy = Path(self.scratch.name) / chapter.name
             copy.write_text(without_outputs(chapter.read_text(encoding="utf-8")), encoding="utf-8")
+            read += copy.read_text(encoding="utf-8")
             chosen[copy] = f"{data}/book/{chapter.name}"
+        for path in sorted((root / "results").rglob("*.*")):
+            suite = re.match(r"suite_[^_]+_", path.name)
+            if suite is None or suite[0] in read:  # of most suites chapters read the summary alone
+                chosen[path] = f"{data}/{path.relative_to(root).as_posix()}"
         build_data["force_include"] |= {str(path): target for path, target in chosen.items()}
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact: str) -> None:

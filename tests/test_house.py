@@ -28,6 +28,7 @@ OTHER_TESTS = {
         "prose",
         "published",
         "reference",
+        "reruns",
     },
     "baselines": {"fracast"},
     "evaluation": {"real_world", "stored_results"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -150,6 +151,9 @@ def test_a_wheel_holds_chapters_and_results(built):
             assert not any(cell.get("outputs") for cell in notebook["cells"])
             assert len(notebook["cells"]) == len(json.loads(chapter.read_text())["cells"])
         for result in ROOT.glob("results/*.csv"):
+            if re.match(r"suite_(?!dysts-2023_)", result.name):  # chapters read their summary
+                assert f"dynamix/data/results/{result.name}" not in names
+                continue
             assert wheel.read(f"dynamix/data/results/{result.name}") == result.read_bytes()
     assert not any("transformer-control" in name for name in names)
     assert {"dynamix/data/models/dynamix-3d.safetensors", "dynamix/py.typed"} <= names

@@ -64,7 +64,7 @@ def test_several_models_are_chosen_in_one_batch(caplog):
         {name: Context(x[:, None]) for name, x in kinds(300).items()}, LeftOut(), horizon=3
     )
     models = {name: one.report.model for name, one in found.items()}
-    assert models["flow"] == "dynamix-3d-plus"
+    assert models["flow"] == "dynamix-gp-learned"
     assert models["season"] == models["walk"] == "dynamix-3d"
 
 

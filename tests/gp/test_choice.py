@@ -129,3 +129,10 @@ def test_the_stored_result_calls_the_judge_trained():
     costs = table.pivot_table(index=["context", "noise"], columns="choice by", values="cost")
     assert (costs["judge"] < costs["judge before training"]).all()
     assert costs.loc[("all", "all"), "judge"] < costs.loc[("all", "all"), "likelihood and likeness"]
+
+
+def test_a_channel_at_rest_is_no_more_than_that():
+    z = context()
+    z[:, 1] = 0.0
+    found = Look(z).of_run(z + np.array([0.0, 1e-3, 0.0])[: z.shape[1]])
+    assert np.isfinite(found).all()

@@ -38,7 +38,7 @@ class Look:
         self.z, self.T = z, len(z)
         self._look = Appearance(z, boxed=_BOXED)
         self.shares, self.power = self.regions(z), self.spectrum(z)
-        self.deviation = z.std(axis=0)
+        self.deviation = np.maximum(z.std(axis=0), 1e-6)  # a channel may be still
 
     def regions(self, y: Float[ndarray, "T N"]) -> Float[ndarray, " B"]:
         """Shares of a run in the boxes; less than 1 in all for a run that leaves them."""

@@ -45,11 +45,6 @@ def _rounded(x: Series) -> Series:
     return np.round(x / _FINEST) * _FINEST
 
 
-def _sums(y: Float[ndarray, "n T"]) -> Float[ndarray, " n"]:
-    """The bits of ``y.T.sum(axis=0)``, which adds step after step, several times as fast."""
-    return y.sum(axis=1) if len(y) == 1 else np.add.accumulate(y, axis=1)[:, -1]
-
-
 @dataclass(frozen=True)
 class Standardize:
     """``(x - mean) / scale`` per channel; ``scale`` is the sample deviation (n - 1).
@@ -72,9 +67,14 @@ class Standardize:
             _refuse(x, "standardising")
         size = unit(x)
         y = np.ascontiguousarray(x.T) / size[:, None]
-        mean = _sums(y) / len(x)
-        rest = y - mean[:, None]
-        deviation = np.sqrt(_sums(np.square(rest, out=rest)) / (len(x) - 1))
+        # the bits of x.sum(axis=0), which adds step after step, several times as fast
+        single = len(y) == 1
+        total = y.sum(axis=1) if single else np.add.accumulate(y, axis=1)[:, -1]
+        mean = total / len(x)
+        y -= mean[:, None]
+        y *= y
+        total = y.sum(axis=1) if single else np.add.accumulate(y, axis=1)[:, -1]
+        deviation = np.sqrt(total / (len(x) - 1))
         scale = np.where(deviation > _ROUNDING, deviation, 1.0) * size
         return cls(mean * size, np.maximum(scale, least))
 

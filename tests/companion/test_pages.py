@@ -159,6 +159,23 @@ def test_axe_finds_nothing_on_a_page(browser, name, width):
 
 
 @pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
+def test_questions_are_answered_by_keyboard(browser):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto((HTML / "04_stf_training.html").as_uri(), wait_until="load")
+    page.locator("details.questions summary").first.focus()
+    question = page.locator("details.questions fieldset").first
+    assert not question.is_visible()
+    page.keyboard.press("Enter")
+    told = question.locator(".why")
+    page.keyboard.press("Tab")
+    for key, chosen in (("Space", 0), ("ArrowDown", 1)):
+        page.keyboard.press(key)
+        seen = [told.nth(i).is_visible() for i in range(told.count())]
+        assert seen == [i == chosen for i in range(told.count())]
+    page.close()
+
+
+@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
 def test_a_search_shows_excerpts_in_a_book_that_is_read_from_a_folder(browser):
     context = browser.new_context()
     page = context.new_page()

@@ -20,7 +20,7 @@ from PIL import Image
 import dynamix
 from dynamix import systems
 from dynamix.cli.parser import parser
-from dynamix.companion import notebooks
+from dynamix.companion import notebooks, parts
 from dynamix.companion.run import find
 from dynamix.model import DynaMix, count_parameters
 
@@ -77,8 +77,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MUL
 def text_of(document: str) -> str:
     if not document.endswith(".ipynb"):
         return (ROOT / document).read_text(encoding="utf-8")
-    cells = nbformat.read(ROOT / document, as_version=4).cells
-    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return parts.text(nbformat.read(ROOT / document, as_version=4))
 
 
 def printed(text: str) -> tuple[list[list[str]], list[list[str]]]:
@@ -92,10 +91,10 @@ def printed(text: str) -> tuple[list[list[str]], list[list[str]]]:
             fences.append(fence.groups())
         elif fences and fences[-1][1] in ("", "bash", "sh", "text", "console"):
             whole += re.findall(rf"^ *((?:{PROGRAMS}) .*)$", line)
-    parts = re.findall(rf"(?<!`)`((?:{PROGRAMS}) [^`]+)`(?!`)", text)
+    within = re.findall(rf"(?<!`)`((?:{PROGRAMS}) [^`]+)`(?!`)", text)
     return (
         [shlex.split(line, comments=True) for line in whole],
-        [shlex.split(line) for line in parts],
+        [shlex.split(line) for line in within],
     )
 
 
@@ -138,8 +137,8 @@ def help_of(words: list[str]) -> str:
 
 @pytest.mark.parametrize("document", PAGES)
 def test_printed_commands_name_what_there_is(document):
-    whole, parts = printed(text_of(document))
-    for words in {tuple(words) for words in whole + parts}:
+    whole, within = printed(text_of(document))
+    for words in {tuple(words) for words in whole + within}:
         check_words(list(words))
     for words in whole:
         if words[0] == "dynamix":

@@ -30,8 +30,6 @@ from dynamix.io import files
 MODEL = "dynamix-3d"
 LEVELS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 PERIODS = {"15T": "15min", "H": "h", "D": "D", "W": "W-SUN", "M": "M"}
-GIFT = ("ett1/H/short", "us_births/D/short", "us_births/M/short", "saugeen/D/short")
-GIFT += ("saugeen/M/short",)
 COLUMNS = {"tool": str, "task": str, "model": str, "forecasts": int, "mase": float}
 COLUMNS |= {"mase_here": float, "mase_of_points": float, "quantile_loss": float}
 
@@ -126,7 +124,8 @@ def main() -> None:
     )
     own = {name: metadata.version(name) for name in ("fev", "datasets", "gluonts")}
     experiment.journal.record["versions"] |= own
-    for job in experiment.left([("fev", "ETT_1H"), *(("gluonts", name) for name in GIFT)]):
+    gift = [("gluonts", name) for name, _, _ in real.configurations()]
+    for job in experiment.left([("fev", "ETT_1H"), *gift]):
         experiment.add([measured(*job)])
     experiment.finish(headline=headline)
 

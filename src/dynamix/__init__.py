@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import InputError as InputError
     from .evaluation.settings import BenchmarkConfig as BenchmarkConfig
-    from .forecasting.frames import predict_df as predict_df
     from .forecasting.zero_shot import forecast as forecast
+    from .interfaces.frames import predict_df as predict_df
     from .io.tables import read as read
     from .model.dynamix import DynaMix as DynaMix
     from .settings import ForecastConfig as ForecastConfig
@@ -33,7 +33,7 @@ _NAMES = {
     "ModelConfig": "settings",
     "TrainingConfig": "settings",
     "forecast": "forecasting.zero_shot",
-    "predict_df": "forecasting.frames",
+    "predict_df": "interfaces.frames",
     "read": "io.tables",
     "train": "training.trainer",
 }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 pytest.importorskip("pyarrow", reason="pyarrow is not installed here")
 
 from dynamix import InputError
-from dynamix.forecasting.frames import Columns
+from dynamix.interfaces.frames import Columns
 from dynamix.interfaces.sources import find_source
 
 NAMED = Columns("id", "t", ("x",))

@@ -4,8 +4,7 @@ This room applies a model that exists. It knows nothing of training or evaluatio
 """
 
 from .embedding_choice import choose_embedding
-from .frames import predict_df
 from .models import sharpened
 from .zero_shot import forecast
 
-__all__ = ["choose_embedding", "forecast", "predict_df", "sharpened"]
+__all__ = ["choose_embedding", "forecast", "sharpened"]

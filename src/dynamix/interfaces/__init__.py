@@ -1,4 +1,4 @@
-"""Doors to other tools: sktime, GluonTS and fev, very many series, several training runs.
+"""Doors to other tools: long tables, sktime, GluonTS, fev, very many series, several trainings.
 
 This room calls what the library can do, and adds no method of its own. Its packages are optional.
 """
@@ -9,6 +9,7 @@ from ..lazy import on_first_use
 
 if TYPE_CHECKING:
     from .fev_tasks import predict_task as predict_task
+    from .frames import predict_df as predict_df
     from .gluonts_predictor import DynaMixPredictor as DynaMixPredictor
     from .jobs import forecast_dataset as forecast_dataset
     from .sktime_forecaster import DynaMixForecaster as DynaMixForecaster
@@ -18,6 +19,7 @@ _NAMES = {
     "DynaMixForecaster": "sktime_forecaster",
     "DynaMixPredictor": "gluonts_predictor",
     "forecast_dataset": "jobs",
+    "predict_df": "frames",
     "predict_task": "fev_tasks",
     "train_each": "training_runs",
 }
@@ -25,6 +27,7 @@ __all__ = [
     "DynaMixForecaster",
     "DynaMixPredictor",
     "forecast_dataset",
+    "predict_df",
     "predict_task",
     "train_each",
 ]

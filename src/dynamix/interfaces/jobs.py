@@ -21,11 +21,11 @@ from ..errors import InputError, check_levels, needs, whole_number
 from ..evaluation.parallel import spread
 from ..forecasting.automatic import ForecastReport
 from ..forecasting.batches import Context, Found, LeftOut, side_by_side
-from ..forecasting.frames import Columns, contexts_of, long_table, with_dates
 from ..forecasting.models import find_model
 from ..io.files import digest, read_json, write_text, write_whole
 from ..io.progress import tqdm
 from ..settings import AUTO, PATIENCE, ForecastConfig, takes
+from .frames import Columns, contexts_of, long_table, with_dates
 from .sources import Chunk, find_source
 
 logger = logging.getLogger(__name__)

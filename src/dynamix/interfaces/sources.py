@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, needs, one_of
-from ..forecasting.frames import Columns
+from .frames import Columns
 
 _DATES = re.compile(r"(?P<unit>\w+) since (?P<origin>.+)")  # times of netCDF and xarray
 

@@ -11,7 +11,6 @@ from ..lazy import on_first_use
 if TYPE_CHECKING:
     from .dynamix import DynaMix as DynaMix
     from .dynamix import count_parameters as count_parameters
-    from .hub import push_to_hub as push_to_hub
     from .rollouts import rollout as rollout
     from .runs import Rollout as Rollout
     from .shapes import Batch as Batch
@@ -21,8 +20,7 @@ _NAMES = {
     "DynaMix": "dynamix",
     "Rollout": "runs",
     "count_parameters": "dynamix",
-    "push_to_hub": "hub",
     "rollout": "rollouts",
 }
-__all__ = ["Batch", "DynaMix", "Rollout", "count_parameters", "push_to_hub", "rollout"]
+__all__ = ["Batch", "DynaMix", "Rollout", "count_parameters", "rollout"]
 __getattr__, __dir__ = on_first_use(__name__, _NAMES)

@@ -20,8 +20,8 @@ from numpy import ndarray
 
 from ..errors import InputError, about, one_of
 from ..io.files import read_json, write_text, write_whole
+from ..io.hub import ADDRESS, SUFFIX, fetch
 from ..settings import BUNDLED_MODEL, CHECKPOINT_KINDS, ForecastDefaults, ModelConfig, from_dict
-from .hub import ADDRESS, SUFFIX, fetch
 from .runs import Saved, saved
 
 logger = logging.getLogger(__name__)

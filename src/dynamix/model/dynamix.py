@@ -105,8 +105,8 @@ class DynaMix(nn.Module):
         return save(self, path)
 
     def push_to_hub(self, address: str, **options: Any) -> str:
-        """Upload the model to the Hugging Face hub; see :func:`dynamix.model.push_to_hub`."""
-        from .hub import push_to_hub
+        """Upload the model to the Hugging Face hub; see :func:`dynamix.io.push_to_hub`."""
+        from ..io.hub import push_to_hub
 
         return push_to_hub(self, address, **options)
 

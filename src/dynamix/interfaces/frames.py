@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, one_of, whole_number
+from ..forecasting.batches import Context, Found, LeftOut, each_series, side_by_side
 from ..io.arrays import check_values
 from ..io.dates import to_dates
 from ..io.time_axis import continue_index
 from ..settings import checked
-from .batches import Context, Found, LeftOut, each_series, side_by_side
 
 if TYPE_CHECKING:
     from ..model.dynamix import DynaMix

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, needs
-from ..io.files import digest, scratch
+from .files import digest, scratch
 
 logger = logging.getLogger(__name__)
 

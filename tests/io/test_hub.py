@@ -20,7 +20,7 @@ pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed 
 import yaml
 
 from dynamix import InputError
-from dynamix.model import push_to_hub
+from dynamix.io import push_to_hub
 
 
 class Hub:

@@ -336,6 +336,8 @@ def data(folder: Path) -> None:
     files.write_text(folder / "stack.csv", stack.to_csv(index=False))
     files.write_text(folder / "wave.csv", "".join(f"{value}\n" for value in np.sin(t / 5)))
     files.write_text(folder / "text.csv", "name,colour\n" + "ball,red\n" * 50)
+    with files.write_whole(folder / "stack.parquet") as temporary:
+        stack.to_parquet(temporary)
     with files.write_whole(folder / "mine.npy") as temporary:
         np.save(temporary, np.sin(t[:, None] / [5, 7, 9]))
 

@@ -56,6 +56,9 @@ def test_an_extra_alone_gets_its_own_lines():
 def test_the_files_that_lines_read_can_be_read(tmp_path):
     environments.data(tmp_path)
     names = {path.name for path in tmp_path.iterdir()}  # and nothing left over of their writing
-    assert names == {f"{n}.csv" for n in ("data", "gap", "stack", "text", "wave")} | {"mine.npy"}
+    assert names == {f"{n}.csv" for n in ("data", "gap", "stack", "text", "wave")} | {
+        "mine.npy",
+        "stack.parquet",
+    }
     assert dynamix.read(tmp_path / "gap.csv").isna().sum().tolist() == [12, 12]
     assert np.load(tmp_path / "mine.npy").shape == (600, 3)

@@ -16,7 +16,6 @@ from . import (  # noqa: F401
     simple,
     sindy,
     trained,
-    transformer,
     zero_shot,
 )
 

@@ -23,9 +23,8 @@ from ..io.progress import tqdm
 from ..io.scale import unit
 from ..io.shapes import Float, Int
 from .pretrained import WEIGHTS, no_bar
-from .registry import register
+from .trained import CONTROL
 
-BUNDLED = "transformer-control"
 FIRST_VALUE = 2  # tokens before the first bin: padding and end, as in Chronos
 _PAD = 0
 _MOST_SEQUENCES = 256  # decoded side by side; bounds the memory of their keys and values
@@ -45,7 +44,7 @@ class TransformerControl:
         self.tokenizer: Any = ChronosConfig(**self.config).create_tokenizer()
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path = BUNDLED) -> TransformerControl:
+    def from_pretrained(cls, folder: str | Path = CONTROL) -> TransformerControl:
         """The bundled model, or one in a local folder; reads safetensors and JSON, no pickle.
 
         The bundled weights are in the repository. A wheel leaves them out, so there the folder that
@@ -56,10 +55,10 @@ class TransformerControl:
             from transformers import T5ForConditionalGeneration
 
         path = Path(folder).expanduser()
-        if str(folder) == BUNDLED:
-            path = Path(str(resources.files("dynamix") / "data" / "models" / BUNDLED))
+        if str(folder) == CONTROL:
+            path = Path(str(resources.files("dynamix") / "data" / "models" / CONTROL))
             if not path.is_dir():
-                path = Path(os.environ.get(WEIGHTS, "")) / BUNDLED
+                path = Path(os.environ.get(WEIGHTS, "")) / CONTROL
         try:
             with no_bar():
                 network = T5ForConditionalGeneration.from_pretrained(
@@ -70,9 +69,9 @@ class TransformerControl:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
                 f"no transformer at {str(folder)!r}: {first}. Expected a folder with config.json "
-                f"and model.safetensors. The one of this project, {BUNDLED!r}, is part of the "
+                f"and model.safetensors. The one of this project, {CONTROL!r}, is part of the "
                 f"repository and not of an installed package: get the folder src/dynamix/data/"
-                f"models/{BUNDLED}, and name the folder around it in {WEIGHTS}."
+                f"models/{CONTROL}, and name the folder around it in {WEIGHTS}."
             ) from error
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -165,19 +164,3 @@ class TransformerControl:
         top, candidates = logits.topk(count)
         place = (top.softmax(dim=1).cumsum(dim=1) < u).sum(dim=1, keepdim=True)
         return candidates.gather(1, place.clamp(max=count - 1))
-
-
-for _name, _what, _samples in (
-    (BUNDLED, "one sampled path", 1),
-    (f"{BUNDLED}-median", "median of 20 paths, as in Chronos' pipeline", 20),
-):
-    register(
-        _name,
-        f"transformer of Chronos' class on DynaMix's corpus, {_what}",
-        "architecture of Ansari et al. (2024)",
-        batched=True,
-        extra="foundation",
-        packages=("chronos",),
-        settings={"samples": _samples},
-        load=TransformerControl.from_pretrained,
-    )(TransformerControl.forecast)

@@ -10,12 +10,8 @@ from typing import Any
 from numpy import ndarray
 
 from ..forecasting.zero_shot import forecast
-from ..gp import GaussianProcess
-from ..gp.judge import Judge
 from ..model import checkpoints
-from ..model.dynamix import DynaMix
 from ..settings import AUTO
-from ..training.analogue_start import start_as_analogue
 from .registry import Baseline, register, register_family
 
 _UNTRAINED = ("dynamix-3d", "dynamix-6d", "dynamix-3d-scratch", "dynamix-gp-learned")
@@ -38,13 +34,13 @@ def checkpoint(name: Any) -> Baseline | None:
     load: Callable[[], Any]
     what = "DynaMix: mixture of almost-linear RNNs, shown the context and not trained on it"
     if isinstance(name, str) and (trained := name.removesuffix("-untrained")) in _UNTRAINED:
-        load = partial(DynaMix.from_pretrained, trained)
+        load = partial(_load, trained)
         if name != trained:
             load, what = partial(_start, trained), f"{trained} as its training found it"
     elif isinstance(name, str):
         if name not in checkpoints.bundled() and not ("/" in name or Path(name).suffix):
             return None
-        load = partial(DynaMix.from_pretrained, name)
+        load = partial(_load, name)
     elif hasattr(name, "initial_state"):
         load, name = partial(_itself, name), type(name).__name__
     else:
@@ -61,9 +57,20 @@ def checkpoint(name: Any) -> Baseline | None:
     )
 
 
+def _load(name: str) -> Any:
+    from ..model.dynamix import DynaMix  # PyTorch is imported when a model is asked for
+
+    return DynaMix.from_pretrained(name)
+
+
 def _start(name: str) -> Any:
     """What a bundled model's training began with, with the same forecast settings."""
-    trained = DynaMix.from_pretrained(name)
+    from ..gp.forecaster import GaussianProcess
+    from ..gp.judge import Judge
+    from ..model.dynamix import DynaMix
+    from ..training.analogue_start import start_as_analogue
+
+    trained = _load(name)
     if isinstance(trained, GaussianProcess) and trained.judge is not None:
         judge = Judge.at_start(seed=0)
         judge.centre, judge.width = trained.judge.centre, trained.judge.width

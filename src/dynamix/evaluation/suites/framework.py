@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
+from ...baselines.networks import one_thread
 from ...baselines.registry import Baseline, baseline
-from ...baselines.trained import one_thread
 from ...errors import InputError
 from ...io.progress import tqdm
 from ...io.shapes import Float

@@ -211,7 +211,7 @@ def wheel_in(place: Place) -> bool:
     if place.torch:
         return place.install(f"pip install --quiet '{place.wheel}'", shown=shown)
     place.skip(shown, f"pip has no CPU build of torch {TORCH} for this Python here; all but torch:")
-    rest = [f"'{name}'" for name in dependencies() if not name.startswith("torch")]
+    rest = [shlex.quote(name) for name in dependencies() if not name.startswith("torch")]
     return place.install(
         f"pip install -q --no-deps '{place.wheel}' && pip install -q {' '.join(rest)}",
         shown=f"pip install --no-deps {place.wheel.name}, and {' '.join(rest)}",

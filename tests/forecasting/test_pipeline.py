@@ -68,5 +68,5 @@ def test_a_start_of_ones_own_has_no_season():
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
 def test_a_run_without_enough_memory_is_one_clear_error(engine):
-    with pytest.raises(InputError, match="not enough memory.*PiB.*Use fewer steps"):
+    with pytest.raises(InputError, match=r"not enough memory.*PiB.*Use fewer steps"):
         forecast(np.tile(DAY, 30), horizon=10**16, engine=engine)

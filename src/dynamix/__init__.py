@@ -7,8 +7,9 @@ not seen in training. The rooms of the library are subpackages; each is imported
 import os
 import sys
 import warnings
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy import on_first_use
 
 if TYPE_CHECKING:
     from .errors import InputError as InputError
@@ -45,17 +46,7 @@ _MORE_ROOMS = ("engine", "gp", "interfaces")  # found in the same way, for those
 __all__ = [*_NAMES, *_ROOMS]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a room or a public name at its first use (PEP 562), so ``import dynamix`` is fast."""
-    if name in _NAMES:
-        return getattr(import_module(f".{_NAMES[name]}", __name__), name)
-    if name in (*_ROOMS, *_MORE_ROOMS):
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = on_first_use(__name__, _NAMES, (*_ROOMS, *_MORE_ROOMS))
 
 
 def _look_for_the_authors_package() -> None:

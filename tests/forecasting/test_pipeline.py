@@ -64,3 +64,9 @@ def test_a_season_that_cannot_be_is_an_error(season, message):
 def test_a_start_of_ones_own_has_no_season():
     with pytest.raises(InputError, match="initial_x cannot be combined"):
         forecast(np.tile(DAY, 30), horizon=5, season=24, initial_x=[0.0])
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_a_run_without_enough_memory_is_one_clear_error(engine):
+    with pytest.raises(InputError, match=r"not enough memory.*PiB.*Use fewer steps"):
+        forecast(np.tile(DAY, 30), horizon=10**16, engine=engine)

@@ -1,6 +1,7 @@
 """Attention over every step of a context, forward and back, eight steps at a time.
 
-Training uses it. Rollouts use it for more dimensions than :mod:`.index` has.
+Training uses it. Rollouts use it for more dimensions than :mod:`.index` has. The published models'
+three dimensions have loops of their own, which do all of them in one pass over the steps.
 """
 
 from collections import namedtuple
@@ -10,6 +11,7 @@ from numpy import ndarray
 
 from .runtime import FAR, inlined, padded
 from .vectors import (
+    at,
     exponential,
     fabs,
     fma,
@@ -75,7 +77,7 @@ def attend(context, c0, q, q0, tau, cutoff, near, n0, out, o0):  # type: ignore[
             k = c0 + 8 * v
             d = load(C, k + N * L)
             for n in range(N):
-                d = d + fabs(load(C, k + n * L) - splat(q[q0 + n]))
+                d = d + fabs(load(C, k + n * L) - splat(at(q, q0 + n)))
             store(distance, 8 * v, d)
             nearest = smaller(d, nearest)
     # weight_k = exp(-(|c_k - q|_1 - least) / tau), and a_k = share weight_k
@@ -83,6 +85,7 @@ def attend(context, c0, q, q0, tau, cutoff, near, n0, out, o0):  # type: ignore[
     first, limit, rate = splat(least), splat(least + cutoff * tau), splat(np.float32(1.0) / tau)
     zero = splat(np.float32(0.0))
     mass, count = zero, 0
+    x0, y0, z0, x1, y1, z1 = zero, zero, zero, zero, zero, zero
     for v in range(vectors):
         d = load(distance, 8 * v)
         if within(d, limit):
@@ -91,12 +94,22 @@ def attend(context, c0, q, q0, tau, cutoff, near, n0, out, o0):  # type: ignore[
             seen[n0 + count] = v
             count += 1
             mass = mass + e
+            if N == 3:
+                k = c0 + 8 * v
+                x0, x1 = fma(e, load(C, k), x0), fma(e, load(C, k + 1), x1)
+                y0, y1 = fma(e, load(C, k + L), y0), fma(e, load(C, k + L + 1), y1)
+                z0, z1 = fma(e, load(C, k + 2 * L), z0), fma(e, load(C, k + 2 * L + 1), z1)
     share = np.float32(1.0) / total(mass)
     # sum_k a_k c_k, sum_k a_k c_{k+1}
+    if N == 3:
+        out[o0], out[o0 + 1], out[o0 + 2] = total(x0) * share, total(y0) * share, total(z0) * share
+        o0 += 3
+        out[o0], out[o0 + 1], out[o0 + 2] = total(x1) * share, total(y1) * share, total(z1) * share
+        return count, share, least
     for n in range(N):
         here, after = zero, zero
         for i in range(n0, n0 + count):
-            k = c0 + n * L + 8 * seen[i]
+            k = c0 + n * L + 8 * at(seen, i)
             e = load(weight, 8 * i)
             here, after = fma(e, load(C, k), here), fma(e, load(C, k + 1), after)
         out[o0 + n], out[o0 + N + n] = total(here) * share, total(after) * share
@@ -117,26 +130,42 @@ def attend_back(context, c0, q, q0, g, near, n0, found, out):  # type: ignore[no
     count, share, least = found
     zero, a, first = splat(np.float32(0.0)), splat(share), splat(least)
     # g_k, to slope, and sum_k a_k g_k
-    mean = zero
+    mean, moved = zero, zero
     for i in range(count):
-        k, s = c0 + 8 * seen[n0 + i], zero
-        for n in range(N):
-            s = fma(g[n], load(C, k + n * L), fma(g[N + n], load(C, k + n * L + 1), s))
+        k, s = c0 + 8 * at(seen, n0 + i), zero
+        if N == 3:
+            s = fma(g[0], load(C, k), fma(g[3], load(C, k + 1), s))
+            s = fma(g[1], load(C, k + L), fma(g[4], load(C, k + L + 1), s))
+            s = fma(g[2], load(C, k + 2 * L), fma(g[5], load(C, k + 2 * L + 1), s))
+        else:
+            for n in range(N):
+                s = fma(g[n], load(C, k + n * L), fma(g[N + n], load(C, k + n * L + 1), s))
         store(slope, 8 * i, s)
         mean = fma(load(weight, 8 * (n0 + i)), s, mean)
-    # b_k, to slope, and the two sums over it
-    centre, moved = splat(total(mean) * share), zero
+    # b_k, and the two sums over it
+    centre = splat(total(mean) * share)
+    if N == 3:
+        qx, qy, qz = splat(q[q0]), splat(q[q0 + 1]), splat(q[q0 + 2])
+        ox, oy, oz = zero, zero, zero
+        for i in range(count):
+            k = c0 + 8 * at(seen, n0 + i)
+            b = (load(slope, 8 * i) - centre) * a * load(weight, 8 * (n0 + i))
+            x, y, z = load(C, k) - qx, load(C, k + L) - qy, load(C, k + 2 * L) - qz
+            moved = fma(b, fabs(x) + fabs(y) + fabs(z) - first, moved)
+            ox, oy, oz = fma(b, sign(x), ox), fma(b, sign(y), oy), fma(b, sign(z), oz)
+        out[0], out[1], out[2] = total(ox), total(oy), total(oz)
+        return total(moved)
     for i in range(count):
-        k, d = c0 + 8 * seen[n0 + i], zero
+        k, d = c0 + 8 * at(seen, n0 + i), zero
         b = (load(slope, 8 * i) - centre) * a * load(weight, 8 * (n0 + i))
         store(slope, 8 * i, b)
         for n in range(N):
-            d = d + fabs(load(C, k + n * L) - splat(q[q0 + n]))
+            d = d + fabs(load(C, k + n * L) - splat(at(q, q0 + n)))
         moved = fma(b, d - first, moved)
     for n in range(N):
-        x, o = splat(q[q0 + n]), zero
+        x, o = splat(at(q, q0 + n)), zero
         for i in range(count):
-            d = load(C, c0 + n * L + 8 * seen[n0 + i]) - x
+            d = load(C, c0 + n * L + 8 * at(seen, n0 + i)) - x
             o = fma(load(slope, 8 * i), sign(d), o)
         out[n] = total(o)
     return total(moved)

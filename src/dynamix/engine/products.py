@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from .runtime import BLOCK, WIDTH, inlined, padded, piece, rows_of
-from .vectors import exponential, fma, highest, larger, load, load_block, splat, store, total
+from .vectors import at, exponential, fma, highest, larger, load, load_block, splat, store, total
 
 # The gate's two layers: U_s; -V^T / |tau_gate|; 0, and -1e30 for the columns that are padding. Both
 # matrices have their inputs first and J' columns
@@ -31,7 +31,7 @@ def product(x, x0, x1, n, W, w0, y, y0, y1, blocks, stride):  # type: ignore[no-
         u, v = load_block(y, o), load_block(y, p)
         for k in range(n):
             w = load_block(W, r + k * BLOCK)
-            u, v = fma(x[x0 + k], w, u), fma(x[x1 + k], w, v)
+            u, v = fma(at(x, x0 + k), w, u), fma(at(x, x1 + k), w, v)
         store(y, o, u), store(y, p, v)
 
 
@@ -44,9 +44,9 @@ def affine(x, x0, x1, both, n, W, bias, y, y0, y1):  # type: ignore[no-untyped-d
         u = v = load_block(bias, c)
         for k in range(n if both else 0):
             w = load_block(W, r + k * width)
-            u, v = fma(x[x0 + k], w, u), fma(x[x1 + k], w, v)
+            u, v = fma(at(x, x0 + k), w, u), fma(at(x, x1 + k), w, v)
         for k in range(0 if both else n):
-            u = fma(x[x0 + k], load_block(W, r + k * width), u)
+            u = fma(at(x, x0 + k), load_block(W, r + k * width), u)
         store(y, y0 + c, u), store(y, y1 + c, v)
 
 
@@ -63,14 +63,14 @@ def mix(u, u0, s, s0, n, mixing, hidden, h0, logits, weights, l0):  # type: igno
     for j in range(0, Jp, 8):
         r = load(u, u0 + j)
         for c in range(n):
-            r = fma(splat(s[s0 + c]), load(U, c * Jp + j), r)
+            r = fma(splat(at(s, s0 + c)), load(U, c * Jp + j), r)
         store(hidden, h0 + j, larger(r, splat(number(0.0))))
     # w = softmax(-V r / |tau_gate|)
     top = splat(number(-3e38))
     for j in range(0, Jp, 8):
         logit = load(floor, j)
         for h in range(J):
-            logit = fma(splat(hidden[h0 + h]), load(V, h * Jp + j), logit)
+            logit = fma(splat(at(hidden, h0 + h)), load(V, h * Jp + j), logit)
         store(logits, l0 + j, logit)
         top = larger(logit, top)
     top, mass = splat(highest(top)), splat(number(0.0))

@@ -46,8 +46,7 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
     Raises
     ------
     InputError
-        If ``"compiled"`` is asked for and cannot run this model, or not on this machine; if there
-        is not enough memory.
+        If ``"compiled"`` is asked for and cannot run this model, or not on this machine.
 
     Examples
     --------
@@ -63,45 +62,39 @@ def run_engine(engine: Engine, groups: Sequence[Group], **options: Any) -> list[
     ...
     dynamix.errors.InputError: the compiled engine does not run a model in torch.float64. Use ...
     """
-    try:
-        model = groups[0].model
-        if engine in ("auto", "compiled"):
-            reason = refused(model)
-            if reason and engine == "compiled":
+    model = groups[0].model
+    if engine in ("auto", "compiled"):
+        reason = refused(model)
+        if reason and engine == "compiled":
+            raise InputError(
+                f"the compiled engine does not run {reason}. Use engine='auto' or engine='torch'."
+            )
+        try:
+            if not reason:
+                return _compiled(_arrays(groups), options)
+        except EngineUnavailable as error:
+            if engine == "compiled":
                 raise InputError(
-                    f"the compiled engine does not run {reason}. "
-                    "Use engine='auto' or engine='torch'."
-                )
-            try:
-                if not reason:
-                    return _compiled(_arrays(groups), options)
-            except EngineUnavailable as error:
-                if engine == "compiled":
-                    raise InputError(
-                        f"the compiled engine is not available here ({error}). Use engine='numpy'."
-                    ) from error
-                warn_once(f"no compiled engine ({error}); another one is some 100 times slower")
-            engine = "numpy" if isinstance(model, Saved) else "torch"
-        if engine == "numpy" or isinstance(model.config, GPConfig):  # whose map is NumPy's anyway
-            return _numpy(groups, options)
-        import torch
+                    f"the compiled engine is not available here ({error}). Use engine='numpy'."
+                ) from error
+            warn_once(f"no compiled engine ({error}); another one is some 100 times slower")
+        engine = "numpy" if isinstance(model, Saved) else "torch"
+    if engine == "numpy" or isinstance(model.config, GPConfig):  # whose map is NumPy's anyway
+        return _numpy(groups, options)
+    import torch
 
-        from ..local.forecaster import rollouts
-        from ..model.rollouts import rollout
+    from ..local.forecaster import rollouts
+    from ..model.rollouts import rollout
 
-        if isinstance(model.config, LocalConfig):
-            return _each(functools.partial(choice.chosen_rollout, rollouts), groups, options)
-        found = []
-        for one, context, x in groups:
-            start = None if x is None else torch.from_numpy(x)
-            run = rollout(one, torch.from_numpy(context), initial_x=start, **options)
-            gates = None if run.gates is None else run.gates.cpu().numpy()
-            found.append(Rollout(run.observations.cpu().numpy(), gates))
-        return found
-    except MemoryError as error:
-        raise InputError(
-            f"there is not enough memory ({error}). Use fewer steps, series or samples."
-        ) from error
+    if isinstance(model.config, LocalConfig):
+        return _each(functools.partial(choice.chosen_rollout, rollouts), groups, options)
+    found = []
+    for one, context, x in groups:
+        start = None if x is None else torch.from_numpy(x)
+        run = rollout(one, torch.from_numpy(context), initial_x=start, **options)
+        gates = None if run.gates is None else run.gates.cpu().numpy()
+        found.append(Rollout(run.observations.cpu().numpy(), gates))
+    return found
 
 
 def _arrays(groups: Sequence[Group]) -> list[Group]:

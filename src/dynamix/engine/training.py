@@ -8,6 +8,7 @@ the bits of the result do not depend on the number of threads.
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -51,7 +52,8 @@ def loss_and_gradient(
     Mp, Jp = padded(M, WIDTH), padded(J, WIDTH)
     O, F = padded(J * Mp, BLOCK), padded(2 * (N + J), BLOCK)  # noqa: E741
     R, Q, pairs = padded(M + 1, 2), padded(M + 4 * N + J + 1, 2), (S + 1) // 2
-    value = {name: as_array(p) for name, p in model.named_parameters()}
+    parameters = dict(model.named_parameters())
+    value = {name: as_array(parameter) for name, parameter in parameters.items()}
     wide = rows_of(value["experts.W"].transpose(2, 0, 1))  # (M, J M'), experts side by side
     tall = np.zeros((O, M), np.float32)
     tall[: J * Mp] = wide.T
@@ -90,8 +92,8 @@ def loss_and_gradient(
     # rows are right vectors, columns left ones
     W = sums.W.reshape(pairs, R, O).sum(axis=0)[:, : J * Mp].reshape(R, J, Mp)[:, :, :M]
     G = sums.gate.reshape(pairs, Q, F).sum(axis=0)
-    dq, dr, dlogit, ds = np.split(G[:, : 2 * (N + J)], [N, N + J, N + 2 * J], axis=1)
-    z, s, here, after, eps, one, r, _ = np.split(np.arange(Q), np.cumsum([M, N, N, N, N, 1, J]))
+    dq, dr, dlogit, ds = (G[:, part] for part in _parts(N, J, J, N))
+    z, s, here, after, eps, one, r = _parts(M, N, N, N, N, 1, J)
     closed = np.exp(-np.abs(sigma.astype(np.float64)) / config.gate_noise_scale)
     loss, d_tau_att, d_tau_gate = sums.scalars.sum(axis=0)
     penalty = config.gate_noise_penalty / N
@@ -111,12 +113,17 @@ def loss_and_gradient(
         "L": sums.L.sum(axis=0),
     }
     squares = 0.0
-    for name, parameter in model.named_parameters():
+    for name, parameter in parameters.items():
         if parameter.requires_grad:
             found = np.ascontiguousarray(gradient[name])
             if parameter.grad is None:
                 parameter.grad = torch.empty_like(parameter)
             parameter.grad.copy_(torch.from_numpy(found))
-            flat = found.astype(np.float64).ravel()
+            flat = found.ravel().astype(np.float64)
             squares += float(flat @ flat)
     return float(loss + penalty * closed.sum()), math.sqrt(squares)
+
+
+def _parts(*sizes: int) -> list[slice]:
+    """Slices of these sizes, one after the other."""
+    return [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True)]

@@ -201,6 +201,17 @@ def _loading(count: Callable[[Any], int]) -> Any:
     return intrinsic(load)
 
 
+@intrinsic
+def at(typing: Any, array: Any, i: Any) -> Any:
+    """``array[i]`` for ``i >= 0``. Numba's own index asks for the sign, which costs time."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = make_array(sig.args[0])(context, builder, args[0]).data
+        return builder.load(builder.gep(data, [args[1]]))
+
+    return array.dtype(array, types.intp), codegen
+
+
 load = _loading(lambda element: WIDTH)  # array[i : i + 8] of a flat array
 load_block = _loading(lambda element: 32 * BLOCK // element.bitwidth)  # 32, of float64 half as many
 

@@ -244,15 +244,15 @@ class Pipeline:
         forecasts: list[Any] = [None] * len(prepared)
         gates: list[Any] = [None] * len(prepared)
         members_of, groups = zip(*self.batches(prepared), strict=True)
-        results = run_engine(
-            s.engine,
-            groups,
-            horizon=horizon,
-            gate_noise=s.gate_noise,
-            seed=seed,
-            quiet_steps=quiet,
-            return_gates=return_gates,
-        )
+        how: Any = {"gate_noise": s.gate_noise, "seed": seed, "quiet_steps": quiet}
+        try:
+            results = run_engine(
+                s.engine, groups, horizon=horizon, return_gates=return_gates, **how
+            )
+        except MemoryError as error:
+            raise InputError(
+                f"there is not enough memory ({error}). Use fewer steps, series or samples."
+            ) from error
         for members, result in zip(members_of, results, strict=True):
             for i, member in enumerate(_bar(members, "units") if len(members) > _MANY else members):
                 item = prepared[member]

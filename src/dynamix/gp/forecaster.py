@@ -64,7 +64,7 @@ class GaussianProcess(nn.Module):
         """Write the model to ``path``, which :meth:`dynamix.DynaMix.from_pretrained` reads."""
         own = {k: v for k, v in dataclasses.asdict(self.config).items() if k != "observed_dims"}
         stored = {"architecture": {"N": self.config.observed_dims}, "gp": own}
-        tensors = {"gating_network.sigma": self.sigma.detach()}
+        tensors = {checkpoints.SIGMA: self.sigma.detach()}
         if self.judge is not None:
             tensors |= {JUDGE + name: value for name, value in self.judge.state_dict().items()}
         return checkpoints.write(path, tensors, stored, self.defaults)

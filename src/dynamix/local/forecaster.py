@@ -20,7 +20,7 @@ from ..model.runs import Saved, check_series
 from ..model.shapes import GateNoise, Observation, Query, Series, Weights
 from ..settings import ForecastDefaults
 from .fits import local_fits
-from .settings import SIGMA, LocalConfig
+from .settings import LocalConfig
 
 
 class LocalForecaster(nn.Module):
@@ -75,7 +75,8 @@ class LocalForecaster(nn.Module):
                 if name != "observed_dims"
             },
         }
-        return checkpoints.write(path, {SIGMA: self.sigma.detach()}, stored, self.defaults)
+        tensors = {checkpoints.SIGMA: self.sigma.detach()}
+        return checkpoints.write(path, tensors, stored, self.defaults)
 
     def read(self, context: Series) -> Series:
         """The context as :meth:`step` uses it: unchanged."""

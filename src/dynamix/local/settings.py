@@ -9,12 +9,12 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import InputError
+from ..model.checkpoints import SIGMA
 from ..model.runs import Saved
 from ..settings import ForecastDefaults, from_dict, setting, settings
 
 TINY = 1e-12  # squared distance; below it a query coincides with its neighbours
 FLOOR = 1e-6  # smallest weight, for the case that all neighbours are equally far
-SIGMA = "gating_network.sigma"
 
 
 @settings

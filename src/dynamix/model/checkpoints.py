@@ -42,12 +42,13 @@ _PUBLISHED = {
     "expert_kind": "expert_type",
     "probabilistic": "probabilistic_expert",
 }
+SIGMA = "gating_network.sigma"  # which every kind of model has
 _ALRNN = "almost_linear_rnn"  # the published name of our kind "alrnn"
 _GATE = {
     "gate.conv.weight": "gating_network.conv.weight",
     "gate.conv.bias": "gating_network.conv.bias",
     "gate.D": "gating_network.D",
-    "gate.sigma": "gating_network.sigma",
+    "gate.sigma": SIGMA,
     "gate.tau_att": "gating_network.softmax_temp1",
     "gate.tau_gate": "gating_network.softmax_temp2",
     "gate.U": "gating_network.mlp_layer1.weight",

@@ -25,16 +25,14 @@ class ALRNNExperts(nn.Module):
         self.W = nn.Parameter(0.01 * torch.randn(J, M, M, generator=generator))
         self.h = nn.Parameter(torch.zeros(J, M))
 
-    def activation(self, z: State) -> State:
-        """``phi(z)``: the last P entries rectified, the others unchanged."""
-        linear = z.shape[-1] - self.relu_units  # not z[:, -P:], which is everything for P = 0
-        return torch.cat([z[:, :linear], torch.relu(z[:, linear:])], dim=-1)
-
     def forward(self, z: State) -> Proposals:
         """Each expert's next state from the latent state ``z``."""
         J, M, _ = self.W.shape
+        # phi(z): the last P entries rectified; not z[:, -P:], which is everything for P = 0
+        linear = M - self.relu_units
+        phi = torch.cat([z[:, :linear], torch.relu(z[:, linear:])], dim=-1)
         # one matrix product for all experts: (S, M) @ (M, J M) -> (S, J, M)
-        mixed = (self.activation(z) @ self.W.reshape(J * M, M).T).view(len(z), J, M)
+        mixed = (phi @ self.W.reshape(J * M, M).T).view(len(z), J, M)
         return self.A * z[:, None, :] + mixed + self.h
 
 

@@ -68,13 +68,11 @@ class Standardize:
         size = unit(x)
         y = np.ascontiguousarray(x.T) / size[:, None]
         # the bits of x.sum(axis=0), which adds step after step, several times as fast
-        single = len(y) == 1
-        total = y.sum(axis=1) if single else np.add.accumulate(y, axis=1)[:, -1]
-        mean = total / len(x)
+        add = partial(np.add.reduce, keepdims=True) if len(y) == 1 else np.add.accumulate
+        mean = add(y, axis=1)[:, -1] / len(x)
         y -= mean[:, None]
         y *= y
-        total = y.sum(axis=1) if single else np.add.accumulate(y, axis=1)[:, -1]
-        deviation = np.sqrt(total / (len(x) - 1))
+        deviation = np.sqrt(add(y, axis=1)[:, -1] / (len(x) - 1))
         scale = np.where(deviation > _ROUNDING, deviation, 1.0) * size
         return cls(mean * size, np.maximum(scale, least))
 

@@ -100,10 +100,11 @@ def test_what_cannot_be_read_is_named(name, content, message, tmp_path):
 )
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_number_that_stands_for_nothing_is_missing(kind, mark, dtype, tmp_path):
-    values = np.array([1.5, 2.25, mark, 2.5, 3.0, 1.75], dtype=dtype)
+    entries = [1.5, 2.25, mark, 2.5, 3.0, 1.75]
+    values = np.array(entries, dtype=dtype)
     frame, path = pd.DataFrame({"v": values}), tmp_path / f"a{kind}"
     if kind == ".csv":
-        path.write_text("\n".join(["v", *map(str, values)]))
+        path.write_text("\n".join(["v", *map(str, entries)]))
     elif kind == ".npy":
         np.save(path, frame.to_numpy())
     else:

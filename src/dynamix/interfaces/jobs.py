@@ -23,7 +23,7 @@ from ..forecasting.automatic import ForecastReport
 from ..forecasting.batches import Context, Found, LeftOut, side_by_side
 from ..forecasting.frames import Columns, contexts_of, long_table, with_dates
 from ..forecasting.models import find_model
-from ..io.files import digest, read_json, write_text, write_whole
+from ..io.files import digest, make_folder, read_json, write_text, write_whole
 from ..io.progress import tqdm
 from ..settings import AUTO, PATIENCE, ForecastConfig, takes
 from .sources import Chunk, find_source
@@ -210,7 +210,7 @@ def _claim(folder: Path, record: dict[str, Any], *, resume: bool) -> None:
         )
     if folder.is_dir() and any(not re.match(r"\.", file.name) for file in folder.iterdir()):
         raise InputError(f"{str(folder)!r} is not empty. Name a new folder.")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_text(path, json.dumps(record, indent=1) + "\n")
 
 

@@ -360,12 +360,15 @@ def _shown(path: str | Path) -> str:
 
 def _load(path: str | Path) -> Table | ndarray:
     """The content of a file as a table or an array; its first bytes tell the format."""
-    if str(path) == "-":
-        content = sys.stdin.buffer.read()
-    elif Path(path).is_file():
-        content = Path(path).read_bytes()
-    else:
-        raise _missing(Path(path))
+    try:
+        if str(path) == "-":
+            content = sys.stdin.buffer.read()
+        elif Path(path).is_file():
+            content = Path(path).read_bytes()
+        else:
+            raise _missing(Path(path))
+    except OSError as error:
+        raise InputError(f"{_shown(path)} cannot be read: {error.strerror or error}.") from error
     kind = "table"
     if len(content) > _LARGE:
         logger.info("reading %s, %.0f MB", _shown(path), len(content) / 1e6)

@@ -116,7 +116,7 @@ def test_what_cannot_be_written_is_one_clear_error(name, write, unusable):
     place, before = unusable[name], names(unusable["a folder"].parent)
     if write is not write_text and name == "link into a missing folder":
         pytest.skip("open() says the same of the link's target")
-    with pytest.raises(InputError, match="^cannot write ") as told:
+    with pytest.raises(InputError, match=r"^cannot write ") as told:
         write(place, "text")
     assert repr(str(place)) in str(told.value)
     assert isinstance(told.value, OSError)
@@ -125,7 +125,7 @@ def test_what_cannot_be_written_is_one_clear_error(name, write, unusable):
 
 @pytest.mark.parametrize("name", [name for name in UNUSABLE if name != "full disk"])
 def test_it_is_found_before_the_work(name, unusable):
-    with pytest.raises(OutputError, match="^cannot write "):
+    with pytest.raises(OutputError, match=r"^cannot write "):
         files.check_output(unusable[name])
 
 

@@ -151,7 +151,8 @@ class Journal:
         self.rows: list[dict[str, Any]] = []
         self.before: dict[str, Any] = {}  # the record of the run that is continued
         self._begun = False
-        check_output(self.path)
+        for file in (self.path, self.path.with_suffix(".json")):
+            check_output(file)
         if self.journal.exists() and not resume:
             raise InputError(
                 f"{self.path.name!r} has an unfinished run. Continue it with resume, or delete "

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -191,8 +192,9 @@ def forecast_dataset(
 def _claim(folder: Path, record: dict[str, Any], *, resume: bool) -> None:
     """Begin a job in a new folder, or find that it is the one to be continued."""
     path = folder / _RECORD
-    if folder.exists() and not folder.is_dir():
+    if os.path.isfile(folder):
         raise InputError(f"{str(folder)!r} is a file. The parts need a folder.")
+    make_folder(folder)
     if path.is_file():
         if not resume:
             raise InputError(
@@ -208,9 +210,8 @@ def _claim(folder: Path, record: dict[str, Any], *, resume: bool) -> None:
             f"{str(folder)!r} holds another job: other {', '.join(other)}. Repeat the command that "
             "began it, or name another folder."
         )
-    if folder.is_dir() and any(not re.match(r"\.", file.name) for file in folder.iterdir()):
+    if any(not re.match(r"\.", file.name) for file in folder.iterdir()):
         raise InputError(f"{str(folder)!r} is not empty. Name a new folder.")
-    make_folder(folder)
     write_text(path, json.dumps(record, indent=1) + "\n")
 
 

@@ -105,7 +105,7 @@ def train_each(
 def _begun(folder: Path) -> bool:
     """Whether a folder holds a run, or the files of one that died before its first checkpoint."""
     names = (run_folder.STATE, run_folder.LOG, run_folder.MODEL, run_folder.BEST)
-    return any((folder / name).exists() for name in names)
+    return any(os.path.exists(folder / name) for name in names)
 
 
 def _train(run: _Run) -> str:

@@ -10,11 +10,13 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import died_at_every_event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dynamix
 from dynamix import InputError
+from dynamix.io import tables
 from dynamix.io.tables import read, read_array, read_series
 
 FRAME = pd.DataFrame(
@@ -152,6 +154,21 @@ def test_numbers_beside_a_text_are_no_dates(bad, tmp_path):
     with pytest.raises(InputError, match="line 22") as told:
         read(path)
     assert repr(bad) in str(told.value)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".csv.gz", ".parquet", ".npy", ".npz"])
+def test_whatever_died_when_a_table_is_old_or_new(suffix, tmp_path):
+    folder, name = tmp_path / "work", f"a{suffix}"
+    folder.mkdir()
+    (folder / name).write_bytes(b"old")
+    *dead, whole = died_at_every_event(folder, lambda place: tables.write(FRAME, place / name))
+    new = (whole / name).read_bytes()
+    zipped = suffix in (".csv.gz", ".npz")  # with the time of writing
+    for place in dead:
+        content = (place / name).read_bytes()
+        assert content in (b"old", new) or (zipped and len(content) == len(new))
+        tables.write(FRAME, place / name)
+        assert [file.name for file in place.iterdir()] == [name]
 
 
 def test_nothing_is_unpickled(tmp_path):

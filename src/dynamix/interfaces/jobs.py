@@ -24,7 +24,7 @@ from ..forecasting.automatic import ForecastReport
 from ..forecasting.batches import Context, Found, LeftOut, side_by_side
 from ..forecasting.frames import Columns, contexts_of, long_table, with_dates
 from ..forecasting.models import find_model
-from ..io.files import digest, make_folder, read_json, write_text, write_whole
+from ..io.files import check_output, digest, make_folder, read_json, write_text, write_whole
 from ..io.progress import tqdm
 from ..settings import AUTO, PATIENCE, ForecastConfig, takes
 from .sources import Chunk, find_source
@@ -203,6 +203,7 @@ def _claim(folder: Path, record: dict[str, Any], *, resume: bool) -> None:
             )
         old = read_json(path.read_text(encoding="utf-8"), source=path.name)
         if old.get("hash") == record["hash"]:
+            check_output(path)  # and what a dead writer left goes
             return
         keys = ("made_by", "settings", "chunk", "source")
         other = [key for key in keys if old.get(key) != record[key]] or ["content of the source"]

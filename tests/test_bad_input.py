@@ -5,26 +5,33 @@ from __future__ import annotations
 from importlib import metadata
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import wave
+from matplotlib.figure import Figure
 
 from dynamix import (
+    DynaMix,
     InputError,
     TrainingConfig,
     baselines,
     forecast,
+    interfaces,
     plotting,
     predict_df,
     preprocessing,
     read,
+    report,
     systems,
+    training,
 )
 from dynamix.companion import sweep as sweeps
 from dynamix.datasets import loading as datasets
 from dynamix.dynamics import invariants, kin
-from dynamix.evaluation import RollingConfig, benchmark, failures, rolling
+from dynamix.evaluation import RollingConfig, benchmark, failures, rolling, suites
+from dynamix.io import tables
 from dynamix.io.time_axis import continue_index
 from dynamix.local.settings import LocalConfig
 from dynamix.metrics import reconstruction as metrics
@@ -175,7 +182,7 @@ CASES = {
     ),
     "a folder that is not there": (
         lambda: benchmark.run("parrot", names=["Lorenz"], output="not/there/table.csv"),
-        "no folder 'not/there'",
+        "its folder does not exist",
     ),
     "too few points for neighbours": (
         lambda: pecuzal.neighbours(np.zeros((9, 1)), np.arange(9), count=3, theiler=3),
@@ -305,3 +312,40 @@ def test_what_the_catalogue_gives_is_the_callers_own():
     rows[0]["role"] = "nonsense"
     rows.clear()
     assert systems.split_table()[0]["role"] != "nonsense"
+
+
+TABLE = pd.DataFrame({"item_id": "a", "timestamp": range(60), "target": ONE[:, 0]})
+BRIEF = TrainingConfig(epochs=1, batches_per_epoch=1, validate_every=0, engine="torch")
+OUTPUTS = {
+    "train": lambda path, here: training.train(path, training=BRIEF),
+    "train_each": lambda path, here: interfaces.train_each(path, {"a": {"training": BRIEF}}),
+    "forecast_dataset": lambda path, here: interfaces.forecast_dataset(
+        here / "in.parquet", path, horizon=3
+    ),
+    "save_pretrained": lambda path, here: DynaMix.from_pretrained("dynamix-3d").save_pretrained(
+        path
+    ),
+    "save": lambda path, here: plotting.save(Figure(), path.with_name(f"{path.name}.png")),
+    "write_example": lambda path, here: report.write_example(path),
+    "run": lambda path, here: benchmark.run("parrot", output=path.with_suffix(".csv")),
+    "suites.run": lambda path, here: suites.run(
+        suites.suite("dysts-2023"), "parrot", output=path.with_suffix(".csv")
+    ),
+    "write": lambda path, here: tables.write(TABLE, path.with_suffix(".csv")),
+    "sweep": lambda path, here: sweeps.sweep(
+        here / "a.ipynb", {"n": [1]}, output=path.with_suffix(".csv")
+    ),
+}
+
+
+@pytest.mark.parametrize("place", ["file", "loop", "long"])
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(name, place, tmp_path):
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "loop"
+    folder.symlink_to(folder)
+    folder = tmp_path / {"long": "a" * 300}.get(place, place)
+    TABLE.to_parquet(tmp_path / "in.parquet")
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "a.ipynb")
+    with pytest.raises(InputError, match=r"^(run 'a': )?cannot write "):
+        OUTPUTS[name](folder / "out", tmp_path)

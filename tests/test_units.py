@@ -7,16 +7,34 @@ different channels.
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import wave
 
-from dynamix import baselines, dynamics, forecast, metrics, preprocessing
+from dynamix import (
+    ForecastConfig,
+    InputError,
+    baselines,
+    dynamics,
+    forecast,
+    forecasting,
+    interfaces,
+    metrics,
+    predict_df,
+    preprocessing,
+)
+from dynamix import report as report_room
 from dynamix.dynamics import expert_use, invariants, kin
+from dynamix.errors import choices_of
 from dynamix.evaluation import failures
 from dynamix.forecasting import choose_embedding
 from dynamix.metrics import fates
+from dynamix.model import checkpoints
 from dynamix.preprocessing import pecuzal
 from dynamix.report import checks, report
 
@@ -122,6 +140,8 @@ PERIODS = {
     "autocorrelation": lambda x: preprocessing.autocorrelation(x[:, 0]),
     "decorrelation": preprocessing.decorrelation_time,
     "period": preprocessing.dominant_period,
+    "seasons": lambda x: preprocessing.find_seasons(x[:, 0]),
+    "delays": lambda x: preprocessing.find_delays(x[:, :1], count=2, embedding="delay"),
     "period by spectrum": lambda x: preprocessing.dominant_period(x, by="spectrum"),
     "pecuzal": lambda x: pecuzal.pecuzal(x[:, 0], longest=20).lags,
     "pecuzal's statistics": lambda x: pecuzal.pecuzal(x[:, 0], longest=20).decreases,
@@ -193,6 +213,14 @@ FORECASTS = {
     "Box-Cox": {"box_cox": True, "detrend": True},
     "samples": {"n_samples": 3},
     "spacing": {"reference_spacing": 0.1, "attention_sharpness": 2.0},
+    "gp": {"model": "dynamix-gp"},
+    "NumPy": {"model": "dynamix-3d", "engine": "numpy"},
+    "quantiles": {"quantile_levels": [0.1, 0.9]},
+    "gate's odds": {"model": "dynamix-3d", "n_samples": 3, "odds": "gate"},
+    "quiet": {"model": "dynamix-3d", "gate_noise": False, "quiet_steps": 2},
+    "denoise": {"model": "dynamix-gp", "denoise": "auto"},
+    "season": {"model": "dynamix-3d", "season": 12},
+    "damping": {"model": "dynamix-3d", "damping": "auto"},
 }
 
 
@@ -221,6 +249,98 @@ def test_forecasts_of_one_channel(embedding):
         few=embedding in ("auto", "pecuzal"),
         far=1e-3,
         moves=True,
+    )
+
+
+def lorenz(T):
+    """The Lorenz system by Runge and Kutta's method, at a step of 0.04."""
+
+    def flow(x):
+        return np.array([10 * (x[1] - x[0]), x[0] * (28 - x[2]) - x[1], x[0] * x[1] - 8 / 3 * x[2]])
+
+    x, h, found = np.array([1.0, 2.0, 20.0]), 0.01, []
+    for _ in range(4 * T + 200):
+        a = flow(x)
+        b = flow(x + h / 2 * a)
+        c = flow(x + h / 2 * b)
+        x = x + h / 6 * (a + 2 * b + 2 * c + flow(x + h * c))
+        found.append(x)
+    return np.round(np.array(found[200::4])[:T] * 2**16) / 2**16
+
+
+def test_the_learned_choice_of_a_gaussian_process():
+    """Of data without ties: a wave's candidates are alike, and its choice hangs on rounding."""
+    in_other_units(
+        lambda x: continued(x, model="dynamix-gp-learned"),
+        lorenz(300)[:, :1],
+        factor=lambda c: c,
+        tolerance=1e-4,
+        few=True,
+        far=1e-3,
+        moves=True,
+    )
+
+
+@pytest.mark.parametrize("model", ["dynamix-3d", "dynamix-gp", "auto"])
+@pytest.mark.parametrize("size", [1e-300, 1e-25, 1e25, 1e300])
+def test_values_beyond_the_models_numbers_are_refused_without_standardising(model, size):
+    with pytest.raises(InputError, match="without standardize"):
+        continued(X * size, model=model, standardize=False)
+
+
+CHANGE_NOTHING_OF_UNITS = ("seed", "errors", "standardize")  # without it the units are the model's
+# classes behind `fit_transforms`; what is about dates, models or exponents; files
+NO_NUMBERS_OF_DATA = {"BoxCox", "PowerLawTrend", "Season", "Standardize", "FATES"}
+NO_NUMBERS_OF_DATA |= {"calendar_seasons", "jacobians", "kaplan_yorke_dimension", "kinship"}
+NO_NUMBERS_OF_DATA |= {"lyapunov_spectrum", "sharpened", "Report", "load", "write_example"}
+
+
+def test_every_model_setting_and_measure_is_asked():
+    """The lists above are those of the library: a new model or measure belongs there."""
+    models = {how.get("model") for how in FORECASTS.values()} | {"dynamix-gp-learned"}
+    assert set(checkpoints.bundled()) <= models
+    unset = dataclasses.asdict(ForecastConfig())
+    asked = {key for how in FORECASTS.values() for key in how if how[key] != unset.get(key)}
+    assert set(unset) - {*CHANGE_NOTHING_OF_UNITS, "embedding"} <= asked
+    hints = {field.name: field.type for field in dataclasses.fields(ForecastConfig)}
+    assert {*EMBEDDINGS, "auto"} == set(choices_of(hints["embedding"]))
+    engines = {how.get("engine", "auto") for how in FORECASTS.values()}  # auto is compiled
+    assert set(choices_of(hints["engine"])) - {"compiled"} == engines
+    here = Path(__file__).read_text()
+    for room in (metrics, preprocessing, dynamics, report_room, forecasting):
+        unknown = [n for n in room.__all__ if not re.search(rf"\b{n}\b", here)]
+        assert set(unknown) <= NO_NUMBERS_OF_DATA, room.__name__
+
+
+def frame_of(x):
+    """Two series below each other."""
+    times = pd.date_range("2024", periods=len(x))
+    parts = [pd.DataFrame({"item_id": s, "timestamp": times, "target": x[:, s]}) for s in (0, 1)]
+    return pd.concat(parts)
+
+
+def by_sktime(x):
+    pytest.importorskip("sktime")
+    how = {"model": "dynamix-3d"}
+    return interfaces.DynaMixForecaster(**how).fit(pd.DataFrame(x)).predict(fh=[1, 2, 3])
+
+
+LONG_TABLES = {
+    "predict_df": lambda x: predict_df(frame_of(x), horizon=5, model="dynamix-3d"),
+    "quantiles": lambda x: predict_df(
+        frame_of(x), horizon=5, model="dynamix-3d", quantile_levels=[0.2, 0.8]
+    ),
+    "sktime": by_sktime,
+}
+
+
+@pytest.mark.parametrize("name", LONG_TABLES)
+def test_frames_of_many_series(name):
+    def ask(x):
+        return LONG_TABLES[name](x).select_dtypes("float").to_numpy()
+
+    in_other_units(
+        ask, X[:, :2], factor=np.max, tolerance=1e-5, mixed=False, few=True, far=1e-3, moves=True
     )
 
 

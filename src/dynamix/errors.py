@@ -54,6 +54,14 @@ class InputError(ValueError):
     """
 
 
+class OutputError(InputError, OSError):
+    """An output that cannot be written: which one, and why; an ``OSError``, too.
+
+    >>> issubclass(OutputError, OSError)
+    True
+    """
+
+
 def install(extra: str) -> str:
     """The sentence that says how to install an optional part of this package."""
     return f'Install it with: pip install "{DISTRIBUTION}[{extra}]"'

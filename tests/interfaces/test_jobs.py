@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import wave
+from helpers import died_at_every_event, wave
 
 import dynamix
 from dynamix import InputError
@@ -201,6 +201,24 @@ def test_a_job_that_was_interrupted_is_continued(source, tmp_path, monkeypatch):
     table(series(3)).to_parquet(source)
     with pytest.raises(InputError, match="holds another job"):
         forecast_dataset(source, tmp_path / "out", resume=True, **how)
+
+
+def test_whatever_died_when_a_job_is_continued_and_leaves_nothing_else(tmp_path):
+    table(series(3)).to_parquet(tmp_path / "in.parquet")
+    folder = tmp_path / "work"
+    folder.mkdir()
+
+    def work(place, resume=False):
+        how = {"horizon": H, "model": "parrot", "chunk": 2, "resume": resume}
+        return forecast_dataset(tmp_path / "in.parquet", place / "out", **how)
+
+    work(tmp_path / "first")  # what is compiled here is there in the children
+    *dead, whole = died_at_every_event(folder, work)
+    assert len(dead) > 15
+    for place in dead:
+        work(place, resume=(place / "out" / "_job.json").exists())
+        pd.testing.assert_frame_equal(result(place / "out"), result(whole / "out"))
+        assert len(list((place / "out").iterdir())) == 3
 
 
 def test_left_out_series_are_remembered_when_a_job_is_continued(tmp_path):

@@ -10,11 +10,13 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import died_at_every_event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dynamix
 from dynamix import InputError
+from dynamix.io import tables
 from dynamix.io.tables import read, read_array, read_series
 
 FRAME = pd.DataFrame(
@@ -90,6 +92,83 @@ def test_what_cannot_be_read_is_named(name, content, message, tmp_path):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         read(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", [".csv", ".parquet", ".npy"])
+@pytest.mark.parametrize(
+    "mark",
+    # a value that is no reading, however often it stands there
+    [-999, -9999, -999.9, -99.99, 9999, 1e20, -8888, -777, 8888, -32768, 32767, -(2.0**31)],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_number_that_stands_for_nothing_is_missing(kind, mark, dtype, tmp_path):
+    entries = [1.5, 2.25, mark, 2.5, 3.0, 1.75]
+    values = np.array(entries, dtype=dtype)
+    frame, path = pd.DataFrame({"v": values}), tmp_path / f"a{kind}"
+    if kind == ".csv":
+        path.write_text("\n".join(["v", *map(str, entries)]))
+    elif kind == ".npy":
+        np.save(path, frame.to_numpy())
+    else:
+        frame.to_parquet(path)
+    found = read(path)
+    np.testing.assert_array_equal(found.iloc[:, 0], np.where(values == values[2], np.nan, values))
+    assert f"1 entry {mark:g} counts as missing" in " ".join(found.attrs["notes"])
+
+
+@pytest.mark.parametrize(
+    ("entries", "missing"),
+    [
+        ([650, -200, 1200, -200], 2),
+        ([650, -200, 1200, 300], 0),
+        ([-999, -998, -1500, -700], 0),
+        ([-8888, -8700, -9100, -8950], 0),
+        ([222, 3000, 1500, 800], 0),
+        ([1.5, -1, 2, 3], 0),
+    ],
+)
+def test_only_numbers_far_from_all_others_stand_for_nothing(entries, missing, tmp_path):
+    (tmp_path / "a.csv").write_text("".join(f"{text}\n" for text in ["v", *entries]))
+    assert read(tmp_path / "a.csv").isna().to_numpy().sum() == missing
+
+
+@pytest.mark.parametrize("label", ["{:d}", "2024-01-{:02d}"])
+@pytest.mark.parametrize("empty", ["", "NA"])
+def test_a_row_without_a_time_is_named(label, empty, tmp_path):
+    """It may be a row of averages."""
+    rows = [f"{label.format(i)},{i % 4}.5" for i in range(1, 21)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["t,v", *rows, f"{empty},2.5", ""]))
+    with pytest.raises(InputError, match=r"the time is missing in line 22\b.*--no-time"):
+        read(path)
+    assert len(read(path, no_time=True)) == 21
+
+
+@pytest.mark.parametrize("bad", ["<LOD", "#DIV/0!", "1.5*", "Sensor fault"])
+def test_numbers_beside_a_text_are_no_dates(bad, tmp_path):
+    """2.2026 could be a month."""
+    values = [f"{1 + i % 9}.{2000 + i % 40}" for i in range(40)]
+    values[20] = bad
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["t,v", *(f"{i},{v}" for i, v in enumerate(values))]))
+    with pytest.raises(InputError, match="line 22") as told:
+        read(path)
+    assert repr(bad) in str(told.value)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".csv.gz", ".parquet", ".npy", ".npz"])
+def test_whatever_died_when_a_table_is_old_or_new(suffix, tmp_path):
+    folder, name = tmp_path / "work", f"a{suffix}"
+    folder.mkdir()
+    (folder / name).write_bytes(b"old")
+    *dead, whole = died_at_every_event(folder, lambda place: tables.write(FRAME, place / name))
+    new = (whole / name).read_bytes()
+    zipped = suffix in (".csv.gz", ".npz")  # with the time of writing
+    for place in dead:
+        content = (place / name).read_bytes()
+        assert content in (b"old", new) or (zipped and len(content) == len(new))
+        tables.write(FRAME, place / name)
+        assert [file.name for file in place.iterdir()] == [name]
 
 
 def test_nothing_is_unpickled(tmp_path):

@@ -95,9 +95,6 @@ def read_column(entries, separator=",", head="day{}v"):
         (["12.5%", "13%", "9.1 %"], ",", [12.5, 13, 9.1]),
         (['"$1,500.25"', "$2.5", "$3"], ",", [1500.25, 2.5, 3]),
         (["1.5", "?", "2.5", "n/a", "-", "3"], ",", [1.5, np.nan, 2.5, np.nan, np.nan, 3]),
-        (["1.5", "-999", "2.5", "3"], ",", [1.5, np.nan, 2.5, 3]),
-        (["650", "-200", "1200", "-200"], ",", [650, np.nan, 1200, np.nan]),
-        (["1.5", "1e20", "2.5", "3"], ",", [1.5, np.nan, 2.5, 3]),
         (["0", "1", "0", "1"], ",", [0, 1, 0, 1]),
         (["0", "0", "0", "1"], ",", [0, 0, 0, 1]),
         (["1.5 MW", "2 MW", "3 MW"], ",", [1.5, 2, 3]),
@@ -105,8 +102,6 @@ def read_column(entries, separator=",", head="day{}v"):
         (["-$1.50", "$2.5", "$3"], ",", [-1.5, 2.5, 3]),
         (["(1.50)", "2.5", "3"], ",", [-1.5, 2.5, 3]),
         (['"12,34,567"', '"1,000"', "12"], ",", [1234567, 1000, 12]),
-        (["1.5", "9999", "2.5", "3"], ",", [1.5, np.nan, 2.5, 3]),
-        (["-999", "-998", "-1500", "-700"], ",", [-999, -998, -1500, -700]),
     ],
 )
 def test_notations_of_numbers(entries, separator, values):
@@ -115,9 +110,8 @@ def test_notations_of_numbers(entries, separator, values):
 
 
 def test_what_was_changed_is_noted():
-    notes = " | ".join(read_column(['"1,203"', "987", "-999999", "901"]).notes)
+    notes = " | ".join(read_column(['"1,203"', "987", "901"]).notes)
     assert "`,` separates thousands" in notes
-    assert "1 entry -999999 counts as missing" in notes
     assert "line 2 holds no numbers" in " ".join(parse(LAYOUTS["units"]).notes)
 
 

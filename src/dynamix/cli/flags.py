@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import InputError, choices_of, limits_of, needs, one_of
+from ..io.files import check_output
 from ..settings import AUTO, BUNDLED_MODEL, declared, from_dict
 
 _SHORT = {"horizon": "-n", "output": "-o"}
@@ -262,27 +262,12 @@ def check_outputs(
             )
     taken = [path for path in map(Path, inputs) if path.exists()]
     for path in (Path(output) for output in (*outputs, plot) if output is not None):
-        if path.is_dir():
-            raise InputError(f"cannot write {str(path)!r}: it is a folder. Name a file in it.")
+        check_output(path)
         if path.exists() and not path.is_file():
             continue  # a device or a pipe
-        folder = path.absolute().parent
-        if not folder.is_dir():
-            raise InputError(
-                f"cannot write {str(path)!r}: its folder does not exist. Create it first."
-            )
         if any(path.resolve() == other.resolve() for other in taken):
             raise InputError(f"cannot write {str(path)!r}: it is in use. Name another output.")
         taken.append(path)
-        try:
-            if path.exists() and not os.access(path, os.W_OK):
-                raise PermissionError("the file is read-only")
-            with tempfile.TemporaryFile(dir=folder) as file:  # its folder may be full
-                file.write(bytes(4096))
-        except OSError as error:
-            raise InputError(
-                f"cannot write {str(path)!r}: {error.strerror or error}. Name another output."
-            ) from error
 
 
 def split(text: str | None) -> list[str]:

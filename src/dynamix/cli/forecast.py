@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> None:
     jobs.check(options)
     if "://" in options.data:
         raise InputError(f"{options.data!r} is an address. Download the table, and name its file.")
-    if options.data == "-" and sys.stdin.isatty():  # it would wait for a table to be typed
+    if options.data == "-" and (sys.stdin is None or sys.stdin.isatty()):  # nobody will type one
         raise InputError(
             "- reads standard input, and nothing is piped into it: "
             "cat data.csv | dynamix forecast - -n 24"

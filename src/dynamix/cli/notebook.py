@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
     values = {
         name: known[name].parse(text) if name in known else text for name, text in options.parameter
     }
-    output = Path(options.output or f"{path.stem}-run.ipynb")
+    output = Path(f"{path.stem}-run.ipynb" if options.output is None else options.output)
     check_outputs(output, inputs=[path])
     (outcome,) = sweep.run_all([sweep.Job(path, output, values, sweep.place(path))], workers=1)
     if outcome.error is not None:
@@ -64,7 +64,7 @@ def sweep(options: argparse.Namespace) -> None:
     from ..companion.run import find
 
     path = find(options.notebook)
-    output = Path(options.output or f"{path.stem}-sweep.csv")
+    output = Path(f"{path.stem}-sweep.csv" if options.output is None else options.output)
     check_outputs(output, inputs=[path])
     folder = output.with_suffix("")
     if folder == output or (folder.exists() and not folder.is_dir()):

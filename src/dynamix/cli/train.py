@@ -53,6 +53,8 @@ def _fill(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train."""
+    if not options.output:
+        raise InputError("--output is empty. Name a folder for the run.")
     given = {section: given_settings(options, kind) for section, kind in SECTIONS.items()}
     runs = _runs(options, given)
     if runs is None:

@@ -21,7 +21,7 @@ import pandas as pd
 from ..errors import InputError, one_of, whole_number
 from ..evaluation import results
 from ..evaluation.parallel import spread
-from ..io.files import open_log
+from ..io.files import make_folder, open_log
 from ..io.progress import tqdm
 from . import BOOK, CHECKOUT, notebooks
 
@@ -119,7 +119,7 @@ def _run(job: Job) -> Outcome:
     """Run one job in this process."""
     began = time.perf_counter()
     error: str | None = None
-    job.output.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(job.output.parent)
     log = job.output.with_suffix(".log")
     try:
         with _ALONE, _kernels_on_one_core(log):

@@ -20,7 +20,7 @@ import pandas as pd
 
 from .. import __version__
 from ..errors import InputError
-from ..io.files import append_record, digest, read_records, record_line, write_text
+from ..io.files import append_record, check_output, digest, read_records, record_line, write_text
 
 _PACKAGES = ("torch", "numpy", "numba", "scipy", "dysts")
 
@@ -151,10 +151,8 @@ class Journal:
         self.rows: list[dict[str, Any]] = []
         self.before: dict[str, Any] = {}  # the record of the run that is continued
         self._begun = False
-        if not self.path.parent.is_dir():
-            raise InputError(
-                f"there is no folder {str(self.path.parent)!r} for {self.path.name!r}."
-            )
+        for file in (self.path, self.path.with_suffix(".json")):
+            check_output(file)
         if self.journal.exists() and not resume:
             raise InputError(
                 f"{self.path.name!r} has an unfinished run. Continue it with resume, or delete "

@@ -23,6 +23,8 @@ from .ensembles import draw, sample_seed
 from .models import Model, adapted, is_noisy
 from .spacing import widening
 
+_RAW = (1e-18, 1e18)  # sizes whose squares are float32 numbers
+
 Fitted = tuple[Series, list[Transform]]
 _SAMPLES = 100  # of which quantiles are taken
 _MANY = 1000  # series whose way back may take long enough for a bar
@@ -87,6 +89,12 @@ class Pipeline:
             box_cox=s.box_cox,
             seasons=() if s.season == "off" else self.seasons(x),
         )
+        if not s.standardize and not _RAW[0] <= np.abs(found).max() <= _RAW[1]:
+            raise InputError(
+                f"without standardize a model takes values as they are, from {_RAW[0]:g} to "
+                f"{_RAW[1]:g} in size, found {np.abs(found).max():.3g}. Leave standardize=True, or "
+                "use other units."
+            )
         if smoothed and (s.denoise or self.model.defaults.denoise) == "auto":
             found = smooth(found).values
         return found, transforms

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -22,7 +23,7 @@ from ..evaluation.parallel import spread
 from ..forecasting.automatic import ForecastReport
 from ..forecasting.batches import Context, Found, LeftOut, side_by_side
 from ..forecasting.models import find_model
-from ..io.files import digest, read_json, write_text, write_whole
+from ..io.files import check_output, digest, make_folder, read_json, write_text, write_whole
 from ..io.progress import tqdm
 from ..settings import AUTO, PATIENCE, ForecastConfig, takes
 from .frames import Columns, contexts_of, long_table, with_dates
@@ -191,8 +192,9 @@ def forecast_dataset(
 def _claim(folder: Path, record: dict[str, Any], *, resume: bool) -> None:
     """Begin a job in a new folder, or find that it is the one to be continued."""
     path = folder / _RECORD
-    if folder.exists() and not folder.is_dir():
+    if os.path.isfile(folder):
         raise InputError(f"{str(folder)!r} is a file. The parts need a folder.")
+    make_folder(folder)
     if path.is_file():
         if not resume:
             raise InputError(
@@ -201,6 +203,7 @@ def _claim(folder: Path, record: dict[str, Any], *, resume: bool) -> None:
             )
         old = read_json(path.read_text(encoding="utf-8"), source=path.name)
         if old.get("hash") == record["hash"]:
+            check_output(path)  # and what a dead writer left goes
             return
         keys = ("made_by", "settings", "chunk", "source")
         other = [key for key in keys if old.get(key) != record[key]] or ["content of the source"]
@@ -208,9 +211,8 @@ def _claim(folder: Path, record: dict[str, Any], *, resume: bool) -> None:
             f"{str(folder)!r} holds another job: other {', '.join(other)}. Repeat the command that "
             "began it, or name another folder."
         )
-    if folder.is_dir() and any(not re.match(r"\.", file.name) for file in folder.iterdir()):
+    if any(not re.match(r"\.", file.name) for file in folder.iterdir()):
         raise InputError(f"{str(folder)!r} is not empty. Name a new folder.")
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(record, indent=1) + "\n")
 
 

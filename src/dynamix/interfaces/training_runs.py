@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,7 +92,7 @@ def train_each(
         todo.append(_Run(name, folder, dict(given)))
     if not todo:
         raise InputError("there is no run to train. Name at least one, with its settings.")
-    if len({run.folder.resolve() for run in todo}) < len(todo):
+    if len({os.path.realpath(run.folder) for run in todo}) < len(todo):
         raise InputError(f"two of the runs {list(runs)} have the same folder. Rename one.")
     made = spread(_train, todo, workers=workers, dask=dask)
     # the bar of one run alone is that of its batches
@@ -104,7 +105,7 @@ def train_each(
 def _begun(folder: Path) -> bool:
     """Whether a folder holds a run, or the files of one that died before its first checkpoint."""
     names = (run_folder.STATE, run_folder.LOG, run_folder.MODEL, run_folder.BEST)
-    return any((folder / name).exists() for name in names)
+    return any(os.path.exists(folder / name) for name in names)
 
 
 def _train(run: _Run) -> str:

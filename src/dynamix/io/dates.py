@@ -141,7 +141,8 @@ def _spread(dates: pd.DatetimeIndex, codes: ndarray, column: pd.Series) -> pd.Se
 def are_dates(column: pd.Series) -> bool:
     """Whether most entries of a column are dates, judged by some of them."""
     some = column.dropna()
-    if not len(some):
+    # numbers beside a text are no dates: 2.2026 is no month there
+    if not len(some) or pd.api.types.infer_dtype(some).startswith("mixed"):
         return False
     some = some.iloc[np.unique(np.linspace(0, len(some) - 1, _SAMPLE).astype(int))]
     with suppress(InputError):

@@ -23,7 +23,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from ..errors import InputError, needs
+from ..errors import InputError, OutputError, needs
 
 logger = logging.getLogger(__name__)
 
@@ -33,13 +33,59 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 @contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """An error of the disk becomes an OutputError that names the path."""
+    try:
+        yield
+    except (OutputError, BrokenPipeError):
+        raise
+    except (OSError, RuntimeError) as error:  # pathlib has its own for a link to itself
+        if isinstance(error, RuntimeError) and "link loop" not in str(error):
+            raise
+        why = getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"cannot write {str(path)!r}: {why}. Name another output.") from error
+
+
+def make_folder(path: str | Path) -> Path:
+    """Make a folder for outputs, and those above it, unless it exists."""
+    with _writing(Path(path)):
+        Path(path).mkdir(parents=True, exist_ok=True)
+    return Path(path)
+
+
+def check_output(path: str | Path) -> None:
+    """Raise, before the work, where :func:`write_whole` could not write a file.
+
+    >>> check_output(tempfile.gettempdir())
+    Traceback (most recent call last):
+    ...
+    dynamix.errors.OutputError: cannot write '...': it is a folder. Name a file in it.
+    """
+    path = Path(path)
+    with _writing(path):
+        if path.is_dir():
+            raise OutputError(f"cannot write {str(path)!r}: it is a folder. Name a file in it.")
+        if path.exists() and not path.is_file():
+            return  # a device or a pipe
+        target = path.resolve()
+        if not target.parent.is_dir():
+            raise OutputError(
+                f"cannot write {str(path)!r}: its folder does not exist. Create it first."
+            )
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "the file is read-only")
+        with _part_folder(target.parent) as folder, (folder / target.name).open("wb") as file:
+            file.write(bytes(4096))  # the disk may be full
+
+
+@contextmanager
 def write_whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path to write to; it replaces ``path`` when the block ends.
 
     The temporary file has the same name, in a folder of its own beside ``path``. A reader finds the
     old file or the new one, never a part. After an error in the block, ``path`` is unchanged. What
     a killed writer left in this folder is removed. The target of a link is replaced; a device or a
-    pipe is written to directly.
+    pipe is written to directly. An error of the disk is raised as an OutputError.
 
     Examples
     --------
@@ -50,15 +96,22 @@ def write_whole(path: str | Path) -> Iterator[Path]:
     ...     [file.name for file in Path(folder).iterdir()]
     ['a.npy']
     """
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if path.exists() and not path.is_file():
-        yield path
-        return
-    path = path.resolve()
-    if path.exists() and not os.access(path, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    with _writing(path := Path(path)):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            yield path
+            return
+        path = path.resolve()
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        with _replacing(path) as temporary:
+            yield temporary
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary path that becomes the file at the end."""
     with _part_folder(path.parent) as folder:
         temporary = folder / path.name
         yield temporary
@@ -156,7 +209,7 @@ def append_record(path: str | Path, record: Mapping[str, Any]) -> None:
     A line that a crash cut off is ended first.
     """
     line = record_line(record).encode()
-    with Path(path).open("ab+") as file:
+    with _writing(Path(path)), Path(path).open("ab+") as file:
         if file.seek(0, os.SEEK_END):
             file.seek(-1, os.SEEK_END)
             line = line if file.read(1) == b"\n" else b"\n" + line

@@ -118,20 +118,25 @@ def _sentinels(column: pd.Series) -> set[float]:
     found: set[float] = set()
     if column.dtype.kind not in "if" or column.isna().all():
         return found
-    values = column.to_numpy(dtype=np.float64)
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     values = values[np.isfinite(values)]
+    own = getattr(column.dtype, "numpy_dtype", column.dtype)  # -999.9 has more digits as a float64
     for end in {float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))}:
         others = values[values != end]
         if len(others) < 2 or not np.isfinite(end):
             continue
         spread, size = float(np.ptp(others)), float(np.abs(others).max())
         away = others.min() - end if end < 0 else end - others.max()
-        nines = re.fullmatch(r"-?9+(\.9*|\.0)?", repr(end)) and abs(end) >= (99 if end < 0 else 999)
-        known = end in (-200, -32768, -(2.0**31)) and np.sum(values == end) > 1
+        text = str(np.asarray(end, own)[()])
+        nines = re.fullmatch(r"-?9+(\.9*|\.0)?", text) and abs(end) >= (99 if end < 0 else 999)
+        ends = end in (-32768, 32767, -(2.0**31), 2.0**31 - 1)  # of whole numbers in a computer
+        known = (ends or end == -200) and np.sum(values == end) > 1
         known = known and (others.min() >= 0 or away > spread)
+        alike = re.fullmatch(r"-?([1-8])\1{2,}(\.0)?", text)  # -8888
         if (
             (nines and away > (spread if end < 0 else 3 * spread))
             or known
+            or ((alike or ends) and away > 10 * max(spread, size))
             or (abs(end) > 1e12 * max(size, 1e-6) and size > 0)
         ):
             found.add(end)

@@ -21,6 +21,7 @@ from numpy import ndarray
 from ..errors import InputError, one_of, suggestion, whole_number
 from ..settings import checked
 from .files import write_whole
+from .numbers import without_sentinels
 from .text import Table, numbered, parse
 from .time_axis import is_regular
 from .time_columns import take_time
@@ -131,7 +132,8 @@ def read_series(
             )
         values = table.reshape(len(table), -1)
         table = Table(pd.DataFrame(values, columns=numbered(values.shape[1])))
-    frame = table.frame
+    frame, counted = without_sentinels(table.frame)
+    table.notes += [f"column `{name}`: {note}" for name, note in counted.items()]
     known = [str(column) for column in frame.columns]
     named = [str(name) for name in columns]
     for name in (*named, *([] if time is None else [str(time)])):
@@ -145,6 +147,8 @@ def read_series(
     notes = [*table.notes, *notes]
     keys: list[Any] = []
     if index is not None:
+        if strict and not no_time:
+            _check_times(index, table)
         keys = _identity(frame[[n for n in rest if str(n) not in named and str(n) != time]], index)
         if not no_time:
             rest = rest.set_axis(index, axis=0)
@@ -296,6 +300,16 @@ def _check_numbers(rest: pd.DataFrame, table: Table) -> None:
             )
 
 
+def _check_times(index: pd.Index, table: Table) -> None:
+    """Raise for the first row without a time: it may be a sum or an average."""
+    if index.hasnans:
+        row = int(np.argmax(index.isna()))
+        raise InputError(
+            f"the time is missing in {table.place(row)}. Fill or delete that row, or number the "
+            "rows instead (no_time=True; command line: --no-time)."
+        )
+
+
 def _is_idle(column: pd.Series, codes: ndarray) -> bool:
     """Whether a column is empty, or holds one text for each series."""
     if pd.api.types.is_numeric_dtype(column):
@@ -346,12 +360,15 @@ def _shown(path: str | Path) -> str:
 
 def _load(path: str | Path) -> Table | ndarray:
     """The content of a file as a table or an array; its first bytes tell the format."""
-    if str(path) == "-":
-        content = sys.stdin.buffer.read()
-    elif Path(path).is_file():
-        content = Path(path).read_bytes()
-    else:
-        raise _missing(Path(path))
+    try:
+        if str(path) == "-":
+            content = sys.stdin.buffer.read()
+        elif Path(path).is_file():
+            content = Path(path).read_bytes()
+        else:
+            raise _missing(Path(path))
+    except OSError as error:
+        raise InputError(f"{_shown(path)} cannot be read: {error.strerror or error}.") from error
     kind = "table"
     if len(content) > _LARGE:
         logger.info("reading %s, %.0f MB", _shown(path), len(content) / 1e6)

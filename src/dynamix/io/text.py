@@ -14,7 +14,7 @@ import pandas as pd
 from numpy import ndarray
 
 from .dates import are_dates, to_clock, to_dates
-from .numbers import MISSING, is_missing, is_number, read_numbers, without_sentinels
+from .numbers import MISSING, is_missing, is_number, read_numbers
 
 _SEPARATORS = (";", "\t", "|", ",")  # a comma may be the decimal sign where another one stands
 _SHOWN = 60  # lines that show how a file is laid out
@@ -110,8 +110,6 @@ def parse(content: bytes) -> Table:
             continue
         frame[i], note = read_numbers(frame[i], separator)
         notes += [f"column `{names[i]}`: {note}"] if note else []
-    frame, counted = without_sentinels(frame)
-    notes += [f"column `{names[i]}`: {note}" for i, note in counted.items()]
     frame.columns = pd.Index(names)
     empty = [i for i, name in enumerate(names) if not name and frame.iloc[:, i].isna().all()]
     labels = [name or f"Unnamed: {i}" for i, name in enumerate(names)]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import InputError, about, one_of
-from ..io.files import read_json, write_text, write_whole
+from ..io.files import make_folder, read_json, write_bytes, write_text
 from ..io.hub import ADDRESS, SUFFIX, fetch
 from ..settings import BUNDLED_MODEL, CHECKPOINT_KINDS, ForecastDefaults, ModelConfig, from_dict
 from .runs import Saved, saved
@@ -145,7 +145,7 @@ def write(
     path = Path(path)
     if path.suffix != SUFFIX:  # not with_suffix, which would cut "...-v1.0" to "...-v1"
         path = path / f"model{SUFFIX}"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     text = json.dumps(config | {"forecast": dataclasses.asdict(defaults)})
     write_tensors(path, tensors, metadata={"config": text})
     write_text(path.with_name(path.name.removesuffix(SUFFIX) + ".json"), text + "\n")
@@ -154,11 +154,10 @@ def write(
 
 def write_tensors(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
     """Write a safetensors file of tensors or arrays, whole or not at all."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     own = {k: v.detach().cpu().numpy() if hasattr(v, "detach") else v for k, v in tensors.items()}
-    with write_whole(path) as temporary:
-        save_file({k: np.asarray(v, order="C") for k, v in own.items()}, temporary, metadata)
+    write_bytes(path, save({k: np.asarray(v, order="C") for k, v in own.items()}, metadata))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, ndarray], dict[str, str]]:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 
 from ..errors import InputError
-from ..io.files import write_whole
+from ..io.files import make_folder, write_whole
 from ..io.shapes import Float
 
 # Okabe & Ito, as in data/dynamix.mplstyle
@@ -68,7 +68,7 @@ def save(figure: Figure, path: str | Path) -> Path:
         raise InputError(
             f"cannot draw to {str(path)!r}: expected a name ending in one of {', '.join(known)}."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with style(), write_whole(path) as temporary:
         figure.savefig(temporary)
     return path

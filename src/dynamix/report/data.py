@@ -38,7 +38,7 @@ def find_file(name: str | Path) -> Path:
     here = Path.cwd()
     folders = list(dict.fromkeys([Path(os.environ.get("PWD", here)), here, here.parent]))
     for folder in folders:
-        if (folder / given).is_file():
+        if os.path.isfile(folder / given):  # False in a folder of another user
             return folder / given
     places = ", ".join(str(folder) for folder in folders)
     where = "" if given.is_absolute() else f" in {places}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def cut_log(output: Path, last: int) -> None:
 
 def refuse_existing(output: Path) -> None:
     """Raise where the folder holds a run or a model, which a new one would overwrite."""
-    if any((output / name).exists() for name in (STATE, LOG, MODEL, BEST)):
+    if any(os.path.exists(output / name) for name in (STATE, LOG, MODEL, BEST)):
         raise InputError(
             f"{str(output)!r} already holds a training run. Use --resume, or choose another folder."
         )

@@ -21,7 +21,7 @@ from ..engine import training as compiled_training
 from ..engine.runtime import EngineUnavailable
 from ..errors import InputError, one_of
 from ..forecasting.zero_shot import forecast
-from ..io.files import append_record, write_text
+from ..io.files import append_record, make_folder, write_text
 from ..io.progress import tqdm
 from ..io.shapes import Float
 from ..metrics.reconstruction import MASE_STEPS
@@ -175,11 +175,8 @@ class Trainer:
     def run(self, on_epoch: OnEpoch | None = None) -> DynaMix:
         """Train to the last epoch; returns ``kept`` in evaluation mode."""
         config, dims = self.config, self.model.config.observed_dims
-        try:  # before the corpus, which may take an hour
-            self.output.mkdir(parents=True, exist_ok=True)
-            write_text(self.output / run_folder.CONFIG, json.dumps(self._settings(), indent=2))
-        except OSError as error:
-            raise InputError(f"cannot write the run to {str(self.output)!r}: {error}.") from error
+        make_folder(self.output)  # before the corpus, which may take an hour
+        write_text(self.output / run_folder.CONFIG, json.dumps(self._settings(), indent=2))
         trajectories = training_trajectories(config, self._given, dims)
         names = ("signed_permutations", "rotations", "warp")
         frames: dict[str, Any] = {name: getattr(config, name) for name in names}

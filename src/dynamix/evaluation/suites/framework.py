@@ -21,6 +21,7 @@ from numpy import ndarray
 from ...baselines.networks import one_thread
 from ...baselines.registry import Baseline, baseline
 from ...errors import InputError
+from ...io.files import check_output
 from ...io.progress import tqdm
 from ...io.shapes import Float
 from .. import results
@@ -110,6 +111,8 @@ def run(
     began, settings = time.perf_counter(), dict(settings or {})
     if resume and output is None:
         raise InputError("resume continues the run in output, but no output is given.")
+    if output is not None:
+        check_output(output)  # before the tasks, whose data may have to be fetched
     entry = baseline(model, **settings)
     chosen = suite.tasks() if tasks is None else list(tasks)
     journal, found = None, {}

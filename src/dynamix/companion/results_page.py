@@ -152,8 +152,9 @@ def sheet() -> str:
             numbers = headline(result, records[result])
             row += [f"{numbers[key]:.{digits}f}" for key, digits in MEASURES.items()]
         rows.append(row)
-    names = ["$D_\\mathrm{stsp}$", "$H$", "$D_H$", "MASE"]
-    return _table(" | ".join(["forecaster", *names, *names]), rows).rstrip()
+    names = ("$D_\\mathrm{stsp}$", "$H$", "$D_H$", "MASE")
+    heads = [f"{length:,} steps: {name}" for length in (2000, 512) for name in names]
+    return _table(" | ".join(["forecaster", *heads]), rows).rstrip()
 
 
 def _made(records: dict[str, dict[str, Any]]) -> list[str]:

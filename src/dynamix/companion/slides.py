@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from itertools import zip_longest
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -199,7 +198,7 @@ def _output(cell: Any, heading: str, made: Deck, number: int) -> Slide:
         shown, content = "", b""
         legend, labels = page.find("legend"), page.find_all("label")
         names = [f"{legend.get_text()}: {tag.get_text()}" for tag in labels] if legend else []
-        for image, chosen in zip_longest(images, names[: len(images)], fillvalue=""):
+        for at, image in enumerate(images):
             encoded: Any = EMBEDDED.match(str(image["src"]))
             content = base64.b64decode(encoded["content"])
             name = f"{hashlib.sha256(content).hexdigest()}.{encoded['kind']}"  # as on the pages
@@ -207,7 +206,7 @@ def _output(cell: Any, heading: str, made: Deck, number: int) -> Slide:
             alternative = str(image.get("alt") or style.get("image", {}).get("alt", ""))
             later = " fragment" if shown else ""
             picture = f'<img src="../_images/{name}" alt="{escape(alternative)}">'
-            said = f"<p>{escape(chosen)}</p>" if chosen else ""
+            said = f"<p>{escape(names[at])}</p>" if at < len(names) else ""
             shown += f'<div class="one{later}">{said}{picture}</div>'
         if shown:
             several = len(images) > 1

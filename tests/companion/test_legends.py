@@ -23,6 +23,7 @@ DRAWN = {
     "errors": lambda ax: ax.errorbar([0.5], [0.2], yerr=[0.1], fmt="o"),
     "span": lambda ax: ax.axvspan(0.1, 0.2),
     "upright": lambda ax: ax.axvline(0.3, linestyle=":"),
+    "dots on a line": lambda ax: ax.plot([0.2, 0.5], [0.5, 0.5], "o-"),
     "crosses": lambda ax: ax.plot([-5, 5], [-5, 5]),
 }
 UNDRAWN = {
@@ -82,6 +83,11 @@ def test_an_entry_without_a_part_in_the_axes_is_found(found, name, where):
 def test_an_entry_made_by_hand_needs_colour_dashes_and_marker_of_the_figure(found, look, faults):
     entry = plt.Line2D([], [], label="by hand", **look)
     assert len(found(handles=[entry])) == faults
+
+
+def test_an_entry_may_show_the_dots_of_a_line_alone(found):
+    entry = plt.Line2D([], [], color="red", marker="s", linestyle="", label="dots")
+    assert found(lambda ax: ax.plot([0.5], [0.5], "s-", color="red"), handles=[entry]) == []
 
 
 @pytest.mark.parametrize("name", FIGURES)

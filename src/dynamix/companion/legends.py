@@ -25,8 +25,8 @@ class Look(NamedTuple):
 def undrawn(figure: Any) -> list[str]:
     """The entries of a drawn figure's legends that look like nothing inside its axes.
 
-    An entry needs an artist of one of its colours, and a line one of its dashes and its marker, of
-    which a part lies within the axes.
+    An entry needs an artist of one of its colours, of which a part lies within the axes. If the
+    entry has dashes or a marker, the artist has the same.
     """
     found = []
     for axes, legend in _legends(figure):
@@ -104,10 +104,11 @@ def _colours(shades: list[Any], alpha: float | None = None) -> frozenset[tuple[f
 
 
 def _shows(entry: Look, drawn: Look) -> bool:
+    """Whether what an entry shows is drawn; more may be drawn, such as a line through dots."""
     same = bool(entry.colours & drawn.colours)
     if entry.dashes is None or drawn.dashes is None:  # areas, and dots of a scatter plot
         return same
-    return same and entry[1:] == drawn[1:]
+    return same and entry.dashes in ("", drawn.dashes) and entry.marker in ("", drawn.marker)
 
 
 def watch() -> None:

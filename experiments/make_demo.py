@@ -32,7 +32,7 @@ TRUTH = 1000  # further steps, to compare the forecast with
 PUBLISHED = "DurstewitzLab/dynamix:dynamix-3d-alrnn-v1.0"
 # name, title in the list, and whose weights they are
 MODELS = [
-    (BUNDLED_MODEL, f"{BUNDLED_MODEL}, the default", ""),
+    (BUNDLED_MODEL, f"{BUNDLED_MODEL}, written by hand", ""),
     ("dynamix-3d-scratch", "dynamix-3d-scratch, from random weights", ""),
     (
         PUBLISHED,

@@ -115,6 +115,25 @@ def test_commas_are_read_right_or_as_the_reader_says(visit):
             assert values[: len(expected[name])] == expected[name], (text[:20], comma)
 
 
+def test_an_empty_line_in_one_column_is_a_step_without_a_value(visit):
+    page = visit()
+    told = """(text) => {
+        const {columns, lines, notes} = DynaMixTable.parse(text);
+        const values = Array.from(columns[0].values, (v) => (Number.isNaN(v) ? null : v));
+        return [columns.length, values, Array.from(lines), notes];
+    }"""
+    steps = ["1,5", "", "3", "4", "2"] * 30
+    width, values, lines, notes = page.evaluate(told, "\n".join(["load", *steps, "", ""]))
+    assert (width, values) == (1, [1.5, None, 3, 4, 2] * 30)
+    assert lines == list(range(2, 152))
+    width, values, _, notes = page.evaluate(told, "\n\n".join(["3", "1", "2"] * 30))
+    assert (width, values) == (1, [3, 1, 2] * 30)  # a table with a line left free below each row
+    assert notes == ["Skipped: 89 empty lines, the first of them line 2."]
+    _, values, _, notes = page.evaluate(told, "\n".join(["a,b", *["1,2"] * 40, "", *["3,4"] * 40]))
+    assert len(values) == 80
+    assert notes == ["Skipped: 1 empty line, the first of them line 42."]
+
+
 def test_the_meaning_of_a_comma_can_be_changed_after_reading(visit):
     page = visit()
     paste(page, "\n".join(["3,14", "2,71", "5,05"] * 20))

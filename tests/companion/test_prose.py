@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from helpers import ROOT
 
-from dynamix.companion import parts
+from dynamix.companion import laws, parts
 
 BOOK = ROOT / "book"
 CHAPTERS = sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
@@ -74,6 +74,13 @@ def test_every_chapter_has_a_few_short_notes_in_the_margin(path):
         rest = prose(path).replace(note, "")
         for sentence in re.findall(r"[^.!?]{30,}[.!?]", note):
             assert sentence.strip() not in rest
+
+
+@pytest.mark.parametrize("path", sorted(BOOK.glob("*.md")), ids=lambda path: path.stem)
+def test_paragraphs_of_other_pages_hold_few_numbers_too(path):
+    text, _, _ = prose(path).partition("\n## Headlines\n")  # of the results: lists for machines
+    told = [p for p in parts.paragraphs(text) if not p.startswith(("<", "{py"))]
+    assert [p for p in told if len(parts.numbers(p)) > laws.MOST_NUMBERS] == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)

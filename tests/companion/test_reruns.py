@@ -7,6 +7,7 @@ every figure drawn, no exact number outside of what is stored or folded.
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
@@ -41,6 +42,18 @@ def test_text_for_all_parameters_names_no_system_or_series_of_the_defaults(chapt
         if cell.cell_type == "markdown" and not laws.FREE & set(parts.tags(cell)):
             texts += parts.paragraphs(parts.taught(cell.source))
     assert [(n, t) for n in names for t in texts if re.search(rf"\b{n}\b", t)] == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_code_in_text_for_all_parameters_passes_names_and_not_the_defaults(chapter):
+    path = BOOK / f"{chapter}.ipynb"
+    defaults = {repr(known.default) for known in notebooks.parameters(path).values()}
+    for cell in notebooks.read(path).cells:
+        if cell.cell_type == "markdown" and not laws.FREE & set(parts.tags(cell)):
+            for code in re.findall(r"```python\n(.*?)```", parts.taught(cell.source), re.DOTALL):
+                calls = [n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Call)]
+                passed = [ast.unparse(word.value) for call in calls for word in call.keywords]
+                assert not defaults & set(passed), code
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import fnmatch
 import pytest
 import yaml
 
-from dynamix.companion import results_page
+from dynamix.companion import laws, parts, results_page
 from dynamix.evaluation import results, statistics
 
 
@@ -32,6 +32,13 @@ def test_claims_rest_on_results_that_exist_and_numbers_are_filled_in():
             assert fnmatch.filter(names, pattern), pattern
         assert claim["results"] or claim["verdict"] == "not settled here"
     assert "{bench" not in results_page.page()
+
+
+def test_no_paragraph_about_a_claim_holds_more_numbers_than_a_chapters_may():
+    text = results_page.page().split("## What the paper's abstract claims")[1].split("\n## ")[0]
+    found = list(parts.paragraphs(text))
+    assert sum(paragraph.startswith(">") for paragraph in found) == 6
+    assert [p for p in found if len(parts.numbers(p)) > laws.MOST_NUMBERS] == []
 
 
 def test_headlines_are_the_medians_of_the_benchmark():

@@ -61,13 +61,16 @@ def test_the_sidebar_is_a_landmark():
     assert site.mend(told) == told
 
 
-def test_exercises_of_a_page_do_not_share_a_name_and_one_viewport_remains():
+def test_exercises_of_a_page_are_no_sections_and_one_viewport_remains():
     page = (
         '<meta charset="utf-8"><meta name="viewport" content="a"/><meta name="viewport" '
-        'content="b"><section class="x" id="exercise-content"><section id="solution-content">'
-        '<section id="mine">'
+        'content="b"><section id="mine"><div><section class="x" id="exercise-content"><p>a</p>'
+        '</section></div><section id="solution-content"><p>b</p></section></section>'
     )
     mended = site.mend(page)
+    assert mended.endswith(
+        '<section id="mine"><div><div class="x"><p>a</p></div></div><div><p>b</p></div></section>'
+    )
     assert mended.count('name="viewport"') == mended.count("id=") == 1
     assert mended == site.mend(mended)
 

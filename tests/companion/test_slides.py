@@ -132,13 +132,19 @@ def test_pictures_to_choose_from_lie_over_each_other_on_one_slide(notebook):
         f'<img alt="{name}" src="data:image/png;base64,{png(8, height)}">'
         for name, height in (("one", 3), ("two", 3.1))
     )
-    notebook.cells[1] = figure({"text/html": images, "image/png": png(8, 3)}, caption="Two tides.")
+    buttons = "<legend>Moon</legend>" + "".join(
+        f'<input type="radio" id="{at}"><label for="{at}">{name}</label>'
+        for at, name in enumerate(("new", "full"))
+    )
+    shown = {"text/html": buttons + images, "image/png": png(8, 3)}
+    notebook.cells[1] = figure(shown, caption="Two tides.")
     made = slides.deck(notebook, chapter="04_tide")
     assert [slide.kind for slide in made.slides][:3] == ["title", "figure", "text"]
     page = BeautifulSoup(made.slides[1].body, "html.parser")
-    assert [(i["alt"], i.get("class")) for i in page.select(".picture.r-stack img")] == [
-        ("one", None),
-        ("two", ["fragment"]),
+    stack = page.select(".picture.r-stack > div")
+    assert [(i.p.get_text(), i.img["alt"], i["class"]) for i in stack] == [
+        ("Moon: new", "one", ["one"]),
+        ("Moon: full", "two", ["one", "fragment"]),
     ]
     assert page.select_one(".caption").get_text() == (
         "Two tides. The arrow keys show the next one."

@@ -104,7 +104,8 @@
      */
     function parse(text, comma = "auto") {
       refuse(text);
-      const every = text.replace(/^\ufeff/, "").split(/\r\n|\n|\r/), numbers = [];
+      const every = text.replace(/^\ufeff/, "").split(/\r\n|\n|\r/);
+      let numbers = [];
       every.forEach((line, i) => {
         if (line.trim() !== "" && !/^\s*#/.test(line)) numbers.push(i);
       });
@@ -114,7 +115,13 @@
       const numeric = (cell) => !Number.isNaN(numberOf(cell, separator));
       const first = cellsOf(sample[0], separator);
       const named = numbers.length > 1 && !first.some(numeric) && first.some((cell) => cell !== "");
-      const width = first.length, begin = named ? 1 : 0, count = numbers.length - begin;
+      const width = first.length, begin = named ? 1 : 0, last = numbers[numbers.length - 1];
+      let empty = every.map((line, i) => i).filter((i) => i > numbers[begin] && i < last && every[i].trim() === "");
+      if (width === 1 && 2 * empty.length < numbers.length) { // of one column: a step without a value
+        numbers = numbers.concat(empty).sort((a, b) => a - b);
+        empty = [];
+      }
+      const count = numbers.length - begin;
       const kept = Math.min(count, MOST_ROWS), rows = [];
       for (let at = begin; at < numbers.length; at++) {
         const cells = cellsOf(every[numbers[at]], separator);
@@ -127,6 +134,7 @@
       }
       const lines = Int32Array.from(numbers.slice(numbers.length - kept), (i) => i + 1);
       const notes = note ? [note] : [];
+      if (empty.length) notes.push(`Skipped: ${many(empty.length, "empty line")}, the first of them line ${empty[0] + 1}.`);
       if (count > kept) notes.push(`The last ${many(kept, "row")} of ${many(count, "row")} are used, from line ${lines[0]} on.`);
       const columns = [], words = [], broken = [];
       for (let i = 0; i < width; i++) {

@@ -1,8 +1,9 @@
-"""Checks of the built pages: links, requests, sizes, alternative texts.
+"""Checks of the built pages: links, requests, sizes, alternative texts, valid HTML.
 
 Every link and anchor inside the book resolves. No page asks another host for a file. The book is at
 most 40 MB and a page at most 3 MB. Every figure has an alternative text, every figure that turns
-has readable points, and every chapter offers its notebook. Every formula is set.
+has readable points, and every chapter offers its notebook. Every formula is set. Names are unique,
+and no element stands where HTML has no place for it.
 """
 
 from __future__ import annotations
@@ -38,6 +39,16 @@ NAMING = {"alternate", "author", "canonical", "help", "index", "license", "next"
 CSS_URL = re.compile(r"url\(\s*['\"]?([^'\")]+)['\"]?\s*\)|@import\s+['\"]([^'\"]+)['\"]")
 CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 FORMULA = re.compile(r"\$[A-Za-z\\][^$]*\$")
+BLOCKS = "p, div, ul, ol, dl, table, pre, figure, section, details"
+# what a page must not hold: elements in a wrong place, and what is no longer in use
+INVALID = (
+    *(f":is(summary, p, span, h1, h2, h3) :is({BLOCKS})", "body style", "style[scoped]"),
+    *(":is(a, button) :is(a, button)", "label label", "th:empty", "[id='']", "h1:empty"),
+    *(":is(ul, ol) > :not(li, script, template)", "dl > :not(dt, dd, div)", "tr > :not(td, th)"),
+    *("[valign], [halign], [align], table[border]", "main[role]", "center, font"),
+    "section:not(:has(h1, h2, h3, h4, h5, h6))",
+)
+POINTING = ("for", "aria-labelledby", "aria-describedby", "aria-controls")
 # places in a script that send a request to a fixed address
 JS_REQUEST = re.compile(
     r"""(?:fetch\(|import\(|importScripts\(|import\s+|from\s+|\.open\(\s*['"]GET['"]\s*,|"""
@@ -57,7 +68,7 @@ def check(root: Path) -> list[str]:
     found = []
     for path in tqdm(pages, desc="checking pages", unit="page", disable=None):
         problems = [*_addresses(path, root), *_alternatives(path), *_turnable(path, root)]
-        problems += [*_download(path, root), *_weight(path, root), *_formulas(path)]
+        problems += [*_download(path, root), *_weight(path, root), *_formulas(path), *_markup(path)]
         name = path.relative_to(root).as_posix()
         found += [f"{name}: {problem}" for problem in dict.fromkeys(problems)]
     for suffix, requests in ((".css", css_loads), (".js", JS_REQUEST.findall)):
@@ -184,6 +195,21 @@ def _formulas(path: Path) -> Iterator[str]:
     for text in soup(path).find_all(string=FORMULA):
         if not text.find_parent(["head", "code", "pre", "script", "style", "dt"]):
             yield f"a formula is not set: {' '.join(text.split())[:80]!r}"
+
+
+def _markup(path: Path) -> Iterator[str]:
+    """What a validator of HTML would say."""
+    page = soup(path)
+    for selector in INVALID:
+        if tag := page.select_one(selector):
+            yield f"{str(tag)[:80]!r} must not stand here ({selector})"
+    names = [str(tag["id"]) for tag in page.find_all(id=True)]
+    yield from (f"the name {n!r} is used twice" for n in sorted(set(names)) if names.count(n) > 1)
+    yield from (f"the name {n!r} has a space" for n in names if len(n.split()) > 1)
+    for key in POINTING:
+        for tag in page.select(f"[{key}]"):
+            if not set(str(tag[key]).split()) <= set(names):
+                yield f"{key}={tag[key]!r} names nothing on the page"
 
 
 def _download(path: Path, root: Path) -> Iterator[str]:

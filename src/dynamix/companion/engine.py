@@ -1,4 +1,4 @@
-"""Papermill's engine with one addition: it lists the files that the notebook opened."""
+"""Papermill's engine, which also lists opened files, and what legends name and nobody sees."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 
 _NAME = "dynamix"
 _STAMPS = "__import__('dynamix.companion.stamps', fromlist=['stamps'])"
+_LEGENDS = "__import__('dynamix.companion.legends', fromlist=['legends'])"
 # a busy machine or an empty cache makes the kernels log it, which no page should show
 _QUIET = "__import__('logging').getLogger('dynamix.engine.runtime').setLevel('ERROR')"
 
@@ -31,13 +32,15 @@ class _Client(PapermillNotebookClient):
         if self.root is None:
             super().papermill_execute_cells()
             return
-        self._silently(f"{_STAMPS}.watch({self.root!r})")
+        self._silently(f"{_STAMPS}.watch({self.root!r}); {_LEGENDS}.watch()")
         super().papermill_execute_cells()
         with tempfile.TemporaryDirectory() as folder:
-            answer = Path(folder) / "opened.json"
-            self._silently(f"{_STAMPS}.tell({self.root!r}, {str(answer)!r})")
-            if answer.is_file():
-                self.opened += json.loads(answer.read_text(encoding="utf-8"))
+            opened, undrawn = Path(folder) / "opened.json", Path(folder) / "undrawn.json"
+            self._silently(f"{_STAMPS}.tell({self.root!r}, {str(opened)!r})")
+            self._silently(f"{_LEGENDS}.tell({str(undrawn)!r})")
+            for answer, found in ((opened, self.opened), (undrawn, self.undrawn)):
+                if answer.is_file():
+                    found += json.loads(answer.read_text(encoding="utf-8"))
 
     def _silently(self, code: str) -> None:
         options = {"silent": True, "store_history": False, "stop_on_error": False}
@@ -49,9 +52,16 @@ class Engine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man: Any, kernel_name: str, *, root: str | None, opened: list[str], **_: Any
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        *,
+        root: str | None,
+        opened: list[str],
+        undrawn: list[str],
+        **_: Any,
     ) -> None:
-        """Execute the notebook; ``opened`` is filled at the end."""
+        """Execute the notebook; ``opened`` and ``undrawn`` are filled at the end."""
         client = _Client(nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=60)
-        client.root, client.opened = root, opened
+        client.root, client.opened, client.undrawn = root, opened, undrawn
         client.execute()

@@ -139,6 +139,7 @@ def run(
     root = stamps.project(path)
     output.parent.mkdir(parents=True, exist_ok=True)
     opened: list[str] = []
+    undrawn: list[str] = []
     failure: Exception | None = None
     with write_whole(output) as temporary:
         try:
@@ -155,14 +156,17 @@ def run(
                 log_output=False,
                 root=None if root is None else str(root),
                 opened=opened,
+                undrawn=undrawn,
             )
             notebook = clean(read(temporary))
             known = parameters(path)
             if any(_plain(value) != _plain(known[name].default) for name, value in values.items()):
                 fold(notebook)
+            kept: dict[str, Any] = {"undrawn": undrawn} if undrawn else {}
             if root is not None and not values:
-                stamp = stamps.make(notebook, root=root, files=opened)
-                notebook.metadata[stamps.PACKAGE] = {"stamp": stamp}
+                kept["stamp"] = stamps.make(notebook, root=root, files=opened)
+            if kept:
+                notebook.metadata[stamps.PACKAGE] = kept
             write(notebook, temporary)
         except (pm.PapermillExecutionError, DeadKernelError) as error:
             failure = error  # what ran is kept
@@ -317,6 +321,7 @@ def _problems(notebook: Any, path: Path) -> Iterator[str]:
     counts = [cell.execution_count for cell in code]
     if counts != list(range(1, len(code) + 1)):
         yield f"execution counts are {counts}: run it once from top to bottom"
+    yield from notebook.metadata.get(stamps.PACKAGE, {}).get("undrawn", [])
     here = (str(Path.home()), tempfile.gettempdir(), str(path.resolve().parents[1]))
     for number, cell in enumerate(code, start=1):
         for output in cell.outputs:

@@ -111,7 +111,8 @@ def page() -> str:
     headlines = {name: headline(name, record) for name, record in records.items()}
     text, claims = (yaml.safe_load(p.read_text(encoding="utf-8")) for p in (TEXT, CLAIMS))
     measured = [
-        (i, claim["claim"], claim["verdict"], fill(claim["measured"], headlines))
+        f"### Claim {i}: {claim['verdict']}\n\n> {claim['claim']}\n\n"
+        f"{fill(claim['measured'], headlines)}"
         for i, claim in enumerate(claims, start=1)
     ]
     shown = []
@@ -121,8 +122,13 @@ def page() -> str:
         rests = (any(fnmatch.fnmatch(name, p) for p in claim["results"]) for claim in claims)
         on = ", ".join(str(i) for i, true in enumerate(rests, start=1) if true)
         shown.append((f"`{name}`", listed, on or "–"))
-    parts = [text["head"], _table("| claim | verdict | measured here", measured)]
-    parts += [text["headlines"], _table("result | headline | claim", shown), *_made(records)]
+    parts = [
+        text["head"],
+        *measured,
+        text["headlines"],
+        _table("result | headline | claim", shown),
+        *_made(records),
+    ]
     return "\n".join([*parts, *_made_again(records, text["made_again"])])
 
 
@@ -152,8 +158,9 @@ def sheet() -> str:
             numbers = headline(result, records[result])
             row += [f"{numbers[key]:.{digits}f}" for key, digits in MEASURES.items()]
         rows.append(row)
-    names = ["$D_\\mathrm{stsp}$", "$H$", "$D_H$", "MASE"]
-    return _table(" | ".join(["forecaster", *names, *names]), rows).rstrip()
+    names = ("$D_\\mathrm{stsp}$", "$H$", "$D_H$", "MASE")
+    heads = [f"{length:,} steps: {name}" for length in (2000, 512) for name in names]
+    return _table(" | ".join(["forecaster", *heads]), rows).rstrip()
 
 
 def _made(records: dict[str, dict[str, Any]]) -> list[str]:

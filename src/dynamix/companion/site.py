@@ -41,8 +41,13 @@ _CORRECTIONS: list[tuple[re.Pattern[str], str]] = [
         (r"<style scoped>.*?</style>\s*", ""),
         (r'(<table\b[^>]*?) border="1"', r"\1"),
         (r' halign="(\w+)"', ""),
-        # sphinx-exercise gives all exercises of a page the same name
-        (r'(<section\b[^>]*?) id="(?:exercise|solution)-content"', r"\1"),
+        (r' valign="\w+"', ""),
+        # sphinx-exercise: sections without a heading, all of one name
+        (
+            r'<section\b([^>]*?) id="(?:exercise|solution)-content"(.*?)</section>',
+            r"<div\1\2</div>",
+        ),
+        (r'(<main\b[^>]*?) role="main"', r"\1"),
         # the button that unfolds a list of pages
         (
             r"(<a\b[^>]*>)([^<]+)(</a><details[^>]*>)<summary>",

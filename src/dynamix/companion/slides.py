@@ -196,14 +196,18 @@ def _output(cell: Any, heading: str, made: Deck, number: int) -> Slide:
         if not images and "image/png" in data:
             images = [{"src": f"data:image/png;base64,{data['image/png']}"}]
         shown, content = "", b""
-        for image in images:
+        legend, labels = page.find("legend"), page.find_all("label")
+        names = [f"{legend.get_text()}: {tag.get_text()}" for tag in labels] if legend else []
+        for at, image in enumerate(images):
             encoded: Any = EMBEDDED.match(str(image["src"]))
             content = base64.b64decode(encoded["content"])
             name = f"{hashlib.sha256(content).hexdigest()}.{encoded['kind']}"  # as on the pages
             made.pictures[name] = content
             alternative = str(image.get("alt") or style.get("image", {}).get("alt", ""))
-            later = ' class="fragment"' if shown else ""
-            shown += f'<img{later} src="../_images/{name}" alt="{escape(alternative)}">'
+            later = " fragment" if shown else ""
+            picture = f'<img src="../_images/{name}" alt="{escape(alternative)}">'
+            said = f"<p>{escape(names[at])}</p>" if at < len(names) else ""
+            shown += f'<div class="one{later}">{said}{picture}</div>'
         if shown:
             several = len(images) > 1
             below = _caption(f"{caption} {NEXT}" if several else caption)

@@ -169,3 +169,32 @@ def test_any_bytes_are_a_table_or_an_input_error(tmp_path_factory, content):
     except InputError:
         return
     assert isinstance(frame, pd.DataFrame)
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+@given(places=st.sets(st.integers(1, 38), max_size=15))
+def test_an_empty_line_in_one_column_is_a_step_without_a_value(empty, places):
+    values = [f"{np.sin(i / 3):.4f}" for i in range(40)]
+    rows = ["" if i in places else value for i, value in enumerate(values)]
+    found = parse("\n".join(["x", *(row or empty for row in rows), "", ""]).encode()).frame["x"]
+    assert set(np.flatnonzero(found.isna())) == places
+    assert found.dropna().tolist() == [float(row) for row in rows if row]
+
+
+@given(places=st.sets(st.integers(1, 38), max_size=15), timed=st.booleans())
+def test_a_line_of_separators_is_lost_only_beside_a_time(places, timed, tmp_path_factory):
+    path = tmp_path_factory.mktemp("text") / "a.csv"
+    rows = [
+        f"{i / 2},{np.sin(i / 3):.4f}" if timed else f"{np.cos(i):.4f},{i % 7}" for i in range(40)
+    ]
+    for place in places:
+        rows[place] += "\n,"
+    path.write_text("\n".join(["a,b", *rows, ",", ","]))
+    frame = read(path)
+    assert len(frame) == 40 + (0 if timed else len(places))
+    assert frame.isna().all(axis=1).sum() == len(frame) - 40
+
+
+def test_a_file_with_two_line_ends_for_one_has_no_gaps():
+    content = "\n\n".join(f"{np.sin(i / 3):.4f}" for i in range(40)).encode()
+    assert len(parse(content).frame) == 40

@@ -134,11 +134,15 @@ def read_series(
         table = Table(pd.DataFrame(values, columns=numbered(values.shape[1])))
     frame, counted = without_sentinels(table.frame)
     table.notes += [f"column `{name}`: {note}" for name, note in counted.items()]
-    known = [str(column) for column in frame.columns]
-    named = [str(name) for name in columns]
+    known, named = [str(column) for column in frame.columns], [str(name) for name in columns]
     for name in (*named, *([] if time is None else [str(time)])):
         one_of("column", name, known)
     time = None if time is None else str(time)
+    blank = frame.isna().all(axis=1).to_numpy()
+    if blank.any() and not no_time:  # nothing is lost where a column tells the time
+        seen = table.only(frame[~blank], ~blank)
+        if take_time(seen.frame, time=time, channels=named, place=seen.place)[1] is not None:
+            table, frame = seen, seen.frame
     rest, index, notes = take_time(frame, time=time, channels=named, place=table.place)
     by_name = {str(name): name for name in frame.columns}
     rest = frame[[by_name[name] for name in named]] if named else rest
@@ -240,9 +244,8 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     for name in flat.columns:
         column = flat[name]
         if not pd.api.types.is_numeric_dtype(column):
-            known = column.notna()
             texts = pd.Index(column).astype(str) if hasattr(column, "dt") else column.map(str)
-            flat[name] = pd.Series(texts, dtype=object).where(known.to_numpy(), None)
+            flat[name] = pd.Series(texts, dtype=object).where(column.notna().to_numpy(), None)
         elif column.dtype.kind == "f":
             flat[name] = column.astype(object).where(np.isfinite(column), None)
     return flat.to_dict(orient="records")
@@ -304,10 +307,8 @@ def _check_times(index: pd.Index, table: Table) -> None:
     """Raise for the first row without a time: it may be a sum or an average."""
     if index.hasnans:
         row = int(np.argmax(index.isna()))
-        raise InputError(
-            f"the time is missing in {table.place(row)}. Fill or delete that row, or number the "
-            "rows instead (no_time=True; command line: --no-time)."
-        )
+        told = "Fill or delete that row, or number the rows instead (no_time=True; command line:"
+        raise InputError(f"the time is missing in {table.place(row)}. {told} --no-time).")
 
 
 def _is_idle(column: pd.Series, codes: ndarray) -> bool:

@@ -36,6 +36,11 @@ class Table:
         """A row in words, for messages."""
         return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
 
+    def only(self, frame: pd.DataFrame, rows: ndarray) -> Table:
+        """The ``rows`` of the table that are left in a ``frame``, numbered anew."""
+        lines = None if self.lines is None else self.lines[rows]
+        return Table(frame.reset_index(drop=True), lines, self.notes)
+
 
 def numbered(count: int) -> list[str]:
     """Names for columns without any."""
@@ -44,7 +49,7 @@ def numbered(count: int) -> list[str]:
 
 def parse(content: bytes) -> Table:
     """A text file as a table; a ValueError names the line that does not fit the others."""
-    texts, numbers, comments, separator = _lines(_decoded(content))
+    texts, numbers, blanks, comments, separator = _lines(_decoded(content))
     if any(line.startswith("'") for line in texts[:_SHOWN]):
         texts = [re.sub(r"(?<![^;,\t|])'([^';,\t|]*)'(?![^;,\t|])", r"\1", t) for t in texts]
     if not texts:
@@ -77,6 +82,7 @@ def parse(content: bytes) -> Table:
     if not texts:
         raise ValueError("it has a line of names, but no row of data")
     _check_widths(texts, numbers, separator, width)
+    texts, numbers = _with_blanks(texts, numbers, blanks, separator * (width - 1))
 
     entries = [x for row in rows[start:] for x, k in zip(row, kinds, strict=False) if k == "number"]
     decimals = separator != "," and any(
@@ -137,22 +143,24 @@ def _decoded(content: bytes) -> str:
         return content.decode("cp1252")
 
 
-def _lines(text: str) -> tuple[list[str], list[int], list[str], str | None]:
-    """Lines with content, their numbers, comment lines, and the separator of a line ``sep=;``."""
+def _lines(text: str) -> tuple[list[str], list[int], dict[int, str], list[str], str | None]:
+    """Lines with content, their numbers, empty lines by number, comments, and that of ``sep=;``."""
     every = re.split(r"\r\n|\n|\r", text)
     given = re.fullmatch(r'"?sep=(.)"?[;,]*', every[0].strip("\ufeff "), re.IGNORECASE)
     texts: list[str] = []
     numbers: list[int] = []
+    blanks: dict[int, str] = {}
     comments: list[str] = []
     open_quote = False
     for number, line in enumerate(every, start=1):
         if open_quote:  # a field in quotes continues
             texts[-1] += " " + line
-        elif (
-            (number == 1 and given)
-            or not (bare := line.strip(" \t;,|"))
-            or (bare[0] in "+:=-" and re.fullmatch(_RULE, line))
-        ):
+        elif number == 1 and given:
+            continue
+        elif not (bare := line.strip(" \t;,|")):
+            blanks[number] = line.strip(" ")
+            continue
+        elif bare[0] in "+:=-" and re.fullmatch(_RULE, line):
             continue
         elif bare[0] in '"#%/' and re.match(_COMMENT, line):
             comments.append(line)
@@ -161,7 +169,21 @@ def _lines(text: str) -> tuple[list[str], list[int], list[str], str | None]:
             texts.append(line)
             numbers.append(number)
         open_quote ^= line.count('"') % 2 == 1
-    return texts, numbers, comments, given[1] if given else None
+    return texts, numbers, blanks, comments, given[1] if given else None
+
+
+def _with_blanks(
+    texts: list[str], numbers: list[int], blanks: dict[int, str], empty: str
+) -> tuple[list[str], list[int]]:
+    """The rows, and among them those without an entry: a line of separators, or of one column.
+
+    A file whose every other line is empty was written with one line end too many.
+    """
+    inside = [n for n, line in blanks.items() if numbers[0] < n < numbers[-1]]
+    doubled = len(inside) >= len(numbers) - 1
+    rows = dict(zip(numbers, texts, strict=True))
+    rows |= {n: empty or "nan" for n in inside if (blanks[n] or not empty) and not doubled}
+    return [rows[n] for n in sorted(rows)], sorted(rows)
 
 
 def _separator(texts: list[str]) -> str:

@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import InputError, choices_of, limits_of, needs, one_of
-from ..io.files import check_output
 from ..settings import AUTO, BUNDLED_MODEL, declared, from_dict
 
 _SHORT = {"horizon": "-n", "output": "-o"}
@@ -260,6 +259,8 @@ def check_outputs(
             raise InputError(
                 f"cannot draw to {plot!r}: expected a name ending in one of {', '.join(known)}."
             )
+    from ..io.files import check_output  # a misspelt flag does not wait for pandas
+
     taken = [path for path in map(Path, inputs) if path.exists()]
     for path in (Path(output) for output in (*outputs, plot) if output is not None):
         check_output(path)

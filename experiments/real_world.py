@@ -111,7 +111,7 @@ def left_out(name: str, key: Key, context: int) -> bool:
         return True
     if context == min(PROTOCOL[name][0]):
         return False
-    if forecaster in (*CLASSICS, "Fracast-0"):
+    if forecaster in CLASSICS:
         return name not in LONG_SEASON
     return embedding in ("auto", "pecuzal")
 

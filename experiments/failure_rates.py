@@ -31,15 +31,16 @@ from dynamix.evaluation import benchmark, failures
 PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
 # on all held-out systems; on the subset alone, for a forecast takes them a minute
 MODELS = (
-    "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", "transformer-control",
-    "parrot", "parrot_noisy", "mean", "seasonal_naive", "echo_state", "echo_state_untuned", "dmd",
-    "edmd", "sindy", "sindy_untuned", "fracast", "alrnn_stf", "lstm_stf", "neural_ode",
+    "dynamix-3d", "dynamix-3d-untrained", "dynamix-3d-scratch", "dynamix-3d-plus", "published",
+    "transformer-control", "parrot", "parrot_noisy", "mean", "seasonal_naive", "echo_state",
+    "echo_state_untuned", "dmd", "edmd", "sindy", "sindy_untuned", "fracast", "alrnn_stf",
+    "lstm_stf", "neural_ode",
 )  # fmt: skip
 EXPENSIVE = ("auto_arima", "transformer-control-median")
 VARIED_MODELS = (
-    "dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-plus", "published", "transformer-control",
-    "fracast", "parrot", "echo_state", "echo_state_untuned", "sindy", "sindy_untuned",
-    "alrnn_stf", "lstm_stf", "neural_ode",
+    "dynamix-3d", "dynamix-3d-untrained", "dynamix-3d-scratch", "dynamix-3d-plus", "published",
+    "transformer-control", "fracast", "parrot", "echo_state", "echo_state_untuned", "sindy",
+    "sindy_untuned", "alrnn_stf", "lstm_stf", "neural_ode",
 )  # fmt: skip
 CONTEXT, HORIZON = 512, 4000  # what a transformer of Chronos' class sees, and can afford
 RATES, CONTEXTS, NOISE = (25, 50, 100), (256, 512, 1000, 2000), (0.0, 0.02, 0.05, 0.1)

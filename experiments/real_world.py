@@ -84,6 +84,11 @@ def forecasters(name: str) -> dict[Key, Baseline]:
             found[model, label, transform] = baseline(
                 model, embedding=embeddings[0], detrend=detrend, box_cox=box_cox
             )
+    # where training began, at the default embedding
+    start = f"{MODELS[0]}-untrained"
+    found[start, "none" if entry.joint else embeddings[0], ""] = baseline(
+        start, embedding=embeddings[0]
+    )
     seasons = entry.seasons or (1,)
     for season in seasons:
         # the reference is the longest season, which holds the shorter ones

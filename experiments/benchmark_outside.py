@@ -16,7 +16,7 @@ from dynamix import BenchmarkConfig
 from dynamix.evaluation import benchmark, results
 
 RATES = (25, 50, 100)
-ERRORS = ["d_stsp", "d_h", "mase"]
+ERRORS = ["d_stsp", "hellinger", "d_h", "mase"]
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("models", nargs="+", help="bundled names, files, or rivals")

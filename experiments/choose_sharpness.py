@@ -54,14 +54,15 @@ def main() -> None:
                 {
                     "attention_sharpness": sharpness,
                     "quiet_steps": quiet,
-                    **{key: medians[key] for key in ("d_stsp", "d_h", "mase")},
+                    **{key: medians[key] for key in ("d_stsp", "hellinger", "d_h", "mase")},
                 }
             )
     table = pd.DataFrame(rows)
     table["rank_sum"] = table[["d_stsp", "d_h", "mase"]].rank().sum(axis=1)
     best = table.loc[table["rank_sum"].idxmin()]
     record = results.provenance(
-        f"python experiments/choose_sharpness.py MODEL --output results/{options.output.name}",
+        f"python experiments/choose_sharpness.py {options.model} "
+        f"--output results/{options.output.name}",
         {"systems": names, "starts": STARTS},
         seconds=time.perf_counter() - began,
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
+import json
+import subprocess
 
 import pytest
 import yaml
+from helpers import ROOT
 
 from dynamix.companion import laws, parts, results_page
 from dynamix.evaluation import results, statistics
@@ -39,6 +42,34 @@ def test_no_paragraph_about_a_claim_holds_more_numbers_than_a_chapters_may():
     found = list(parts.paragraphs(text))
     assert sum(paragraph.startswith(">") for paragraph in found) == 6
     assert [p for p in found if len(parts.numbers(p)) > laws.MOST_NUMBERS] == []
+
+
+def text_of(page, raw):
+    """A page's text with single spaces."""
+    if page.endswith(".ipynb"):
+        raw = "\n".join("".join(cell["source"]) for cell in json.loads(raw)["cells"])
+    return " ".join(raw.split())
+
+
+def quoted(entry, key):
+    return " ".join(entry[key].split()).split(" … ")
+
+
+def test_corrected_sentences_are_quoted_from_the_pages():
+    found = yaml.safe_load(results_page.CORRECTIONS.read_text(encoding="utf-8"))
+    assert len(found["sentences"]) > 20
+    for entry in found["sentences"]:
+        page, then = entry["page"], entry.get("moved", entry["page"])
+        here = text_of(page, (ROOT / page).read_text(encoding="utf-8"))
+        today = text_of(then, (ROOT / then).read_text(encoding="utf-8"))
+        assert [part for part in quoted(entry, "now") if part not in today] == [], then
+        assert [part for part in quoted(entry, "was") if part in here] == [], page
+        command = ["git", "-C", str(ROOT), "show", f"{found['commit']}:{page}"]
+        old = subprocess.run(command, capture_output=True, text=True, check=False)
+        if old.returncode == 0:  # not in a shallow clone
+            before = text_of(page, old.stdout)
+            assert [part for part in quoted(entry, "was") if part not in before] == [], page
+    assert "## Sentences that had to change" in results_page.page()
 
 
 def test_headlines_are_the_medians_of_the_benchmark():

@@ -2,7 +2,8 @@
 
 The table of models on the cheat sheet is made from the same results. The page's text is in
 book/results.yml. The claims of the paper's abstract, and the results that
-each rests on, are in book/claims.yml.
+each rests on, are in book/claims.yml; sentences of the book that had to change in
+book/corrections.yml.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from . import BOOK, RESULTS
 from .parts import between
 
 PAGE, TEXT, CLAIMS = BOOK / "results.md", BOOK / "results.yml", BOOK / "claims.yml"
+CORRECTIONS = BOOK / "corrections.yml"
 SHEET = BOOK / "cheat_sheet.md"
 MADE_AGAIN = RESULTS / "made_again.jsonl"
 MOST = 6  # numbers shown in a headline
@@ -122,14 +124,36 @@ def page() -> str:
         rests = (any(fnmatch.fnmatch(name, p) for p in claim["results"]) for claim in claims)
         on = ", ".join(str(i) for i, true in enumerate(rests, start=1) if true)
         shown.append((f"`{name}`", listed, on or "–"))
-    parts = [
-        text["head"],
-        *measured,
-        text["headlines"],
-        _table("result | headline | claim", shown),
-        *_made(records),
-    ]
+    parts = [text["head"], *measured, *_corrections(text["corrections"], headlines)]
+    parts += [text["headlines"], _table("result | headline | claim", shown), *_made(records)]
     return "\n".join([*parts, *_made_again(records, text["made_again"])])
+
+
+def _corrections(head: str, headlines: dict[str, dict[str, float]]) -> list[str]:
+    """The sentences that had to change, and why."""
+    import yaml
+
+    found = yaml.safe_load(CORRECTIONS.read_text(encoding="utf-8"))
+    rows = [
+        (
+            _where(entry["page"]),
+            entry["was"].strip(),
+            entry["now"].strip() + (f" ({_where(entry['moved'])})" if "moved" in entry else ""),
+            fill(entry["why"], headlines).strip(),
+        )
+        for entry in found["sentences"]
+    ]
+    table = _table("page | it said | it says | why", rows)
+    return [head.format(commit=found["commit"]), table]
+
+
+def _where(page: str) -> str:
+    """The name of a page, which leads there if it is a page of the book."""
+    path = Path(page)
+    if path.suffix == ".ipynb":
+        number = path.name.split("_")[0].lstrip("0")
+        return f"[{'first page' if path.stem == 'intro' else f'chapter {number}'}]({path.name})"
+    return {"claims": "the verdicts above"}.get(path.stem, f"`{page}`")
 
 
 # forecasters on the cheat sheet: names of their results, and what they are

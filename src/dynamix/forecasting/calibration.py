@@ -37,8 +37,10 @@ import numpy as np
 from numpy import ndarray
 from scipy import special
 
+from ..engine.select import settled
 from ..errors import InputError
-from ..gp.regression import scales
+from ..gp.regression import candidates, scales
+from ..gp.settings import GPConfig
 from ..io.progress import tqdm
 from ..io.shapes import Float
 from ..local.analogue import copied as copied_past
@@ -360,6 +362,23 @@ class _Trials:
         return list(map(np.ascontiguousarray, runs.swapaxes(0, 1)))
 
 
+def _chooses_kernel(pipeline: Pipeline) -> bool:
+    """Whether each run would choose its kernel anew; damping must see the runs as they are."""
+    config = pipeline.model.config
+    several = isinstance(config, GPConfig) and len(candidates(config)) > 1
+    return several and pipeline.settings.damping == "off"
+
+
+def _settled(
+    pipeline: Pipeline, x: Series, start: ndarray | None, options: dict[str, Any]
+) -> Pipeline:
+    """The pipeline with the kernel that the whole context ``x`` chooses."""
+    x, first = np.ascontiguousarray(x), None if start is None else start[0]
+    item = pipeline.prepare(x, start=first, seed=pipeline.settings.seed, **options)
+    ((_, group),) = pipeline.batches([item])
+    return replace(pipeline, model=settled(pipeline.settings.engine, group))
+
+
 def calibrated(
     pipeline: Pipeline,
     values: Float[ndarray, "T S n"],
@@ -376,6 +395,14 @@ def calibrated(
     the gate's noise; the log says so.
     """
     s, (T_C, S, _) = pipeline.settings, values.shape
+    if _chooses_kernel(pipeline):  # once for the run and all trials, since choosing takes longest
+        parts = []
+        for i in range(S):
+            start = None if starts is None else starts[i : i + 1]
+            own = _settled(pipeline, values[:, i], start, options[i])
+            more: Any = {"horizon": horizon, "levels": levels, "options": options[i : i + 1]}
+            parts.append(calibrated(own, values[:, i : i + 1], start, **more))
+        return np.concatenate(parts, axis=2)
     plain = replace(pipeline, settings=replace(s, n_samples=None))
     gate = replace(pipeline, settings=replace(s, odds="gate"))
     ((runs, _),) = plain.forecast(values, starts, horizon=horizon, options=options)

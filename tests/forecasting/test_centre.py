@@ -52,8 +52,8 @@ def test_a_mean_of_independent_errors_is_nearer_than_each():
 def test_a_trial_has_no_say_in_its_own_share():
     """One run is so wrong that it decides for the others, but not for itself."""
     real, known = drawn(), np.ones((12, 20, 2), dtype=bool)
-    made, copied = real + 0.01 * drawn(seed=1), real + 0.5 * drawn(seed=2)
-    made[3] = -8.0 * real[3]
+    made, copied = real + 0.01 * drawn(seed=1), real + 0.2 * drawn(seed=2)
+    made[3] = -4.0 * real[3]
     share, others = shares(made, copied, real, known)
     assert (others[3] == 1).all()
     assert (share < 1).all()

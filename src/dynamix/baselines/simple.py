@@ -24,9 +24,9 @@ def parrot(
 ) -> Float[ndarray, "horizon N"]:
     """Context parroting: find the past most like the present, and repeat what followed it.
 
-    Of ``context``, ``(T_C, N)``, the last ``match_length`` states are matched, and ``horizon`` steps
-    are copied by :func:`dynamix.local.analogue.copied`; ``seed`` has no effect. See Zhang & Gilpin
-    (2025).
+    The last ``match_length`` states of ``context``, ``(T_C, N)``, are matched, and ``horizon``
+    steps copied by :func:`dynamix.local.analogue.copied`; ``seed`` has no effect. See Zhang &
+    Gilpin (2025).
 
     Raises
     ------

@@ -49,8 +49,9 @@ def chosen_rollout(
     as for the local forecaster. A run that reaches the box is as unlike as can be; then the next
     ones are tried, up to twelve.
 
-    A model with one kernel takes it. A model with a judge runs all candidates, and takes the one that it rates best
-    (:func:`dynamix.gp.choice.judged`), if the context has at least 128 steps.
+    A model with a judge runs all candidates, and takes the one that it rates best
+    (:func:`dynamix.gp.choice.judged`), if the context has at least 128 steps. A model of a single
+    kernel takes that.
     """
     check_series(context, model.config.observed_dims)
     x = context.astype(np.float64)

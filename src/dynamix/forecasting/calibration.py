@@ -6,12 +6,15 @@ forecast. This module measures the errors. From origins in the last part of a co
 origin. All numbers are in anomalies: the units of the transformed series, minus the mean and over
 the deviation of the steps that were seen. :func:`measure` takes three things from the trials:
 
-* *Skill*: the slope of the truth on the run at each lead time, from 1 to 0, which never rises. The
-  centre of the forecast is the run times its skill. Once a free run of a chaotic system has lost
-  its skill, it is a state of the attractor like any other, and the mean is the better centre.
+* *Centre*: the run, or what once followed a like past
+  (:func:`~dynamix.local.analogue.copied`), or a mean of both, as the trials ask for at each lead
+  (:mod:`~dynamix.forecasting.centre`), times the *skill*: the slope of the truth on it, from 1 to
+  0, which never rises. Once a free run of a chaotic system has lost its skill, it is a state of the
+  attractor like any other, and the mean is the better centre.
 * *Margins*: the quantiles of what is left, ``truth - skill run``, at each lead and channel. The
   trials are pooled over neighbouring leads. The levels are those of conformal prediction for as
-  many residuals as there are trials. A trial's own residual is taken with the skill of the others.
+  many residuals as there are trials, or more where errors of one trial are far enough apart to
+  count as several. A trial's own residual is taken with the share and skill of the others.
 * *Paths*: samples are sums of whole residual paths with random weights. They keep the correlation
   of the residuals in time and between channels. At each lead they are then mapped on the margins.
 
@@ -391,8 +394,9 @@ def calibrated(
     """Calibrated samples of each series; sample 0 is the plain forecast.
 
     With ``levels`` they are the quantiles of the odds, without the chance of a finite ensemble.
-    ``options`` are those of the embeddings. A series that is too short for trials has samples of
-    the gate's noise; the log says so.
+    ``options`` are those of the embeddings. A Gaussian process has the same kernel in all trials:
+    the one that the whole context chooses. A series that is too short for trials has samples of the
+    gate's noise; the log says so.
     """
     s, (T_C, S, _) = pipeline.settings, values.shape
     if _chooses_kernel(pipeline):  # once for the run and all trials, since choosing takes longest

@@ -75,10 +75,10 @@ def path(seed: int) -> ndarray:
     return generated.flow(seed, n=CONTEXT + HORIZON)
 
 
-def flows(count: int, channels: int, noise: float) -> list[Case]:
+def flows(first: int, count: int, channels: int, noise: float) -> list[Case]:
     """Contexts of flows and what follows; noise is added to both."""
     found = []
-    for seed in tqdm(range(FIRST_SEED, FIRST_SEED + count), desc="flows", disable=None):
+    for seed in tqdm(range(first, first + count), desc="flows", disable=None):
         x = path(seed)[:, :channels]
         drawn = np.random.default_rng(seed).normal(size=x.shape)
         x = x + noise * x[:CONTEXT].std(axis=0) * drawn
@@ -170,22 +170,26 @@ def main() -> None:
     """Entry point."""
     parser = flags(__doc__, "results/odds.csv")
     parser.add_argument("--flows", type=int, default=16, help="generated flows; default: 16")
+    parser.add_argument("--first-flow", type=int, default=FIRST_SEED, help="seed of the first")
     parser.add_argument("--windows", type=int, default=WINDOWS, help="of each measured series")
     options = parser.parse_args()
     kinds: dict[str, Callable[[], list[Case]]] = {
         f"flows, {channels} channel{'s' * (channels > 1)}, {word}": (
-            lambda channels=channels, noise=noise: flows(options.flows, channels, noise)  # type: ignore[misc]
+            lambda channels=channels, noise=noise: flows(  # type: ignore[misc]
+                options.first_flow, options.flows, channels, noise
+            )
         )
         for channels in (3, 1)
         for word, noise in (("clean", 0.0), ("5 % noise", NOISE))
     }
-    kinds["measured series"] = lambda: measured(options.windows)
+    if options.windows:
+        kinds["measured series"] = lambda: measured(options.windows)
     made = Experiment(
         options.output,
         columns=COLUMNS,
         key=("data", "model", "odds"),
         settings={
-            "seeds": [FIRST_SEED, FIRST_SEED + options.flows - 1],
+            "seeds": [options.first_flow, options.first_flow + options.flows - 1],
             "context": CONTEXT,
             "horizon": HORIZON,
             "samples": SAMPLES,

@@ -78,6 +78,47 @@ def test_few_trials_cover_as_they_say():
     assert 0.72 < np.mean(held) < 0.9
 
 
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9])
+@pytest.mark.parametrize("draw", ["standard_normal", "standard_cauchy"])
+def test_exchangeable_errors_are_covered_as_often_as_asked(level, draw):
+    """Of errors alike, an interval holds its share, within four deviations of a binomial one."""
+    rng, times, held = np.random.default_rng(5), 1500, 0
+    for _ in range(times):
+        errors = getattr(rng, draw)(calibration.TRIALS + 1)
+        trials = [Trial(np.zeros((1, 1)), np.full((1, 1), e)) for e in errors[:-1]]
+        odds = measure(trials, np.zeros((9, 1)), horizon=1)
+        low, high = odds.quantiles(np.zeros((1, 1)), [(1 - level) / 2, (1 + level) / 2])
+        held += int(low[0, 0] <= errors[-1] <= high[0, 0])
+    # linear between the scores that are kept: 0.02 for the widest tails
+    assert abs(held / times - level) < 4 * np.sqrt(level * (1 - level) / times) + 0.02
+
+
+def test_the_centre_follows_the_past_where_the_run_is_lost():
+    rng = np.random.default_rng(0)
+    trials = []
+    for _ in range(16):
+        real = rng.normal(size=(40, 1))
+        lost = np.where(np.arange(40)[:, None] < 10, real, rng.normal(size=(40, 1)))
+        trials.append(Trial(lost, real, real + 0.1 * rng.normal(size=(40, 1))))
+    odds = measure(trials, rng.normal(size=(500, 1)), horizon=60)
+    assert (odds.share[:5] == 1).all()
+    assert (odds.share[20:] == 0).all()
+    assert (odds.skill[:40] > 0.9).all()
+    assert (np.ptp(odds.quantiles(np.zeros((60, 1)), [0.1, 0.9]), axis=0)[20:40] < 0.5).all()
+    run, copied = rng.normal(size=(2, 60, 1))
+    np.testing.assert_array_equal(odds.mixed(run, copied)[:5], run[:5])
+    np.testing.assert_array_equal(odds.mixed(run, copied)[20:], copied[20:])
+
+
+def test_errors_that_are_far_apart_count_as_several():
+    """Long trials of white noise say more of its tails than 16 numbers do."""
+    rng = np.random.default_rng(0)
+    trials = [Trial(np.zeros((200, 1)), rng.normal(size=(200, 1))) for _ in range(16)]
+    odds = measure(trials, rng.normal(size=(2000, 1)), horizon=200)
+    low, high = odds.quantiles(np.zeros((200, 1)), [0.05, 0.95])[:, -1, 0]
+    assert np.allclose([low, high], [-1.645, 1.645], atol=0.1)
+
+
 def test_beyond_the_longest_lead_skill_decays_and_the_climate_takes_over():
     climate = 5.0 * np.random.default_rng(1).standard_t(5, size=(4000, 2))
     odds = measure(normal_trials(200, 0.6), climate, horizon=600)

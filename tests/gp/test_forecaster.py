@@ -10,10 +10,12 @@ from helpers import edit_config
 from dynamix import DynaMix, InputError, forecast, systems
 from dynamix.baselines import baseline
 from dynamix.engine import gp as compiled
+from dynamix.engine.select import run_engine, settled
+from dynamix.forecasting.models import find_model
 from dynamix.gp import GaussianProcess, GPConfig, rollouts
-from dynamix.gp.regression import Kernel, Regression
+from dynamix.gp.regression import Kernel, Regression, candidates
 from dynamix.metrics import histogram_hellinger, mase
-from dynamix.model.runs import saved
+from dynamix.model.runs import Group, saved
 from dynamix.settings import ForecastDefaults
 
 SMALL = GPConfig(ranked_on=80, centres=100)
@@ -46,6 +48,20 @@ def test_it_knows_a_flow_from_a_short_clean_context():
     assert forecast(x, horizon=20, model=GaussianProcess(), engine="torch") == pytest.approx(
         y[:20], abs=1e-3
     )
+
+
+@pytest.mark.parametrize("name", ["dynamix-gp", "dynamix-gp-learned"])
+def test_a_settled_model_forecasts_the_same_bits(name):
+    """Its kernel is the one that the context chooses; a start is part of the choice."""
+    x = context(T_C=300)[:300]
+    model = find_model(name)
+    for start in (None, x[40:41]):
+        group = Group(model, x[:, None], start)
+        kept = settled("auto", group)
+        assert len(candidates(kept.config)) == 1
+        runs = [run_engine("auto", [group._replace(model=m)], horizon=50)[0] for m in (model, kept)]
+        np.testing.assert_array_equal(runs[1].observations, runs[0].observations)
+    assert settled("numpy", Group(kept, x[:, None])).config == kept.config
 
 
 def test_start_and_step_are_those_of_the_likeliest_kernel():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
-from ..errors import InputError, whole_number
+from ..errors import whole_number
 from ..io.scale import unit
 from ..io.shapes import Float
+from ..local.analogue import copied, repeated
 from ..preprocessing.periods import dominant_period
 from .registry import register
 
@@ -23,12 +24,9 @@ def parrot(
 ) -> Float[ndarray, "horizon N"]:
     """Context parroting: find the past most like the present, and repeat what followed it.
 
-    The last ``match_length`` states of ``context``, ``(T_C, N)``, are compared with all earlier
-    stretches (squared distance, channels standardised). The context after the nearest stretch is
-    copied, over and over, for ``horizon`` steps; ``seed`` has no effect. The two stretches do not
-    overlap: on a slow piece of an orbit the nearest stretch would begin one step earlier, and the
-    forecast would repeat the last state. At most half of the context is matched. See Zhang & Gilpin
-    (2025).
+    The last ``match_length`` states of ``context``, ``(T_C, N)``, are matched, and ``horizon``
+    steps copied by :func:`dynamix.local.analogue.copied`; ``seed`` has no effect. See Zhang &
+    Gilpin (2025).
 
     Raises
     ------
@@ -40,16 +38,7 @@ def parrot(
     >>> parrot(np.tile([0.0, 1.0, 3.0], 10)[:, None], 5).ravel()
     array([0., 1., 3., 0., 1.])
     """
-    T_C = len(context)
-    length = min(whole_number("match_length", match_length), (T_C - 1) // 2)
-    if length < 1:
-        raise InputError(f"parroting needs a context of at least 3 steps, found {T_C}.")
-    scaled = context / unit(context)
-    scaled = scaled / np.maximum(scaled.std(axis=0), 1e-12)
-    windows = np.lib.stride_tricks.sliding_window_view(scaled, length, axis=0)
-    distance = ((windows[:-length] - windows[-1]) ** 2).sum(axis=(1, 2))
-    follows = int(np.argmin(distance)) + length  # first step after the best match
-    return _repeated(context[follows:], horizon)
+    return copied(context, horizon, match_length=match_length)
 
 
 @register(
@@ -110,12 +99,12 @@ def seasonal_naive(
     array([0., 1., 2., 3., 4.])
     """
     if season is not None:
-        return _repeated(context[-whole_number("season", season) :], horizon)
+        return repeated(context[-whole_number("season", season) :], horizon)
     channels = []
     for channel in np.split(context, context.shape[1], axis=1):
         one = channel / unit(channel)
         still = one.std() <= 1e-12
-        channels.append(_repeated(channel[-(1 if still else dominant_period(channel)) :], horizon))
+        channels.append(repeated(channel[-(1 if still else dominant_period(channel)) :], horizon))
     return np.concatenate(channels, axis=1)
 
 
@@ -135,7 +124,3 @@ def ceiling(
 ) -> Float[ndarray, "horizon *S N"]:
     """The last ``horizon`` steps of the true continuation, which is longer than the horizon."""
     return truth[-horizon:]
-
-
-def _repeated(piece: Float[ndarray, "T N"], horizon: int) -> Float[ndarray, "horizon N"]:
-    return np.resize(piece, (horizon, piece.shape[1])).astype(piece.dtype)

@@ -131,6 +131,19 @@ def _numpy(groups: Sequence[Group], how: Any) -> list[Rollout]:
     return _each(run, groups, how)
 
 
+def settled(engine: Engine, group: Group) -> Saved:
+    """A Gaussian process that keeps the kernel which the one series of a group chooses."""
+    (one,), run = _arrays([group]), gp.runs
+    if engine in ("auto", "compiled"):
+        try:
+            from . import gp as compiled_gp
+
+            return gp.settled(compiled_gp.runs, *one)
+        except (ModuleNotFoundError, EngineUnavailable):
+            logger.debug("the kernel is chosen without the compiled engine")
+    return gp.settled(run, *one)
+
+
 def refused(model: Any) -> str:
     """What the compiled engine does not run of a model; empty if it runs it."""
     if not isinstance(model, Saved):

@@ -6,12 +6,15 @@ forecast. This module measures the errors. From origins in the last part of a co
 origin. All numbers are in anomalies: the units of the transformed series, minus the mean and over
 the deviation of the steps that were seen. :func:`measure` takes three things from the trials:
 
-* *Skill*: the slope of the truth on the run at each lead time, from 1 to 0, which never rises. The
-  centre of the forecast is the run times its skill. Once a free run of a chaotic system has lost
-  its skill, it is a state of the attractor like any other, and the mean is the better centre.
+* *Centre*: the run, or what once followed a like past
+  (:func:`~dynamix.local.analogue.copied`), or a mean of both, as the trials ask for at each lead
+  (:mod:`~dynamix.forecasting.centre`), times the *skill*: the slope of the truth on it, from 1 to
+  0, which never rises. Once a free run of a chaotic system has lost its skill, it is a state of the
+  attractor like any other, and the mean is the better centre.
 * *Margins*: the quantiles of what is left, ``truth - skill run``, at each lead and channel. The
   trials are pooled over neighbouring leads. The levels are those of conformal prediction for as
-  many residuals as there are trials. A trial's own residual is taken with the skill of the others.
+  many residuals as there are trials, or more where errors of one trial are far enough apart to
+  count as several. A trial's own residual is taken with the share and skill of the others.
 * *Paths*: samples are sums of whole residual paths with random weights. They keep the correlation
   of the residuals in time and between channels. At each lead they are then mapped on the margins.
 
@@ -31,17 +34,20 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 from scipy import special
-from scipy.optimize import isotonic_regression
 
+from ..engine.select import settled
 from ..errors import InputError
-from ..gp.regression import scales
+from ..gp.regression import candidates, scales
+from ..gp.settings import GPConfig
 from ..io.progress import tqdm
 from ..io.shapes import Float
+from ..local.analogue import copied as copied_past
+from ..preprocessing.periods import decorrelation_time
 from ..preprocessing.transforms import (
     Series,
     Transform,
@@ -49,8 +55,8 @@ from ..preprocessing.transforms import (
     invert_transforms,
 )
 from ..settings import PATIENCE
+from .centre import knots, shares, skill
 from .ensembles import sample_seed
-from .models import is_fitted
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -58,8 +64,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 _bar = partial(tqdm, desc="trials", unit="series", disable=None, delay=PATIENCE, leave=False)
 
-TRIALS = 16  # origins of a context
-FEW_TRIALS = 8  # of a model that is fitted to every trial's context, which takes long
+TRIALS = 16  # origins of a context: the largest of so many errors is exceeded in 1 of 17 cases
 SEEN = 0.6  # of a context, before the first trial: a shorter past makes larger errors
 LEAST_TRIALS = 5  # at a lead: fewer show no tail
 SHORTEST = 20  # steps of a context in which trials are made
@@ -72,10 +77,14 @@ _WIDER = 0.25  # widths of its context's range by which a run may leave it
 
 @dataclass(frozen=True)
 class Trial:
-    """A free run inside the context, and the truth: ``made`` and ``real (h, n)``, in anomalies."""
+    """A free run inside the context, and the truth: ``made`` and ``real (h, n)``, in anomalies.
+
+    ``copied (h, n)`` is what followed a like past; None: the run alone is the centre.
+    """
 
     made: Series
     real: Series
+    copied: Series | None = None
 
 
 @dataclass(frozen=True)
@@ -136,23 +145,28 @@ def longest_lead(T_C: int, horizon: int, starts: Sequence[int]) -> int:
 class Odds:
     """The distribution of a forecast around its run, in anomalies; :func:`measure` makes it.
 
-    ``skill (H,)`` is the factor of the run, ``margins (H, n, 33)`` are residuals at normal scores
-    of -4 to 4, and ``paths (K, L, n)`` residuals over their deviation at each lead, 0 where a trial
-    has none.
+    ``share (H,)`` is the run's part in the centre, beside the copy's, and ``skill (H,)`` the factor
+    of both. ``margins (H, n, 33)`` are residuals at normal scores of -4 to 4, and ``paths (K, L,
+    n)`` residuals over their deviation at each lead, 0 where a trial has none.
     """
 
+    share: Float[ndarray, " H"]
     skill: Float[ndarray, " H"]
     margins: Float[ndarray, "H n scores"]
     paths: Float[ndarray, "K L n"]
 
+    def mixed(self, run: Series, copied: Series) -> Series:
+        """The run and the copy of the past in their shares."""
+        return self.share[:, None] * run + (1.0 - self.share[:, None]) * copied
+
     def quantiles(self, run: Series, levels: Sequence[float]) -> Float[ndarray, "levels H n"]:
-        """The quantiles of the forecast at the given levels, for the run ``(H, n)``."""
+        """The quantiles of the forecast at the given levels, for the mixed run ``(H, n)``."""
         scores = special.ndtri(np.asarray(levels, dtype=np.float64))
         wanted = np.broadcast_to(scores[:, None, None], (len(scores), *run.shape))
         return self.skill[:, None] * run + self._at(wanted)
 
     def samples(self, run: Series, seeds: Sequence[int]) -> Float[ndarray, "seeds H n"]:
-        """A sample for each seed, for the run ``(H, n)``."""
+        """A sample for each seed, for the mixed run ``(H, n)``."""
         drawn = np.stack([self._path(seed) for seed in seeds])
         return self.skill[:, None] * run + self._at(drawn)
 
@@ -204,70 +218,69 @@ def measure(trials: Sequence[Trial], climate: Series, *, horizon: int) -> Odds |
         return None
     L = min(horizon, int(np.sort(lengths)[-LEAST_TRIALS]))
     n = climate.shape[1]
-    made, real = (np.full((len(trials), L, n), np.nan) for _ in range(2))
+    made, real, copied = (np.full((len(trials), L, n), np.nan) for _ in range(3))
     for k, trial in enumerate(trials):
         made[k, : lengths[k]], real[k, : lengths[k]] = trial.made[:L], trial.real[:L]
+        copied[k, : lengths[k]] = (trial.made if trial.copied is None else trial.copied)[:L]
     known = np.isfinite(real) & np.isfinite(made)
-    made, real = np.where(known, made, 0.0), np.where(known, real, 0.0)
-    skill = _skill(made, real)
+    made, real, copied = (np.where(known, y, 0.0) for y in (made, real, copied))
+    share, own = np.ones(L), np.ones((len(trials), L))
+    if all(trial.copied is not None for trial in trials):
+        share, own = shares(made, copied, real, known)
+    made = own[..., None] * made + (1.0 - own[..., None]) * copied
+    skills = skill(made, real)
     kept = 1.0 - np.eye(len(trials))[..., None, None]
-    others = np.stack([_skill(k * made, real) for k in kept])
+    others = np.stack([skill(k * made, real) for k in kept])
     rest = np.where(known, real - others[..., None] * made, np.nan)
 
-    knots = np.unique(np.geomspace(1, L, 48).round().astype(int))
-    margins = np.empty((len(knots), n, len(_SCORES)))
-    for i, h in enumerate(knots):
-        margins[i] = _margin(rest[:, int(np.ceil(h / NEAR)) - 1 : int(h * NEAR)])
+    at_leads, turn = knots(L), 2 * decorrelation_time(climate)
+    margins = np.empty((len(at_leads), n, len(_SCORES)))
+    for i, h in enumerate(at_leads):
+        margins[i] = _margin(rest[:, int(np.ceil(h / NEAR)) - 1 : int(h * NEAR)], turn)
     leads = np.arange(1, horizon + 1)
-    at = np.searchsorted(knots, np.minimum(leads, L))  # linear between knots, and held beyond
+    at = np.searchsorted(at_leads, np.minimum(leads, L))  # linear between them, and held beyond
     before = np.maximum(at - 1, 0)
-    step = np.maximum(knots[at] - knots[before], 1)
-    share = ((np.minimum(leads, L) - knots[before]) / step)[:, None, None]
-    margins = margins[before] + share * (margins[at] - margins[before])
+    step = np.maximum(at_leads[at] - at_leads[before], 1)
+    part = ((np.minimum(leads, L) - at_leads[before]) / step)[:, None, None]
+    margins = margins[before] + part * (margins[at] - margins[before])
 
     # beyond the longest lead: skill^(h / L), and margins that go over to the climate
-    skill = np.concatenate([skill, skill[-1] ** (leads[L:] / L)])
+    share = np.concatenate([share, np.full(horizon - L, share[-1])])
+    skills = np.concatenate([skills, skills[-1] ** (leads[L:] / L)])
     last, far = margins[min(L, horizon) - 1], _margin(climate[None] - climate.mean(axis=0))
     wide, usual = (np.abs(m).mean(axis=-1, keepdims=True) for m in (last, far))
     far = far * np.maximum(1.0, wide / np.where(usual > 0, usual, 1.0))
-    gone = (1.0 - skill[L - 1] ** (2.0 * (leads[L:] / L - 1.0)))[:, None, None]
+    gone = (1.0 - skills[L - 1] ** (2.0 * (leads[L:] / L - 1.0)))[:, None, None]
     margins[L:] = (1.0 - gone) * last + gone * far
     deviation = np.sqrt(np.nanmean(rest**2, axis=0))
     paths = np.nan_to_num(rest) / np.where(deviation > 0, deviation, 1.0)
-    return Odds(skill, margins, paths)
+    return Odds(share, skills, margins, paths)
 
 
-def _skill(made: Float[ndarray, "K L n"], real: Float[ndarray, "K L n"]) -> Float[ndarray, " L"]:
-    """The slope of the truth on the run at each lead, from 1 to 0, which never rises.
-
-    The slope has the least sum of absolute errors, so that a few runs that go astray do not decide:
-    it is the median of ``real / made`` with the weights ``|made|``.
-    """
-    made, real = (np.moveaxis(v, 1, 0).reshape(v.shape[1], -1) for v in (made, real))
-    weights = np.abs(made)
-    slopes = real / np.where(weights > 0, made, 1.0)
-    order = np.argsort(slopes, axis=1)
-    slopes, sums = (np.take_along_axis(v, order, axis=1) for v in (slopes, weights))
-    sums = sums.cumsum(axis=1)
-    middle = np.argmax(sums >= sums[:, -1:] / 2, axis=1)[:, None]
-    slope = np.clip(np.take_along_axis(slopes, middle, axis=1)[:, 0], 0.0, 1.0)
-    most = np.maximum(sums[:, -1], 1e-12)
-    return np.asarray(isotonic_regression(slope, weights=most, increasing=False).x)
-
-
-def _margin(rest: Float[ndarray, "K leads n"]) -> Float[ndarray, "n scores"]:
+def _margin(rest: Float[ndarray, "K leads n"], turn: int = 1) -> Float[ndarray, "n scores"]:
     """Quantiles of the residuals of K trials, pooled over leads, at conformal levels.
 
     Of K residuals, the p-th quantile of the next one is the residual of rank ``p (K + 1)``. Among
-    the pooled ones this is the level ``1/2 + (p - 1/2) (K + 1) / K``.
+    the pooled ones this is the level ``1/2 + (p - 1/2) (K + 1) / K``. Residuals that are ``turn``
+    steps apart count as two.
     """
     found = np.empty((rest.shape[2], len(_SCORES)))
     for i, channel in enumerate(np.moveaxis(rest, -1, 0)):
-        K = int(np.isfinite(channel).any(axis=1).sum()) if len(rest) > 1 else channel.size
+        steps = np.isfinite(channel).sum(axis=1)
+        K = np.maximum(steps > 0, steps / turn).sum() if len(rest) > 1 else channel.size
         levels = 0.5 + (special.ndtr(_SCORES) - 0.5) * (K + 1) / max(K, 1)
         pooled = channel[np.isfinite(channel)]
         found[i] = np.quantile(pooled, np.clip(levels, 0.0, 1.0), method="hazen")
     return found
+
+
+class Around(NamedTuple):
+    """What :func:`around` measured: ``copied (H, n)`` in anomalies, or None."""
+
+    odds: Odds
+    scale: Scale
+    transforms: list[Transform]
+    copied: Series | None
 
 
 def around(
@@ -276,15 +289,16 @@ def around(
     ask: Callable[[int, int], Series],
     *,
     fit: Callable[[Series], list[Transform]],
-    count: int = TRIALS,
-) -> tuple[Odds, Scale, list[Transform]] | None:
-    """The odds after a context ``x (T_C, n)``, their scale and transforms; None if it is too short.
+    beside: bool = False,
+) -> Around | None:
+    """The odds after a context ``x (T_C, n)``, and what they need; None if it is too short.
 
     ``ask(T, steps)`` forecasts after the first T steps, in the data's units, and raises InputError
-    where they are too few. ``fit`` makes the transforms in whose units errors are compared.
+    where they are too few. ``fit`` makes the transforms in whose units errors are compared. With
+    ``beside`` a copy of the past takes a share of the centre where it is nearer to the truth.
     """
     T_C = len(x)
-    starts = origins(T_C, horizon, count=count)
+    starts = origins(T_C, horizon)
     L, trials = longest_lead(T_C, horizon, starts), []
     for T in starts if L else []:
         seen, steps = np.ascontiguousarray(x[:T]), min(L, T_C - T)
@@ -293,18 +307,23 @@ def around(
         except InputError as error:
             logger.debug("no trial after %d steps: %s", T, error)
             continue
-        scale = Scale.of(apply_transforms(seen, own))
+        past = apply_transforms(seen, own)
+        scale = Scale.of(past)
+        copied = scale.apply(copied_past(past, steps)) if beside else None
         made, real = (apply_transforms(y, own, start=T + 1) for y in (run, x[T : T + steps]))
-        trials.append(Trial(scale.held(made), np.clip(scale.apply(real), -1e6, 1e6)))
+        trials.append(Trial(scale.held(made), np.clip(scale.apply(real), -1e6, 1e6), copied))
     transforms = fit(x)
-    seen = apply_transforms(x, transforms)
-    scale = Scale.of(seen)
-    odds = measure(trials, scale.apply(seen), horizon=horizon)
-    return None if odds is None else (odds, scale, transforms)
+    past = apply_transforms(x, transforms)
+    scale = Scale.of(past)
+    odds = measure(trials, scale.apply(past), horizon=horizon)
+    if odds is None:
+        return None
+    copied = scale.apply(copied_past(past, horizon)) if beside else None
+    return Around(odds, scale, transforms, copied)
 
 
 def drawn(
-    known: tuple[Odds, Scale, list[Transform]],
+    known: Around,
     run: Series,
     *,
     start: int,
@@ -312,8 +331,9 @@ def drawn(
     levels: Sequence[float] = (),
 ) -> Float[ndarray, "K H n"]:
     """Samples of the seeds, or quantiles, around a run that begins at step ``start``."""
-    odds, scale, transforms = known
+    odds, scale, transforms, copied = known
     held = scale.held(apply_transforms(run, transforms, start=start))
+    held = held if copied is None else odds.mixed(held, copied)
     made = scale.invert(odds.quantiles(held, levels) if levels else odds.samples(held, seeds))
     return np.stack([invert_transforms(y, transforms, start=start) for y in made])
 
@@ -345,6 +365,23 @@ class _Trials:
         return list(map(np.ascontiguousarray, runs.swapaxes(0, 1)))
 
 
+def _chooses_kernel(pipeline: Pipeline) -> bool:
+    """Whether each run would choose its kernel anew; damping must see the runs as they are."""
+    config = pipeline.model.config
+    several = isinstance(config, GPConfig) and len(candidates(config)) > 1
+    return several and pipeline.settings.damping == "off"
+
+
+def _settled(
+    pipeline: Pipeline, x: Series, start: ndarray | None, options: dict[str, Any]
+) -> Pipeline:
+    """The pipeline with the kernel that the whole context ``x`` chooses."""
+    x, first = np.ascontiguousarray(x), None if start is None else start[0]
+    item = pipeline.prepare(x, start=first, seed=pipeline.settings.seed, **options)
+    ((_, group),) = pipeline.batches([item])
+    return replace(pipeline, model=settled(pipeline.settings.engine, group))
+
+
 def calibrated(
     pipeline: Pipeline,
     values: Float[ndarray, "T S n"],
@@ -357,10 +394,19 @@ def calibrated(
     """Calibrated samples of each series; sample 0 is the plain forecast.
 
     With ``levels`` they are the quantiles of the odds, without the chance of a finite ensemble.
-    ``options`` are those of the embeddings. A series that is too short for trials has samples of
-    the gate's noise; the log says so.
+    ``options`` are those of the embeddings. A Gaussian process has the same kernel in all trials:
+    the one that the whole context chooses. A series that is too short for trials has samples of the
+    gate's noise; the log says so.
     """
     s, (T_C, S, _) = pipeline.settings, values.shape
+    if _chooses_kernel(pipeline):  # once for the run and all trials, since choosing takes longest
+        parts = []
+        for i in range(S):
+            start = None if starts is None else starts[i : i + 1]
+            own = _settled(pipeline, values[:, i], start, options[i])
+            more: Any = {"horizon": horizon, "levels": levels, "options": options[i : i + 1]}
+            parts.append(calibrated(own, values[:, i : i + 1], start, **more))
+        return np.concatenate(parts, axis=2)
     plain = replace(pipeline, settings=replace(s, n_samples=None))
     gate = replace(pipeline, settings=replace(s, odds="gate"))
     ((runs, _),) = plain.forecast(values, starts, horizon=horizon, options=options)
@@ -371,12 +417,12 @@ def calibrated(
 
     if not (seeds or levels):
         return runs[None]
-    count, found = FEW_TRIALS if is_fitted(pipeline.model) else TRIALS, []
+    found = []
     trials = _Trials(plain, values, options)
     for i in _bar(range(S)):
         alone, how = values[:, i : i + 1], options[i : i + 1]
         series = np.ascontiguousarray(alone[:, 0])
-        known = around(series, horizon, partial(trials.ask, i), fit=fit, count=count)
+        known = around(series, horizon, partial(trials.ask, i), fit=fit, beside=True)
         if known is None:
             logger.warning(
                 "a context of %d steps is too short to measure a forecast's errors in it: the "

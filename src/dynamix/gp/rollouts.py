@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from ..io.shapes import Float
 from ..local.choice import trial_length, unlikeness
 from ..model.runs import Rollout, Saved, check_series
 from .choice import LEAST, judged, ratings
-from .regression import OneStepMap, Regression
+from .regression import OneStepMap, Regression, candidates
 from .settings import JUDGE
 
 _MOST_TRIALS = 12  # candidates that are run before one that leaves the box is taken
@@ -49,7 +50,8 @@ def chosen_rollout(
     ones are tried, up to twelve.
 
     A model with a judge runs all candidates, and takes the one that it rates best
-    (:func:`dynamix.gp.choice.judged`), if the context has at least 128 steps.
+    (:func:`dynamix.gp.choice.judged`), if the context has at least 128 steps. A model of a single
+    kernel takes that.
     """
     check_series(context, model.config.observed_dims)
     x = context.astype(np.float64)
@@ -61,11 +63,27 @@ def chosen_rollout(
     return Rollout(found.astype(dtype), gates)
 
 
+def settled(
+    run: Callable[..., np.ndarray],
+    model: Saved,
+    context: Float[np.ndarray, "T_C 1 N"],
+    initial_x: Float[np.ndarray, "1 N"] | None = None,
+) -> Saved:
+    """The model with no other kernel than the one that :func:`chosen_rollout` takes there."""
+    x = np.ascontiguousarray(context[:, 0], dtype=np.float64)
+    start = x[-1:] if initial_x is None else initial_x.astype(np.float64)
+    scale, ridge = _choose(run, x, start, model).kernel
+    only = dataclasses.replace(model.config, scales=(scale,), ridges=(ridge,))
+    return Saved(only, model.defaults, {"sigma": model.values["sigma"]})
+
+
 def _choose(
     run: Callable[..., np.ndarray], x: np.ndarray, start: np.ndarray, model: Saved
 ) -> OneStepMap:
     """The map that suits a context ``(T_C, N)``, by the judge or by likeness."""
     config, regression = model.config, Regression(x, model.config)
+    if len(kernels := candidates(config)) == 1:
+        return regression.fit(kernels[0])
     layers = {k.removeprefix(JUDGE): v for k, v in model.values.items() if k.startswith(JUDGE)}
     if layers and len(x) >= LEAST:
         return judged(run, partial(ratings, layers), regression, x, start)

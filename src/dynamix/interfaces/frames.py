@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..errors import InputError, one_of, whole_number
 from ..forecasting.batches import Context, Found, LeftOut, each_series, side_by_side
-from ..io.arrays import check_values
+from ..io.arrays import check_values, plain_dtype
 from ..io.dates import to_dates
 from ..io.time_axis import continue_index
 from ..settings import checked
@@ -177,7 +177,7 @@ def _numbers(column: pd.Series, name: str) -> np.ndarray:
     if getattr(column.dtype, "kind", "O") not in "fiu":
         raise InputError(f"column {name!r} must hold real numbers, found {column.dtype}.")
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    own = getattr(column.dtype, "numpy_dtype", column.dtype)
+    own = plain_dtype(column.dtype)
     check_values(values[:, None, None], name=f"column {name!r}", dtype=own)
     return values
 

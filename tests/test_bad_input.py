@@ -39,6 +39,7 @@ from dynamix.preprocessing import pecuzal
 from dynamix.systems import coupled, windows
 
 ONE, TWO = wave(60, 1), wave(60, 2)
+LONG = pd.DataFrame({"item_id": "a", "timestamp": range(60), "target": ONE[:, 0]})
 GAP = np.where(np.arange(60)[:, None] == 7, np.nan, ONE)
 USE = np.full((2, 3), 1 / 3)
 SMALL = RollingConfig(contexts=(20,), horizons=(10,), origins=3)
@@ -47,6 +48,25 @@ CASES = {
     "a text for a flag": (
         lambda: forecast(ONE, horizon=3, standardize="no"),
         r"standardize must be True or False, found 'no' \(str\)",
+    ),
+    "an array for a choice": (lambda: forecast(ONE, horizon=3, engine=ONE), "engine"),
+    "a missing value for a choice": (lambda: forecast(ONE, horizon=3, season=pd.NA), "season"),
+    "another way with errors": (
+        lambda: predict_df(LONG, horizon=3, errors="ignore"),
+        "unknown errors 'ignore'",
+    ),
+    "an array for a model": (lambda: predict_df(LONG, horizon=3, model=ONE), "model must be"),
+    "two targets": (
+        lambda: predict_df(LONG.assign(x=1.0).rename(columns={"x": "target"}), horizon=3),
+        "columns of the same name",
+    ),
+    "numbers for names of columns": (
+        lambda: predict_df(LONG.rename(columns={"item_id": 0}), horizon=3, id_column="0"),
+        "unknown column '0'",
+    ),
+    "lists for names of series": (
+        lambda: predict_df(LONG.assign(item_id=[[1]] * 60), horizon=3),
+        "names of series",
     ),
     "a text for another flag": (
         lambda: forecast(ONE, horizon=3, return_gates="no"),

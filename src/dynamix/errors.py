@@ -208,7 +208,7 @@ def _fits(value: object, hint: Any) -> bool:
     if hint in (bool, str, Path, type(None)) or dataclasses.is_dataclass(hint):
         return isinstance(value, hint)
     if kind is Literal:
-        return value in inner
+        return isinstance(value, str) and value in inner  # an array has no truth
     if kind in (tuple, Sequence):
         several: Any = tuple if kind is tuple else (list, tuple, range, np.ndarray)
         if not isinstance(value, several) or _length(hint) not in (None, len(value)):

@@ -64,7 +64,9 @@ def test_results_as_json(tmp_path, capsys):
         assert (found["model"], row["system"], row["fate"]) == (name, "Rossler", "fixed point")
         assert {"summary", "ends in"} <= set(found)
     paths = [str(tmp_path / f"{name}.csv") for name in ("mean", "naive")]
-    assert cli.main(["benchmark", "--json", "--compare", *paths]) == 0
+    drawn = tmp_path / "drawn.png"
+    assert cli.main(["benchmark", "--json", "--plot", str(drawn), "--compare", *paths]) == 0
+    assert drawn.read_bytes()[:4] == b"\x89PNG"
     found = json.loads(capsys.readouterr().out)
     assert found["better than"] == "naive"
     assert all(row["systems"] == 1 for row in found["rates"])

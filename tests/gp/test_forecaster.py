@@ -125,6 +125,16 @@ def test_a_checkpoint_brings_everything_back(tmp_path):
     x = context()[:200]
     assert (forecast(x, horizon=9, model=back) == forecast(x, horizon=9, model=model)).all()
     assert baseline(str(path)).identity == baseline(model).identity
+    edit_config(path, architecture={"N": 10**12})
+    with pytest.raises(InputError, match=r"shape \(1000000000000,\)"):
+        DynaMix.from_pretrained(path)
     edit_config(path, gp={"scales": [-1.0]})
     with pytest.raises(InputError, match="scales"):
+        DynaMix.from_pretrained(path)
+
+
+def test_the_weights_of_another_kind_are_refused(tmp_path):
+    path = DynaMix().save_pretrained(tmp_path)
+    edit_config(path, gp={})
+    with pytest.raises(InputError, match="no others but those of the judge"):
         DynaMix.from_pretrained(path)

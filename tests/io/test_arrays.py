@@ -117,6 +117,46 @@ def test_sparse_tensors_are_read():
     np.testing.assert_array_equal(as_series(torch.tensor(X).to_sparse())[:, 0], X)
 
 
+@pytest.mark.parametrize("columns", [["a", "b"], ["a"]])
+def test_sparse_columns_are_read(columns):
+    table = pd.DataFrame(X[:, : len(columns)], columns=columns)
+    sparse = table.assign(a=pd.arrays.SparseArray(table["a"]))
+    np.testing.assert_array_equal(unpack(sparse, check=True)[0], unpack(table)[0])
+
+
+def test_views_of_complex_tensors_are_read():
+    turned = (torch.tensor(X) * (1 + 1j)).conj().imag
+    np.testing.assert_array_equal(unpack(turned)[0][:, 0], -X)
+
+
+class Broken:
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("no data")
+
+
+@pytest.mark.parametrize(
+    "x",
+    [torch.zeros(9, device="meta"), torch.nn.Linear(2, 2), Broken(), np.full(9, "1e4000", "g")],
+    ids=["without data", "a network", "a broken array", "beyond float64"],
+)
+def test_what_holds_no_numbers_is_refused_in_words(x):
+    with pytest.raises(InputError):
+        unpack(x, check=True)
+
+
+def test_columns_of_one_name_are_refused_where_one_would_be_lost():
+    arrow = pytest.importorskip("pyarrow")
+    table = arrow.Table.from_arrays([arrow.array(X[:, 0]), arrow.array(X[:, 1])], ["a", "a"])
+    with pytest.raises(InputError, match="columns of the same name"):
+        unpack(table)
+
+
+def test_a_data_set_without_a_dimension_is_refused():
+    xarray = pytest.importorskip("xarray")
+    with pytest.raises(InputError, match="expected time"):
+        unpack(xarray.Dataset())
+
+
 def test_channels_first_is_asked_about():
     with pytest.raises(InputError, match="is time the second axis"):
         unpack(np.random.default_rng(0).standard_normal((19, 3000)))

@@ -132,3 +132,18 @@ def test_a_few_saturdays_make_no_week_of_six_days():
     days = pd.bdate_range("2024-01-01", periods=100).union(pd.to_datetime(["2024-03-02"]))
     assert fit(days).step == "business day"
     assert continue_index(days, 2)[0] == pd.Timestamp("2024-05-20")
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint64])
+def test_whole_numbers_of_any_width_are_continued(dtype):
+    first = -100 if np.iinfo(dtype).min else 0
+    index = pd.Index(np.arange(first, first + 220).astype(dtype))
+    assert continue_index(index, 300)[-1] == int(index[-1]) + 300
+
+
+@pytest.mark.parametrize("last", [2**63 - 2, 2**64 - 2])
+def test_whole_numbers_do_not_wrap_round(last):
+    index = pd.Index(np.array([last - 2, last - 1, last], np.uint64))
+    index = index.astype(np.int64) if last < 2**63 else index
+    with pytest.raises(InputError, match="64 bits"):
+        continue_index(index, 5)

@@ -314,6 +314,29 @@ def test_a_forecast_starts_at_initial_x() -> None:
     assert np.allclose(y[0], context[51], atol=0.05)
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+@pytest.mark.parametrize("start", [1e8, 1e12, 1e20, 1e38])
+def test_a_start_far_outside_the_context(start: float, n: int) -> None:
+    context, model = wave(60, n), LocalForecaster(LocalConfig(observed_dims=n))
+    y = forecast(context, horizon=4, model=model, initial_x=np.full(n, start))
+    assert y.shape == (4, n)
+
+
+def test_a_sigma_that_kicks_the_query_far_away() -> None:
+    model = saved(LocalForecaster(CONFIG))
+    far = dataclasses.replace(model, values={"sigma": np.full(3, 3e38, np.float32)})
+    assert forecast(wave(60), horizon=4, model=far).shape == (4, 3)
+
+
+def test_values_beyond_the_index_are_refused() -> None:
+    x = wave(60)
+    assert np.isfinite(
+        forecast(1e12 * x, horizon=4, model="dynamix-3d-plus", standardize=False)
+    ).all()
+    with pytest.raises(InputError, match="without standardize"):
+        forecast(1e20 * x, horizon=4, model="dynamix-3d-plus", standardize=False)
+
+
 def test_a_local_forecaster_is_not_trained_further(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no learned experts to train"):
         train(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import numpy as np
@@ -89,14 +90,24 @@ def test_tensors_that_do_not_fit_their_config(tmp_path):
         '{"architecture": "abc"}',
         '{"architecture": {"N": 3}, "forecast": [1]}',
         '{"architecture": {"N": 3}, "architecture": {"N": 4}}',
+        '{"architecture": {"N": 3}, "gp": {}, "local": {}}',
     ],
 )
 def test_a_config_that_is_none(text, tmp_path):
     path = small_model().save_pretrained(tmp_path)
     edit_config(path)
     path.with_suffix(".json").write_text(text)
-    with pytest.raises(InputError, match=r"architecture|JSON"):
+    with pytest.raises(InputError, match=r"architecture|JSON|several kinds"):
         DynaMix.from_pretrained(tmp_path)
+
+
+def test_a_header_may_say_that_it_says_nothing(tmp_path):
+    path = small_model().save_pretrained(tmp_path)
+    raw = path.read_bytes()
+    end = 8 + int.from_bytes(raw[:8], "little")
+    text = json.dumps(json.loads(raw[8:end]) | {"__metadata__": None}).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + raw[end:])
+    assert DynaMix.from_pretrained(path).config == small_model().config
 
 
 def test_forecast_settings_that_do_not_exist_are_refused(tmp_path):

@@ -111,10 +111,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         sys.stdout.write(f"{summary.round(3).to_string()}\n\nends in\n")
         sys.stdout.write(f"{shares.round(3).to_string()}\n")
-    if options.plot:
-        from .. import plotting
-
-        plotting.save(plotting.benchmark_boxes({str(options.model): table}), options.plot)
+    _plot({str(options.model): table}, options.plot)
 
 
 def _suite(options: argparse.Namespace) -> None:
@@ -190,6 +187,7 @@ def _compare(options: argparse.Namespace) -> None:
     paths: Sequence[str] = options.compare
     if len(paths) < 2:
         raise InputError("--compare needs at least two files, found one. Name another one.")
+    check_outputs(plot=options.plot, inputs=paths)
     names = [Path(path).stem for path in paths]
     if len(set(names)) < len(names):
         names = list(paths)
@@ -204,8 +202,18 @@ def _compare(options: argparse.Namespace) -> None:
                 f"{name!r} and {names[-1]!r} were made with different settings: {told}. Repeat one "
                 "run with the settings of the other."
             )
-    rates = statistics.win_rates({name: table for name, (table, _) in stored.items()}, names[-1])
+    tables = {name: table for name, (table, _) in stored.items()}
+    rates = statistics.win_rates(tables, names[-1])
     if options.json:
         show_json({"better than": names[-1], "rates": rates})
     else:
         sys.stdout.write(f"better than {names[-1]}\n{rates.round(3).to_string()}\n")
+    _plot(tables, options.plot)
+
+
+def _plot(tables: dict[str, Any], path: str | None) -> None:
+    """The figure of ``--plot``."""
+    if path:
+        from .. import plotting
+
+        plotting.save(plotting.benchmark_boxes(tables), path)

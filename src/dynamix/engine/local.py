@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from ..errors import InputError
 from ..io.shapes import Float, Int
 from ..local.settings import FLOOR, TINY
 from ..model.runs import Saved, check_series, gate_noise_stream
@@ -21,7 +22,6 @@ from .index import DIMS, GROUP, boxes_over
 from .local_wide import run_wide
 from .machine import available_cores
 from .runtime import (
-    FAR,
     VERSION,
     as_array,
     call,
@@ -33,6 +33,8 @@ from .runtime import (
 from .vectors import BITS, fma, larger, load, push, splat, store, within
 
 SLACK = np.float32(1.0001)  # of a bound on squared distances, against rounding
+EDGE = np.float32(1e15)  # no query lies further out ...
+WHOLE = np.float32(1e36)  # ... so that this bound has all steps, and no padding, which is no step
 
 
 class Runs(NamedTuple):
@@ -173,14 +175,14 @@ def local_step(steps, tree, room, kick, count, pull, fit, path, q, exact):  # ty
     x, distance, step = path
     for n in range(len(kick)):
         exact[n] = kick[n] + x[n]
-        q[n] = exact[n]
+        q[n] = max(-EDGE, min(EDGE, np.float32(exact[n])))
     limit = np.float32(0.0)
     for i in range(count):
         k = min(step[i] + 1, len(steps) - 2)
         d1, d2, d3 = steps[k, 0] - q[0], steps[k, 1] - q[1], steps[k, 2] - q[2]
         limit = max(limit, d1 * d1 + d2 * d2 + d3 * d3)
-    if search(tree, q, count, SLACK * limit, room, distance, step) < count:
-        search(tree, q, count, FAR, room, distance, step)
+    if search(tree, q, count, min(SLACK * limit, WHOLE), room, distance, step) < count:
+        search(tree, q, count, WHOLE, room, distance, step)
     fitted(steps, path, exact, count, pull, fit)
 
 
@@ -238,6 +240,11 @@ def rollouts(
         noise = gate_noise_stream(*noise.shape, seed=seed, quiet_steps=quiet_steps)
     config, points, R = model.config, as_array(context), len(series)
     check_series(context, config.observed_dims)
+    if not max(points.max(), -points.min()) < EDGE:
+        raise InputError(
+            f"a local forecast without standardize takes values up to {EDGE:.0e}, found "
+            f"{np.abs(points).max():g}. Use other units, or standardize=True."
+        )
     start = points[-1] if initial_x is None else as_array(initial_x)
     counts = np.minimum(config.neighbours, len(points) - 1)[candidates]
     runs = Runs(series, counts, np.array(config.pulls)[candidates], start[series])

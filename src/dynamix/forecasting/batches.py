@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..engine.select import refused
-from ..errors import InputError
+from ..errors import InputError, check_value
 from ..io.arrays import check_initial, to_pandas, unpack
 from ..io.progress import tqdm
 from ..preprocessing.seasons import calendar_seasons
@@ -67,6 +67,7 @@ class LeftOut:
     """What cannot be forecast: an InputError names its series, or with "skip" the log does."""
 
     def __init__(self, errors: Errors = "raise") -> None:
+        check_value("errors", errors, hint=Errors, bounds={})
         self.errors, self.why = errors, dict[Any, str]()
 
     @contextmanager
@@ -140,7 +141,8 @@ def side_by_side(
     """
     settings = {**settings, "errors": "raise"}
     engine = settings.get("engine", "auto")
-    model = model if model in (None, AUTO) else find_model(model, engine=engine)
+    chosen = model is None or (isinstance(model, str) and model == AUTO)
+    model = model if chosen else find_model(model, engine=engine)
     how = {"horizon": horizon, "model": model, "quantile_levels": quantile_levels, **settings}
     found: dict[Any, Found] = {}
     bar = tqdm(total=len(contexts), desc="series", unit="series", disable=None, delay=PATIENCE)

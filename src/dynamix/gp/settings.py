@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import InputError
+from ..model.checkpoints import SIGMA
 from ..model.runs import Saved
 from ..settings import ForecastDefaults, from_dict, setting, settings
 
@@ -76,4 +77,10 @@ def from_checkpoint(
     found = {name: value.shape for name, value in judge.items()}
     if judge and found != shapes:
         raise InputError(f"{source} holds another judge than this version: {found}.")
+    others, sigma = sorted(tensors.keys() - judge.keys() - {SIGMA}), tensors.get(SIGMA)
+    if others or sigma is None or sigma.shape != (config.observed_dims,):
+        raise InputError(
+            f"{source} should come with a tensor {SIGMA!r} of shape ({config.observed_dims},) and "
+            f"no others but those of the judge, found {sorted(tensors)[:5]}. Save the model again."
+        )
     return Saved(config, defaults, {"sigma": np.zeros(config.observed_dims, np.float32), **judge})

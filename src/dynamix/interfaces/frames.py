@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..errors import InputError, one_of, whole_number
 from ..forecasting.batches import Context, Found, LeftOut, each_series, side_by_side
-from ..io.arrays import check_values
+from ..io.arrays import check_values, plain_dtype
 from ..io.dates import to_dates
 from ..io.time_axis import continue_index
 from ..settings import checked
@@ -83,9 +83,11 @@ def predict_df(
             f"{type(df).__name__}. Give an array or one series to dynamix.forecast."
         )
     for name in (id_column, timestamp_column, target):
-        one_of("column", name, map(str, df.columns))
+        one_of("column", name, [column for column in df.columns if isinstance(column, str)])
     if len({id_column, timestamp_column, target}) < 3:
         raise InputError("id_column, timestamp_column and target must be three different columns.")
+    if not df.columns.is_unique:
+        raise InputError(f"df has columns of the same name: {list(df.columns)}. Rename them.")
     horizon = whole_number("horizon", horizon)
     n_samples = whole_number("n_samples", n_samples)
     if df.empty or df[id_column].isna().any():
@@ -164,7 +166,10 @@ def long_table(
 
 def _split(table: pd.DataFrame, name: str, time: str) -> dict[Any, pd.DataFrame]:
     """The rows of each series, sorted by time; series in the order of their first rows."""
-    codes, names = pd.factorize(table[name])
+    try:
+        codes, names = pd.factorize(table[name])
+    except TypeError as error:  # lists and the like
+        raise InputError(f"column {name!r} must hold names of series: {error}.") from error
     sorted_ = table.assign(**{name: codes}).sort_values(time, kind="stable")
     order = np.argsort(sorted_[name].to_numpy(), kind="stable")
     ends = np.bincount(codes).cumsum()
@@ -177,7 +182,7 @@ def _numbers(column: pd.Series, name: str) -> np.ndarray:
     if getattr(column.dtype, "kind", "O") not in "fiu":
         raise InputError(f"column {name!r} must hold real numbers, found {column.dtype}.")
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    own = getattr(column.dtype, "numpy_dtype", column.dtype)
+    own = plain_dtype(column.dtype)
     check_values(values[:, None, None], name=f"column {name!r}", dtype=own)
     return values
 

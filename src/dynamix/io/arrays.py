@@ -60,7 +60,7 @@ def unpack(
         values, restore = _unpack_pandas(context, steps)
         frame = context.to_frame() if isinstance(context, pd.Series) else context
         names = list(frame.columns)
-        own = np.result_type(*(getattr(kind, "numpy_dtype", kind) for kind in frame.dtypes))
+        own = np.result_type(*map(plain_dtype, frame.dtypes))
     else:
         array = to_numpy(context)
         dtype = array.dtype if array.dtype in _KEPT else np.dtype(np.float64)
@@ -70,7 +70,7 @@ def unpack(
                 out = out.reshape(len(out), *array.shape[1:]).astype(dtype, copy=False)
             return out if array is context else like(context, out)
 
-        values, own = _three_axes(array, "context").astype(np.float64), array.dtype
+        values, own = _three_axes(array, "context"), array.dtype
         names = None
     if check:
         check_values(values, dtype=own, names=names)
@@ -94,7 +94,7 @@ def as_series(
     ...
     dynamix.errors.InputError: truth must be finite, found nan at step 1, channel 0 ...
     """
-    values = _three_axes(to_numpy(x, name), name).astype(np.float64)
+    values = _three_axes(to_numpy(x, name), name)
     if finite or least > 1:
         check_values(values, name=name, least=least, finite=finite, moving=False)
     return values
@@ -185,13 +185,16 @@ def to_pandas(x: Any) -> Any:
     library = type(x).__module__.split(".")[0]  # without importing any
     if library == "xarray":
         x = _time_first(x)
-        if len(x.dims) > 2 or (hasattr(x, "data_vars") and len(x.dims) > 1):
+        if len(x.dims) > 2 or (hasattr(x, "data_vars") and len(x.dims) != 1):
             raise InputError(
                 f"the context has the dimensions {tuple(x.dims)}, expected time, or time and "
                 "channel. Select one series, or give x.to_numpy()."
             )
         return x.to_dataframe() if hasattr(x, "data_vars") else x.to_pandas()
     if library == "pyarrow" and hasattr(x, "to_pydict"):
+        names = x.schema.names
+        if len(set(names)) < len(names):
+            raise InputError(f"the context has columns of the same name: {names}. Rename them.")
         table = pd.DataFrame(x.to_pydict())
     elif library == "polars":
         frame = x.collect() if hasattr(x, "collect") else x
@@ -227,14 +230,19 @@ def to_numpy(x: Any, name: str = "context") -> ndarray:
     if isinstance(x, np.ma.MaskedArray) and x.dtype.kind in "fiu":
         x = np.ma.filled(x.astype(x.dtype if x.dtype.kind == "f" else np.float64), np.nan)
     if not isinstance(x, np.ndarray) and _is_tensor(x):
-        x = (x if str(x.layout) == "torch.strided" else x.to_dense()).detach().cpu()
-        # NumPy has no bfloat16
-        x = (x.float() if x.dtype.itemsize < 4 and x.is_floating_point() else x).numpy()
+        try:
+            x = (x if str(x.layout) == "torch.strided" else x.to_dense()).detach().cpu()
+            # NumPy has no bfloat16
+            x = (x.float() if x.dtype.itemsize < 4 and x.is_floating_point() else x).numpy(
+                force=True
+            )
+        except (AttributeError, NotImplementedError, RuntimeError, TypeError) as error:
+            raise InputError(f"{name} must be a tensor with numbers in it: {error}.") from error
     if isinstance(x, pd.DataFrame | pd.Series):
         return columns_of(x.to_frame() if isinstance(x, pd.Series) else x, name).reshape(x.shape)
     try:
         array = np.asarray(x)
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # those of a foreign array are its own
         raise InputError(f"{name} must be a rectangular array of numbers: {error}.") from error
     if array.dtype.kind not in "fiu":
         raise InputError(
@@ -280,7 +288,14 @@ def _three_axes(array: ndarray, name: str) -> Float[ndarray, "T S N"]:
             f"context must have shape (time, channels), found {array.shape}: is time the second "
             "axis? Give context.T; or, if these are series of one channel, context[:, :, None]."
         )
-    return array.reshape({1: (-1, 1, 1), 2: (len(array), 1, -1), 3: array.shape}[array.ndim])
+    shape = {1: (-1, 1, 1), 2: (len(array), 1, -1), 3: array.shape}[array.ndim]
+    with np.errstate(over="ignore"):  # beyond the range of float64: infinite
+        return array.reshape(shape).astype(np.float64)
+
+
+def plain_dtype(dtype: Any) -> Any:
+    """NumPy's dtype of the numbers in a column of pandas, Arrow's, sparse or with missing ones."""
+    return getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype))
 
 
 def columns_of(frame: pd.DataFrame, name: str) -> Float[ndarray, "T n"]:

@@ -388,7 +388,8 @@ def _even_numbers(index: Any, step: Any) -> Axis:
     if step is None:
         _at_least_two(index)
     values = index.to_numpy()
-    first = values[0]
+    short = values.dtype.kind in "iu" and values.dtype.itemsize < 8  # its differences wrap round
+    first = np.int64(values[0]) if short else values[0]
 
     def since(times: Any) -> Float[ndarray, " T"]:
         return (times.to_numpy() - first).astype(np.float64)
@@ -400,7 +401,9 @@ def _even_numbers(index: Any, step: Any) -> Axis:
 
     def labels(k: Int[ndarray, " K"]) -> Any:
         if whole:
-            return pd.Index(first + int(even.step) * k, name=index.name)
+            if int(first) + int(even.step) * int(k.max()) >= 2**63:
+                raise OverflowError("no whole number of 64 bits is as large")
+            return pd.Index(int(first) + int(even.step) * k, name=index.name)
         found = float(first) + even.start + even.step * k
         digits = max(map(_decimals, (even.step, even.start, float(first))))
         return pd.Index(found if digits > 9 else np.round(found, digits), name=index.name)

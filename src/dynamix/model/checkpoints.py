@@ -180,7 +180,7 @@ def read_tensors(path: Path) -> tuple[dict[str, ndarray], dict[str, str]]:
             f"{SUFFIX}."
         ) from error
     named = {key: _array(f"{path.name!r}: tensor {key!r}", **one) for key, one in found}
-    return named, header.get("__metadata__", {})
+    return named, header.get("__metadata__") or {}
 
 
 def _array(name: str, *, dtype: str, shape: list[int], data: Any) -> ndarray:
@@ -331,7 +331,10 @@ def _read(path: Path, config_path: Path | None = None) -> Saved:
     if not parts["architecture"] or not all(isinstance(part, dict) for part in parts.values()):
         raise InputError(f"{origin} should be JSON with a key 'architecture'; found {own!r:.200}.")
     defaults = from_dict(ForecastDefaults, parts["forecast"], source=origin)
-    for kind in CHECKPOINT_KINDS.keys() & own.keys():
+    kinds = sorted(CHECKPOINT_KINDS.keys() & own.keys())
+    if len(kinds) > 1:
+        raise InputError(f"{origin} names several kinds of model, {kinds}. Keep the one it is.")
+    for kind in kinds:
         read = import_module(CHECKPOINT_KINDS[kind]).from_checkpoint
         return read(tensors, own, defaults=defaults, source=origin)
     model = _from_published(parts["architecture"], source=origin)

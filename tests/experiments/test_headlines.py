@@ -60,6 +60,7 @@ def test_stored_headlines_are_those_of_their_tables():
     for name, experiment in (
         ("adapters", "adapters"),
         ("bench_times", "bench_times"),
+        ("environments", "environments"),
         ("sensitivity", "failure_rates"),
     ):
         table, record = results.read(name, make=f"python experiments/{experiment}.py")

@@ -67,16 +67,25 @@ def same(found, wanted, *, exact, tolerance=1e-6):
 
 
 def in_other_units(
-    ask, *series, factor=None, tolerance=1e-6, mixed=True, few=False, far=None, moves=False
+    ask,
+    *series,
+    factor=None,
+    tolerance=1e-6,
+    mixed=True,
+    few=False,
+    far=None,
+    moves=False,
+    rounded=True,
 ):
     """``ask`` about the series in other units; ``factor`` makes its answer from the units' size.
 
-    ``few`` leaves two units. ``far`` is the tolerance for series far from zero, with which the
-    answer ``moves`` or does not.
+    ``few`` leaves two units, and without ``rounded`` all are powers of two. ``far`` is the
+    tolerance for series far from zero, with which the answer ``moves`` or does not.
     """
     wanted = ask(*series)
     n = series[0].shape[1]
     scales = [POWERS[0], UNITS[-1]] if few else [*POWERS, *UNITS]
+    scales = scales if rounded else [POWERS[0], POWERS[-1]]
     if mixed and n > 1:
         scales += [np.array([1e-9, 1.0, 1e200, 1e-200, 1e9, 2.0])[:n]]
     for scale in scales:
@@ -269,15 +278,16 @@ def lorenz(T):
 
 
 def test_the_learned_choice_of_a_gaussian_process():
-    """Of data without ties: a wave's candidates are alike, and its choice hangs on rounding."""
+    """It hangs on free runs of thousands of steps, in which chaos enlarges every rounding.
+
+    So it is the same where nothing is rounded; in other units another of two maps that are rated
+    alike may be taken.
+    """
     in_other_units(
         lambda x: continued(x, model="dynamix-gp-learned"),
         lorenz(300)[:, :1],
         factor=lambda c: c,
-        tolerance=1e-4,
-        few=True,
-        far=1e-3,
-        moves=True,
+        rounded=False,
     )
 
 

@@ -110,3 +110,14 @@ def test_the_runner_keeps_what_a_notebook_does_not_draw(tmp_path):
     assert nbformat.read(path, as_version=4).metadata["dynamix"]["undrawn"]
     problems = [problem for problem in notebooks.problems(path) if "legend" in problem]
     assert problems == ["a.ipynb: a legend names 'unseen', which its figure does not draw"]
+
+
+@pytest.mark.parametrize(("at", "named"), [(100.0, 0), (300.0, 1)])
+def test_an_arrow_is_where_its_base_is(at, named):
+    figure, ax = plt.subplots()
+    how = {"angles": "xy", "scale_units": "xy", "scale": 1, "color": "tab:blue", "label": "moves"}
+    ax.quiver([at], [at], [1e-3], [1e-3], **how)
+    ax.set(xlim=(99, 101), ylim=(99, 101))
+    ax.legend()
+    figure.canvas.draw()
+    assert len(legends.undrawn(figure)) == named

@@ -59,8 +59,9 @@ def _visible(ax: Any) -> Iterator[Any]:
 def _within(artist: Any, box: Any) -> bool:
     from matplotlib.collections import Collection, PathCollection
     from matplotlib.lines import Line2D
+    from matplotlib.quiver import Quiver
 
-    if isinstance(artist, PathCollection):
+    if isinstance(artist, PathCollection | Quiver):  # dots and arrows are drawn at offsets
         return _inside(artist.get_offset_transform().transform(artist.get_offsets()), box)
     paths = artist.get_paths() if isinstance(artist, Collection) else [artist.get_path()]
     drawn = [path.transformed(artist.get_transform()) for path in paths]

@@ -18,17 +18,8 @@ def copied(
     The last ``match_length`` states of ``context``, ``(T_C, N)``, are compared with all earlier
     stretches (squared distance, channels standardised). The two stretches do not overlap: on a slow
     piece of an orbit the nearest stretch would begin one step earlier, and the forecast would
-    repeat the last state. At most half of the context is matched. See Zhang & Gilpin (2025).
-
-    Raises
-    ------
-    InputError
-        If the context has fewer than 3 steps or ``match_length`` is below 1.
-
-    Examples
-    --------
-    >>> copied(np.tile([0.0, 1.0, 3.0], 10)[:, None], 5).ravel()
-    array([0., 1., 3., 0., 1.])
+    repeat the last state. At most half of the context is matched. The errors and an example are
+    those of :func:`dynamix.baselines.parrot`, which calls it.
     """
     T_C = len(context)
     length = min(whole_number("match_length", match_length), (T_C - 1) // 2)

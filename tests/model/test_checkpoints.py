@@ -116,6 +116,30 @@ def test_forecast_settings_that_do_not_exist_are_refused(tmp_path):
         DynaMix.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("name", sorted(checkpoints.bundled()))
+def test_names_in_a_config_that_say_nothing_are_refused(name, tmp_path):
+    bundled = checkpoints.bundled()[name]
+    path = tmp_path / bundled.name
+    save_file(load_file(bundled), path)
+    config = json.loads(bundled.with_suffix(".json").read_text())
+
+    def find(**more):
+        path.with_suffix(".json").write_text(json.dumps({**config, **more}))
+        return checkpoints.find(path)
+
+    beside = {"name": "mine", "version": 2, "training": {"epochs": 9}}
+    assert find(**beside).config == checkpoints.find(name).config
+    for other in ("forcast", "Forecast", "archtecture", "gpp"):
+        with pytest.raises(InputError, match=f"holds '{other}' beside its sections"):
+            find(**{other: {"quiet_steps": 1}})
+    for other in ("quiet_steps", "hidden_dim", "attention_sharpnes"):
+        with pytest.raises(InputError, match=f"{other}.* Did you mean"):
+            find(**{other: 1})
+    for other in ("n", "hidden", "latent_dims"):
+        with pytest.raises(InputError, match=rf"unknown settings \['{other}'\]"):
+            find(architecture=config["architecture"] | {other: 3})
+
+
 def test_new_weights_beside_an_old_config_are_refused(tmp_path):
     """A death between the two files must not give a model of both."""
     small_model(relu_units=5).save_pretrained(tmp_path)

@@ -38,9 +38,7 @@ def add(commands: Any) -> None:
 
 
 def _fill(parser: Parser) -> None:
-    parser.add_argument(
-        "-o", "--output", type=OUTPUT, required=True, help="folder of the run"
-    )
+    parser.add_argument("-o", "--output", type=OUTPUT, required=True, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="continue the run in that folder")
     parser.add_argument(
         "--seeds",

@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["main"]
 
-_PATIENCE = 1.5  # seconds from Ctrl-C to the end of the process
+_PATIENCE = 1.0  # seconds from Ctrl-C to the end of the process
 _INTERRUPTED = "\ndynamix: interrupted\n"
 
 

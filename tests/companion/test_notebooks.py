@@ -6,6 +6,8 @@ import contextlib
 import io
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -231,6 +233,22 @@ def test_a_sweep_leaves_the_process_of_its_worker_as_it_was(tmp_path, monkeypatc
     assert "OMP_NUM_THREADS" not in os.environ
     os.write(2, b"from here")
     assert capfd.readouterr().err == "from here"
+
+
+def test_a_script_without_a_main_guard_is_not_run_again_by_its_workers(tmp_path):
+    make_notebook(tmp_path / "a.ipynb", "x = 1")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from dynamix.companion.sweep import Job, run_all\n"
+        "print('once')\n"
+        "folder = Path(__file__).parent\n"
+        "job = Job(folder / 'a.ipynb', Path(__file__) / 'out.ipynb')\n"
+        "try: run_all([job])\n"
+        "except OSError: print('no folder')\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert done.stdout == "once\nno folder\n", done.stderr
 
 
 def test_a_run_that_is_killed_leaves_the_old_output(tmp_path, monkeypatch):

@@ -172,20 +172,25 @@ def add_settings(parser: argparse.ArgumentParser, kind: Any, title: str = "") ->
 class Typed:
     """What argparse calls to convert a word; its messages are those of the library."""
 
-    def __init__(self, kind: Any, choices: Sequence[str] = ()) -> None:
-        self.kind, self.choices = kind, choices
+    def __init__(self, kind: Any, choices: Sequence[str] = (), *, empty: bool = True) -> None:
+        self.kind, self.choices, self.empty = kind, choices, empty
 
     def __call__(self, text: str) -> Any:
         """Convert, or say what was expected."""
         try:
             if self.choices:
                 one_of("value", text, self.choices)
+            if not (self.empty or text):
+                raise InputError("must be the name of a file or folder, found ''.")
             return self.kind(text)
         except InputError as error:
             raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
         except ValueError as error:
             wanted = _KINDS.get(self.kind, f"a {self.kind}")
             raise argparse.ArgumentTypeError(f"must be {wanted}, found {text!r}") from error
+
+
+OUTPUT = Typed(str, empty=False)
 
 
 def given_settings(options: argparse.Namespace, kind: type[Any]) -> Any:

@@ -17,6 +17,7 @@ __all__ = ["main"]
 
 _PATIENCE = 1.0  # seconds from Ctrl-C to the end of the process
 _INTERRUPTED = "\ndynamix: interrupted\n"
+_said = threading.Event()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,13 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _end_on_interrupt()
         return answer(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
+        _said.set()
         sys.stderr.write(_INTERRUPTED)
         return 130
 
 
 def _leave(*_: Any) -> None:
-    """End the process, which has done nothing yet."""
-    os.write(2, _INTERRUPTED.encode())
+    """End the process at once, and say so once."""
+    if not _said.is_set():
+        os.write(2, _INTERRUPTED.encode())
     os._exit(130)
 
 
@@ -59,6 +62,6 @@ def _end_on_interrupt() -> None:
         while os.read(heard, 1) != bytes([signal.SIGINT]):
             pass
         time.sleep(_PATIENCE)
-        os._exit(130)
+        _leave()
 
     threading.Thread(target=watch, daemon=True).start()

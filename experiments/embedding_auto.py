@@ -4,9 +4,9 @@
 
 Two sources: the first channel of held-out systems (every fourth one of the split's), and columns of
 real data, read from ``FOLDER`` as they are (gaps in the road sensors' time are not filled). A row
-per series, origin and embedding. D_stsp and the Hellinger distance are measured in the delay embedding of
-the truth at the context's decorrelation time, the same for all. ``--resume`` continues an
-interrupted run.
+per series, origin and embedding. D_stsp and the Hellinger distance are measured in the delay
+embedding of the truth at the context's decorrelation time, the same for all. ``--resume`` continues
+an interrupted run.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@
 Nothing is trained by gradients. What is chosen, by free runs on the split's training systems, is
 the width of the gate's noise and the ridge of the fits; the held-out systems are not looked at.
 Every combination is ranked by the median of D_stsp, D_H and MASE at each context length; the lowest
-sum of ranks wins. The Hellinger distance stands beside them. The comparison goes to results/choice_dynamix-3d-plus.csv. The embedding of single coordinates
-is the choice of experiments/choose_embedding.py, also on the training systems.
+sum of ranks wins. The Hellinger distance stands beside them. The comparison goes to
+results/choice_dynamix-3d-plus.csv. The embedding of single coordinates is the choice of
+experiments/choose_embedding.py, also on the training systems.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -64,7 +65,7 @@ def stored() -> dict[str, dict[str, Any]]:
 def headline(name: str, record: dict[str, Any]) -> dict[str, float]:
     """The few numbers that a result is about: those in its record, else those of its kind."""
     if "headline" in record:
-        return {key: float(value) for key, value in record["headline"].items()}
+        return {k: math.nan if v is None else float(v) for k, v in record["headline"].items()}
     if (log := RESULTS / name / "log.jsonl").is_file():
         last = _lines(log)[-1]
         return {key: float(last[key]) for key in ("epoch", "loss") if last.get(key) is not None}
@@ -235,6 +236,8 @@ def _seeds(value: Any) -> list[str]:
 
 
 def _short(value: float) -> str:
+    if math.isnan(value):
+        return "not finite"
     return f"{value:,.0f}" if value == int(value) else f"{value:.3g}"
 
 

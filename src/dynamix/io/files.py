@@ -198,6 +198,26 @@ def set_aside(path: Path) -> None:
         path.rename(next(place for place in free if not place.exists()))
 
 
+def plain(found: Any) -> Any:
+    """What JSON can hold: frames are lists of rows, other objects their text, and NaN is None.
+
+    >>> plain({"median": float("inf"), "rows": (1, 2.5)})
+    {'median': None, 'rows': [1, 2.5]}
+    """
+    if hasattr(found, "to_json"):
+        from .tables import records
+
+        return records(found)
+    if isinstance(found, dict):
+        return {str(name): plain(value) for name, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [plain(value) for value in found]
+    found = found.item() if hasattr(found, "item") else found
+    if isinstance(found, float) and not abs(found) < float("inf"):
+        return None
+    return found if isinstance(found, str | int | float | bool | None) else str(found)
+
+
 def record_line(record: Mapping[str, Any]) -> str:
     """A record as a line of JSON; NumPy's numbers become Python's."""
     return json.dumps(record, default=lambda value: value.item()) + "\n"

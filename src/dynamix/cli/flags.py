@@ -223,7 +223,16 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def show_json(found: Any) -> None:
     """Write a JSON document to standard output; numbers that are not finite become null."""
-    sys.stdout.write(json.dumps(plain(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(
+        json.dumps(plain(found, other=_rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    )
+
+
+def _rows(found: Any) -> Any:
+    """A table as a list of its rows; of another object its text."""
+    from ..io.tables import records
+
+    return records(found) if hasattr(found, "columns") else str(found)
 
 
 def check_outputs(

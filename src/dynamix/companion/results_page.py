@@ -85,7 +85,9 @@ def headline(name: str, record: dict[str, Any]) -> dict[str, float]:
     groups = [name for name in ("model", "variant") if name in table]
     if not groups or "d_stsp" not in table:
         return {"rows": float(len(table))}
-    return table.groupby(groups[0], sort=False)["d_stsp"].median().add_prefix("d_stsp ").to_dict()
+    geometry = [name for name in ("d_stsp", "hellinger") if name in table]
+    medians = table.groupby(groups[0], sort=False)[geometry].median().stack().dropna()
+    return {f"{measure} {name}": value for (name, measure), value in medians.items()}
 
 
 def _of_benchmark(table: pd.DataFrame) -> dict[str, float]:
@@ -236,7 +238,7 @@ def _seeds(value: Any) -> list[str]:
 
 
 def _short(value: float) -> str:
-    if math.isnan(value):
+    if not math.isfinite(value):
         return "not finite"
     return f"{value:,.0f}" if value == int(value) else f"{value:.3g}"
 

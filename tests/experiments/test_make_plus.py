@@ -18,6 +18,8 @@ def test_the_bundled_model_is_what_the_table_chooses():
     ranks = sum((table[column].rank() for column in ranked), pd.Series(0.0, index=table.index))
     # the table is rounded to four digits, in which two rows may be level
     assert (ranks - table["rank_sum"]).abs().max() <= 1
+    with_h = ranks + sum(table[f"hellinger_{context}"].rank() for context in made.CONTEXTS)
+    assert with_h.idxmin() == table["rank_sum"].idxmin()
     best = table.loc[table["rank_sum"].idxmin()]
     model = baselines.baseline("dynamix-3d-plus").model
     assert model.config.ridge == pytest.approx(best["local_ridge"])

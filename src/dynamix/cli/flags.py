@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import InputError, choices_of, limits_of, needs, one_of
+from ..io.files import plain
 from ..settings import AUTO, BUNDLED_MODEL, declared, from_dict
 
 _SHORT = {"horizon": "-n", "output": "-o"}
@@ -228,24 +229,15 @@ def _setting(text: str) -> tuple[str, Any]:
 def show_json(found: Any) -> None:
     """Write a JSON document to standard output; numbers that are not finite become null."""
     sys.stdout.write(
-        json.dumps(_plain(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        json.dumps(plain(found, other=_rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     )
 
 
-def _plain(found: Any) -> Any:
-    """What JSON can hold: frames are lists of rows, and other objects their text."""
-    if hasattr(found, "to_json"):
-        from ..io.tables import records
+def _rows(found: Any) -> Any:
+    """A table as a list of its rows; of another object its text."""
+    from ..io.tables import records
 
-        return records(found)
-    if isinstance(found, dict):
-        return {str(name): _plain(value) for name, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [_plain(value) for value in found]
-    found = found.item() if hasattr(found, "item") else found
-    if isinstance(found, float) and not abs(found) < float("inf"):
-        return None
-    return found if isinstance(found, str | int | float | bool | None) else str(found)
+    return records(found) if hasattr(found, "columns") else str(found)
 
 
 def check_outputs(

@@ -9,6 +9,7 @@ precision: the weights of a smooth kernel are large and cancel each other.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -17,12 +18,15 @@ import numpy as np
 from numpy import ndarray
 from scipy import linalg
 
+from ..io.progress import tqdm
 from ..io.scale import unit
 from ..io.shapes import Float, Int
+from ..settings import PATIENCE
 from .settings import GPConfig
 
 _NOTHING = 1e-13  # an eigenvalue's share below which it is rounding
 _TOGETHER = 5000  # states that are compared with all centres at a time
+_MANY = 10  # such stretches: from here on they are counted before the user's eyes
 _MOST = 30_000  # transitions of a context that are used, evenly spaced
 _LEAST = 1e-300  # a variance's floor, for contexts that are predicted exactly
 
@@ -121,9 +125,12 @@ def scales(x: Float[ndarray, "T_C N"]) -> tuple[ndarray, ndarray]:
     return (x / size).mean(axis=0) * size, np.where(deviation > 0, deviation, 1.0)
 
 
-def _parts(z: Float[ndarray, "A N"]) -> list[ndarray]:
+def _parts(z: Float[ndarray, "A N"]) -> Iterable[ndarray]:
     """Stretches of states whose kernels fit into memory."""
-    return np.array_split(z, max(1, -(-len(z) // _TOGETHER)))
+    parts = np.array_split(z, max(1, -(-len(z) // _TOGETHER)))
+    if len(parts) < _MANY:
+        return parts
+    return tqdm(parts, desc="states", disable=None, delay=PATIENCE, leave=False)
 
 
 def spread(length: int, count: int) -> Int[ndarray, " c"]:

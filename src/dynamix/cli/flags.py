@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import InputError, choices_of, limits_of, needs, one_of
-from ..io.files import plain
 from ..settings import AUTO, BUNDLED_MODEL, declared, from_dict
 
 _SHORT = {"horizon": "-n", "output": "-o"}
@@ -228,6 +227,8 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def show_json(found: Any) -> None:
     """Write a JSON document to standard output; numbers that are not finite become null."""
+    from ..io.files import plain  # help and misspelt words do not wait for pandas
+
     sys.stdout.write(
         json.dumps(plain(found, other=_rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     )

@@ -55,11 +55,7 @@ def parser() -> Parser:
 
 
 def answer(arguments: Sequence[str]) -> int:
-    """Run the command that the words name, and return the exit code; see :func:`dynamix.cli.main`.
-
-    >>> answer(["benchmark", "--compare", "one.csv"])  # the message goes to standard error
-    2
-    """
+    """Run the command that the words name, and return the exit code; see ``cli.main``."""
     try:
         top = parser()
         options = top.parse_args(prepared(top, arguments))

@@ -139,7 +139,7 @@ def read_series(
         one_of("column", name, known)
     time = None if time is None else str(time)
     blank = frame.isna().all(axis=1).to_numpy() & (not no_time)
-    seen = table.only(frame[~blank], ~blank)
+    seen = table.only(frame[~blank], ~blank) if blank.any() else table
     rest, index, notes = take_time(seen.frame, time=time, channels=named, place=seen.place)
     if index is not None:  # nothing is lost where a column tells the time
         table, frame = seen, seen.frame

@@ -64,7 +64,7 @@ def test_corrected_sentences_are_quoted_from_the_pages():
         today = text_of(then, (ROOT / then).read_text(encoding="utf-8"))
         assert [part for part in quoted(entry, "now") if part not in today] == [], then
         assert [part for part in quoted(entry, "was") if part in here] == [], page
-        command = ["git", "-C", str(ROOT), "show", f"{found['commit']}:{page}"]
+        command = ["git", "-C", str(ROOT), "show", f"{entry.get('commit', found['commit'])}:{page}"]
         old = subprocess.run(command, capture_output=True, text=True, check=False)
         if old.returncode == 0:  # not in a shallow clone
             before = text_of(page, old.stdout)

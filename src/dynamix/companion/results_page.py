@@ -140,7 +140,7 @@ def _corrections(head: str, headlines: dict[str, dict[str, float]]) -> list[str]
     rows = [
         (
             _where(entry["page"]),
-            entry["was"].strip(),
+            entry["was"].strip() + (f" (`{entry['commit']}`)" if "commit" in entry else ""),
             entry["now"].strip() + (f" ({_where(entry['moved'])})" if "moved" in entry else ""),
             fill(entry["why"], headlines).strip(),
         )

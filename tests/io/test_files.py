@@ -205,9 +205,17 @@ def test_a_cache_gives_what_was_kept_or_nothing(tmp_path, caplog):
     with path.open("r+b") as file:
         file.truncate(45 << 30)  # sparse; it must not be read
     assert files.read_cached(path, key="k", size=100) is None
-    assert caplog.text.count("damaged") == 3
+    assert caplog.text.count("cannot be used") == 3
     files.write_cached(path / "below a file", key="k", content=content)
     assert "could not cache" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_cache_does_not_wait_for_a_pipe(tmp_path, caplog):
+    os.mkfifo(tmp_path / "a.bin")
+    assert files.read_cached(tmp_path / "a.bin", key="k", size=1) is None
+    files.write_cached(tmp_path / "a.bin", key="k", content=b"1")
+    assert caplog.text.count("is no file") == 2
 
 
 def test_without_a_home_the_cache_lasts_as_long_as_the_process(monkeypatch):

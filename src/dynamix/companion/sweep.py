@@ -19,7 +19,7 @@ import pandas as pd
 
 from ..errors import InputError, needs, one_of, whole_number
 from ..evaluation import results
-from ..evaluation.parallel import spread
+from ..evaluation.parallel import spread, undisturbed
 from ..io.files import make_folder, open_log
 from ..io.progress import tqdm
 from . import BOOK, CHECKOUT, notebooks
@@ -93,7 +93,8 @@ def _here(jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, Outcome]]:
     # Python's own would run the caller's script again, where it has no `if __name__ == "__main__"`
     pool = ProcessPoolExecutor(min(workers, len(jobs)))
     try:
-        running = {pool.submit(_run, job): i for i, job in enumerate(jobs)}
+        with undisturbed():
+            running = {pool.submit(_run, job): i for i, job in enumerate(jobs)}
         for future in as_completed(running):
             try:
                 outcome = future.result()

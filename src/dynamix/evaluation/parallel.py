@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from ..errors import InputError, needs, whole_number
@@ -11,6 +13,28 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _CONNECT = 10.0  # seconds that a scheduler may take to answer
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C is no matter of processes that begin here: they are killed by the one that waits.
+
+    Else each would print a traceback of its own, also of its imports.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    from joblib.externals.loky.backend import resource_tracker as lokys
+
+    for tracker in (resource_tracker, lokys):  # each lifts the block when it begins
+        tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def spread(
@@ -36,7 +60,9 @@ def spread(
     options: dict[str, Any] = {"batch_size": 1, "return_as": "generator_unordered"}
     calls = [joblib.delayed(work)(task) for task in tasks]
     if dask is None:
-        yield from joblib.Parallel(n_jobs=workers, backend="loky", **options)(calls)
+        with undisturbed():  # the processes begin before their first result is asked for
+            made = joblib.Parallel(n_jobs=workers, backend="loky", **options)(calls)
+        yield from made
         return
     with needs("dask"):
         from distributed import Client

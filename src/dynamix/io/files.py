@@ -314,6 +314,7 @@ def read_cached(path: Path, *, key: str, size: int) -> bytes | None:
     A file that is unreadable, damaged, or of another size or key gets a warning.
     """
     try:
+        _must_be_file(path)
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size != _DIGEST + size:
                 raise ValueError("it has another size")
@@ -324,7 +325,7 @@ def read_cached(path: Path, *, key: str, size: int) -> bytes | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        logger.warning("the cached %s is damaged (%s); it is made again", path.name, error)
+        logger.warning("the cached %s cannot be used (%s); it is made again", path.name, error)
         return None
 
 
@@ -332,6 +333,13 @@ def write_cached(path: Path, *, key: str, content: bytes) -> None:
     """Keep ``content`` for ``key``; where that fails, a warning is enough."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _must_be_file(path)
         write_bytes(path, hashlib.sha256(key.encode() + content).digest() + content)
     except OSError as error:
-        logger.warning("could not cache %s: %s", path.name, error)
+        logger.warning("could not cache %s: %s", path.name, error.__cause__ or error)
+
+
+def _must_be_file(path: Path) -> None:
+    """Raise an OSError for what is there, but is no file: a pipe would be waited for."""
+    if path.exists() and not path.is_file():
+        raise OSError(f"{str(path)!r} is no file")

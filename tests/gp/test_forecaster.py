@@ -77,15 +77,15 @@ def test_start_and_step_are_those_of_the_likeliest_kernel():
 def test_a_run_that_reaches_the_box_is_not_chosen():
     """The kernels of the first two ridges leave the context; the third stays."""
     x = context()[:100]
-    asked: list[float] = []
+    own, asked = rollouts._Own.of(x, x[-1]), []
 
     def run(maps, start, horizon):
         asked.append(maps[0].kernel.ridge)
-        inside = np.resize(x, (horizon, 1, 3))
+        inside = np.resize(own.x, (horizon, 1, 3))
         return inside if len(asked) == 3 else inside * 1e6
 
     config = GPConfig(ranked_on=80, centres=100, tried=1)
-    found = rollouts._choose(run, x, x[-1:], saved(GaussianProcess(config)))
+    found = rollouts._choose(run, own, saved(GaussianProcess(config)))
     assert len(asked) == 3
     assert found.kernel.ridge == asked[-1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,12 @@ from ..io.shapes import Float
 from ..local.choice import trial_length, unlikeness
 from ..model.runs import Rollout, Saved, check_series
 from .choice import LEAST, judged, ratings
-from .regression import OneStepMap, Regression, candidates
+from .regression import OneStepMap, Regression, candidates, scales
 from .settings import JUDGE
 
 _MOST_TRIALS = 12  # candidates that are run before one that leaves the box is taken
+# added to a state in deviations, and taken away again, it leaves 30 binary digits after the point
+_ROUNDING = 1.5 * 2.0**22
 
 
 def runs(
@@ -52,15 +54,37 @@ def chosen_rollout(
     A model with a judge runs all candidates, and takes the one that it rates best
     (:func:`dynamix.gp.choice.judged`), if the context has at least 128 steps. A model of a single
     kernel takes that.
+
+    All runs are of states in the context's deviations, rounded to about 1e-9: free runs of
+    thousands of steps enlarge the last digit, in which data in other units differ.
     """
     check_series(context, model.config.observed_dims)
-    x = context.astype(np.float64)
-    start = x[-1] if initial_x is None else initial_x.astype(np.float64)
-    series = [np.ascontiguousarray(x[:, s]) for s in range(x.shape[1])]
-    maps = [_choose(run, one, start[s : s + 1], model) for s, one in enumerate(series)]
-    found, dtype = run(maps, np.ascontiguousarray(start), horizon), model.values["sigma"].dtype
+    start = context[-1] if initial_x is None else initial_x
+    series = [_Own.of(context[:, s], start[s]) for s in range(len(start))]
+    maps = [_choose(run, one, model) for one in series]
+    found = run(maps, np.concatenate([one.start for one in series]), horizon)
+    for s, one in enumerate(series):
+        found[:, s] = found[:, s] * one.deviation + one.mean
+    dtype = model.values["sigma"].dtype
     gates = np.ones((horizon, len(maps), 1), dtype) if return_gates else None
     return Rollout(found.astype(dtype), gates)
+
+
+class _Own(NamedTuple):
+    """A context ``x`` and its first state in deviations from its mean, rounded."""
+
+    x: Float[np.ndarray, "T_C N"]
+    start: Float[np.ndarray, "1 N"]
+    mean: Float[np.ndarray, " N"]
+    deviation: Float[np.ndarray, " N"]
+
+    @classmethod
+    def of(cls, x: Float[np.ndarray, "T_C N"], start: Float[np.ndarray, " N"]) -> _Own:
+        mean, deviation = scales(x := np.ascontiguousarray(x, dtype=np.float64))
+        x, start = (
+            (y.astype(np.float64) - mean) / deviation + _ROUNDING - _ROUNDING for y in (x, start)
+        )
+        return cls(x, start[None], mean, deviation)
 
 
 def settled(
@@ -70,17 +94,15 @@ def settled(
     initial_x: Float[np.ndarray, "1 N"] | None = None,
 ) -> Saved:
     """The model with no other kernel than the one that :func:`chosen_rollout` takes there."""
-    x = np.ascontiguousarray(context[:, 0], dtype=np.float64)
-    start = x[-1:] if initial_x is None else initial_x.astype(np.float64)
-    scale, ridge = _choose(run, x, start, model).kernel
+    one = _Own.of(context[:, 0], context[-1, 0] if initial_x is None else initial_x[0])
+    scale, ridge = _choose(run, one, model).kernel
     only = dataclasses.replace(model.config, scales=(scale,), ridges=(ridge,))
     return Saved(only, model.defaults, {"sigma": model.values["sigma"]})
 
 
-def _choose(
-    run: Callable[..., np.ndarray], x: np.ndarray, start: np.ndarray, model: Saved
-) -> OneStepMap:
-    """The map that suits a context ``(T_C, N)``, by the judge or by likeness."""
+def _choose(run: Callable[..., np.ndarray], own: _Own, model: Saved) -> OneStepMap:
+    """The map that suits a context, by the judge or by likeness."""
+    x, start = own.x, own.start
     config, regression = model.config, Regression(x, model.config)
     if len(kernels := candidates(config)) == 1:
         return regression.fit(kernels[0])

@@ -33,31 +33,45 @@ from dynamix.engine.gp import runs
 from dynamix.evaluation import results
 from dynamix.flows.generated import flow
 from dynamix.gp import GaussianProcess, GPConfig, smooth
-from dynamix.gp.choice import OF_CANDIDATE, features
+from dynamix.gp.choice import OF_CANDIDATE, features, shown
 from dynamix.gp.judge import Judge
-from dynamix.gp.regression import Regression, candidates
+from dynamix.gp.regression import Regression
 from dynamix.io.files import write_bytes
 from dynamix.local.choice import SPECTRUM
+from dynamix.preprocessing.embedding import find_delays
 
 FIRST_FLOW, LENGTH, HORIZON = 600_000, 8000, 4000
 KEPT_ASIDE = 0.25  # of the flows
 EPOCHS, RATE, DECAY, DROPOUT = 100, 3e-3, 0.03, 0.2
+EXAMPLES = 4  # contexts of a flow or a stretch
+LENGTHS, OFTEN = (250, 350, 512, 1000, 2000), (0.3, 0.1, 0.3, 0.1, 0.2)
+NOISE = (0.0, 0.0, 0.02, 0.05, 0.1)
+ONE_CHANNEL = 0.25  # of the contexts: a channel and its delays
+CONFIG = GPConfig(degrees=(1, 2, 3))
 
 
-def example(x: ndarray, end: int, T_C: int, noise: float, seed: int) -> tuple[ndarray, ...]:
-    """Features of all candidates after a context, and their scores."""
-    config, context = GPConfig(), x[end - T_C : end].astype(float)
-    truth = x[end : end + HORIZON].astype(float)
+def example(x: ndarray, T_C: int, noise: float, seed: int) -> tuple[ndarray, ...]:
+    """Features of the candidates after a context, and their scores."""
+    rng = np.random.default_rng(seed)
+    end = int(rng.integers(2000, LENGTH - HORIZON))
+    context, truth = x[end - T_C : end], x[end : end + HORIZON]
     if noise:
-        rng = np.random.default_rng(seed)
         context = context + noise * context.std(axis=0) * rng.standard_normal(context.shape)
-    shown = smooth(context).values
-    regression = Regression(shown, config)
-    maps = [regression.fit(kernel) for kernel in candidates(config)]
-    start = shown[-1:].copy()
-    seen = features(runs, regression, maps, shown, start)
+    if rng.random() < ONE_CHANNEL:
+        channel = [int(rng.integers(x.shape[1]))]
+        seen = smooth(context[:, channel]).values
+        lags = (0, *find_delays(seen, count=2, embedding="delay"))
+        whole = np.concatenate([seen, truth[:, channel]])
+        whole = np.hstack([whole[lags[-1] - lag : len(whole) - lag] for lag in lags])
+        shown_to_it, truth = whole[:-HORIZON], whole[-HORIZON:]
+    else:
+        shown_to_it = smooth(context).values
+    regression = Regression(shown_to_it, CONFIG)
+    maps = [regression.fit(kernel) for kernel in shown(regression, len(shown_to_it))]
+    start = shown_to_it[-1:].copy()
+    found = features(runs, regression, maps, shown_to_it, start)
     made = runs(maps, start.repeat(len(maps), axis=0), HORIZON)
-    return seen, np.array([scores(made[:, k], truth) for k in range(len(maps))])
+    return found, np.array([scores(made[:, k], truth) for k in range(len(maps))])
 
 
 def scores(y: ndarray, truth: ndarray) -> list[float]:
@@ -81,15 +95,10 @@ def examples(source: str, i: int, path: Path) -> None:
         names = systems.split()["train"]
         whole = systems.trajectory(names[i % len(names)], n=20_000, points_per_period=50)
         x = whole[int(rng.integers(0, 12_000)) :][:LENGTH]
-    plan = [(int(rng.choice([250, 250, 350])), 0.0), (512, 0.0), (512, 0.05)]
-    plan += [(250, float(rng.choice([0.02, 0.05]))), (2000, 0.05)]
-    plan += [(int(rng.choice([512, 1000, 2000])), float(rng.choice([0, 0.02, 0.1])))]
     made = []
-    for q, (T_C, noise) in enumerate(plan):
-        if source == "g" and q == len(plan) - 1 and rng.random() < 0.5:
-            continue
-        end = int(rng.integers(2000, LENGTH - HORIZON))
-        made.append((*example(x, end, T_C, noise, 10 * i + q), (T_C, noise)))
+    for q in range(EXAMPLES):
+        T_C, noise = int(rng.choice(LENGTHS, p=OFTEN)), float(rng.choice(NOISE))
+        made.append((*example(x.astype(float), T_C, noise, 10 * i + q), (T_C, noise)))
     seen, scored, how = zip(*made, strict=True)
     kept = {"features": np.array(seen), "scores": np.array(scored), "context": np.array(how)}
     write_bytes(path, packed(kept))

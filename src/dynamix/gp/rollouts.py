@@ -95,8 +95,13 @@ def settled(
 ) -> Saved:
     """The model with no other kernel than the one that :func:`chosen_rollout` takes there."""
     one = _Own.of(context[:, 0], context[-1, 0] if initial_x is None else initial_x[0])
-    scale, ridge = _choose(run, one, model).kernel
-    only = dataclasses.replace(model.config, scales=(scale,), ridges=(ridge,))
+    kernel = _choose(run, one, model).kernel
+    only = dataclasses.replace(
+        model.config,
+        scales=(kernel.scale,),
+        ridges=(kernel.ridge,),
+        degrees=(kernel.degree,),
+    )
     return Saved(only, model.defaults, {"sigma": model.values["sigma"]})
 
 

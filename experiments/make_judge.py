@@ -42,7 +42,7 @@ from dynamix.preprocessing.embedding import find_delays
 
 FIRST_FLOW, LENGTH, HORIZON = 600_000, 8000, 4000
 KEPT_ASIDE = 0.25  # of the flows
-EPOCHS, RATE, DECAY, DROPOUT = 100, 3e-3, 0.03, 0.2
+EPOCHS, RATE, DECAY, DROPOUT = 60, 3e-3, 0.03, 0.3
 EXAMPLES = 4  # contexts of a flow or a stretch
 LENGTHS, OFTEN = (250, 350, 512, 1000, 2000), (0.3, 0.1, 0.3, 0.1, 0.2)
 NOISE = (0.0, 0.0, 0.02, 0.05, 0.1)
@@ -190,7 +190,7 @@ def main() -> None:
     given = read(flows[:kept] + sorted(options.data.glob("t*.safetensors")))
     aside = read(flows[kept:])
     judge, begun = trained(given, seed=options.seed)
-    model = GaussianProcess(GPConfig(), defaults=DEFAULTS, judge=judge).eval()
+    model = GaussianProcess(CONFIG, defaults=DEFAULTS, judge=judge).eval()
     path = model.save_pretrained(options.output)
 
     costs = cost(aside["scores"])

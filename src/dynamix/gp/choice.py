@@ -26,6 +26,7 @@ OF_CANDIDATE = (
     *("motion", "halves", "elsewhere", "missing", "cells"),
 )
 OF_CONTEXT = ("steps", "peak", "periods", "own halves", "increments")
+COLUMNS = (*OF_CANDIDATE, *OF_CONTEXT, *(f"{name}, less the mean" for name in OF_CANDIDATE))
 _LEAST_RUN = 2000
 _STEPS, _FEWEST = 49_152, 12  # of all free runs together, and candidates that run in any case
 _BOXED = 7  # channels that have boxes, at most
@@ -104,7 +105,8 @@ def features(
 ) -> Float[ndarray, "K F"]:
     """What the judge sees of each candidate after a context ``x``.
 
-    The columns are ``OF_CANDIDATE`` and ``OF_CONTEXT``. A candidate runs freely from ``start``, for
+    The columns are ``COLUMNS``: of a candidate, of the context, and of a candidate compared with
+    all. A candidate runs freely from ``start``, for
     :func:`horizon_of_trials`. ``run`` makes free runs of maps; ``maps`` are fits
     of the regression's candidates.
     """
@@ -126,7 +128,9 @@ def features(
         row += [held, np.log((misses / regression.size).std() + 1e-9)]
         row += [np.log(np.sqrt((evidence.surprise[place] ** 2).mean()) + 1e-9)]
         found.append([*row, *look.of_run(y), *shared])
-    return np.nan_to_num(np.array(found), nan=0.0, posinf=0.0, neginf=0.0)
+    table = np.nan_to_num(np.array(found), nan=0.0, posinf=0.0, neginf=0.0)
+    own = table[:, : len(OF_CANDIDATE)]
+    return np.hstack([table, own - own.mean(axis=0)])
 
 
 def ratings(judge: Mapping[str, ndarray], found: Float[ndarray, "K F"]) -> Float[ndarray, " K"]:

@@ -15,9 +15,9 @@ from ..settings import ForecastDefaults, from_dict, setting, settings
 
 JUDGE = "judge."
 _LAYERS = {  # of the judge: outputs and inputs
-    "layers.0": (32, 24),
-    "layers.3": (16, 32),
-    "layers.5": (1, 16),
+    "layers.0": (64, 43),
+    "layers.3": (32, 64),
+    "layers.5": (1, 32),
 }
 
 

@@ -3,11 +3,12 @@
     python experiments/make_judge.py --data runs/judge \
         --output src/dynamix/data/models/dynamix-gp-learned.safetensors
 
-First the examples, resumable and some hours on two cores: every kernel of dynamix-gp runs freely
-after contexts of 250 to 2,000 steps, with and without noise, of generated flows (seeds from
-600,000) and of the 34 training systems, and is scored against the clean continuation. Then the
-network, in a minute: it lowers the expected cost of its choice. A quarter of the flows is kept
-aside for the table results/judge.csv; the held-out systems are not looked at.
+First the examples, resumable and about an hour: the likeliest candidates run freely after contexts
+of 250 to 2,000 steps, with and without noise, of all channels or of one with its delays. They are
+of generated flows (seeds from 600,000) and of the 34 training systems, and are scored against the
+clean continuation. Then the network, in a minute: it lowers the expected cost of its choice. A
+quarter of the flows is kept aside for the table results/judge.csv; the held-out systems are not
+looked at.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from dynamix.gp import GaussianProcess, GPConfig, smooth
 from dynamix.gp.choice import OF_CANDIDATE, features, shown
 from dynamix.gp.judge import Judge
 from dynamix.gp.regression import Regression
+from dynamix.gp.smoothing import delayed
 from dynamix.io.files import write_bytes
 from dynamix.local.choice import SPECTRUM
 from dynamix.preprocessing.embedding import find_delays
@@ -50,28 +52,29 @@ ONE_CHANNEL = 0.25  # of the contexts: a channel and its delays
 CONFIG = GPConfig(degrees=(1, 2, 3))
 
 
-def example(x: ndarray, T_C: int, noise: float, seed: int) -> tuple[ndarray, ...]:
-    """Features of the candidates after a context, and their scores."""
-    rng = np.random.default_rng(seed)
-    end = int(rng.integers(2000, LENGTH - HORIZON))
-    context, truth = x[end - T_C : end], x[end : end + HORIZON]
+def example(
+    x: ndarray, end: int, T_C: int, noise: float, seed: int, *, channel: int | None = None
+) -> tuple[ndarray, ...]:
+    """Features of the candidates after a context, and their scores.
+
+    The context ends at ``end``. A ``channel`` is seen alone, with its delays beside it.
+    """
+    of = slice(None) if channel is None else [channel]
+    context, truth = x[end - T_C : end, of], x[end : end + HORIZON, of]
     if noise:
+        rng = np.random.default_rng(seed)
         context = context + noise * context.std(axis=0) * rng.standard_normal(context.shape)
-    if rng.random() < ONE_CHANNEL:
-        channel = [int(rng.integers(x.shape[1]))]
-        seen = smooth(context[:, channel]).values
-        lags = (0, *find_delays(seen, count=2, embedding="delay"))
-        whole = np.concatenate([seen, truth[:, channel]])
-        whole = np.hstack([whole[lags[-1] - lag : len(whole) - lag] for lag in lags])
-        shown_to_it, truth = whole[:-HORIZON], whole[-HORIZON:]
-    else:
-        shown_to_it = smooth(context).values
-    regression = Regression(shown_to_it, CONFIG)
-    maps = [regression.fit(kernel) for kernel in shown(regression, len(shown_to_it))]
-    start = shown_to_it[-1:].copy()
-    found = features(runs, regression, maps, shown_to_it, start)
+    context = smooth(context).values
+    if channel is not None:
+        lags = (0, *find_delays(context, count=2, embedding="delay"))
+        both = delayed(np.concatenate([context, truth]), lags)
+        context, truth = both[:-HORIZON], both[-HORIZON:]
+    regression = Regression(context, CONFIG)
+    maps = [regression.fit(kernel) for kernel in shown(regression, len(context))]
+    start = context[-1:].copy()
+    seen = features(runs, regression, maps, context, start)
     made = runs(maps, start.repeat(len(maps), axis=0), HORIZON)
-    return found, np.array([scores(made[:, k], truth) for k in range(len(maps))])
+    return seen, np.array([scores(made[:, k], truth) for k in range(len(maps))])
 
 
 def scores(y: ndarray, truth: ndarray) -> list[float]:
@@ -98,7 +101,10 @@ def examples(source: str, i: int, path: Path) -> None:
     made = []
     for q in range(EXAMPLES):
         T_C, noise = int(rng.choice(LENGTHS, p=OFTEN)), float(rng.choice(NOISE))
-        made.append((*example(x.astype(float), T_C, noise, 10 * i + q), (T_C, noise)))
+        end, alone = int(rng.integers(max(LENGTHS), LENGTH - HORIZON)), rng.random() < ONE_CHANNEL
+        channel = int(rng.integers(x.shape[1])) if alone else None
+        found = example(x.astype(float), end, T_C, noise, 10 * i + q, channel=channel)
+        made.append((*found, (T_C, noise)))
     seen, scored, how = zip(*made, strict=True)
     kept = {"features": np.array(seen), "scores": np.array(scored), "context": np.array(how)}
     write_bytes(path, packed(kept))
@@ -170,8 +176,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the examples")
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to write")
     parser.add_argument("--table", type=Path, default=Path("results/judge.csv"), help="comparison")
-    parser.add_argument("--flows", type=int, default=183, help="generated flows")
-    parser.add_argument("--stretches", type=int, default=158, help="of training systems")
+    parser.add_argument("--flows", type=int, default=500, help="generated flows")
+    parser.add_argument("--stretches", type=int, default=250, help="of training systems")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     began = time.perf_counter()

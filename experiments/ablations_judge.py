@@ -28,7 +28,7 @@ from dynamix.baselines import baseline
 from dynamix.evaluation import statistics
 from dynamix.flows.generated import flow
 from dynamix.gp.choice import COLUMNS as NAMES
-from dynamix.gp.choice import OF_CANDIDATE, OF_CONTEXT
+from dynamix.gp.choice import OF_CONTEXT
 from dynamix.gp.judge import Judge
 
 FIRST_FLOW = 650_000

@@ -69,7 +69,8 @@ results: $(READY) ## write the page of stored results anew
 	$(BIN)/dynamix book results
 
 # the tests rerun the front page and chapters 5 to 9
-test: $(READY) lint html ## lint, check types, build the pages, run the tests and every notebook
+test: $(READY) ## lint, check types, build the pages, run the tests and every notebook
+	@$(MAKE) --no-print-directory --jobs=$(JOBS) lint html
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 	@$(MAKE) --no-print-directory book-quick NN='01 02 03 04 1'
 

@@ -38,7 +38,7 @@ REFERENCE = TrainingConfig(
 )
 PROTOCOL = BenchmarkConfig(starts=5)
 FORECASTS = ((1.0, 0), (8.0, 20))  # sharpness of the attention, quiet steps
-MEASURES = ("d_stsp", "d_h", "mase")
+MEASURES = ("d_stsp", "hellinger", "d_h", "mase")
 LAST = 10  # epochs whose losses are averaged
 DRAWS = 2000
 COLUMNS: dict[str, Callable[[str], Any]] = {
@@ -166,18 +166,19 @@ def part_of(corpus: dict[str, list[np.ndarray]], count: int | None) -> list[np.n
 
 def measured(table: pd.DataFrame) -> dict[str, Any]:
     """Medians with their intervals, and failures, of a benchmark table."""
-    medians = statistics.summary(table)["median"]
+    medians, failed = statistics.summary(table)["median"], statistics.failures(table)
+    table = table.assign(**table[list(MEASURES)].mask(failed, np.inf))
     row: dict[str, Any] = {}
     for measure in MEASURES:
         found = (medians[measure], *interval(table, measure))
         for end, value in zip(("", "_low", "_high"), found, strict=True):
             row[measure + end] = round(float(value), 4)
-    return row | {"failures": int(table[list(MEASURES)].isna().any(axis=1).sum())}
+    return row | {"failures": int(failed.any(axis=1).sum())}
 
 
 def interval(table: pd.DataFrame, measure: str) -> tuple[float, float]:
     """95 % interval of the median over systems; systems are redrawn, and starts within each."""
-    errors = table.pivot(index="system", columns="start", values=measure).fillna(np.inf).to_numpy()
+    errors = table.pivot(index="system", columns="start", values=measure).to_numpy()
     rng, (n, m) = np.random.default_rng(0), errors.shape
     drawn = errors[rng.integers(n, size=(DRAWS, n, 1)), rng.integers(m, size=(DRAWS, n, m))]
     for _ in range(2):  # over starts, then systems; never an average, as in benchmark.summary

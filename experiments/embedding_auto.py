@@ -4,8 +4,9 @@
 
 Two sources: the first channel of held-out systems (every fourth one of the split's), and columns of
 real data, read from ``FOLDER`` as they are (gaps in the road sensors' time are not filled). A row
-per series, origin and embedding. D_stsp is measured in the delay embedding of the truth at the
-context's decorrelation time, the same for all. ``--resume`` continues an interrupted run.
+per series, origin and embedding. D_stsp and the Hellinger distance are measured in the delay
+embedding of the truth at the context's decorrelation time, the same for all. ``--resume`` continues
+an interrupted run.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
     "mase": float,
     "mase_50": float,
     "d_stsp": float,
+    "hellinger": float,
     "d_h": float,
     "seconds": float,
 }
@@ -119,16 +121,16 @@ def measured(context: np.ndarray, truth: np.ndarray, bins: int) -> Iterator[dict
         with np.errstate(over="ignore"):
             row["mase"] = metrics.mase(forecast=y, truth=truth)
             row["mase_50"] = metrics.mase(forecast=y, truth=truth, steps=50)
-            row["d_stsp"] = metrics.state_space_divergence(
-                forecast=embedded(y), truth=embedded(truth), bins=bins
-            )
+            both = {"forecast": embedded(y), "truth": embedded(truth), "bins": bins}
+            row["d_stsp"] = metrics.state_space_divergence(**both)
+            row["hellinger"] = metrics.histogram_hellinger(**both)
             row["d_h"] = metrics.spectral_hellinger(forecast=y, truth=truth)
         yield row
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Median over series of each series' median, and the mean rank among the embeddings."""
-    errors = ["mase", "mase_50", "d_stsp", "d_h"]
+    errors = ["mase", "mase_50", "d_stsp", "hellinger", "d_h"]
     table = table.assign(context=table["context"].where(table["source"] == "system", 0))
     ranks = table.groupby(list(KEY))[errors].rank(na_option="bottom").mean(axis=1)
     table = table.assign(rank=ranks)

@@ -20,7 +20,6 @@ from tqdm import tqdm
 from dynamix import BenchmarkConfig, systems
 from dynamix.baselines import baseline
 from dynamix.evaluation import benchmark
-from dynamix.metrics import histogram_hellinger
 
 FORECASTERS: dict[str, tuple[str, dict[str, Any]]] = {
     "echo_state_untuned": ("echo_state_untuned", {}),
@@ -60,7 +59,6 @@ def row(forecaster: str, system: str, context: int, noise: float) -> dict[str, A
     name, given = FORECASTERS[forecaster]
     y = baseline(name, **given)(shown, HORIZON, seed=config.seed)
     found = benchmark.measure(y, truth, config=config, context=shown)
-    found["hellinger"] = float(histogram_hellinger(forecast=y, truth=truth))
     place = {"forecaster": forecaster, "system": system, "context": context, "noise": noise}
     return {column: (place | found)[column] for column in COLUMNS}
 

@@ -22,7 +22,7 @@ class Missing:
             raise ModuleNotFoundError("no torch here", name="torch")
 
 sys.meta_path.insert(0, Missing())
-from dynamix.cli.parser import main
+from dynamix.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -34,3 +35,13 @@ def test_bash_completes_commands_flags_choices_and_models(tmp_path, capsys):
 def test_other_shells(shell, capsys):
     assert cli.main(["completion", shell]) == 0
     assert "--embedding" in (out := capsys.readouterr().out) or "-l embedding" in out
+
+
+def test_no_shell_waits_for_torch():
+    code = (
+        "import sys; from dynamix import cli\n"
+        "assert cli.main(['completion', 'bash']) == 0\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -95,3 +95,20 @@ def test_a_folder_of_a_model_needs_no_slash(model, data, tmp_path, monkeypatch, 
     there = capsys.readouterr().out
     assert cli.main(["forecast", data, "-n", "3", "--model", model]) == 0
     assert capsys.readouterr().out == there
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["forecast", "{data}", "-n", "3", "-o", ""],
+        ["forecast", "{data}", "-n", "3", "--id", "a", "--time", "b", "--output="],
+        ["train", "--output", ""],
+        ["benchmark", "-o", ""],
+        ["run", "05", ""],
+        ["sweep", "05", "-p", "seed", "1", "--output", ""],
+    ],
+)
+def test_an_empty_name_of_an_output_is_refused_in_one_way(words, data, capsys):
+    assert cli.main([word.format(data=data) for word in words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "must be the name of a file or folder, found ''" in line

@@ -141,9 +141,9 @@ def test_quiet_and_verbose_choose_what_is_told(capsys, runs):
 def test_ctrl_c_ends_a_kernel_that_does_not_notice_it():
     # the line is printed inside the loop: a signal that comes before the kernel is caught, too
     code = (
-        "import ctypes, signal; from dynamix.cli import parser\n"
+        "import ctypes, signal; from dynamix import cli\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's & ignores it
-        "parser._end_on_interrupt()\n"
+        "cli._end_on_interrupt()\n"
         "while True:\n"
         "  try: print(1, flush=True); ctypes.CDLL(None).usleep(60_000_000)\n"
         "  except BaseException: pass"
@@ -155,3 +155,21 @@ def test_ctrl_c_ends_a_kernel_that_does_not_notice_it():
             assert process.wait(timeout=30) == 130
         finally:
             process.kill()
+
+
+def test_ctrl_c_is_quiet_while_the_command_line_is_imported():
+    # within an import that hides it, as those of compiled packages may
+    code = (
+        "import os, signal, sys; from dynamix import cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "class Finder:\n"
+        "  def find_spec(self, name, *_):\n"
+        "    if name == 'dynamix.cli.parser':\n"
+        "      try: os.kill(os.getpid(), signal.SIGINT)\n"
+        "      except KeyboardInterrupt: raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "sys.argv[1:] = ['models']\n"
+        "sys.exit(cli.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\ndynamix: interrupted\n")

@@ -11,6 +11,7 @@ import sys
 import nbformat
 import pandas as pd
 import pytest
+import yaml
 from helpers import ROOT, script
 
 from dynamix import InputError
@@ -57,22 +58,31 @@ def offline(monkeypatch, tmp_path):
     monkeypatch.delenv("DYNAMIX_WEIGHTS", raising=False)
 
 
-def test_papermill_hands_over_a_list_of_models(tmp_path):
+def test_papermill_runs_the_chapter_with_a_list_of_models(tmp_path):
+    """The printed command, over a short horizon and without the models that are not here."""
     (words,) = commands("papermill ")
     output = tmp_path / "out.ipynb"
     words[words.index("out.ipynb")] = str(output)
-    command = [sys.executable, "-m", *words, "--prepare-only"]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    injected = [
-        cell.source
-        for cell in nbformat.read(output, as_version=4).cells
-        if "injected-parameters" in cell.metadata.get("tags", [])
-    ]
-    found: dict = {}
-    exec(injected[0], found)
-    assert isinstance(found["models"], list)
-    here = [name for name in found["models"] if runs_here(name)]
+    place = words.index("-y") + 1
+    asked = yaml.safe_load(words[place])["models"]
+    here = [name for name in asked if runs_here(name)]
     assert {"fracast", "dynamix-3d"} <= set(here)
+    words[place] = f"models: [{', '.join(here)}]"
+    command = [sys.executable, "-m", *words, "-p", "horizon", "300"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    cells = nbformat.read(output, as_version=4).cells
+    injected = [c for c in cells if "injected-parameters" in c.metadata.get("tags", [])]
+    found: dict = {}
+    exec(injected[0].source, found)
+    assert (found["models"], found["horizon"]) == (here, 300)
+    (table,) = (
+        output.data["text/html"]
+        for cell in cells
+        if cell.source == 'verdict_table({**forecasts, "ceiling": elsewhere[:horizon]})'
+        for output in cell.outputs
+    )
+    assert re.findall(r"<th>([^<]+)</th>\s*<td>", table) == [*here, "ceiling"]
 
 
 def test_the_stored_tables_take_more_rows(tmp_path, monkeypatch):

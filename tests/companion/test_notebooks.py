@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import io
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -122,31 +125,39 @@ def test_records_come_back(tmp_path):
         notebooks.record("a", np.zeros(3))
 
 
-def test_a_sweep_is_a_table_with_provenance_and_a_failed_run_is_a_row(
-    tmp_path, monkeypatch, capsys
-):
-    monkeypatch.chdir(tmp_path)
+SWEEP = ["sweep", "a.ipynb", "-p", "x", "0,1,2", "-p", "t", "a,b", "--output"]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """The folder of a notebook and of its sweep, one run of which fails; what was said of it."""
+    folder = tmp_path_factory.mktemp("swept")
     code = (
-        "from dynamix.companion.notebooks import record\n"
-        'record("inverse", 1 / x)\nrecord("n", len(t))'
+        "import os\nfrom dynamix.companion.notebooks import record\n"
+        'record("inverse", 1 / x)\nrecord("n", len(t))\n'
+        'record("threads", os.environ["OMP_NUM_THREADS"])'
     )
-    path = make_notebook(tmp_path / "a.ipynb", 'x = 1.0\nt = ("a",)', code)
-    grid = sweeps.parse_grid(path, [("x", "0,2"), ("t", "a,b")])
+    make_notebook(folder / "a.ipynb", 'x = 1.0\nt = ("a",)', code)
+    with contextlib.chdir(folder), contextlib.redirect_stderr(io.StringIO()) as told:
+        assert cli.main([*SWEEP, "alone.csv"]) == 2  # 1 / 0
+    return folder, told.getvalue()
+
+
+def test_a_sweep_is_a_table_with_provenance_and_a_failed_run_is_a_row(swept):
+    folder, told = swept
+    grid = sweeps.parse_grid(folder / "a.ipynb", [("x", "0,2"), ("t", "a,b")])
     assert grid == {"x": [0, 2], "t": [("a", "b")]}
-    arguments = ["sweep", str(path), "-p", "x", "0,2", "-p", "t", "a,b", "--output", "out.csv"]
-    assert cli.main(arguments) == 2
-    assert "1 of 2 runs failed; the first: chapter 'a'" in capsys.readouterr().err
-    table, _ = results.stored("out.csv")
-    assert not (tmp_path / "out.csv.journal").exists()
-    assert list(table["x"]) == [0, 2]
-    assert table["inverse"].tolist()[1] == 0.5
-    assert table["n"].tolist()[1] == 2
+    assert "1 of 3 runs failed; the first: chapter 'a'" in told
+    table, record = results.stored(folder / "alone.csv")
+    assert not (folder / "alone.csv.journal").exists()
+    assert list(table["x"]) == [0, 1, 2]
+    assert table["inverse"].tolist()[1:] == [1, 0.5]
+    assert table["n"].tolist()[1:] == [2, 2]
     assert "ZeroDivisionError" in table["error"][0]
-    record = json.loads((tmp_path / "out.json").read_text())
-    assert record["command"].startswith("dynamix sweep a.ipynb -p x 0,2")
-    assert record["settings"]["grid"] == {"x": [0, 2], "t": [["a", "b"]]}
+    assert record["command"].startswith("dynamix sweep a.ipynb -p x 0,1,2")
+    assert record["settings"]["grid"] == {"x": [0, 1, 2], "t": [["a", "b"]]}
     with pytest.raises(InputError, match="unknown parameter"):
-        sweeps.parse_grid(path, [("y", "1")])
+        sweeps.parse_grid(folder / "a.ipynb", [("y", "1")])
 
 
 def test_an_interrupted_sweep_goes_on(tmp_path, monkeypatch, capsys):
@@ -177,16 +188,10 @@ def test_an_interrupted_sweep_goes_on(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_a_dask_cluster_gives_the_same_sweep_though_a_worker_dies(tmp_path, monkeypatch, capfd):
+def test_a_dask_cluster_gives_the_same_sweep_though_a_worker_dies(swept, monkeypatch, capfd):
     distributed = pytest.importorskip("distributed")
-    monkeypatch.chdir(tmp_path)  # paths of the command line are those of the client
-    code = (
-        "import os\nfrom dynamix.companion.notebooks import record\n"
-        'record("inverse", 1 / x)\nrecord("threads", os.environ["OMP_NUM_THREADS"])'
-    )
-    path = make_notebook(tmp_path / "a.ipynb", "x = 1.0", code)
-    arguments = ["sweep", path.name, "-p", "x", "0,1,2,4", "--output"]
-    assert cli.main([*arguments, "alone.csv"]) == 2  # 1 / 0
+    folder = swept[0]
+    monkeypatch.chdir(folder)  # paths of the command line are those of the client
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     ) as cluster:
@@ -194,7 +199,7 @@ def test_a_dask_cluster_gives_the_same_sweep_though_a_worker_dies(tmp_path, monk
         rows_then = []
 
         def kill_one():
-            journal = tmp_path / "out.csv.journal"
+            journal = folder / "out.csv.journal"
             while not journal.is_file() or journal.read_text().count("\n") < 3:
                 time.sleep(0.01)
             os.kill(before, signal.SIGKILL)
@@ -202,21 +207,20 @@ def test_a_dask_cluster_gives_the_same_sweep_though_a_worker_dies(tmp_path, monk
 
         killer = threading.Thread(target=kill_one, daemon=True)
         killer.start()
-        assert cli.main([*arguments, "out.csv", "--dask", cluster.scheduler_address]) == 2
+        assert cli.main([*SWEEP, "out.csv", "--dask", cluster.scheduler_address]) == 2
         killer.join(timeout=10)
-        assert 1 <= rows_then[0] < 4  # it died in mid-run
+        assert 1 <= rows_then[0] < 3  # it died in mid-run
         cluster.wait_for_workers(2, timeout=30)
         assert cluster.workers[0].pid != before  # and was started again
     (alone, _), (found, record) = (results.stored(name) for name in ("alone.csv", "out.csv"))
-    assert alone["inverse"].tolist()[1:] == [1, 0.5, 0.25]
     assert set(found["threads"][1:]) == {1}
     same = [table.drop(columns="seconds") for table in (found, alone)]
     pd.testing.assert_frame_equal(*same, check_exact=True)
-    assert record["settings"]["grid"] == {"x": [0, 1, 2, 4]}
-    for i in (1, 2, 3):
-        one, two = (tmp_path / name / f"{i:03d}.ipynb" for name in ("alone", "out"))
+    assert record["settings"]["grid"] == {"x": [0, 1, 2], "t": [["a", "b"]]}
+    for i in (1, 2):
+        one, two = (folder / name / f"{i:03d}.ipynb" for name in ("alone", "out"))
         assert one.read_bytes() == two.read_bytes()
-    assert [file.name for file in (tmp_path / "out").glob("*.log")] == ["000.log"]  # of the failure
+    assert [file.name for file in (folder / "out").glob("*.log")] == ["000.log"]  # of the failure
 
 
 def test_a_sweep_leaves_the_process_of_its_worker_as_it_was(tmp_path, monkeypatch, capfd):
@@ -229,6 +233,22 @@ def test_a_sweep_leaves_the_process_of_its_worker_as_it_was(tmp_path, monkeypatc
     assert "OMP_NUM_THREADS" not in os.environ
     os.write(2, b"from here")
     assert capfd.readouterr().err == "from here"
+
+
+def test_a_script_without_a_main_guard_is_not_run_again_by_its_workers(tmp_path):
+    make_notebook(tmp_path / "a.ipynb", "x = 1")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from dynamix.companion.sweep import Job, run_all\n"
+        "print('once')\n"
+        "folder = Path(__file__).parent\n"
+        "job = Job(folder / 'a.ipynb', Path(__file__) / 'out.ipynb')\n"
+        "try: run_all([job])\n"
+        "except OSError: print('no folder')\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert done.stdout == "once\nno folder\n", done.stderr
 
 
 def test_a_run_that_is_killed_leaves_the_old_output(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from dynamix.companion import site
 from dynamix.companion.check import soup
 
 HTML = ROOT / "_build" / "html"
-PAGES = sorted(path.name for path in HTML.glob("*.html") if path.name != "index.html")
+PAGES = sorted(path.stem for path in HTML.glob("*.html") if path.name != "index.html")
 PATIENCE = 300_000  # milliseconds: a busy machine is no fault of a page
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
@@ -58,38 +58,86 @@ def browser():
         started.close()
 
 
-@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
-@pytest.mark.parametrize("name", PAGES or ["none"])
-def test_a_page_asks_no_other_host_logs_no_error_and_is_legible(browser, name):
-    for theme in ("light", "dark"):
-        context = browser.new_context(color_scheme=theme, viewport={"width": 1200, "height": 900})
-        page = context.new_page()
-        asked, errors = [], []
-        page.on("request", lambda request, asked=asked: asked.append(request.url))
-        page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
-        page.on(
-            "console",
-            lambda message, errors=errors: (
-                errors.append(message.text) if message.type == "error" else None
-            ),
-        )
-        page.goto((HTML / name).as_uri(), wait_until="load", timeout=PATIENCE)
-        page.wait_for_timeout(200)
-        assert page.evaluate("document.documentElement.dataset.theme") == theme
-        assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
-        assert errors == []
-        assert page.evaluate(CONTRAST) == []
-        context.close()
+@pytest.fixture(scope="module")
+def opened(browser, request):
+    """A page in a narrow window, and what it asks for and complains of.
 
-
-@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
-@pytest.mark.parametrize("name", PAGES or ["none"])
-def test_a_page_fits_a_phone(browser, name):
-    context = browser.new_context(viewport={"width": 390, "height": 800})
+    It is loaded once for all tests that look at it, from narrow to wide: a moment after the window
+    has changed, the theme makes reachable by key what scrolls then.
+    """
+    context = browser.new_context(color_scheme="light", viewport={"width": 390, "height": 844})
     page = context.new_page()
-    page.goto((HTML / name).as_uri(), wait_until="load", timeout=PATIENCE)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_default_timeout(PATIENCE)
+    page.asked, page.errors = [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
+    page.goto((HTML / f"{request.param}.html").as_uri(), wait_until="load")
+    page.evaluate("window.MathJax?.startup?.promise?.then(() => true)")
+    yield page
     context.close()
+
+
+def of(names):
+    """The test looks at each of these pages."""
+    return pytest.mark.parametrize("opened", names or ["none"], indirect=True, scope="module")
+
+
+@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
+@of(PAGES)
+def test_a_page_fits_a_phone(opened):
+    opened.set_viewport_size({"width": 390, "height": 844})
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+# Pages of every kind: chapters, tables, the reference, the demo, what Sphinx makes itself
+KINDS = [
+    *(
+        "intro",
+        "01_reconstruction",
+        "04_stf_training",
+        "10_published",
+        "12_variants",
+        "teach",
+        "cheat_sheet",
+        "slides/04",
+        "results",
+        "demo",
+        "references",
+        "api/io",
+    ),
+    *("genindex", "py-modindex", "search", "404"),
+]
+RULES = {
+    "rules": {"label-content-name-mismatch": {"enabled": True}},  # off by default
+    "resultTypes": ["violations"],  # what passes takes longer to describe than to find
+    "preload": False,  # no page may ask a file for another one's style sheets
+}
+
+
+@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
+@of(KINDS)
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_on_a_page(opened, width):
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
+    )
+    opened.set_viewport_size({"width": width, "height": 844})
+    found = axe.Axe().run(opened, options=RULES).response["violations"]
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
+
+
+@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
+@of(PAGES)
+def test_a_page_asks_no_other_host_logs_no_error_and_is_legible(opened):
+    opened.set_viewport_size({"width": 1200, "height": 900})
+    for theme in ("dark", "light"):
+        opened.emulate_media(color_scheme=theme)
+        opened.wait_for_function(f"document.documentElement.dataset.theme === {theme!r}")
+        opened.wait_for_timeout(200)  # colours fade
+        assert opened.evaluate(CONTRAST) == []
+    assert [u for u in opened.asked if not u.startswith(("file:", "data:", "blob:"))] == []
+    assert opened.errors == []
 
 
 # What is wider than its column and cannot be pushed aside: it would be cut off
@@ -113,52 +161,11 @@ CUT = """() => {
 
 
 @pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
-@pytest.mark.parametrize("name", [n for n in PAGES if n[:2].isdigit()] or ["none"])
-def test_outputs_of_a_chapter_are_not_cut_off(browser, name):
+@of([name for name in PAGES if name[:2].isdigit()])
+def test_outputs_of_a_chapter_are_not_cut_off(opened):
     for width in (390, 1280):
-        context = browser.new_context(viewport={"width": width, "height": 900})
-        page = context.new_page()
-        page.goto((HTML / name).as_uri(), wait_until="load", timeout=PATIENCE)
-        assert page.evaluate(CUT) == []
-        context.close()
-
-
-# Pages of every kind: chapters, tables, the reference, the demo, what Sphinx makes itself
-KINDS = [
-    *(
-        "intro",
-        "01_reconstruction",
-        "04_stf_training",
-        "10_published",
-        "12_variants",
-        "teach",
-        "cheat_sheet",
-        "slides/04",
-        "results",
-        "demo",
-        "references",
-        "api/io",
-    ),
-    *("genindex", "py-modindex", "search", "404"),
-]
-RULES = {"rules": {"label-content-name-mismatch": {"enabled": True}}}  # off by default
-
-
-@pytest.mark.skipif(not PAGES, reason="the book is not built: make html")
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("name", KINDS)
-def test_axe_finds_nothing_on_a_page(browser, name, width):
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
-    )
-    context = browser.new_context(viewport={"width": width, "height": 844})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto((HTML / f"{name}.html").as_uri(), wait_until="load")
-    page.evaluate("window.MathJax?.startup?.promise?.then(() => true)")
-    found = axe.Axe().run(page, options=RULES).response["violations"]
-    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
-    context.close()
+        opened.set_viewport_size({"width": width, "height": 900})
+        assert opened.evaluate(CUT) == []
 
 
 @pytest.mark.skipif(not PAGES, reason="the book is not built: make html")

@@ -82,3 +82,22 @@ def test_headlines_are_the_medians_of_the_benchmark():
     with pytest.raises(KeyError):
         results_page.fill("{nothing:d_stsp}", found)
     assert results_page.headline("x", {"headline": {"coverage": 0.9}}) == {"coverage": 0.9}
+
+
+def test_a_headline_has_both_measures_of_geometry_where_both_were_measured():
+    table, record = results.read(
+        "benchmark_outside", make="python experiments/benchmark_outside.py"
+    )
+    found = results_page.headline("benchmark_outside", record)
+    part = table[(table["points_per_period"] == 50) & (table["model"] == "parrot")]
+    assert found["d_stsp parrot"] == part["d_stsp"].median()
+    assert found["hellinger parrot"] == part["hellinger"].median()
+
+
+def test_a_headline_that_is_not_finite_says_so():
+    _, record = results.read("rivals_tuning", make="python experiments/rivals.py")
+    numbers = results_page.headline("rivals_tuning", record)
+    assert [k for k, v in numbers.items() if not v < float("inf")] == [
+        f"{measure} edmd, rank 150" for measure in ("d_stsp", "hellinger", "d_h", "mase")
+    ]
+    assert results_page._short(numbers["d_stsp edmd, rank 150"]) == "not finite"

@@ -1,13 +1,14 @@
 """Every failure is found in what fails that way, and not in the true system."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamix import baselines, systems
 from dynamix.errors import InputError
-from dynamix.evaluation import failures
+from dynamix.evaluation import failures, results
 
 T_C, T = 512, 2000
 SCALES = st.floats(0.01, 100) | st.floats(-100, -0.01)
@@ -189,6 +190,33 @@ def test_a_cycle_cannot_lack_chaos():
     found = failures.examine(forecast=x[512:2512], context=x[:512], truth=x[512:2512])
     assert found["fails by no chaos"] is None
     assert broken(found) == []
+
+
+def test_a_motion_whose_exponent_is_unknown_is_not_judged(lorenz, monkeypatch):
+    pair = {"context": lorenz["context"], "truth": lorenz["truth"]}
+    known = failures.examine(forecast=lorenz["elsewhere"], **pair)
+    monkeypatch.setattr(failures, "largest_exponent", lambda _: float("nan"))
+    moving, still = (
+        failures.examine(forecast=y, **pair, known=known)
+        for y in (lorenz["elsewhere"], baselines.mean(pair["context"], T))
+    )
+    assert known["fails by no chaos"] is False
+    assert moving["fails by no chaos"] is None
+    assert still["fails by no chaos"] is True  # what rests has no exponent, and no chaos
+
+
+def test_stored_verdicts_about_chaos_are_those_of_the_stored_exponents():
+    table, record = results.read("failures", make="python experiments/failure_rates.py")
+    limits = record["settings"]["failures"]
+    assert limits == failures.LIMITS
+    chaotic = table["true_exponent"] > limits["least_exponent"]
+    gone = table["fate"].isin(["escape", "fixed point", "cycle"])
+    tame = gone | (table["exponent"] <= limits["chaos"] * table["true_exponent"])
+    judged = chaotic & (gone | table["exponent"].notna())
+    expected = tame.astype("boolean").where(judged)
+    pd.testing.assert_series_equal(
+        table["fails by no chaos"].astype("boolean"), expected, check_names=False
+    )
 
 
 def test_bad_input(lorenz):

@@ -6,6 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers import ROOT, died_at_every_event
@@ -125,6 +126,28 @@ def test_the_record_of_another_table_is_none(tmp_path):
         results.stored(tmp_path / "one.csv")
     with pytest.raises(InputError, match=r"Name the table x\.csv"):
         results.write(pd.DataFrame({"a": [1.0]}), tmp_path / "x.json", RECORD)
+
+
+def test_a_number_that_is_not_finite_is_null_in_a_record(tmp_path):
+    record = RECORD | {"headline": {"median": np.float64(np.inf), "count": 3.0}, "levels": [np.nan]}
+    results.write(pd.DataFrame({"a": [np.inf]}), tmp_path / "one.csv", record)
+    table, found = results.stored(tmp_path / "one.csv")
+    assert table["a"].tolist() == [np.inf]
+    assert (found["headline"], found["levels"]) == ({"median": None, "count": 3.0}, [None])
+
+
+def test_every_stored_record_is_json():
+    """Which knows no NaN and no infinity, though Python writes them."""
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    paths = [p for p in (ROOT / "results").rglob("*") if p.suffix in (".json", ".jsonl")]
+    assert len(paths) > 100
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        for part in [text] if path.suffix == ".json" else text.splitlines():
+            json.loads(part, parse_constant=refuse)
 
 
 def test_every_stored_table_is_that_of_its_record():

@@ -61,13 +61,16 @@ def test_all_forecasters_see_the_same_and_errors_are_what_they_say(n):
     perfect = table[table["forecaster"] == "exact"]
     assert (perfect[["mase", "mae"]] == 0).all(axis=None)
     long = perfect[perfect["horizon"] == 80]
-    assert (long[["d_stsp", "d_h"]] == 0).all(axis=None)
-    assert perfect.loc[perfect["horizon"] == 5, ["d_stsp", "d_h"]].isna().all(axis=None)
+    assert (long[["d_stsp", "hellinger", "d_h"]] == 0).all(axis=None)
+    assert (
+        perfect.loc[perfect["horizon"] == 5, ["d_stsp", "hellinger", "d_h"]].isna().all(axis=None)
+    )
     shifted = table[table["forecaster"] == "off"]
     np.testing.assert_allclose(shifted["mae"], 2.0)
     change = np.abs(np.diff(x, axis=0)).mean(axis=0)
     np.testing.assert_allclose(shifted["mase"], (2.0 / change).mean())
     assert (shifted.loc[shifted["horizon"] == 80, "d_stsp"] > 0.5).all()
+    assert shifted.loc[shifted["horizon"] == 80, "hellinger"].between(0.2, 1).all()
     # a spectrum knows nothing of the mean
     np.testing.assert_allclose(shifted.loc[shifted["horizon"] == 80, "d_h"], 0, atol=1e-6)
 

@@ -377,3 +377,18 @@ def test_one_bad_series_costs_only_itself(caplog):
     assert "[1, 3]" in caplog.text
     with pytest.raises(InputError, match="must be finite"):
         dynamix.forecast(x[:, 1:2], horizon=6, errors="skip")
+    with pytest.raises(InputError, match=r"no series can be forecast; the first: .* finite"):
+        dynamix.forecast([x[:, 1]], horizon=6, errors="skip")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("model", ["dynamix-3d", "dynamix-3d-plus", "dynamix-gp", "auto"])
+def test_a_start_beyond_what_a_model_can_compute_is_refused(model):
+    x = wave(200)
+    for far in (1e40, -1e300, 1.7e308):
+        with pytest.raises(InputError, match="initial_x must lie within"):
+            dynamix.forecast(x, horizon=3, model=model, initial_x=[0.0, far, 0.0])
+    y = dynamix.forecast(x, horizon=3, model=model, initial_x=[0.0, 1e15, 0.0])
+    assert np.isfinite(y).all()
+    large = dynamix.forecast(x * 2.0**900, horizon=3, model=model, initial_x=x[-2] * 2.0**900)
+    assert np.isfinite(large).all()

@@ -128,9 +128,11 @@ def test_a_checkpoint_brings_everything_back(tmp_path):
     edit_config(path, architecture={"N": 10**12})
     with pytest.raises(InputError, match=r"shape \(1000000000000,\)"):
         DynaMix.from_pretrained(path)
-    edit_config(path, gp={"scales": [-1.0]})
-    with pytest.raises(InputError, match="scales"):
-        DynaMix.from_pretrained(path)
+    for name in ("scales", "ridges"):
+        for wrong in ([], [-1.0], [0.0], [1e-320], [float("inf")]):
+            edit_config(path, gp={"scales": [1.0], "ridges": [1e-6], name: wrong})
+            with pytest.raises(InputError, match=name):
+                DynaMix.from_pretrained(path)
 
 
 def test_the_weights_of_another_kind_are_refused(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dynamix import InputError
-from dynamix.io.arrays import as_series, check_values, unpack
+from dynamix.io.arrays import as_series, check_values, to_numpy, unpack
 
 X = np.arange(12.0).reshape(6, 2)
 
@@ -101,6 +101,28 @@ def test_tables_of_other_libraries_are_read_with_their_times():
         values, restore = unpack(table)
         np.testing.assert_array_equal(values[:, 0], frame)
         assert list(restore(values[:2]).index) == list(pd.date_range("2024-02-10", periods=2))
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        [1.0, np.ma.masked, 3.0],
+        (1, np.ma.masked, 3),
+        np.ma.masked_array([1, 2, 3], mask=[0, 1, 0]),
+        [np.ma.masked_array(1), np.ma.masked_array(2, mask=True), 3],
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_masked_entries_are_missing_in_a_list_too(x):
+    np.testing.assert_array_equal(to_numpy(x), [1.0, np.nan, 3.0])
+    np.testing.assert_array_equal(to_numpy([x, [4, 5, 6]]), [[1.0, np.nan, 3.0], [4, 5, 6]])
+
+
+def test_a_list_that_holds_itself_is_refused():
+    x: list = [1.0]
+    x.append(x)
+    with pytest.raises(InputError, match="must be a rectangular array of numbers"):
+        to_numpy(x)
 
 
 def test_masked_entries_are_missing_and_rows_are_turned_round():

@@ -318,8 +318,13 @@ def test_a_forecast_starts_at_initial_x() -> None:
 @pytest.mark.parametrize("start", [1e8, 1e12, 1e20, 1e38])
 def test_a_start_far_outside_the_context(start: float, n: int) -> None:
     context, model = wave(60, n), LocalForecaster(LocalConfig(observed_dims=n))
+    if start > 1e18:
+        with pytest.raises(InputError, match="initial_x must lie within"):
+            forecast(context, horizon=4, model=model, initial_x=np.full(n, start))
+        return
     y = forecast(context, horizon=4, model=model, initial_x=np.full(n, start))
     assert y.shape == (4, n)
+    assert np.isfinite(y).all()
 
 
 def test_a_sigma_that_kicks_the_query_far_away() -> None:

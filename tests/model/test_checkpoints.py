@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import pickle
 
 import numpy as np
@@ -114,6 +116,30 @@ def test_forecast_settings_that_do_not_exist_are_refused(tmp_path):
     edit_config(small_model().save_pretrained(tmp_path), forecast={"quiet_step": 3})
     with pytest.raises(InputError, match="quiet_step"):
         DynaMix.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(checkpoints.bundled()))
+def test_names_in_a_config_that_say_nothing_are_refused(name, tmp_path):
+    bundled = checkpoints.bundled()[name]
+    path = tmp_path / bundled.name
+    save_file(load_file(bundled), path)
+    config = json.loads(bundled.with_suffix(".json").read_text())
+
+    def find(**more):
+        path.with_suffix(".json").write_text(json.dumps({**config, **more}))
+        return checkpoints.find(path)
+
+    beside = {"name": "mine", "version": 2, "training": {"epochs": 9}}
+    assert find(**beside).config == checkpoints.find(name).config
+    for other in ("forcast", "Forecast", "archtecture", "gpp"):
+        with pytest.raises(InputError, match=f"holds '{other}' beside its sections"):
+            find(**{other: {"quiet_steps": 1}})
+    for other in ("quiet_steps", "hidden_dim", "attention_sharpnes"):
+        with pytest.raises(InputError, match=f"{other}.* Did you mean"):
+            find(**{other: 1})
+    for other in ("n", "hidden", "latent_dims"):
+        with pytest.raises(InputError, match=rf"unknown settings \['{other}'\]"):
+            find(architecture=config["architecture"] | {other: 3})
 
 
 def test_new_weights_beside_an_old_config_are_refused(tmp_path):
@@ -262,6 +288,42 @@ def test_flipped_bits_in_the_hubs_cache_are_fetched_again(hub, caplog):
     model = DynaMix.from_pretrained(f"a/b:{NAME}")
     torch.testing.assert_close(model.gate.V, small_model().gate.V, rtol=0, atol=0)
     assert "was damaged" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"flipped"])
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_damaged_cache_of_the_hub_costs_time_alone(damage, locked, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    small_model().save_pretrained(tmp_path / f"{NAME}.safetensors")
+    (tmp_path / f"{NAME}.json").rename(tmp_path / "config_3d-alrnn-v1.0.json")
+
+    def download(repository, file, *, revision, cache_dir=tmp_path / "cache"):
+        whole = (tmp_path / file).read_bytes()
+        name = hashlib.sha256(whole).hexdigest()
+        if file.endswith(".json"):  # small files are named as git names them
+            name = hashlib.sha1(b"blob %d\0" % len(whole) + whole).hexdigest()
+        blob = cache_dir / "blobs" / name
+        path = cache_dir / "snapshots" / COMMIT / file
+        if not path.is_symlink():
+            for folder in (blob.parent, path.parent):
+                folder.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(blob)
+            blob.write_bytes(damage if cache_dir == tmp_path / "cache" else whole)
+        if not blob.exists():
+            blob.write_bytes(whole)
+        return str(path)
+
+    def unlink(path, *, missing_ok):
+        if locked:
+            raise PermissionError
+        os.unlink(path)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr("pathlib.Path.unlink", unlink)
+    monkeypatch.setattr("dynamix.io.hub.scratch", lambda: tmp_path / "scratch")
+    model = DynaMix.from_pretrained(f"a/b:{NAME}")
+    torch.testing.assert_close(model.gate.V, small_model().gate.V, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ The recurrent networks are trained by sparse teacher forcing (Mikhaeil et al. 20
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy import ndarray
 from torch import Tensor, nn
 
+from ..engine.machine import one_thread
 from ..errors import InputError
 from ..io.progress import tqdm
 from ..io.shapes import Float
@@ -202,14 +202,3 @@ def _draw_weights(net: nn.Module, width: int, generator: torch.Generator) -> Non
     """PyTorch's own first weights, biases included, from an explicit generator."""
     for parameter in net.parameters():
         nn.init.uniform_(parameter, -(width**-0.5), width**-0.5, generator=generator)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Small matrices gain nothing from more, and a sum must not depend on the number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import InputError
 from .flags import (
+    OUTPUT,
     Parser,
     Typed,
     add_json,
@@ -61,6 +62,7 @@ def _fill(parser: Parser) -> None:
     parser.add_argument(
         "-o",
         "--output",
+        type=OUTPUT,
         metavar="FILE",
         help="CSV file for the results, a row per system and start; grows with the run",
     )

@@ -172,20 +172,25 @@ def add_settings(parser: argparse.ArgumentParser, kind: Any, title: str = "") ->
 class Typed:
     """What argparse calls to convert a word; its messages are those of the library."""
 
-    def __init__(self, kind: Any, choices: Sequence[str] = ()) -> None:
-        self.kind, self.choices = kind, choices
+    def __init__(self, kind: Any, choices: Sequence[str] = (), *, empty: bool = True) -> None:
+        self.kind, self.choices, self.empty = kind, choices, empty
 
     def __call__(self, text: str) -> Any:
         """Convert, or say what was expected."""
         try:
             if self.choices:
                 one_of("value", text, self.choices)
+            if not (self.empty or text):
+                raise InputError("must be the name of a file or folder, found ''.")
             return self.kind(text)
         except InputError as error:
             raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
         except ValueError as error:
             wanted = _KINDS.get(self.kind, f"a {self.kind}")
             raise argparse.ArgumentTypeError(f"must be {wanted}, found {text!r}") from error
+
+
+OUTPUT = Typed(str, empty=False)
 
 
 def given_settings(options: argparse.Namespace, kind: type[Any]) -> Any:
@@ -222,25 +227,18 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def show_json(found: Any) -> None:
     """Write a JSON document to standard output; numbers that are not finite become null."""
+    from ..io.files import plain  # help and misspelt words do not wait for pandas
+
     sys.stdout.write(
-        json.dumps(_plain(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        json.dumps(plain(found, other=_rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     )
 
 
-def _plain(found: Any) -> Any:
-    """What JSON can hold: frames are lists of rows, and other objects their text."""
-    if hasattr(found, "to_json"):
-        from ..io.tables import records
+def _rows(found: Any) -> Any:
+    """A table as a list of its rows; of another object its text."""
+    from ..io.tables import records
 
-        return records(found)
-    if isinstance(found, dict):
-        return {str(name): _plain(value) for name, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [_plain(value) for value in found]
-    found = found.item() if hasattr(found, "item") else found
-    if isinstance(found, float) and not abs(found) < float("inf"):
-        return None
-    return found if isinstance(found, str | int | float | bool | None) else str(found)
+    return records(found) if hasattr(found, "columns") else str(found)
 
 
 def check_outputs(

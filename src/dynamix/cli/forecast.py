@@ -12,6 +12,7 @@ from ..errors import InputError, needs, whole_number
 from ..settings import AUTO, ForecastConfig, declared
 from . import jobs
 from .flags import (
+    OUTPUT,
     Parser,
     Typed,
     add_json,
@@ -56,6 +57,7 @@ def _fill(parser: Parser) -> None:
     parser.add_argument(
         "-o",
         "--output",
+        type=OUTPUT,
         metavar="FILE",
         help="file for the forecast: .csv, .tsv, .json, also with .gz; .parquet, .npy, .npz "
         "(default: -, CSV to standard output)",

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, config: Any, levels: list[float] | None) ->
     if idle := [name for name in _OTHERS if getattr(options, name)]:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
         raise InputError(f"{flags} cannot be combined with --id. Leave it out.")
-    if options.time is None or options.output in (None, "", "-"):
+    if options.time is None or options.output in (None, "-"):
         raise InputError(
             "a data set needs --id COLUMN, --time COLUMN and --output FOLDER. Name them."
         )

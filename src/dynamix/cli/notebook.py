@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .flags import add_workers, check_outputs, command
+from .flags import OUTPUT, add_workers, check_outputs, command
 
 
 def add(commands: Any) -> None:
     """Add both commands."""
     one = command(commands, "run", run, "run a notebook with parameters of your own")
     one.add_argument("notebook", help="the notebook: a file, or a chapter's number such as 05")
-    one.add_argument("output", nargs="?", help="the result (default: NOTEBOOK-run.ipynb)")
+    one.add_argument(
+        "output", nargs="?", type=OUTPUT, help="the result (default: NOTEBOOK-run.ipynb)"
+    )
     _add_parameters(one, "VALUE", "a parameter and its value; lists are separated by commas")
     many = command(commands, "sweep", sweep, "run a notebook on a grid of parameters")
     many.add_argument("notebook", help="the notebook: a file, or a chapter's number such as 05")
@@ -28,6 +30,7 @@ def add(commands: Any) -> None:
     many.add_argument(
         "-o",
         "--output",
+        type=OUTPUT,
         metavar="FILE",
         help="CSV file for the table (default: NOTEBOOK-sweep.csv)",
     )

@@ -5,10 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
 import sys
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -20,7 +17,6 @@ from .words import prepared
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE = 1.5  # seconds from Ctrl-C to the end of the process
 _LEVELS = {"quiet": logging.WARNING, "verbose": logging.DEBUG}
 _EPILOG = """examples:
   dynamix forecast data.csv --horizon 500 --output forecast.csv --plot forecast.png
@@ -58,18 +54,8 @@ def parser() -> Parser:
     return top
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line on ``arguments``; None: on the words that were typed.
-
-    The exit code is 0 for success, 1 for a failed check, 2 for unusable input (with one line on
-    standard error) and 130 for an interruption. ``--help`` and ``--version`` raise ``SystemExit``.
-
-    >>> main(["benchmark", "--compare", "one.csv"])  # the message goes to standard error
-    2
-    """
-    if arguments is None:
-        arguments = sys.argv[1:]
-        _end_on_interrupt()
+def answer(arguments: Sequence[str]) -> int:
+    """Run the command that the words name, and return the exit code; see ``cli.main``."""
     try:
         top = parser()
         options = top.parse_args(prepared(top, arguments))
@@ -87,9 +73,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         why = f"{error.strerror or error}{where}."
     except MemoryError:
         why = "there is not enough memory. Use fewer steps, series or samples."
-    except KeyboardInterrupt:
-        sys.stderr.write("\ndynamix: interrupted\n")
-        return 130
     sys.stderr.write(f"dynamix: {why}\n")
     try:
         sys.stdout.flush()
@@ -135,18 +118,3 @@ def _no_bars() -> Iterator[None]:
         yield
     finally:
         tqdm.__init__ = init
-
-
-def _end_on_interrupt() -> None:
-    """Have Ctrl-C end the process when kernels, which do not notice it, run on for a while."""
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
-    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-
-    def watch() -> None:
-        while os.read(heard, 1) != bytes([signal.SIGINT]):
-            pass
-        time.sleep(_PATIENCE)
-        os._exit(130)
-
-    threading.Thread(target=watch, daemon=True).start()

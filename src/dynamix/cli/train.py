@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import InputError
 from ..settings import ForecastDefaults, ModelConfig, TrainingConfig
 from .flags import (
+    OUTPUT,
     Parser,
     add_settings,
     add_settings_file,
@@ -37,7 +38,7 @@ def add(commands: Any) -> None:
 
 
 def _fill(parser: Parser) -> None:
-    parser.add_argument("-o", "--output", required=True, help="folder of the run")
+    parser.add_argument("-o", "--output", type=OUTPUT, required=True, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="continue the run in that folder")
     parser.add_argument(
         "--seeds",
@@ -53,8 +54,6 @@ def _fill(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train."""
-    if not options.output:
-        raise InputError("--output is empty. Name a folder for the run.")
     given = {section: given_settings(options, kind) for section, kind in SECTIONS.items()}
     runs = _runs(options, given)
     if runs is None:

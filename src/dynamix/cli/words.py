@@ -68,6 +68,8 @@ def with_settings(parser: Parser, words: Sequence[str]) -> list[str]:
         text = Path(path).read_text(encoding="utf-8-sig")
         json = path.lower().endswith(".json")
         found = read_json(text, source=repr(path)) if json else tomllib.loads(text)
+    except InputError:  # its message has the path
+        raise
     except (OSError, ValueError, RecursionError) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(f"the settings in {path!r} cannot be read: {why}.") from error

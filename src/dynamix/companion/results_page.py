@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -64,7 +65,7 @@ def stored() -> dict[str, dict[str, Any]]:
 def headline(name: str, record: dict[str, Any]) -> dict[str, float]:
     """The few numbers that a result is about: those in its record, else those of its kind."""
     if "headline" in record:
-        return {key: float(value) for key, value in record["headline"].items()}
+        return {k: math.nan if v is None else float(v) for k, v in record["headline"].items()}
     if (log := RESULTS / name / "log.jsonl").is_file():
         last = _lines(log)[-1]
         return {key: float(last[key]) for key in ("epoch", "loss") if last.get(key) is not None}
@@ -84,7 +85,9 @@ def headline(name: str, record: dict[str, Any]) -> dict[str, float]:
     groups = [name for name in ("model", "variant") if name in table]
     if not groups or "d_stsp" not in table:
         return {"rows": float(len(table))}
-    return table.groupby(groups[0], sort=False)["d_stsp"].median().add_prefix("d_stsp ").to_dict()
+    geometry = [name for name in ("d_stsp", "hellinger") if name in table]
+    medians = table.groupby(groups[0], sort=False)[geometry].median().stack().dropna()
+    return {f"{measure} {name}": value for (name, measure), value in medians.items()}
 
 
 def _of_benchmark(table: pd.DataFrame) -> dict[str, float]:
@@ -235,6 +238,8 @@ def _seeds(value: Any) -> list[str]:
 
 
 def _short(value: float) -> str:
+    if not math.isfinite(value):
+        return "not finite"
     return f"{value:,.0f}" if value == int(value) else f"{value:.3g}"
 
 

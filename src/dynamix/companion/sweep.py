@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import multiprocessing
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..errors import InputError, one_of, whole_number
+from ..errors import InputError, needs, one_of, whole_number
 from ..evaluation import results
 from ..evaluation.parallel import spread
 from ..io.files import make_folder, open_log
@@ -87,9 +86,13 @@ def run_all(
 
 def _here(jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, Outcome]]:
     """The outcomes, with their numbers, of processes of this machine."""
-    # a fresh process each: kernels and their threads do not survive a fork of a threaded parent
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=spawn) as pool:
+    with needs("book"):
+        from joblib.externals.loky import ProcessPoolExecutor
+
+    # fresh processes: kernels and their threads do not survive a fork of a threaded parent; and
+    # Python's own would run the caller's script again, where it has no `if __name__ == "__main__"`
+    pool = ProcessPoolExecutor(min(workers, len(jobs)))
+    try:
         running = {pool.submit(_run, job): i for i, job in enumerate(jobs)}
         for future in as_completed(running):
             try:
@@ -97,6 +100,10 @@ def _here(jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, Outcome]]:
             except BrokenProcessPool:  # for lack of memory, for instance
                 outcome = Outcome(jobs[running[future]], 0.0, "its process was killed")
             yield running[future], outcome
+    except BaseException:
+        pool.shutdown(kill_workers=True)
+        raise
+    pool.shutdown()
 
 
 def _there(jobs: Sequence[Job], dask: str) -> Iterator[tuple[int, Outcome]]:

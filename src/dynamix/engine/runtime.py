@@ -150,7 +150,8 @@ def call(kernel: Any, *arguments: Any) -> None:
     """
     if kernel not in _usable:
         with _compiling:
-            text = "compiling %s; this happens once, the result is kept on disk"
+            kept = isinstance(kernel._cache, _Cache)
+            text = "compiling %s; this happens once" + ", the result is kept on disk" * kept
             notice = threading.Timer(NOTICE, logger.warning, [text, kernel.__name__])
             notice.start()
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..errors import InputError
@@ -103,11 +104,11 @@ def _arrays(groups: Sequence[Group]) -> list[Group]:
     return [one._replace(model=made[id(one.model)]) for one in groups]
 
 
-def _each(run: Callable[..., Rollout], groups: Sequence[Group], how: Any) -> list[Rollout]:
+def _each(run: Callable[..., Any], groups: Sequence[Group], how: Any) -> list[Any]:
     return [run(model, context, initial_x=x, **how) for model, context, x in groups]
 
 
-def _compiled(groups: Sequence[Group], how: Any) -> list[Rollout]:
+def _compiled(groups: Sequence[Group], how: Any, of_gp: Any = gp.chosen_rollout) -> list[Any]:
     try:
         from . import gp as compiled_gp
         from . import local as compiled_local
@@ -115,7 +116,7 @@ def _compiled(groups: Sequence[Group], how: Any) -> list[Rollout]:
     except ModuleNotFoundError as error:
         raise EngineUnavailable(str(error)) from error
     if isinstance(groups[0].model.config, GPConfig):
-        return _each(functools.partial(gp.chosen_rollout, compiled_gp.runs), groups, how)
+        return _each(functools.partial(of_gp, compiled_gp.runs), groups, how)
     if isinstance(groups[0].model.config, LocalConfig):
         run = functools.partial(choice.chosen_rollout, compiled_local.rollouts)
         return _each(run, groups, how)
@@ -133,15 +134,11 @@ def _numpy(groups: Sequence[Group], how: Any) -> list[Rollout]:
 
 def settled(engine: Engine, group: Group) -> Saved:
     """A Gaussian process that keeps the kernel which the one series of a group chooses."""
-    (one,), run = _arrays([group]), gp.runs
+    groups = _arrays([group])
     if engine in ("auto", "compiled"):
-        try:
-            from . import gp as compiled_gp
-
-            return gp.settled(compiled_gp.runs, *one)
-        except (ModuleNotFoundError, EngineUnavailable):
-            logger.debug("the kernel is chosen without the compiled engine")
-    return gp.settled(run, *one)
+        with suppress(EngineUnavailable):  # the forecast will say so
+            return _compiled(groups, {}, gp.settled)[0]
+    return gp.settled(gp.runs, *groups[0])
 
 
 def refused(model: Any) -> str:

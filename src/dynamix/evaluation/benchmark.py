@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from ..baselines.networks import one_thread
 from ..baselines.registry import Baseline, baseline
 from ..dynamics.invariants import largest_exponent
+from ..engine.machine import one_thread
 from ..errors import InputError
 from ..flows.generated import flow
 from ..forecasting.models import Model, is_noisy

@@ -204,7 +204,8 @@ def examine(
     The result holds the measures by name. Exponents are per step, the period and ``faded_from`` in
     steps. A measure that the forecast does not allow is NaN. ``"fails by MODE"`` for each of
     :data:`MODES` is True, False, or None if it does not apply: a truth without chaos cannot lose
-    it. A forecast that escapes has no chaos either.
+    it, and what moves but has no exponent is not judged. A forecast that escapes or rests has no
+    chaos either.
 
     Raises
     ------
@@ -246,12 +247,16 @@ def examine(
         "outside": outside_share(**three),
         "fate": end,
     }
-    chaotic = found["true_exponent"] > LIMITS["least_exponent"]
-    tame = not found["exponent"] > LIMITS["chaos"] * found["true_exponent"]  # NaN: no chaos is left
+    own, true = found["exponent"], found["true_exponent"]
+    tame: bool | None = own <= LIMITS["chaos"] * true
+    if not moves or end == "cycle":
+        tame = True  # what runs away or rests has no chaos left
+    elif np.isnan(own):
+        tame = None
     verdicts: dict[str, bool | None] = {
         "parroting": found["parroting_index"] > LIMITS["parroting"],
         "decay": bounded and fading.remaining < LIMITS["amplitude"],
-        "no chaos": (end == "cycle" or tame) if chaotic else None,
+        "no chaos": tame if true > LIMITS["least_exponent"] else None,
         "lost": not lost <= LIMITS["spectral_mass"],
         "invented": not invented <= LIMITS["spectral_mass"],
         "drift": end == "escape" or found["outside"] > LIMITS["outside"],

@@ -20,7 +20,15 @@ import pandas as pd
 
 from .. import __version__
 from ..errors import InputError
-from ..io.files import append_record, check_output, digest, read_records, record_line, write_text
+from ..io.files import (
+    append_record,
+    check_output,
+    digest,
+    plain,
+    read_records,
+    record_line,
+    write_text,
+)
 
 _PACKAGES = ("torch", "numpy", "numba", "scipy", "dysts")
 
@@ -72,10 +80,14 @@ def folder() -> Path:
 
 
 def write(table: pd.DataFrame, path: str | Path, record: dict[str, Any]) -> None:
-    """Write a table without its index, and beside it its record with the table's digest."""
+    """Write a table without its index, and beside it its record with the table's digest.
+
+    JSON has no infinity: a number of the record that is not finite is null there.
+    """
     path = _checked(path)
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
-    write_text(path.with_suffix(".json"), json.dumps(sealed(record, path), indent=2) + "\n")
+    text = json.dumps(plain(sealed(record, path)), indent=2, allow_nan=False)
+    write_text(path.with_suffix(".json"), text + "\n")
 
 
 def _checked(path: str | Path) -> Path:

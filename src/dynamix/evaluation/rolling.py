@@ -19,13 +19,18 @@ from ..errors import InputError, whole_number
 from ..io.arrays import check_values, unpack
 from ..io.progress import tqdm
 from ..io.shapes import Float, Int
-from ..metrics.reconstruction import spectral_hellinger, state_space_divergence
+from ..metrics.reconstruction import (
+    histogram_hellinger,
+    spectral_hellinger,
+    state_space_divergence,
+)
 from ..preprocessing.embedding import embed
 from ..preprocessing.periods import decorrelation_time
 from .settings import RollingConfig
 from .statistics import bootstrap, quantiles
 
-ERRORS = ("mase", "mae", "d_stsp", "d_h")  # smaller is better; infinite for a failed forecast
+# smaller is better; infinite for a failed forecast
+ERRORS = ("mase", "mae", "d_stsp", "hellinger", "d_h")
 _LEAST_FOR_SHAPE = 50  # steps; geometry and spectrum of fewer steps carry no information
 
 
@@ -59,9 +64,9 @@ def evaluate(
 
     There is a row per forecaster, context, origin and horizon. ``mae`` is in the data's units;
     ``mase`` divides it by the mean absolute change of the *whole* series at a lag of
-    ``config.season`` steps. ``d_stsp`` compares delay embeddings if there is one channel. It and
-    ``d_h`` are NaN below 50 steps. ``seconds`` is CPU time. ``failure`` is the forecaster's
-    InputError or ``"not finite"``; the errors are then infinite.
+    ``config.season`` steps. ``d_stsp`` and ``hellinger`` compare delay embeddings if there is
+    one channel. They and ``d_h`` are NaN below 50 steps. ``seconds`` is CPU time. ``failure`` is
+    the forecaster's InputError or ``"not finite"``; the errors are then infinite.
 
     Raises
     ------
@@ -149,11 +154,13 @@ def measure(
     found |= {"mase": float((error / scale).mean()), "mae": float(error.mean())}
     if len(truth) >= _LEAST_FOR_SHAPE and (np.ptp(truth, axis=0) > 0).all():
         dims = truth.shape[1] + len(delays)
-        made, real = (
-            embed(x, dims=dims, embedding="delay", delays=delays) for x in (forecast, truth)
-        )
-        divergence = state_space_divergence(forecast=made, truth=real, bins=config.bins)
+        both: dict[str, Any] = {
+            key: embed(x, dims=dims, embedding="delay", delays=delays)
+            for key, x in (("forecast", forecast), ("truth", truth))
+        }
+        divergence = state_space_divergence(**both, bins=config.bins)
         found["d_stsp"] = float(np.nan_to_num(divergence, nan=np.inf))
+        found["hellinger"] = float(histogram_hellinger(**both, bins=config.bins))
         found["d_h"] = float(
             spectral_hellinger(forecast=forecast, truth=truth, smoothing=config.smoothing)
         )

@@ -126,8 +126,14 @@ class Pipeline:
         if start is None:
             return Prepared(embedded, None, transforms, n, T_C, factor)
         given = start[None]
-        for transform in transforms:
-            given = transform.apply(given)
+        with np.errstate(over="ignore"):
+            for transform in transforms:
+                given = transform.apply(given)
+        if not np.abs(given).max() <= _RAW[1]:
+            raise InputError(
+                f"initial_x must lie within {_RAW[1]:g} deviations of the context's mean (without "
+                f"standardize: of zero), found {start}. Start nearer."
+            )
         # the missing dims are those of the context state nearest in the given dims
         nearest = embedded[np.argmin(((embedded[:, :n] - given) ** 2).sum(axis=1))]
         start = np.concatenate([given[0], nearest[n:]])

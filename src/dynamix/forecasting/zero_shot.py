@@ -84,8 +84,9 @@ def forecast(
     InputError
         If the context is empty, too short for the embedding, not finite, not numeric, constant in a
         channel, of more than three axes, or without a regular index; the series is named. With
-        ``errors="skip"`` it is NaN in a batch, None in a list, and named in the log. If settings,
-        the model or the engine cannot be used, or ``initial_x`` does not fit the context.
+        ``errors="skip"`` it is NaN in a batch, None in a list, and named in the log; if nothing is
+        left, that is an error. If settings, the model or the engine cannot be used, or
+        ``initial_x`` does not fit the context.
 
     Examples
     --------
@@ -185,4 +186,6 @@ def _each(contexts: Sequence[Any], initial_x: Any, how: dict[str, Any]) -> list[
     left_out = LeftOut(how.get("errors", "raise"))
     named = dict(enumerate(contexts))
     found = forecast_each(named, left_out, starts=dict(enumerate(starts)), **how)
+    if not found:
+        raise InputError(f"no series can be forecast; the first: {left_out.why[0]}")
     return [found.get(i) for i in named]

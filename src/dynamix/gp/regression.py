@@ -10,6 +10,7 @@ are large and cancel each other.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -19,12 +20,15 @@ from numpy import ndarray
 from scipy import linalg
 from scipy.linalg.lapack import dpstrf
 
+from ..io.progress import tqdm
 from ..io.scale import unit
 from ..io.shapes import Float, Int
+from ..settings import PATIENCE
 from .settings import GPConfig
 
 _NOTHING = 1e-13  # a state's variance, given others, below which it is rounding
 _TOGETHER = 5000  # states that are compared with all centres at a time
+_MANY = 10  # such stretches: from here on they are counted before the user's eyes
 _MOST = 30_000  # transitions of a context that are used, evenly spaced
 _POOL = 600  # of them, those that a kernel can be centred on
 _STATES_FOR_A_TERM = 10  # of a polynomial
@@ -187,9 +191,12 @@ def scales(x: Float[ndarray, "T_C N"]) -> tuple[ndarray, ndarray]:
     return (x / size).mean(axis=0) * size, np.where(deviation > 0, deviation, 1.0)
 
 
-def _parts(z: Float[ndarray, "A N"]) -> list[ndarray]:
+def _parts(z: Float[ndarray, "A N"]) -> Iterable[ndarray]:
     """Stretches of states whose kernels fit into memory."""
-    return np.array_split(z, max(1, -(-len(z) // _TOGETHER)))
+    parts = np.array_split(z, max(1, -(-len(z) // _TOGETHER)))
+    if len(parts) < _MANY:
+        return parts
+    return tqdm(parts, desc="states", disable=None, delay=PATIENCE, leave=False)
 
 
 def spread(length: int, count: int) -> Int[ndarray, " c"]:

@@ -30,9 +30,11 @@ class GPConfig:
     """
 
     observed_dims: int = setting(3, "observed dimensions N", at_least=1)
-    scales: tuple[float, ...] = setting((0.5, 1.0, 2.0, 4.0), "lengths of the kernels", above=0)
+    scales: tuple[float, ...] = setting(
+        (0.5, 1.0, 2.0, 4.0), "lengths of the kernels", at_least=1e-6
+    )
     ridges: tuple[float, ...] = setting(
-        (1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2), "shares of noise in the increments", above=0
+        (1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2), "shares of noise in the increments", at_least=1e-15
     )
     degrees: tuple[int, ...] = setting((1,), "degrees of the polynomial", at_least=1)
     ranked_on: int = setting(300, "context states by which candidates are ranked", at_least=10)
@@ -44,6 +46,12 @@ class GPConfig:
     margin: float = setting(
         0.5, "forecasts are kept in the context's range, widened by so many ranges", at_least=0
     )
+
+    def check(self) -> None:
+        """Raise if no kernel is left."""
+        for name in ("scales", "ridges"):
+            if not getattr(self, name):
+                raise InputError(f"{name} must hold at least one number, found none. Name some.")
 
     def widened(self, n: int) -> GPConfig:
         """The settings themselves, or for more channels ``n`` than N those of n dimensions."""

@@ -29,6 +29,7 @@ TURNS = 2  # of fitting the map to the states, and the states to the map
 _NEWTON = 2  # Gauss-Newton steps in a turn
 _FURTHEST = 3.0  # noise deviations that such a step may move a state
 _SHORTEST = 3 * WINDOW  # steps of a context that is smoothed
+_TOGETHER = 20_000  # delay vectors that are in memory at a time
 _STATE = 3  # entries that a state has at least; delays fill what channels lack
 
 
@@ -90,18 +91,26 @@ def singular_spectrum(z: Series, window: int = WINDOW) -> Series:
     noise of unknown strength.
     """
     T, n = z.shape
-    vectors = np.lib.stride_tricks.sliding_window_view(z, window, axis=0).reshape(-1, n * window)
-    squares, axes = linalg.eigh(vectors.T @ vectors, check_finite=False)
+    views = np.lib.stride_tricks.sliding_window_view(z, window, axis=0)
+    first = range(0, len(views), _TOGETHER)  # a long series' vectors would not fit into memory
+    squares = sum(v.T @ v for v in (_flat(views, i) for i in first))
+    squares, axes = linalg.eigh(squares, check_finite=False)
     sizes = np.sqrt(np.maximum(squares, 0.0))
-    ratio = min(vectors.shape) / max(vectors.shape)
+    ratio = min(len(views), n * window) / max(len(views), n * window)
     threshold = 0.56 * ratio**3 - 0.95 * ratio**2 + 1.82 * ratio + 1.43
     kept = axes[:, sizes > threshold * np.median(sizes)]
-    parts = (vectors @ kept @ kept.T).reshape(-1, n, window)
     total, count = np.zeros((T, n)), np.zeros((T, 1))
-    for j in range(window):
-        total[j : j + len(parts)] += parts[:, :, j]
-        count[j : j + len(parts)] += 1.0
+    for i in tqdm(first, desc="spectrum", disable=None, delay=PATIENCE, leave=False):
+        parts = (_flat(views, i) @ kept @ kept.T).reshape(-1, n, window)
+        for j in range(window):
+            total[i + j : i + j + len(parts)] += parts[:, :, j]
+            count[i + j : i + j + len(parts)] += 1.0
     return total / count
+
+
+def _flat(views: ndarray, i: int) -> Float[ndarray, "V w"]:
+    """A stretch of delay vectors, all channels' delays in one."""
+    return views[i : i + _TOGETHER].reshape(-1, views.shape[1] * views.shape[2])
 
 
 def _lags(z: Series) -> tuple[int, ...]:

@@ -227,8 +227,6 @@ def _forwards(context: Any) -> Any:
 def to_numpy(x: Any, name: str = "context") -> ndarray:
     """Any array, frame or tensor as a NumPy array of real numbers; masked entries are NaN."""
     x = x if isinstance(x, np.ndarray) else to_pandas(x)
-    if isinstance(x, np.ma.MaskedArray) and x.dtype.kind in "fiu":
-        x = np.ma.filled(x.astype(x.dtype if x.dtype.kind == "f" else np.float64), np.nan)
     if not isinstance(x, np.ndarray) and _is_tensor(x):
         try:
             x = (x if str(x.layout) == "torch.strided" else x.to_dense()).detach().cpu()
@@ -241,7 +239,7 @@ def to_numpy(x: Any, name: str = "context") -> ndarray:
     if isinstance(x, pd.DataFrame | pd.Series):
         return columns_of(x.to_frame() if isinstance(x, pd.Series) else x, name).reshape(x.shape)
     try:
-        array = np.asarray(x)
+        array = np.asarray(_unmasked(x))
     except (ValueError, TypeError, RuntimeError) as error:  # those of a foreign array are its own
         raise InputError(f"{name} must be a rectangular array of numbers: {error}.") from error
     if array.dtype.kind not in "fiu":
@@ -249,6 +247,17 @@ def to_numpy(x: Any, name: str = "context") -> ndarray:
             f"{name} must hold real numbers, found dtype {array.dtype}. Convert it to float first."
         )
     return array
+
+
+def _unmasked(x: Any) -> Any:
+    """Numbers with NaN for what is masked, also within a list."""
+    if isinstance(x, list | tuple):
+        parts = set(map(type, x))  # a list of numbers alone is quick
+        nested = any(issubclass(part, list | tuple | np.ma.MaskedArray) for part in parts)
+        return list(map(_unmasked, x)) if nested else x
+    if isinstance(x, np.ma.MaskedArray) and x.dtype.kind in "fiu":
+        return np.ma.filled(x.astype(x.dtype if x.dtype.kind == "f" else np.float64), np.nan)
+    return x
 
 
 def like(context: Any, out: ndarray) -> Any:

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -196,6 +196,22 @@ def set_aside(path: Path) -> None:
     if path.exists():
         free = (path.with_name(f"{path.name}.before{n}") for n in itertools.count(1))
         path.rename(next(place for place in free if not place.exists()))
+
+
+def plain(found: Any, *, other: Callable[[Any], Any] = str) -> Any:
+    """What JSON can hold: a number that is not finite is None; ``other`` makes the rest.
+
+    >>> plain({"median": float("inf"), "rows": (1, 2.5), "file": Path("a.csv")})
+    {'median': None, 'rows': [1, 2.5], 'file': 'a.csv'}
+    """
+    if isinstance(found, dict):
+        return {str(name): plain(value, other=other) for name, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [plain(value, other=other) for value in found]
+    found = found.item() if hasattr(found, "item") else found
+    if isinstance(found, float) and not abs(found) < float("inf"):
+        return None
+    return found if isinstance(found, str | int | float | bool | None) else other(found)
 
 
 def record_line(record: Mapping[str, Any]) -> str:

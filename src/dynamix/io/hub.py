@@ -6,10 +6,13 @@ A repository may hold several checkpoints, each as two files with the published 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +63,15 @@ def fetch(owner: str, repo: str, name: str, revision: str | None) -> tuple[Path,
     repository, files = f"{owner}/{repo}", _files(name)
 
     def download(file: str, revision: str) -> Path:
-        try:
-            return Path(hf_hub_download(repository, file, revision=revision))
-        except (PermissionError, FileExistsError, NotADirectoryError):  # no cache can be kept
-            return Path(hf_hub_download(repository, file, revision=revision, cache_dir=scratch()))
+        wheres: list[Callable[[], Any]] = [dict, dict, lambda: {"cache_dir": scratch()}]
+        for where in wheres:  # the last one where no cache can be kept or mended
+            with suppress(PermissionError, FileExistsError, NotADirectoryError):
+                path = Path(hf_hub_download(repository, file, revision=revision, **where()))
+                if _is_whole(path):
+                    return path
+                logger.warning("the cached %s was damaged; fetching it again", file)
+                path.resolve().unlink(missing_ok=True)
+        raise OSError(f"no whole copy of {file} can be kept")
 
     try:
         weights = download(files[0], revision or "main")
@@ -79,12 +87,16 @@ def fetch(owner: str, repo: str, name: str, revision: str | None) -> tuple[Path,
             f"({type(error).__name__}: {error}). Check the name and the network, or give a local "
             "file or a bundled name."
         ) from error
-    expected = weights.resolve().name  # the hub's cache names a large file by its SHA-256
-    if _SHA256.fullmatch(expected) and digest(weights) != expected:
-        weights.resolve().unlink()
-        logger.warning("the cached %s was damaged; fetching it again", files[0])
-        return fetch(owner, repo, name, revision)
     return weights, config
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file is what the hub's cache has named it by: its SHA-256, or git's SHA-1."""
+    name = path.resolve().name
+    if _COMMIT.fullmatch(name):
+        content = path.read_bytes()
+        return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == name
+    return not _SHA256.fullmatch(name) or digest(path) == name
 
 
 def push_to_hub(

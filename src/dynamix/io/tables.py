@@ -138,14 +138,13 @@ def read_series(
     for name in (*named, *([] if time is None else [str(time)])):
         one_of("column", name, known)
     time = None if time is None else str(time)
-    blank = frame.isna().all(axis=1).to_numpy()
-    if blank.any() and not no_time:  # nothing is lost where a column tells the time
-        seen = table.only(frame[~blank], ~blank)
-        if take_time(seen.frame, time=time, channels=named, place=seen.place)[1] is not None:
-            table, frame = seen, seen.frame
-    rest, index, notes = take_time(frame, time=time, channels=named, place=table.place)
+    blank = frame.isna().all(axis=1).to_numpy() & (not no_time)
+    seen = table.only(frame[~blank], ~blank) if blank.any() else table
+    rest, index, notes = take_time(seen.frame, time=time, channels=named, place=seen.place)
+    if index is not None:  # nothing is lost where a column tells the time
+        table, frame = seen, seen.frame
     by_name = {str(name): name for name in frame.columns}
-    rest = frame[[by_name[name] for name in named]] if named else rest
+    rest = frame[[by_name[name] for name in named] if named else rest.columns]
     if strict:
         _check_numbers(rest, table)
     notes = [*table.notes, *notes]

@@ -18,10 +18,17 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..errors import InputError, about, one_of
+from ..errors import InputError, about, one_of, suggestion
 from ..io.files import make_folder, read_json, write_bytes, write_text
 from ..io.hub import ADDRESS, SUFFIX, fetch
-from ..settings import BUNDLED_MODEL, CHECKPOINT_KINDS, ForecastDefaults, ModelConfig, from_dict
+from ..settings import (
+    BUNDLED_MODEL,
+    CHECKPOINT_KINDS,
+    ForecastDefaults,
+    ModelConfig,
+    declared,
+    from_dict,
+)
 from .runs import Saved, saved
 
 logger = logging.getLogger(__name__)
@@ -330,6 +337,7 @@ def _read(path: Path, config_path: Path | None = None) -> Saved:
     parts = {key: own.get(key, {}) for key in ("architecture", "forecast", *CHECKPOINT_KINDS)}
     if not parts["architecture"] or not all(isinstance(part, dict) for part in parts.values()):
         raise InputError(f"{origin} should be JSON with a key 'architecture'; found {own!r:.200}.")
+    _check_names(own, parts, origin=origin)
     defaults = from_dict(ForecastDefaults, parts["forecast"], source=origin)
     kinds = sorted(CHECKPOINT_KINDS.keys() & own.keys())
     if len(kinds) > 1:
@@ -339,3 +347,23 @@ def _read(path: Path, config_path: Path | None = None) -> Saved:
         return read(tensors, own, defaults=defaults, source=origin)
     model = _from_published(parts["architecture"], source=origin)
     return from_published(tensors, model, source=source, defaults=defaults)
+
+
+def _check_names(own: dict[str, Any], parts: dict[str, Any], *, origin: str) -> None:
+    """Raise for a misspelt section, and for a setting that is unknown or stands beside them.
+
+    What others write beside the sections, such as a name or a version, says nothing here.
+    """
+    if unknown := sorted(parts["architecture"].keys() - _PUBLISHED.values()):
+        raise InputError(
+            f"{origin} holds unknown settings {unknown} of the architecture. Known: "
+            f"{', '.join(_PUBLISHED.values())}."
+        )
+    settings = {*_PUBLISHED.values(), *declared(ForecastDefaults), *parts["forecast"]}
+    settings |= {name for kind in CHECKPOINT_KINDS for name in parts[kind]}
+    for name in own.keys() - parts.keys():
+        if near := suggestion(name, [*parts, *settings], cutoff=0.75):
+            raise InputError(
+                f"{origin} holds {name!r} beside its sections {', '.join(parts)}, which alone hold "
+                f"settings.{near}"
+            )

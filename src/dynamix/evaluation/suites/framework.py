@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray
 
-from ...baselines.networks import one_thread
 from ...baselines.registry import Baseline, baseline
+from ...engine.machine import one_thread
 from ...errors import InputError
 from ...io.files import check_output
 from ...io.progress import tqdm

@@ -36,7 +36,7 @@ class GPConfig:
     ridges: tuple[float, ...] = setting(
         (1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2), "shares of noise in the increments", at_least=1e-15
     )
-    degrees: tuple[int, ...] = setting((1,), "degrees of the polynomial", at_least=1)
+    degrees: tuple[int, ...] = setting((1,), "degrees of the polynomial", at_least=1, at_most=5)
     ranked_on: int = setting(300, "context states by which candidates are ranked", at_least=10)
     centres: int = setting(300, "context states that a kernel is centred on, at most", at_least=10)
     tried: int = setting(
@@ -49,7 +49,7 @@ class GPConfig:
 
     def check(self) -> None:
         """Raise if no kernel is left."""
-        for name in ("scales", "ridges"):
+        for name in ("scales", "ridges", "degrees"):
             if not getattr(self, name):
                 raise InputError(f"{name} must hold at least one number, found none. Name some.")
 

@@ -106,7 +106,8 @@ def candidates(config: GPConfig) -> list[Kernel]:
 def squared(a: Float[ndarray, "A N"], b: Float[ndarray, "B N"]) -> Float[ndarray, "A B"]:
     """Squared distances."""
     both = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None]
-    return np.maximum(both - 2.0 * a @ b.T, 0.0)
+    both -= 2.0 * a @ b.T
+    return np.maximum(both, 0.0, out=both)
 
 
 def values(d: Float[ndarray, "A B"], scale: float) -> Float[ndarray, "A B"]:

@@ -94,7 +94,7 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     """Entry point."""
     parser = flags(__doc__, "results/ablations_judge.csv")
-    parser.add_argument("--flows", type=int, default=24, help="generated flows; default: 24")
+    parser.add_argument("--flows", type=int, default=96, help="generated flows; default: 96")
     options = parser.parse_args()
     torch.set_num_threads(1)
     model: Any = DynaMix.from_pretrained("dynamix-gp-learned")

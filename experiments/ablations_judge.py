@@ -3,7 +3,7 @@
     python experiments/ablations_judge.py --output results/ablations_judge.csv
 
 The contexts are of generated flows that nothing was trained or chosen on (seeds from 650,000).
-After each, all kernels of dynamix-gp run freely and are scored against the clean continuation, as
+After each, the likeliest candidates run freely and are scored against the clean continuation, as
 in make_judge.py. A judge without a group sees the average of the training examples in its place;
 nothing is trained again. The rules beside it are the likelihood alone, the likelihood and the
 likeness of free runs (dynamix-gp), the judge before its training, and the truth. ``gain`` is the
@@ -27,19 +27,19 @@ from dynamix import DynaMix
 from dynamix.baselines import baseline
 from dynamix.evaluation import statistics
 from dynamix.flows.generated import flow
-from dynamix.gp.choice import OF_CANDIDATE, OF_CONTEXT
+from dynamix.gp.choice import COLUMNS as NAMES
+from dynamix.gp.choice import OF_CONTEXT
 from dynamix.gp.judge import Judge
 
 FIRST_FLOW = 650_000
 CONTEXTS = ((250, 0.0), (512, 0.0), (512, 0.05))  # steps, noise
 GROUPS = {
-    "the fit": ("likelihood", "length", "ridge", "misses"),
+    "the fit": ("likelihood", "length", "ridge", "degree", "misses", "surprise"),
     "regions": ("regions", "elsewhere", "missing", "cells", "held"),
     "spectrum": ("spectrum", "worst spectrum"),
     "size and rest": ("spread", "least spread", "most spread", "shift", "motion", "halves"),
     "the context": OF_CONTEXT,
 }
-NAMES = (*OF_CANDIDATE, *OF_CONTEXT)
 COLUMNS: dict[str, Callable[[str], Any]] = {
     "flow": int,
     "context": int,
@@ -52,7 +52,7 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
 
 def without(judge: Judge, seen: ndarray, names: tuple[str, ...]) -> ndarray:
     """What a judge takes that sees the training's average in place of these features."""
-    hidden = [NAMES.index(name) for name in names]
+    hidden = [k for k, name in enumerate(NAMES) if name.partition(",")[0] in names]
     shown = seen.copy()
     shown[..., hidden] = judge.centre.numpy()[hidden]
     return choices(judge, shown)
@@ -94,7 +94,7 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     """Entry point."""
     parser = flags(__doc__, "results/ablations_judge.csv")
-    parser.add_argument("--flows", type=int, default=24, help="generated flows; default: 24")
+    parser.add_argument("--flows", type=int, default=96, help="generated flows; default: 96")
     options = parser.parse_args()
     torch.set_num_threads(1)
     model: Any = DynaMix.from_pretrained("dynamix-gp-learned")

@@ -112,7 +112,9 @@ def of_benchmark() -> Iterator[Row]:
         ending = path.stem.removeprefix(f"benchmark_{AUTO}_")
         default, _ = benchmark.read(path)
         starts = default["start"].max() + 1
-        for other in sorted(results.folder().glob(f"benchmark_dynamix-*_{ending}*.csv")):
+        for other in sorted(results.folder().glob("benchmark_dynamix-*.csv")):
+            if not other.stem.removesuffix("_denoised").endswith(f"_{ending}"):
+                continue
             label = other.stem.removeprefix("benchmark_").replace(f"_{ending}", "")
             if "untrained" in label or "6d" in label:
                 continue

@@ -8,13 +8,13 @@ series of gift-12. A row is a forecaster on one kind of data, in one range of le
 are those of an ensemble of 100 samples, at the ranks that would hold the nominal share of truths
 if truth and samples were drawn alike. CRPS is in deviations of the context. The rivals, the
 context parrot and the seasonal naive forecast, are calibrated by the machinery of
-dynamix.forecasting.calibration.
+dynamix.forecasting.calibration. Columns that end with ``_se`` are standard errors over forecasts.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -53,7 +53,9 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
     "odds": str,
     "leads": str,
     **dict.fromkeys([f"coverage_{level:g}" for level in LEVELS], float),
+    **dict.fromkeys([f"coverage_{level:g}_se" for level in LEVELS], float),
     "crps": float,
+    "crps_se": float,
     "crps_median": float,
     "forecasts": int,
     "failures": int,
@@ -124,6 +126,11 @@ def drawn(model: str, odds: str, case: Case) -> ndarray:
     return np.asarray(forecast(case.context, horizon=horizon, **how))
 
 
+def error(values: Sequence[Any]) -> ndarray:
+    """Standard error of a mean over forecasts."""
+    return np.asarray(np.std(values, axis=0, ddof=1) / np.sqrt(len(values)))
+
+
 def rows_of(data: str, model: str, odds: str, cases: list[Case]) -> list[dict[str, Any]]:
     """The rows of one forecaster on one kind of data."""
     held: dict[str, list[list[float]]] = {leads: [] for leads in LEADS}
@@ -147,9 +154,11 @@ def rows_of(data: str, model: str, odds: str, cases: list[Case]) -> list[dict[st
     rows = []
     for leads in LEADS:
         row = {"data": data, "model": model, "odds": odds, "leads": leads}
-        shares = np.mean(held[leads], axis=0).round(3)
-        row |= {f"coverage_{level:g}": s for level, s in zip(LEVELS, shares, strict=True)}
+        for word, found in (("", np.mean(held[leads], axis=0)), ("_se", error(held[leads]))):
+            shares = zip(LEVELS, found.round(3).tolist(), strict=True)
+            row |= {f"coverage_{level:g}{word}": share for level, share in shares}
         row |= {"crps": round(float(np.mean(scores[leads])), 4)}
+        row |= {"crps_se": round(float(error(scores[leads])), 4)}
         row |= {"crps_median": round(float(np.median(scores[leads])), 4)}
         row |= {"forecasts": len(scores[leads]), "failures": failures}
         rows.append(row | {"seconds": round(seconds, 2)})

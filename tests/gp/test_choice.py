@@ -11,7 +11,7 @@ from dynamix import InputError, systems
 from dynamix.engine.gp import runs
 from dynamix.evaluation import results
 from dynamix.gp import GaussianProcess, GPConfig
-from dynamix.gp.choice import LEAST, OF_CANDIDATE, OF_CONTEXT, Look, features, judged, ratings
+from dynamix.gp.choice import COLUMNS, LEAST, OF_CANDIDATE, Look, features, judged, ratings
 from dynamix.gp.judge import Judge
 from dynamix.gp.regression import Regression, candidates
 
@@ -33,18 +33,18 @@ def seen(x: np.ndarray) -> np.ndarray:
 def test_features_do_not_depend_on_units(n):
     x = context(n=n)
     found = seen(x)
-    assert found.shape == (4, len(OF_CANDIDATE) + len(OF_CONTEXT))
+    assert found.shape == (4, len(COLUMNS))
     np.testing.assert_allclose(seen(2.0**30 * x), found, atol=1e-6)
 
 
 def test_a_run_that_is_the_context_differs_from_it_in_nothing():
     z = context()
     z = (z - z.mean(axis=0)) / z.std(axis=0)
-    found = dict(zip(OF_CANDIDATE[5:], Look(z).of_run(z), strict=True))
+    found = dict(zip(OF_CANDIDATE[7:], Look(z).of_run(z), strict=True))
     moving = {found.pop("motion"), found.pop("halves")}
     np.testing.assert_allclose(list(found.values()), 0.0, atol=1e-5)
     assert np.isfinite(list(moving)).all()
-    rests = dict(zip(OF_CANDIDATE[5:], Look(z).of_run(np.tile(z[:1], (len(z), 1))), strict=True))
+    rests = dict(zip(OF_CANDIDATE[7:], Look(z).of_run(np.tile(z[:1], (len(z), 1))), strict=True))
     assert rests["motion"] < -10
     assert rests["regions"] > 0.7
     assert rests["spectrum"] == 1.0
@@ -96,7 +96,7 @@ def test_ratings_need_no_torch():
     torch.manual_seed(1)
     judge = Judge().eval()
     judge.width.mul_(2.0)
-    seen = 4.0 * torch.randn(24, len(OF_CANDIDATE) + len(OF_CONTEXT))
+    seen = 4.0 * torch.randn(24, len(COLUMNS))
     layers = {name: value.numpy() for name, value in judge.state_dict().items()}
     with torch.no_grad():
         expected = judge(seen).numpy()

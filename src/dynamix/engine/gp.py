@@ -1,8 +1,8 @@
 """The Gaussian-process forecaster of :mod:`dynamix.gp`, compiled.
 
-A step is ``z' = z + B^T z + b + sum_k alpha_k (1 + |z - c_k|^2 / 6 l^2)^-3``, then held in the box,
-in deviations of the context. It is in double precision: the weights of a smooth kernel are large
-and cancel each other.
+A step is ``z' = z + B^T m(z) + sum_k alpha_k (1 + |z - c_k|^2 / 6 l^2)^-3``, then held in the box,
+in deviations of the context; ``m`` are monomials. It is in double precision: the weights of a
+smooth kernel are large and cancel each other.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from .runtime import VERSION, call, entry, share_out
 
 
 @entry
-def run_gp(weights, centres, linear, constant, box, width, x, found, version):  # type: ignore[no-untyped-def]
-    """One free run from ``x``. ``weights`` and ``centres`` are ``(N, K)``: a channel a row."""
-    N, K = centres.shape
-    k, moved = np.empty(K), np.empty(N)
+def run_gp(weights, centres, polynomial, terms, box, width, x, found, version):  # type: ignore[no-untyped-def]
+    """One free run from ``x``. ``weights`` and ``centres`` are ``(N, K)``: a channel a row.
+
+    ``terms (2, P)`` are the parent and the variable of each monomial, ``polynomial (P, N)`` ``B``.
+    """
+    (N, K), P = centres.shape, len(polynomial)
+    k, moved, m = np.empty(K), np.empty(N), np.ones(P)
     for t in range(len(found)):
         k[:] = 1.0
         for n in range(N):
@@ -31,10 +34,12 @@ def run_gp(weights, centres, linear, constant, box, width, x, found, version):  
                 k[i] += e * e * width  # 1 + |x - c|^2 / 6 l^2
         for i in range(K):
             k[i] = 1.0 / (k[i] * k[i] * k[i])
+        for p in range(1, P):
+            m[p] = m[terms[0, p]] * x[terms[1, p]]
         for n in range(N):
-            moved[n] = x[n] + constant[n]
-            for m in range(N):
-                moved[n] += linear[m, n] * x[m]
+            moved[n] = x[n]
+            for p in range(P):
+                moved[n] += polynomial[p, n] * m[p]
             parts = np.zeros(8)  # sums side by side: one would wait for the last addition
             for i in range(0, K - K % 8, 8):
                 for j in range(8):
@@ -64,8 +69,8 @@ def runs(
                 run_gp,
                 np.ascontiguousarray(one.weights.T),
                 np.ascontiguousarray(one.centres.T),
-                np.ascontiguousarray(one.linear),
-                one.constant,
+                np.ascontiguousarray(one.polynomial),
+                np.stack(one.terms),
                 np.stack([one.low, one.high]),
                 1.0 / (6.0 * one.kernel.scale**2),
                 one.scaled(first[r : r + 1])[0],

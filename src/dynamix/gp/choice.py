@@ -13,20 +13,22 @@ from numpy import ndarray
 from scipy.special import ndtr
 
 from ..io.shapes import Float
-from ..local.choice import Appearance, trial_length
-from .regression import OneStepMap, Regression, candidates, spread, squared, values
+from ..local.choice import Appearance
+from .regression import Kernel, OneStepMap, Regression, spread, squared, values
 
 Runs = Callable[[Sequence[OneStepMap], ndarray, int], ndarray]
 Rate = Callable[[Float[ndarray, "K F"]], Float[ndarray, " K"]]
 
 LEAST = 128  # steps of a context that can be judged
 OF_CANDIDATE = (
-    *("likelihood", "length", "ridge", "held", "misses"),
+    *("likelihood", "length", "ridge", "degree", "held", "misses", "surprise"),
     *("regions", "spectrum", "worst spectrum", "spread", "least spread", "most spread", "shift"),
     *("motion", "halves", "elsewhere", "missing", "cells"),
 )
 OF_CONTEXT = ("steps", "peak", "periods", "own halves", "increments")
+COLUMNS = (*OF_CANDIDATE, *OF_CONTEXT, *(f"{name}, less the mean" for name in OF_CANDIDATE))
 _LEAST_RUN = 2000
+_STEPS, _FEWEST = 49_152, 12  # of all free runs together, and candidates that run in any case
 _BOXED = 7  # channels that have boxes, at most
 _CHECKED = 2000  # transitions by which misses are measured
 
@@ -83,6 +85,17 @@ def _hellinger(a: ndarray, b: ndarray) -> float:
     return float(np.sqrt(max(0.0, 1.0 - np.sqrt(a * b).sum())))
 
 
+def horizon_of_trials(T_C: int) -> int:
+    """Steps of the free runs that are judged: those of the context, and at least 2,000."""
+    return max(T_C, _LEAST_RUN)
+
+
+def shown(regression: Regression, T_C: int) -> list[Kernel]:
+    """The likeliest candidates, of which a judge takes one: fewer where a trial takes longer."""
+    count = max(_FEWEST, min(regression.config.judged, _STEPS // horizon_of_trials(T_C)))
+    return regression.ranked()[:count]
+
+
 def features(
     run: Runs,
     regression: Regression,
@@ -92,28 +105,32 @@ def features(
 ) -> Float[ndarray, "K F"]:
     """What the judge sees of each candidate after a context ``x``.
 
-    The columns are ``OF_CANDIDATE`` and ``OF_CONTEXT``. A candidate runs freely from ``start``, for
-    twice the context and at least 2,000 steps. ``run`` makes free runs of maps; ``maps`` are those
-    of the regression's candidates, in their order.
+    The columns are ``COLUMNS``: of a candidate, of the context, and of a candidate compared with
+    all. A candidate runs freely from ``start``, for
+    :func:`horizon_of_trials`. ``run`` makes free runs of maps; ``maps`` are fits
+    of the regression's candidates.
     """
-    T_C, likelihoods = len(x), regression.likelihoods()
-    look = Look(maps[0].scaled(x))
-    horizon = T_C * -(-max(trial_length(T_C), _LEAST_RUN) // T_C)  # whole contexts
-    free = run(maps, start.repeat(len(maps), axis=0), horizon)
-    checked = spread(T_C - 1, _CHECKED)
+    look, evidence = Look(maps[0].scaled(x)), regression.evidence
+    free = run(maps, start.repeat(len(maps), axis=0), horizon_of_trials(len(x)))
+    checked = spread(len(x) - 1, _CHECKED)
     z, to = (maps[0].scaled(x[checked + i]) for i in (0, 1))
-    apart = squared(z, maps[0].centres)  # which all candidates share
-    near = {scale: values(apart, scale) for scale in {one.kernel.scale for one in maps}}
-    shared = look.of_context(regression.size)
+    near: dict[float, ndarray] = {}  # which candidates of a length share
+    shared, best = look.of_context(regression.size), evidence.likelihood.min()
     found = []
     for k, one in enumerate(maps):
+        (scale, ridge, degree), place = one.kernel, regression.kernels.index(one.kernel)
+        if scale not in near:
+            near[scale] = values(squared(z, one.centres), scale)
         y = one.scaled(free[:, k])
         held = ((y <= one.low) | (y >= one.high)).any(axis=1).mean()
-        misses = to - one.ahead(z, near[one.kernel.scale])
-        row = [min(likelihoods[k] - likelihoods.min(), 5.0), np.log(one.kernel.scale)]
-        row += [np.log10(one.kernel.ridge), held, np.log((misses / regression.size).std() + 1e-9)]
+        misses = to - one.ahead(z, near[scale])
+        row = [min(evidence.likelihood[place] - best, 5.0), np.log(scale), np.log10(ridge), degree]
+        row += [held, np.log((misses / regression.size).std() + 1e-9)]
+        row += [np.log(np.sqrt((evidence.surprise[place] ** 2).mean()) + 1e-9)]
         found.append([*row, *look.of_run(y), *shared])
-    return np.nan_to_num(np.array(found), nan=0.0, posinf=0.0, neginf=0.0)
+    table = np.nan_to_num(np.array(found), nan=0.0, posinf=0.0, neginf=0.0)
+    own = table[:, : len(OF_CANDIDATE)]
+    return np.hstack([table, own - own.mean(axis=0)])
 
 
 def ratings(judge: Mapping[str, ndarray], found: Float[ndarray, "K F"]) -> Float[ndarray, " K"]:
@@ -133,6 +150,6 @@ def judged(
     start: Float[ndarray, "1 N"],
 ) -> OneStepMap:
     """The map of the candidate that is rated lowest by its :func:`features`."""
-    maps = [regression.fit(kernel) for kernel in candidates(regression.config)]
+    maps = [regression.fit(kernel) for kernel in shown(regression, len(x))]
     seen = features(run, regression, maps, x, start)
     return maps[int(np.argmin(rate(seen)))]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..io.shapes import Float
-from .choice import OF_CANDIDATE, OF_CONTEXT
+from .choice import COLUMNS
 
 
 class Judge(nn.Module):
@@ -17,13 +17,13 @@ class Judge(nn.Module):
     Examples
     --------
     >>> judge = Judge()
-    >>> judge(torch.zeros(24, len(OF_CANDIDATE) + len(OF_CONTEXT))).shape
+    >>> judge(torch.zeros(24, len(COLUMNS))).shape
     torch.Size([24])
     """
 
-    def __init__(self, *, first: int = 32, second: int = 16, dropout: float = 0.0) -> None:
+    def __init__(self, *, first: int = 64, second: int = 32, dropout: float = 0.0) -> None:
         super().__init__()
-        count = len(OF_CANDIDATE) + len(OF_CONTEXT)
+        count = len(COLUMNS)
         self.centre, self.width = nn.Buffer(torch.zeros(count)), nn.Buffer(torch.ones(count))
         self.layers = nn.Sequential(
             *(nn.Linear(count, first), nn.GELU(), nn.Dropout(dropout)),

@@ -1,10 +1,11 @@
 """Gaussian-process regression of a context's one-step map, in closed form.
 
-``x' = x + B^T x + b + sum_k alpha_k k(|x - c_k|)``: a linear part by least squares, and a smooth
-rest, the mean of a Gaussian process (Rasmussen & Williams 2006) with the rational quadratic kernel
-``k(r) = (1 + r^2 / 6 l^2)^-3``. Its length ``l`` and the noise come from the context: they are
-ranked by the marginal likelihood. Everything is in deviations of the context, and in double
-precision: the weights of a smooth kernel are large and cancel each other.
+``x' = x + B^T m(x) + sum_k alpha_k k(|x - c_k|)``: a polynomial by least squares, with the
+monomials ``m`` of a low degree, and a smooth rest, the mean of a Gaussian process (Rasmussen &
+Williams 2006) with the rational quadratic kernel ``k(r) = (1 + r^2 / 6 l^2)^-3``. Its length ``l``,
+the noise and the degree come from the context: they are ranked by the marginal likelihood.
+Everything is in deviations of the context, and in double precision: the weights of a smooth kernel
+are large and cancel each other.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 from scipy import linalg
+from scipy.linalg.lapack import dpstrf
 
 from ..io.progress import tqdm
 from ..io.scale import unit
@@ -24,42 +26,97 @@ from ..io.shapes import Float, Int
 from ..settings import PATIENCE
 from .settings import GPConfig
 
-_NOTHING = 1e-13  # an eigenvalue's share below which it is rounding
+_NOTHING = 1e-13  # a state's variance, given others, below which it is rounding
 _TOGETHER = 5000  # states that are compared with all centres at a time
 _MANY = 10  # such stretches: from here on they are counted before the user's eyes
 _MOST = 30_000  # transitions of a context that are used, evenly spaced
+_POOL = 600  # of them, those that a kernel can be centred on
+_STATES_FOR_A_TERM = 10  # of a polynomial
 _LEAST = 1e-300  # a variance's floor, for contexts that are predicted exactly
 
 
 class Kernel(NamedTuple):
-    """A candidate: the length ``l``, and the noise's variance over the kernel's."""
+    """A candidate: length ``l``, the noise's variance over the kernel's, the polynomial."""
 
     scale: float
     ridge: float
+    degree: int = 1
+
+
+class Terms(NamedTuple):
+    """The monomials: each is its ``parent`` times a ``variable``, and the first is 1."""
+
+    parent: Int[ndarray, " P"]
+    variable: Int[ndarray, " P"]
+
+
+def terms(n: int, degree: int) -> Terms:
+    """All monomials of ``n`` variables up to a degree: those of a degree follow the ones below."""
+    parent, variable, last = [0], [0], [0]
+    for _ in range(degree):
+        before, last = last, []
+        for p in before:
+            for v in range(variable[p] if p else 0, n):
+                last.append(len(parent))
+                parent.append(p)
+                variable.append(v)
+    return Terms(np.array(parent), np.array(variable))
+
+
+def monomials(z: Float[ndarray, "A N"], of: Terms) -> Float[ndarray, "A P"]:
+    """Their values at states."""
+    found = np.ones((len(z), len(of.parent)))
+    for p in range(1, len(of.parent)):
+        found[:, p] = found[:, of.parent[p]] * z[:, of.variable[p]]
+    return found
 
 
 class _Solver(NamedTuple):
-    """What the ridges of one length share: eigenvectors, and the normal equations in them."""
+    """What the candidates of one length share: the normal equations in their eigenvectors."""
 
-    basis: Float[ndarray, "K r"]
-    squares: Float[ndarray, "r r"]
-    right: Float[ndarray, "r N"]
+    centres: Float[ndarray, "K N"]
+    basis: Float[ndarray, "K K"]
+    spectrum: Float[ndarray, " K"]
+    right: dict[int, Float[ndarray, "K N"]]  # by degree
+
+
+class Evidence(NamedTuple):
+    """How well each candidate explains a context.
+
+    ``likelihood`` is the negative log marginal likelihood per state and channel, with the
+    likeliest variance, and ``surprise`` the deviation of a transition from what the others predict,
+    in the increments' deviations. On clean data that is the error of interpolation, else about
+    ``sqrt(2)`` times the noise.
+    """
+
+    likelihood: Float[ndarray, " C"]
+    surprise: Float[ndarray, "C N"]
 
 
 def candidates(config: GPConfig) -> list[Kernel]:
     """All kernels that a context can choose from."""
-    return [Kernel(scale, ridge) for scale in config.scales for ridge in config.ridges]
+    return [
+        Kernel(scale, ridge, degree)
+        for scale in config.scales
+        for ridge in config.ridges
+        for degree in config.degrees
+    ]
 
 
 def squared(a: Float[ndarray, "A N"], b: Float[ndarray, "B N"]) -> Float[ndarray, "A B"]:
     """Squared distances."""
     both = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None]
-    return np.maximum(both - 2.0 * a @ b.T, 0.0)
+    both -= 2.0 * a @ b.T
+    return np.maximum(both, 0.0, out=both)
 
 
 def values(d: Float[ndarray, "A B"], scale: float) -> Float[ndarray, "A B"]:
     """The kernel at squared distances ``d``: 1 at 0."""
-    return (1.0 + d / (6.0 * scale**2)) ** -3
+    base = d / (6.0 * scale**2)
+    base += 1.0
+    cube = base * base
+    cube *= base  # a power would take ten times as long
+    return np.reciprocal(cube, out=cube)
 
 
 def slopes(d: Float[ndarray, "A B"], scale: float) -> Float[ndarray, "A B"]:
@@ -69,7 +126,7 @@ def slopes(d: Float[ndarray, "A B"], scale: float) -> Float[ndarray, "A B"]:
 
 @dataclass(frozen=True)
 class OneStepMap:
-    """A fitted map. ``linear`` is ``B``, ``constant`` is ``b``, ``weights`` are ``alpha``.
+    """A fitted map. ``polynomial`` is ``B``, ``weights`` are ``alpha``, ``terms`` are those of m.
 
     All but ``mean`` and ``deviation (N,)`` are in deviations of the context from its mean.
     Forecasts are kept between ``low`` and ``high``.
@@ -77,8 +134,8 @@ class OneStepMap:
 
     weights: Float[ndarray, "K N"]
     centres: Float[ndarray, "K N"]
-    linear: Float[ndarray, "N N"]
-    constant: Float[ndarray, " N"]
+    polynomial: Float[ndarray, "P N"]
+    terms: Terms
     kernel: Kernel
     low: Float[ndarray, " N"]
     high: Float[ndarray, " N"]
@@ -104,7 +161,7 @@ class OneStepMap:
 
     def ahead(self, z: Float[ndarray, "A N"], near: Float[ndarray, "A K"]) -> Float[ndarray, "A N"]:
         """The successors of scaled states, without the box; ``near`` are the kernels' values."""
-        return z + z @ self.linear + self.constant + near @ self.weights
+        return z + monomials(z, self.terms) @ self.polynomial + near @ self.weights
 
     def jacobians(self, x: Float[ndarray, "A N"]) -> Float[ndarray, "A N N"]:
         """``d x'_i / d x_j`` at each state, of the map without its box."""
@@ -113,9 +170,19 @@ class OneStepMap:
         for z in _parts(self.scaled(x)):
             gradient = slopes(squared(z, self.centres), self.kernel.scale)
             at_centres = (gradient @ outer.reshape(len(outer), -1)).reshape(-1, N, N)
-            found.append((gradient @ self.weights)[:, :, None] * z[:, None] - at_centres)
-        of_scaled = np.eye(N) + self.linear.T + np.concatenate(found)
+            own = (gradient @ self.weights)[:, :, None] * z[:, None] - at_centres
+            found.append(own + self._slopes_of_polynomial(z))
+        of_scaled = np.eye(N) + np.concatenate(found)
         return of_scaled * self.deviation[:, None] / self.deviation
+
+    def _slopes_of_polynomial(self, z: Float[ndarray, "A N"]) -> Float[ndarray, "A N N"]:
+        parent, variable = self.terms
+        value = monomials(z, self.terms)
+        by = np.zeros((len(z), len(parent), z.shape[1]))
+        for p in range(1, len(parent)):
+            by[:, p] = by[:, parent[p]] * z[:, variable[p], None]
+            by[:, p, variable[p]] += value[:, parent[p]]
+        return np.einsum("api,pn->ani", by, self.polynomial)
 
 
 def scales(x: Float[ndarray, "T_C N"]) -> tuple[ndarray, ndarray]:
@@ -139,10 +206,11 @@ def spread(length: int, count: int) -> Int[ndarray, " c"]:
 
 
 class Regression:
-    """The regression of one context ``(T_C, N)``, by any of the candidates.
+    """The regression of one context ``(T_C, N)``, by any of the candidates ``kernels``.
 
-    ``points (T, N)`` are the states that have a successor, and ``rest (T, N)`` what the linear part
-    leaves of their increments, in the increments' deviations.
+    ``points (T, N)`` are the states that have a successor, and ``rest[degree] (T, N)`` what the
+    polynomial leaves of their increments, in the increments' deviations ``size``. A degree whose
+    polynomial has more terms than a tenth of the states is no candidate, but for the lowest one.
     """
 
     def __init__(self, x: Float[ndarray, "T_C N"], config: GPConfig) -> None:
@@ -153,78 +221,75 @@ class Regression:
         self.box = low - room, high + room
         seen = spread(len(z) - 1, _MOST)
         self.points, moves = z[seen], z[seen + 1] - z[seen]
-        design = np.hstack([self.points, np.ones((len(moves), 1))])
-        solution = linalg.lstsq(design, moves)[0]
-        self.linear, self.constant = solution[:-1], solution[-1]
         self.size = np.maximum(moves.std(axis=0), _LEAST)
-        self.rest = (moves - design @ solution) / self.size
+        self._polynomials: dict[int, tuple[Terms, ndarray]] = {}
+        self.rest: dict[int, ndarray] = {}
+        for degree in sorted(config.degrees):
+            of = terms(z.shape[1], degree)
+            if self.rest and len(of.parent) > len(moves) / _STATES_FOR_A_TERM:
+                break
+            design = monomials(self.points, of)
+            solution = linalg.lstsq(design, moves)[0]
+            self._polynomials[degree] = of, solution
+            self.rest[degree] = (moves - design @ solution) / self.size
+        self.kernels = [one for one in candidates(config) if one.degree in self.rest]
         self._solvers: dict[float, _Solver] = {}
-        self._centres = self.points[spread(len(self.points), config.centres)]
 
-    def likelihoods(self) -> Float[ndarray, " C"]:
-        """Negative log marginal likelihood of every candidate per state and channel.
-
-        The variance of the process is the likeliest one. An eigendecomposition serves all ridges.
-        """
-        found, chosen = [], spread(len(self.points), self.config.ranked_on)
-        points, rest = self.points[chosen], self.rest[chosen]
+    @cached_property
+    def evidence(self) -> Evidence:
+        """How well each candidate explains the context, by ``config.ranked_on`` states."""
+        chosen = spread(len(self.points), self.config.ranked_on)
+        points, likelihood, surprise = self.points[chosen], {}, {}
+        rest = {degree: found[chosen] for degree, found in self.rest.items()}
         d = squared(points, points)
         for scale in self.config.scales:
-            spectrum, vectors = linalg.eigh(values(d, scale), check_finite=False)
-            power = (vectors.T @ rest) ** 2
+            spectrum, vectors = linalg.eigh(values(d, scale), driver="evd", check_finite=False)
+            along = {degree: vectors.T @ found for degree, found in rest.items()}
             for ridge in self.config.ridges:
-                variances = np.maximum(spectrum, 0.0) + ridge
-                amplitude = np.maximum((power / variances[:, None]).mean(axis=0), _LEAST)
-                found.append(0.5 * (np.log(amplitude).mean() + np.log(variances).mean()))
-        return np.array(found)
+                inverse = 1.0 / (np.maximum(spectrum, 0.0) + ridge)
+                diagonal = (vectors**2 @ inverse)[:, None]
+                for degree, found in along.items():
+                    key = Kernel(scale, ridge, degree)
+                    amplitude = np.maximum((found**2 * inverse[:, None]).mean(axis=0), _LEAST)
+                    # the polynomial's own entries count as in Schwarz' criterion
+                    entries = len(self._polynomials[degree][0].parent) / len(points)
+                    fit = np.log(amplitude).mean() - np.log(inverse).mean()
+                    likelihood[key] = 0.5 * (fit + entries * np.log(len(points)))
+                    missed = vectors @ (found * inverse[:, None]) / diagonal
+                    surprise[key] = np.sqrt((missed**2).mean(axis=0))
+        return Evidence(*(np.array([of[k] for k in self.kernels]) for of in (likelihood, surprise)))
 
     def ranked(self) -> list[Kernel]:
         """The candidates, the likeliest first."""
-        every = candidates(self.config)
-        return [every[i] for i in np.argsort(self.likelihoods(), kind="stable")]
+        return [self.kernels[i] for i in np.argsort(self.evidence.likelihood, kind="stable")]
 
     def fit(self, kernel: Kernel) -> OneStepMap:
         """The mean of the process after all transitions.
 
-        With more transitions than ``config.centres``, it is the best mean of that many evenly
-        spaced kernels (subset of regressors), in the eigenvectors of their covariance.
+        With more transitions than ``config.centres``, it is the best mean of that many kernels
+        (subset of regressors). Their centres are the states that say most about all others: a
+        Cholesky factorisation with pivots takes them one by one.
         """
-        if kernel.scale not in self._solvers:  # which the next ridge needs again
+        if kernel.scale not in self._solvers:  # which the next candidate may need again
             self._solvers[kernel.scale] = self._solver(kernel.scale)
-        basis, squares, right = self._solvers[kernel.scale]
-        penalised = squares.copy()
-        penalised[np.diag_indices(len(penalised))] += kernel.ridge
-        # Cholesky may fail at a ridge near rounding; a symmetric solver does not
-        solved = linalg.solve(penalised, right, assume_a="sym", check_finite=False)
-        linear = self.linear, self.constant, kernel, *self.box, self.mean, self.deviation
-        return OneStepMap(basis @ solved * self.size, self._centres, *linear)
-
-    @cached_property
-    def _distances(self) -> tuple[ndarray, ndarray]:
-        """Squared distances from the centres: of the centres, and of all states."""
-        return squared(self._centres, self._centres), squared(self.points, self._centres)
+        centres, basis, spectrum, right = self._solvers[kernel.scale]
+        weights = basis @ (right[kernel.degree] / (spectrum + kernel.ridge)[:, None])
+        of, polynomial = self._polynomials[kernel.degree]
+        rest = polynomial, of, kernel, *self.box, self.mean, self.deviation
+        return OneStepMap(weights * self.size, centres, *rest)
 
     def _solver(self, scale: float) -> _Solver:
-        of_centres, of_points = self._distances
-        spectrum, vectors = linalg.eigh(values(of_centres, scale), check_finite=False)
-        kept = spectrum > _NOTHING * spectrum[-1]
-        basis = vectors[:, kept] / np.sqrt(spectrum[kept])
-        features = values(of_points, scale) @ basis
-        return _Solver(basis, features.T @ features, features.T @ self.rest)
+        pool = self.points[spread(len(self.points), _POOL)]
+        factor, order, rank, _ = dpstrf(values(squared(pool, pool), scale), tol=_NOTHING, lower=1)
+        kept = min(rank, self.config.centres)
+        factor, centres = np.tril(factor[:kept, :kept]), pool[order[:kept] - 1]
+        near = values(squared(centres, self.points), scale)
+        features = linalg.solve_triangular(factor, near, lower=True, check_finite=False)
+        spectrum, vectors = linalg.eigh(features @ features.T, driver="evd", check_finite=False)
+        basis = linalg.solve_triangular(factor, vectors, lower=True, trans=1, check_finite=False)
+        right = {degree: vectors.T @ (features @ rest) for degree, rest in self.rest.items()}
+        return _Solver(centres, basis, np.maximum(spectrum, 0.0), right)
 
     def likeliest(self) -> OneStepMap:
         """The fit of the likeliest candidate."""
         return self.fit(self.ranked()[0])
-
-    def surprise(self, kernel: Kernel) -> Float[ndarray, " N"]:
-        """Deviation of a transition from what the others predict, in deviations of each channel.
-
-        On clean data it is the error of interpolation, else about ``sqrt(2)`` times the noise.
-        """
-        chosen = spread(len(self.points), self.config.ranked_on)
-        points = self.points[chosen]
-        covariance = values(squared(points, points), kernel.scale)
-        covariance[np.diag_indices(len(covariance))] += max(kernel.ridge, _NOTHING)
-        inverse = linalg.inv(covariance, check_finite=False)
-        errors = inverse @ self.rest[chosen] / np.diag(inverse)[:, None]
-        return np.sqrt((errors**2).mean(axis=0)) * self.size

@@ -51,7 +51,7 @@ def chosen_rollout(
     as for the local forecaster. A run that reaches the box is as unlike as can be; then the next
     ones are tried, up to twelve.
 
-    A model with a judge runs all candidates, and takes the one that it rates best
+    A model with a judge runs the likeliest candidates, and takes the one that it rates best
     (:func:`dynamix.gp.choice.judged`), if the context has at least 128 steps. A model of a single
     kernel takes that.
 
@@ -95,19 +95,27 @@ def settled(
 ) -> Saved:
     """The model with no other kernel than the one that :func:`chosen_rollout` takes there."""
     one = _Own.of(context[:, 0], context[-1, 0] if initial_x is None else initial_x[0])
-    scale, ridge = _choose(run, one, model).kernel
-    only = dataclasses.replace(model.config, scales=(scale,), ridges=(ridge,))
+    kernel = _choose(run, one, model).kernel
+    only = dataclasses.replace(
+        model.config,
+        scales=(kernel.scale,),
+        ridges=(kernel.ridge,),
+        degrees=(kernel.degree,),
+    )
     return Saved(only, model.defaults, {"sigma": model.values["sigma"]})
 
 
 def _choose(run: Callable[..., np.ndarray], own: _Own, model: Saved) -> OneStepMap:
     """The map that suits a context, by the judge or by likeness."""
     x, start = own.x, own.start
-    config, regression = model.config, Regression(x, model.config)
+    config = model.config
+    layers = {k.removeprefix(JUDGE): v for k, v in model.values.items() if k.startswith(JUDGE)}
+    if layers and len(x) < LEAST:  # only a judge makes use of several degrees
+        layers, config = {}, dataclasses.replace(config, degrees=(min(config.degrees),))
+    regression = Regression(x, config)
     if len(kernels := candidates(config)) == 1:
         return regression.fit(kernels[0])
-    layers = {k.removeprefix(JUDGE): v for k, v in model.values.items() if k.startswith(JUDGE)}
-    if layers and len(x) >= LEAST:
+    if layers:
         return judged(run, partial(ratings, layers), regression, x, start)
     unlike, trial = unlikeness(x), trial_length(len(x))
     best: tuple[float, OneStepMap] | None = None

@@ -15,9 +15,9 @@ from ..settings import ForecastDefaults, from_dict, setting, settings
 
 JUDGE = "judge."
 _LAYERS = {  # of the judge: outputs and inputs
-    "layers.0": (32, 22),
-    "layers.3": (16, 32),
-    "layers.5": (1, 16),
+    "layers.0": (64, 43),
+    "layers.3": (32, 64),
+    "layers.5": (1, 32),
 }
 
 
@@ -25,8 +25,8 @@ _LAYERS = {  # of the judge: outputs and inputs
 class GPConfig:
     """Which kernels a :class:`dynamix.gp.GaussianProcess` compares, and on how many states.
 
-    A candidate is a kernel's length, in deviations of the context, and a ridge: the noise's share
-    of the variance that the kernel explains.
+    A candidate is a kernel's length, in deviations of the context, a ridge, which is the noise's
+    share of the variance that the kernel explains, and the degree of a polynomial beside it.
     """
 
     observed_dims: int = setting(3, "observed dimensions N", at_least=1)
@@ -36,18 +36,20 @@ class GPConfig:
     ridges: tuple[float, ...] = setting(
         (1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2), "shares of noise in the increments", at_least=1e-15
     )
+    degrees: tuple[int, ...] = setting((1,), "degrees of the polynomial", at_least=1, at_most=5)
     ranked_on: int = setting(300, "context states by which candidates are ranked", at_least=10)
-    centres: int = setting(600, "context states that a kernel is centred on, at most", at_least=10)
+    centres: int = setting(300, "context states that a kernel is centred on, at most", at_least=10)
     tried: int = setting(
         3, "best-ranked candidates that run freely before one is chosen", at_least=1
     )
+    judged: int = setting(24, "best-ranked candidates that a judge sees, at most", at_least=1)
     margin: float = setting(
         0.5, "forecasts are kept in the context's range, widened by so many ranges", at_least=0
     )
 
     def check(self) -> None:
         """Raise if no kernel is left."""
-        for name in ("scales", "ridges"):
+        for name in ("scales", "ridges", "degrees"):
             if not getattr(self, name):
                 raise InputError(f"{name} must hold at least one number, found none. Name some.")
 

@@ -7,7 +7,6 @@ states and map are fitted to each other by turns (weak-constraint variational as
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -70,14 +69,15 @@ def smooth(x: Series, config: GPConfig | None = None) -> Smoothed:
         return Smoothed(x, removed)
     lags = _lags(first)
     raw = Regression(delayed(z, lags), config)
-    unforeseen = raw.surprise(raw.ranked()[0])[: z.shape[1]] / np.sqrt(2.0)
+    likeliest = int(np.argmin(raw.evidence.likelihood))
+    unforeseen = (raw.evidence.surprise[likeliest] * raw.size)[: z.shape[1]] / np.sqrt(2.0)
     noise = min(removed, float(unforeseen.mean()))
     if noise < LEAST_NOISE:
         return Smoothed(x, noise)
-    states, some = first, dataclasses.replace(config, centres=min(config.centres, 400))
+    states = first
     for _ in tqdm(range(TURNS), desc="smoothing", disable=None, delay=PATIENCE):
         seen = delayed(states, lags)
-        found = Regression(seen, some).likeliest()
+        found = Regression(seen, config).likeliest()
         misses = float((seen[1:] - found.step(seen[:-1], held=False))[:, : z.shape[1]].std())
         misses = max(misses, 1e-3 * noise)
         states = assimilated(z, states, found, lags=lags, noise=noise, misses=misses)

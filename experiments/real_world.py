@@ -173,7 +173,7 @@ def headline(table: pd.DataFrame) -> dict[str, float]:
                 errors[f"mase {model} / {name}, {length}"] = float(np.exp(quotient))
             ahead = mase[model] < mase["classic"]
             counts[f"{model} ahead of best classic, {length}"] = float(ahead.sum())
-            for measure in ("d_stsp", "d_h") if length == "long" else ():
+            for measure in ("d_stsp", "hellinger", "d_h") if length == "long" else ():
                 known = wide[measure].dropna(how="all")
                 counts["series with geometry"] = float(len(known))
                 for rival in ("AutoARIMA", "seasonal naive", "context parroting", "Fracast-0"):

@@ -69,6 +69,8 @@ results: $(READY) ## write the page of stored results anew
 	$(BIN)/dynamix book results
 
 # the tests rerun the front page and chapters 5 to 9
+# two processes, each with threads for its linear algebra, wait for each other: seventy times as long
+test: export OMP_NUM_THREADS = 1
 test: $(READY) ## lint, check types, build the pages, run the tests and every notebook
 	@$(MAKE) --no-print-directory --jobs=$(JOBS) lint html
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal

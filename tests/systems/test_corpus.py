@@ -128,7 +128,7 @@ def test_a_damaged_cache_file_is_noticed_and_made_anew(damage, cache, caplog):
     (path,) = (cache / "trajectories").iterdir()
     damage(path)
     np.testing.assert_array_equal(trajectory("Lorenz", n=50), expected)
-    assert "damaged" in caplog.text
+    assert "cannot be used" in caplog.text
     caplog.clear()
     np.testing.assert_array_equal(trajectory("Lorenz", n=50), expected)
     assert not caplog.text

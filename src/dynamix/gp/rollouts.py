@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ..io.shapes import Float
 from ..local.choice import trial_length, unlikeness
@@ -61,7 +62,8 @@ def chosen_rollout(
     check_series(context, model.config.observed_dims)
     start = context[-1] if initial_x is None else initial_x
     series = [_Own.of(context[:, s], start[s]) for s in range(len(start))]
-    maps = [_choose(run, one, model) for one in series]
+    with threadpool_limits(1):  # more threads take longer for such matrices, and wait for others
+        maps = [_choose(run, one, model) for one in series]
     found = run(maps, np.concatenate([one.start for one in series]), horizon)
     for s, one in enumerate(series):
         found[:, s] = found[:, s] * one.deviation + one.mean
@@ -95,7 +97,8 @@ def settled(
 ) -> Saved:
     """The model with no other kernel than the one that :func:`chosen_rollout` takes there."""
     one = _Own.of(context[:, 0], context[-1, 0] if initial_x is None else initial_x[0])
-    kernel = _choose(run, one, model).kernel
+    with threadpool_limits(1):
+        kernel = _choose(run, one, model).kernel
     only = dataclasses.replace(
         model.config,
         scales=(kernel.scale,),

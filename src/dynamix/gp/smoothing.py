@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 from scipy import linalg
+from threadpoolctl import threadpool_limits
 
 from ..io.arrays import still
 from ..io.progress import tqdm
@@ -62,18 +63,24 @@ def smooth(x: Series, config: GPConfig | None = None) -> Smoothed:
     config, (mean, deviation) = config or GPConfig(), scales(x)
     if len(x) < _SHORTEST or still(x).any():
         return Smoothed(x, 0.0)
-    z = (x - mean) / deviation
+    with threadpool_limits(1):  # more threads take longer for such matrices, and wait for others
+        states, noise = _smoothed((x - mean) / deviation, config)
+    return Smoothed(x if states is None else states * deviation + mean, noise)
+
+
+def _smoothed(z: Series, config: GPConfig) -> tuple[Series | None, float]:
+    """States in deviations, or None for a clean context; and the noise."""
     first = singular_spectrum(z)
     removed = float((z - first).std())
     if removed < LEAST_NOISE:
-        return Smoothed(x, removed)
+        return None, removed
     lags = _lags(first)
     raw = Regression(delayed(z, lags), config)
     likeliest = int(np.argmin(raw.evidence.likelihood))
     unforeseen = (raw.evidence.surprise[likeliest] * raw.size)[: z.shape[1]] / np.sqrt(2.0)
     noise = min(removed, float(unforeseen.mean()))
     if noise < LEAST_NOISE:
-        return Smoothed(x, noise)
+        return None, noise
     states = first
     for _ in tqdm(range(TURNS), desc="smoothing", disable=None, delay=PATIENCE):
         seen = delayed(states, lags)
@@ -81,7 +88,7 @@ def smooth(x: Series, config: GPConfig | None = None) -> Smoothed:
         misses = float((seen[1:] - found.step(seen[:-1], held=False))[:, : z.shape[1]].std())
         misses = max(misses, 1e-3 * noise)
         states = assimilated(z, states, found, lags=lags, noise=noise, misses=misses)
-    return Smoothed(states * deviation + mean, noise)
+    return states, noise
 
 
 def singular_spectrum(z: Series, window: int = WINDOW) -> Series:

@@ -36,8 +36,7 @@ from dynamix.flows.generated import flow
 from dynamix.gp import GaussianProcess, GPConfig, smooth
 from dynamix.gp.choice import OF_CANDIDATE, features, shown
 from dynamix.gp.judge import Judge
-from dynamix.gp.regression import Regression
-from dynamix.gp.smoothing import delayed
+from dynamix.gp.regression import Regression, delayed
 from dynamix.io.files import write_bytes
 from dynamix.local.choice import SPECTRUM
 from dynamix.preprocessing.embedding import find_delays

@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar, dataclass_transform, get_args
 from .errors import InputError, check_value, choices_of, one_of
 
 ExpertKind = Literal["alrnn", "clipped_shallow_plrnn"]
-Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "auto"]
+Embedding = Literal["pos", "delay", "delay_random", "zero", "pecuzal", "memory", "auto"]
 Engine = Literal["auto", "compiled", "numpy", "torch"]
 TrainingEngine = Literal["auto", "compiled", "torch"]
 Errors = Literal["raise", "skip"]

@@ -107,12 +107,12 @@ def test_a_gauss_newton_step_solves_the_whole_least_squares_problem(lags, monkey
     rng = np.random.default_rng(0)
     T, n, noise, misses = 30, 2, 0.4, 0.7
     states, observed = rng.normal(size=(2, T, n))
-    seen = smoothing.delayed(states, lags)
+    seen = delayed(states, lags)
     found = Regression(seen, GPConfig(observed_dims=seen.shape[1])).fit(Kernel(2.0, 1e-2))
 
     def residuals(y: np.ndarray) -> np.ndarray:
         y = y.reshape(T, n)
-        seen = smoothing.delayed(y, lags)
+        seen = delayed(y, lags)
         ahead = (seen[1:] - found.step(seen[:-1], held=False))[:, :n]
         return np.concatenate([((observed - y) / noise).ravel(), (ahead / misses).ravel()])
 

@@ -1,7 +1,7 @@
 """The Gaussian-process forecaster of :mod:`dynamix.gp`, compiled.
 
-A step is ``z' = z + B^T m(z) + sum_k alpha_k (1 + |z - c_k|^2 / 6 l^2)^-3``, then held in the box,
-in deviations of the context; ``m`` are monomials. It is in double precision: the weights of a
+A step is ``x' = x + B^T m(z) + sum_k alpha_k (1 + |z - c_k|^2 / 6 l^2)^-3``, then held in the box,
+in deviations of the context; ``m`` are monomials, and ``z`` holds ``x`` and earlier observations. It is in double precision: the weights of a
 smooth kernel are large and cancel each other.
 """
 
@@ -19,16 +19,20 @@ from .runtime import VERSION, call, entry, share_out
 
 
 @entry
-def run_gp(weights, centres, polynomial, terms, box, width, x, found, version):  # type: ignore[no-untyped-def]
-    """One free run from ``x``. ``weights`` and ``centres`` are ``(N, K)``: a channel a row.
+def run_gp(weights, centres, polynomial, terms, box, width, lags, found, version):  # type: ignore[no-untyped-def]
+    """One free run. ``weights (N, K)`` and ``centres (d, K)`` have a channel a row.
 
     ``terms (2, P)`` are the parent and the variable of each monomial, ``polynomial (P, N)`` ``B``.
+    ``found`` begins with the observations before the run, as many as the last lag and one.
     """
-    (N, K), P = centres.shape, len(polynomial)
-    k, moved, m = np.empty(K), np.empty(N), np.ones(P)
-    for t in range(len(found)):
+    (N, K), P, d, back = weights.shape, len(polynomial), len(centres), lags[-1]
+    k, x, moved, m = np.empty(K), np.empty(d), np.empty(N), np.ones(P)
+    for t in range(back, len(found) - 1):
+        for i in range(len(lags)):
+            for n in range(N):
+                x[i * N + n] = found[t - lags[i], n]
         k[:] = 1.0
-        for n in range(N):
+        for n in range(d):
             for i in range(K):
                 e = centres[n, i] - x[n]
                 k[i] += e * e * width  # 1 + |x - c|^2 / 6 l^2
@@ -48,23 +52,23 @@ def run_gp(weights, centres, polynomial, terms, box, width, x, found, version): 
                 parts[0] += weights[n, i] * k[i]
             moved[n] += parts.sum()
         for n in range(N):
-            x[n] = min(max(moved[n], box[0, n]), box[1, n])
-            found[t, n] = x[n]
+            found[t + 1, n] = min(max(moved[n], box[0, n]), box[1, n])
 
 
 def runs(
     maps: Sequence[OneStepMap],
-    first: Float[ndarray, "R N"],
+    first: Sequence[Float[ndarray, "_ N"]],
     horizon: int,
     *,
     threads: int | None = None,
 ) -> Float[ndarray, "T R N"]:
     """What :func:`dynamix.gp.rollouts.runs` computes."""
-    found = np.empty((len(maps), horizon, first.shape[1]))
+    found = np.empty((len(maps), horizon, first[0].shape[1]))
 
     def work(begin: int, end: int) -> None:
         for r in range(begin, end):
-            one = maps[r]
+            one, before = maps[r], maps[r].lags[-1] + 1
+            seen = np.concatenate([one.scaled(first[r][-before:]), found[r]])
             call(
                 run_gp,
                 np.ascontiguousarray(one.weights.T),
@@ -73,11 +77,11 @@ def runs(
                 np.stack(one.terms),
                 np.stack([one.low, one.high]),
                 1.0 / (6.0 * one.kernel.scale**2),
-                one.scaled(first[r : r + 1])[0],
-                found[r],
+                np.array(one.lags),
+                seen,
                 VERSION,
             )
-            found[r] = found[r] * one.deviation + one.mean
+            found[r] = seen[before:] * one.deviation + one.mean
 
     share_out(work, len(maps), available_cores() if threads is None else threads)
     return found.transpose(1, 0, 2)

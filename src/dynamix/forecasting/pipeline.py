@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from ..engine.select import run_engine, warn_once
 from ..errors import InputError
+from ..gp.settings import GPConfig
 from ..gp.smoothing import smooth
 from ..io.progress import tqdm
 from ..model.runs import Group
@@ -68,7 +69,13 @@ class Pipeline:
 
     def embedding_of(self, n: int) -> Embedding:
         """How the missing dims of ``n`` channels are filled."""
-        return self.settings.embedding or self.model.defaults.embedding_of(n)
+        how = self.settings.embedding or self.model.defaults.embedding_of(n)
+        if how == "memory" and not isinstance(self.model.config, GPConfig):
+            raise InputError(
+                "embedding='memory' is for the models that fit one smooth map to a context, as "
+                "dynamix-gp-learned does. Name another embedding, such as 'delay'."
+            )
+        return how
 
     def seasons(self, x: Series, *, smooth: bool = False) -> list[tuple[int, ...]]:
         """The periods of each channel's seasons, with ``smooth`` also of smooth channels."""
@@ -119,6 +126,7 @@ class Pipeline:
         embedded, transforms = fitted or self.fit(x)
         if n < dims:
             how = embedding or self.embedding_of(n)
+        if n < dims and how != "memory":
             embedded = embed(embedded, dims=dims, embedding=how, seed=seed, delays=delays)
         reference = s.reference_spacing
         reference = self.model.defaults.reference_spacing if reference is None else reference

@@ -14,9 +14,9 @@ from scipy.special import ndtr
 
 from ..io.shapes import Float
 from ..local.choice import Appearance
-from .regression import Kernel, OneStepMap, Regression, spread, squared, values
+from .regression import Kernel, OneStepMap, Regression
 
-Runs = Callable[[Sequence[OneStepMap], ndarray, int], ndarray]
+Runs = Callable[[Sequence[OneStepMap], Sequence[ndarray], int], ndarray]
 Rate = Callable[[Float[ndarray, "K F"]], Float[ndarray, " K"]]
 
 LEAST = 128  # steps of a context that can be judged
@@ -30,7 +30,6 @@ COLUMNS = (*OF_CANDIDATE, *OF_CONTEXT, *(f"{name}, less the mean" for name in OF
 _LEAST_RUN = 2000
 _STEPS, _FEWEST = 49_152, 12  # of all free runs together, and candidates that run in any case
 _BOXED = 7  # channels that have boxes, at most
-_CHECKED = 2000  # transitions by which misses are measured
 
 
 class Look:
@@ -111,26 +110,25 @@ def features(
     of the regression's candidates.
     """
     look, evidence = Look(maps[0].scaled(x)), regression.evidence
-    free = run(maps, start.repeat(len(maps), axis=0), horizon_of_trials(len(x)))
-    checked = spread(len(x) - 1, _CHECKED)
-    z, to = (maps[0].scaled(x[checked + i]) for i in (0, 1))
-    near: dict[float, ndarray] = {}  # which candidates of a length share
-    shared, best = look.of_context(regression.size), evidence.likelihood.min()
-    found = []
+    free = run(maps, [start] * len(maps), horizon_of_trials(len(x)))
+    best, found = evidence.likelihood.min(), []
     for k, one in enumerate(maps):
         (scale, ridge, degree), place = one.kernel, regression.kernels.index(one.kernel)
-        if scale not in near:
-            near[scale] = values(squared(z, one.centres), scale)
         y = one.scaled(free[:, k])
-        held = ((y <= one.low) | (y >= one.high)).any(axis=1).mean()
-        misses = to - one.ahead(z, near[scale])
         row = [min(evidence.likelihood[place] - best, 5.0), np.log(scale), np.log10(ridge), degree]
-        row += [held, np.log((misses / regression.size).std() + 1e-9)]
+        row += [one.held(y), np.log(regression.misses(one).std() + 1e-9)]
         row += [np.log(np.sqrt((evidence.surprise[place] ** 2).mean()) + 1e-9)]
-        found.append([*row, *look.of_run(y), *shared])
-    table = np.nan_to_num(np.array(found), nan=0.0, posinf=0.0, neginf=0.0)
-    own = table[:, : len(OF_CANDIDATE)]
-    return np.hstack([table, own - own.mean(axis=0)])
+        found.append([*row, *look.of_run(y)])
+    return beside(found, look.of_context(regression.size))
+
+
+def beside(
+    found: Sequence[Sequence[float]], shared: Sequence[float]
+) -> Float[ndarray, "K F"]:
+    """The features of candidates beside those ``shared`` by all, and compared with their mean."""
+    own, of_context = np.array(found), np.tile(shared, (len(found), 1))
+    own, of_context = (np.nan_to_num(x, posinf=0.0, neginf=0.0) for x in (own, of_context))
+    return np.hstack([own, of_context, own - own.mean(axis=0)])
 
 
 def ratings(judge: Mapping[str, ndarray], found: Float[ndarray, "K F"]) -> Float[ndarray, " K"]:

@@ -16,7 +16,7 @@ from ..model.shapes import GateNoise, Observation, Query, Weights
 from ..settings import ForecastDefaults
 from .judge import Judge
 from .regression import OneStepMap, Regression
-from .settings import JUDGE, GPConfig
+from .settings import JUDGE, MEMORY_JUDGE, GPConfig
 
 
 class GaussianProcess(nn.Module):
@@ -25,7 +25,9 @@ class GaussianProcess(nn.Module):
     The state is the observation. The kernel's length and noise are those of the highest marginal
     likelihood whose free run is most like the context, or those that a trained ``judge`` rates best
     (see :func:`~dynamix.gp.rollouts.chosen_rollout`). Nothing else is trained. A state that leaves
-    the context's range by half of it is held there.
+    the context's range by half of it is held there. Forecasts of fewer channels than N with
+    ``embedding="memory"`` are runs of a map with a memory (:mod:`dynamix.gp.memory`), which
+    ``memory_judge`` rates.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ class GaussianProcess(nn.Module):
         The kernels that are compared.
     defaults
         How forecasts use this model unless they are given other settings.
-    judge
+    judge, memory_judge
         What rates the kernels; None: their likelihood and their likeness to the context.
 
     Examples
@@ -53,20 +55,22 @@ class GaussianProcess(nn.Module):
         *,
         defaults: ForecastDefaults | None = None,
         judge: Judge | None = None,
+        memory_judge: Judge | None = None,
     ) -> None:
         super().__init__()
         self.config = config or GPConfig()
         self.defaults = defaults or ForecastDefaults()
         self.sigma = nn.Parameter(torch.zeros(self.config.observed_dims))
-        self.judge = judge
+        self.judge, self.memory_judge = judge, memory_judge
 
     def save_pretrained(self, path: str | Path) -> Path:
         """Write the model to ``path``, which :meth:`dynamix.DynaMix.from_pretrained` reads."""
         own = {k: v for k, v in dataclasses.asdict(self.config).items() if k != "observed_dims"}
         stored = {"architecture": {"N": self.config.observed_dims}, "gp": own}
         tensors = {checkpoints.SIGMA: self.sigma.detach()}
-        if self.judge is not None:
-            tensors |= {JUDGE + name: value for name, value in self.judge.state_dict().items()}
+        for prefix, judge in ((JUDGE, self.judge), (MEMORY_JUDGE, self.memory_judge)):
+            if judge is not None:
+                tensors |= {prefix + name: value for name, value in judge.state_dict().items()}
         return checkpoints.write(path, tensors, stored, self.defaults)
 
     def initial_state(self, x: Observation) -> Observation:
@@ -100,13 +104,18 @@ class GaussianProcess(nn.Module):
         """The forecaster itself, or for more channels ``n`` than its N one of n dimensions."""
         if (config := self.config.widened(n)) is self.config:
             return self
-        wide = GaussianProcess(config, defaults=self.defaults, judge=self.judge)
+        judges = {"judge": self.judge, "memory_judge": self.memory_judge}
+        wide = GaussianProcess(config, defaults=self.defaults, **judges)
         return wide.eval().to(self.sigma)
 
 
 def build(saved: Saved) -> GaussianProcess:
     """The forecaster of a checkpoint, in evaluation mode."""
-    judge = Judge() if any(name.startswith(JUDGE) for name in saved.values) else None
-    model = GaussianProcess(saved.config, defaults=saved.defaults, judge=judge)
+    judge, memory_judge = (
+        Judge() if any(name.startswith(prefix) for name in saved.values) else None
+        for prefix in (JUDGE, MEMORY_JUDGE)
+    )
+    judges = {"judge": judge, "memory_judge": memory_judge}
+    model = GaussianProcess(saved.config, defaults=saved.defaults, **judges)
     model.load_state_dict({name: torch.from_numpy(v) for name, v in saved.values.items()})
     return model.eval()

@@ -6,6 +6,9 @@ Williams 2006) with the rational quadratic kernel ``k(r) = (1 + r^2 / 6 l^2)^-3`
 the noise and the degree come from the context: they are ranked by the marginal likelihood.
 Everything is in deviations of the context, and in double precision: the weights of a smooth kernel
 are large and cancel each other.
+
+Where too few channels are seen, the state is a delay vector: the map leads from observations at
+some ``lags`` to the next one.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ _NOTHING = 1e-13  # a state's variance, given others, below which it is rounding
 _TOGETHER = 5000  # states that are compared with all centres at a time
 _MANY = 10  # such stretches: from here on they are counted before the user's eyes
 _MOST = 30_000  # transitions of a context that are used, evenly spaced
+_CHECKED = 2000  # of them, those on which fits are compared
 _POOL = 600  # of them, those that a kernel can be centred on
 _STATES_FOR_A_TERM = 10  # of a polynomial
 _LEAST = 1e-300  # a variance's floor, for contexts that are predicted exactly
@@ -78,6 +82,7 @@ class _Solver(NamedTuple):
     basis: Float[ndarray, "K K"]
     spectrum: Float[ndarray, " K"]
     right: dict[int, Float[ndarray, "K N"]]  # by degree
+    near: Float[ndarray, "K c"]  # the kernels' values at the states that are checked
 
 
 class Evidence(NamedTuple):
@@ -124,16 +129,22 @@ def slopes(d: Float[ndarray, "A B"], scale: float) -> Float[ndarray, "A B"]:
     return -((1.0 + d / (6.0 * scale**2)) ** -4) / scale**2
 
 
+def delayed(z: Float[ndarray, "T n"], lags: tuple[int, ...]) -> Float[ndarray, "_ d"]:
+    """The channels beside their earlier values, from the first step that has all of them."""
+    return np.hstack([z[lags[-1] - lag : len(z) - lag] for lag in lags])
+
+
 @dataclass(frozen=True)
 class OneStepMap:
     """A fitted map. ``polynomial`` is ``B``, ``weights`` are ``alpha``, ``terms`` are those of m.
 
     All but ``mean`` and ``deviation (N,)`` are in deviations of the context from its mean.
-    Forecasts are kept between ``low`` and ``high``.
+    Forecasts are kept between ``low`` and ``high``. A state holds the N channels at each of the
+    ``lags``, of which the first is 0.
     """
 
     weights: Float[ndarray, "K N"]
-    centres: Float[ndarray, "K N"]
+    centres: Float[ndarray, "K d"]
     polynomial: Float[ndarray, "P N"]
     terms: Terms
     kernel: Kernel
@@ -141,12 +152,18 @@ class OneStepMap:
     high: Float[ndarray, " N"]
     mean: Float[ndarray, " N"]
     deviation: Float[ndarray, " N"]
+    lags: tuple[int, ...] = (0,)
 
-    def scaled(self, x: Float[ndarray, "A N"]) -> Float[ndarray, "A N"]:
-        """States in deviations of the context."""
-        return (x - self.mean) / self.deviation
+    def scaled(self, x: Float[ndarray, "A d"]) -> Float[ndarray, "A d"]:
+        """States, or observations, in deviations of the context."""
+        times = x.shape[1] // len(self.mean)
+        return (x - np.tile(self.mean, times)) / np.tile(self.deviation, times)
 
-    def step(self, x: Float[ndarray, "A N"], *, held: bool = True) -> Float[ndarray, "A N"]:
+    def held(self, y: Float[ndarray, "T N"]) -> float:
+        """The share of steps of a scaled run at which the box holds it."""
+        return float(((y <= self.low) | (y >= self.high)).any(axis=1).mean())
+
+    def step(self, x: Float[ndarray, "A d"], *, held: bool = True) -> Float[ndarray, "A N"]:
         """The successors of states in the data's units, ``held`` in the box or not."""
         z = self.scaled(x)
         ahead = np.concatenate(
@@ -159,23 +176,23 @@ class OneStepMap:
             ahead = np.minimum(np.maximum(ahead, self.low), self.high)  # NaN stays
         return ahead * self.deviation + self.mean
 
-    def ahead(self, z: Float[ndarray, "A N"], near: Float[ndarray, "A K"]) -> Float[ndarray, "A N"]:
+    def ahead(self, z: Float[ndarray, "A d"], near: Float[ndarray, "A K"]) -> Float[ndarray, "A N"]:
         """The successors of scaled states, without the box; ``near`` are the kernels' values."""
-        return z + monomials(z, self.terms) @ self.polynomial + near @ self.weights
+        return z[:, : len(self.mean)] + monomials(z, self.terms) @ self.polynomial + near @ self.weights
 
-    def jacobians(self, x: Float[ndarray, "A N"]) -> Float[ndarray, "A N N"]:
+    def jacobians(self, x: Float[ndarray, "A d"]) -> Float[ndarray, "A N d"]:
         """``d x'_i / d x_j`` at each state, of the map without its box."""
-        N, found = x.shape[1], []
-        outer = self.weights[:, :, None] * self.centres[:, None]  # (K, N, N)
+        (K, N), d, found = self.weights.shape, x.shape[1], []
+        outer = self.weights[:, :, None] * self.centres[:, None]  # (K, N, d)
         for z in _parts(self.scaled(x)):
             gradient = slopes(squared(z, self.centres), self.kernel.scale)
-            at_centres = (gradient @ outer.reshape(len(outer), -1)).reshape(-1, N, N)
+            at_centres = (gradient @ outer.reshape(K, -1)).reshape(-1, N, d)
             own = (gradient @ self.weights)[:, :, None] * z[:, None] - at_centres
             found.append(own + self._slopes_of_polynomial(z))
-        of_scaled = np.eye(N) + np.concatenate(found)
-        return of_scaled * self.deviation[:, None] / self.deviation
+        of_scaled = np.eye(N, d) + np.concatenate(found)
+        return of_scaled * self.deviation[:, None] / np.tile(self.deviation, d // N)
 
-    def _slopes_of_polynomial(self, z: Float[ndarray, "A N"]) -> Float[ndarray, "A N N"]:
+    def _slopes_of_polynomial(self, z: Float[ndarray, "A d"]) -> Float[ndarray, "A N d"]:
         parent, variable = self.terms
         value = monomials(z, self.terms)
         by = np.zeros((len(z), len(parent), z.shape[1]))
@@ -208,24 +225,29 @@ def spread(length: int, count: int) -> Int[ndarray, " c"]:
 class Regression:
     """The regression of one context ``(T_C, N)``, by any of the candidates ``kernels``.
 
-    ``points (T, N)`` are the states that have a successor, and ``rest[degree] (T, N)`` what the
+    A state holds the observations at the ``lags``, of which the first is 0, the last the largest.
+    ``points (T, d)`` are the states that have a successor, and ``rest[degree] (T, N)`` what the
     polynomial leaves of their increments, in the increments' deviations ``size``. A degree whose
     polynomial has more terms than a tenth of the states is no candidate, but for the lowest one.
     """
 
-    def __init__(self, x: Float[ndarray, "T_C N"], config: GPConfig) -> None:
-        self.config, (self.mean, self.deviation) = config, scales(x)
+    def __init__(
+        self, x: Float[ndarray, "T_C N"], config: GPConfig, *, lags: tuple[int, ...] = (0,)
+    ) -> None:
+        self.config, self.lags, (self.mean, self.deviation) = config, lags, scales(x)
         z = (x - self.mean) / self.deviation
         low, high = z.min(axis=0), z.max(axis=0)
         room = config.margin * (high - low)
         self.box = low - room, high + room
-        seen = spread(len(z) - 1, _MOST)
-        self.points, moves = z[seen], z[seen + 1] - z[seen]
+        states, now = delayed(z, lags), z[lags[-1] :]
+        seen = spread(len(states) - 1, _MOST)
+        self.points, moves = states[seen], now[seen + 1] - now[seen]
+        self._checked = spread(len(seen), _CHECKED)
         self.size = np.maximum(moves.std(axis=0), _LEAST)
         self._polynomials: dict[int, tuple[Terms, ndarray]] = {}
         self.rest: dict[int, ndarray] = {}
         for degree in sorted(config.degrees):
-            of = terms(z.shape[1], degree)
+            of = terms(states.shape[1], degree)
             if self.rest and len(of.parent) > len(moves) / _STATES_FOR_A_TERM:
                 break
             design = monomials(self.points, of)
@@ -270,15 +292,36 @@ class Regression:
         (subset of regressors). Their centres are the states that say most about all others: a
         Cholesky factorisation with pivots takes them one by one.
         """
-        if kernel.scale not in self._solvers:  # which the next candidate may need again
-            self._solvers[kernel.scale] = self._solver(kernel.scale)
-        centres, basis, spectrum, right = self._solvers[kernel.scale]
-        weights = basis @ (right[kernel.degree] / (spectrum + kernel.ridge)[:, None])
+        solver = self._solver(kernel.scale)
         of, polynomial = self._polynomials[kernel.degree]
-        rest = polynomial, of, kernel, *self.box, self.mean, self.deviation
-        return OneStepMap(weights * self.size, centres, *rest)
+        rest = polynomial, of, kernel, *self.box, self.mean, self.deviation, self.lags
+        weights = solver.basis @ self._along(kernel)
+        return OneStepMap(weights * self.size, solver.centres, *rest)
+
+    def misses(self, found: OneStepMap) -> Float[ndarray, "c N"]:
+        """What a fit leaves of up to 2,000 transitions, in the increments' deviations."""
+        rest = self.rest[found.kernel.degree][self._checked]
+        return rest - self._solver(found.kernel.scale).near.T @ (found.weights / self.size)
+
+    def reduced_likelihood(self, found: OneStepMap, misses: Float[ndarray, "c N"]) -> float:
+        """The negative log marginal likelihood of a fit with these ``misses``, as in `Evidence`.
+
+        It is that of the reduced process, which has the centres' kernels alone, and of all states.
+        """
+        kernel, T = found.kernel, len(self.points)
+        along, spectrum = self._along(kernel), self._solver(kernel.scale).spectrum
+        amplitude = (misses**2).mean(axis=0) / kernel.ridge + (along**2).sum(axis=0) / T
+        known = np.log1p(spectrum / kernel.ridge).sum() / T + np.log(kernel.ridge)
+        return float(0.5 * (np.log(np.maximum(amplitude, _LEAST)).mean() + known))
+
+    def _along(self, kernel: Kernel) -> Float[ndarray, "K N"]:
+        """The weights of a fit, in the eigenvectors of its normal equations."""
+        solver = self._solver(kernel.scale)
+        return solver.right[kernel.degree] / (solver.spectrum + kernel.ridge)[:, None]
 
     def _solver(self, scale: float) -> _Solver:
+        if scale in self._solvers:  # which another candidate had
+            return self._solvers[scale]
         pool = self.points[spread(len(self.points), _POOL)]
         factor, order, rank, _ = dpstrf(values(squared(pool, pool), scale), tol=_NOTHING, lower=1)
         kept = min(rank, self.config.centres)
@@ -288,7 +331,10 @@ class Regression:
         spectrum, vectors = linalg.eigh(features @ features.T, driver="evd", check_finite=False)
         basis = linalg.solve_triangular(factor, vectors, lower=True, trans=1, check_finite=False)
         right = {degree: vectors.T @ (features @ rest) for degree, rest in self.rest.items()}
-        return _Solver(centres, basis, np.maximum(spectrum, 0.0), right)
+        seen = near if len(self._checked) == near.shape[1] else near[:, self._checked]
+        found = _Solver(centres, basis, np.maximum(spectrum, 0.0), right, seen)
+        self._solvers[scale] = found
+        return found
 
     def likeliest(self) -> OneStepMap:
         """The fit of the likeliest candidate."""

@@ -13,7 +13,7 @@ from ..model.checkpoints import SIGMA
 from ..model.runs import Saved
 from ..settings import ForecastDefaults, from_dict, setting, settings
 
-JUDGE = "judge."
+JUDGE, MEMORY_JUDGE = "judge.", "memory_judge."
 _LAYERS = {  # of the judge: outputs and inputs
     "layers.0": (64, 43),
     "layers.3": (32, 64),
@@ -43,13 +43,27 @@ class GPConfig:
         3, "best-ranked candidates that run freely before one is chosen", at_least=1
     )
     judged: int = setting(24, "best-ranked candidates that a judge sees, at most", at_least=1)
+    entries: tuple[int, ...] = setting(
+        (4, 6, 8), "numbers in a state that delays complete, at least", at_least=1
+    )
+    spacings: tuple[float, ...] = setting(
+        (0.6, 1.0), "delays of such a state, in decorrelation times", at_least=1e-3
+    )
+    memory_scales: tuple[float, ...] = setting(
+        (0.5, 1.0, 2.0), "lengths of the kernels on such states", at_least=1e-6
+    )
+    memory_ridges: tuple[float, ...] = setting(
+        (1e-11, 1e-6, 1e-3, 1e-1), "shares of noise with such states", at_least=1e-15
+    )
+    memory_centres: int = setting(200, "kernels on such states, at most", at_least=10)
     margin: float = setting(
         0.5, "forecasts are kept in the context's range, widened by so many ranges", at_least=0
     )
 
     def check(self) -> None:
         """Raise if no kernel is left."""
-        for name in ("scales", "ridges", "degrees"):
+        several = (name for name, value in vars(self).items() if isinstance(value, tuple))
+        for name in several:
             if not getattr(self, name):
                 raise InputError(f"{name} must hold at least one number, found none. Name some.")
 
@@ -79,18 +93,26 @@ def from_checkpoint(
             f"{source} lacks settings of the Gaussian process, or has others: {error!r}."
         ) from error
     config = from_dict(GPConfig, values, source=source)
-    judge = {name: value for name, value in tensors.items() if name.startswith(JUDGE)}
     shapes: dict[str, tuple[int, ...]]
-    shapes = {JUDGE + name: (_LAYERS["layers.0"][1],) for name in ("centre", "width")}
+    shapes = {name: (_LAYERS["layers.0"][1],) for name in ("centre", "width")}
     for name, shape in _LAYERS.items():
-        shapes |= {f"{JUDGE}{name}.weight": shape, f"{JUDGE}{name}.bias": shape[:1]}
-    found = {name: value.shape for name, value in judge.items()}
-    if judge and found != shapes:
-        raise InputError(f"{source} holds another judge than this version: {found}.")
-    others, sigma = sorted(tensors.keys() - judge.keys() - {SIGMA}), tensors.get(SIGMA)
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    judges: dict[str, ndarray] = {}
+    for prefix in (JUDGE, MEMORY_JUDGE):
+        judge = layers_of(tensors, prefix)
+        found = {name: value.shape for name, value in judge.items()}
+        if judge and found != shapes:
+            raise InputError(f"{source} holds another judge than this version: {found}.")
+        judges |= {prefix + name: value for name, value in judge.items()}
+    others, sigma = sorted(tensors.keys() - judges.keys() - {SIGMA}), tensors.get(SIGMA)
     if others or sigma is None or sigma.shape != (config.observed_dims,):
         raise InputError(
             f"{source} should come with a tensor {SIGMA!r} of shape ({config.observed_dims},) and "
-            f"no others but those of the judge, found {sorted(tensors)[:5]}. Save the model again."
+            f"no others but those of judges, found {sorted(tensors)[:5]}. Save the model again."
         )
-    return Saved(config, defaults, {"sigma": np.zeros(config.observed_dims, np.float32), **judge})
+    return Saved(config, defaults, {"sigma": np.zeros(config.observed_dims, np.float32), **judges})
+
+
+def layers_of(tensors: dict[str, ndarray], prefix: str) -> dict[str, ndarray]:
+    """The layers of the judge whose tensors have this prefix."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -19,7 +19,7 @@ from ..io.progress import tqdm
 from ..io.shapes import Float
 from ..preprocessing.embedding import decorrelation_time
 from ..settings import PATIENCE
-from .regression import OneStepMap, Regression, scales
+from .regression import OneStepMap, Regression, delayed, scales
 from .settings import GPConfig
 
 Series = Float[ndarray, "T_C n"]
@@ -125,12 +125,6 @@ def _lags(z: Series) -> tuple[int, ...]:
     count = -(-_STATE // z.shape[1])
     apart = max(1, decorrelation_time(z) // _STATE)
     return tuple(apart * j for j in range(count))
-
-
-def delayed(z: Series, lags: tuple[int, ...]) -> Float[ndarray, "T d"]:
-    """The channels beside their earlier values, from the first step that has all of them."""
-    back = lags[-1]
-    return np.hstack([z[back - lag : len(z) - lag] for lag in lags])
 
 
 def assimilated(

@@ -49,7 +49,7 @@ def embed(
     Raises
     ------
     InputError
-        If the embedding is unknown or ``"auto"``, the series is too short or has more than ``dims``
+        If the embedding is unknown, ``"auto"`` or ``"memory"``, which is none of a series; the series is too short or has more than ``dims``
         channels, or the number of ``delays`` is wrong.
 
     Examples
@@ -61,7 +61,7 @@ def embed(
            [4., 3., 2.],
            [5., 4., 3.]])
     """
-    one_of("embedding", embedding, [name for name in EMBEDDINGS if name != "auto"])
+    one_of("embedding", embedding, [e for e in EMBEDDINGS if e not in ("auto", "memory")])
     T, n = x.shape
     k = dims - n
     if k < 0:

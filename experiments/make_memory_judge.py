@@ -27,7 +27,6 @@ from make_gp import MEASURES  # the scripts beside this one
 from make_judge import KEPT_ASIDE, LENGTHS, NOISE, OFTEN, choices, cost, read, trained
 from numpy import ndarray
 from safetensors.numpy import save as packed
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from dynamix import DynaMix, InputError, metrics, systems
@@ -39,6 +38,7 @@ from dynamix.gp.choice import horizon_of_trials
 from dynamix.gp.memory import OF_MEMORY, features, proposals
 from dynamix.gp.regression import scales
 from dynamix.io.files import write_bytes
+from dynamix.io.threads import sums_by_one_thread
 from dynamix.local.choice import SPECTRUM
 from dynamix.preprocessing import decorrelation_time, embed
 
@@ -105,7 +105,7 @@ def examples(folder: Path, wanted: tuple[str, int]) -> None:
             context, truth = seen[end - T_C : end], seen[end : end + HORIZON]
             own = np.random.default_rng(10 * i + q).standard_normal(context.shape)
             context = context + noise * context.std(axis=0) * own
-            with threadpool_limits(1):
+            with sums_by_one_thread():
                 made.append((*example(context, truth), (T_C, noise)))
     except InputError:  # a flow that leaves all bounds
         return
@@ -117,9 +117,7 @@ def examples(folder: Path, wanted: tuple[str, int]) -> None:
 def by_likeness(seen: ndarray) -> ndarray:
     """What is taken without a judge, as far as the features show it."""
     place = {name: i for i, name in enumerate(OF_MEMORY)}
-    held, regions, spectrum = (
-        seen[:, :, place[name]] for name in ("held", "regions", "spectrum")
-    )
+    held, regions, spectrum = (seen[:, :, place[name]] for name in ("held", "regions", "spectrum"))
     return np.argmin(regions**2 + SPECTRUM * spectrum + 10.0 * (held > 0), axis=1)
 
 

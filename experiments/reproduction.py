@@ -6,9 +6,9 @@ A row is one model on the held-out systems at neutral forecast settings (sharpne
 steps): medians with bootstrap intervals over systems. A trained model is compared with its own
 untrained start: ``*_wins`` is the share of systems on which its error is smaller. Trainings stay in
 ``--runs`` and can be broken off: the same command continues them. ``--only`` makes some of them;
-the table holds all that are finished. Published weights, the first run and the bundled model have
-stored benchmark tables already. The folder that DYNAMIX_UPSTREAM names holds the authors' training
-steps, with which ours are compared.
+the table holds all that are finished, there or in the table that it replaces. Published weights,
+the first run and the bundled model have stored benchmark tables already. The folder that
+DYNAMIX_UPSTREAM names holds the authors' training steps, with which ours are compared.
 """
 
 from __future__ import annotations
@@ -18,24 +18,31 @@ import dataclasses
 import os
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy import ndarray
 from tqdm import tqdm
 from trained_against_start import ENDS, compared
 
 from dynamix import BenchmarkConfig, DynaMix, TrainingConfig, training
 from dynamix.evaluation import benchmark, results, statistics
+from dynamix.flows.generated import flow
 from dynamix.model import Batch
+from dynamix.training.data import corpus
 
 RECIPE = TrainingConfig(hold_out_validation=False, validate_every=0)
 NO_GUARD = {"adaptive_clip": 1e30, "skip_gradient": 1e30, "skip_loss": 1e30}
 NO_GUARD |= {"rollback_after": 1_000_000}
 NEUTRAL = {"attention_sharpness": 1.0, "quiet_steps": 0}
 PLAIN, RICH = "our 34 systems", "our 34 systems at four rates, 544 variants, rotations"
+MANY = "our 34 systems at four rates, 1,000 generated flows, rotations"
+RATES, FIRST_FLOW, FLOWS = (50, 40, 80, 130), 900_000, 1000
+ROTATED = {"points_per_period": RATES, "trajectory_length": 20_000, "rotations": True}
 STEPS = {  # of the authors' code, with other forcing
     "stf": {"forcing_interval": 10},
     "gtf": {"forcing": "generalised", "forcing_strength": 0.3},
@@ -74,6 +81,7 @@ MODELS = {
         table="benchmark_dynamix-3d-scratch-neutral_2000",
         log="training_dynamix-3d-scratch",
     ),
+    **{f"flows-{seed}": Model(seed, MANY, "on", ROTATED) for seed in range(3)},
 }
 
 
@@ -92,8 +100,17 @@ def make(name: str, runs: Path, epochs: int) -> None:
         model = DynaMix(seed=given.seed)
     else:
         config = dataclasses.replace(RECIPE, seed=given.seed, epochs=epochs, **given.changes)
-        model = training.train(runs / name, training=config, resume=True)
+        own = [*corpus(config), *generated()] if given.corpus == MANY else None
+        model = training.train(runs / name, training=config, trajectories=own, resume=True)
     benchmark.run(model, settings=NEUTRAL, output=path, resume=results.journal_of(path).exists())
+
+
+@cache
+def generated() -> list[ndarray]:
+    """Flows at the rates by turns."""
+    seeds = range(FIRST_FLOW, FIRST_FLOW + FLOWS)
+    bar = tqdm(seeds, desc="flows", disable=None)
+    return [flow(s, n=10_000, points_per_period=RATES[s % len(RATES)]) for s in bar]
 
 
 def log_of(name: str, runs: Path) -> dict[str, Any]:
@@ -148,11 +165,12 @@ def authors_steps() -> dict[str, float]:
     return {"largest difference of a loss": max(single), "of 30 steps' losses": float(moved)}
 
 
-def rows(runs: Path) -> list[dict[str, Any]]:
-    """The rows whose tables are there."""
+def rows(runs: Path, before: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows whose tables are there, or that were there ``before``."""
     found = []
     for name, given in MODELS.items():
         if (table := table_of(name, runs)) is None:
+            found += before[before["model"] == name].to_dict("records")
             continue
         start = table_of(f"start-{given.seed}", runs) if given.guard else None
         row = {"model": name, "seed": given.seed, "guard": given.guard, "corpus": given.corpus}
@@ -175,7 +193,8 @@ def main() -> None:
     for name in tqdm(options.only, disable=None):
         if not MODELS[name].table and table_of(name, options.runs) is None:
             make(name, options.runs, options.epochs)
-    table = pd.DataFrame(rows(options.runs), columns=COLUMNS)
+    before = pd.read_csv(options.output) if options.output.exists() else pd.DataFrame({"model": []})
+    table = pd.DataFrame(rows(options.runs, before), columns=COLUMNS)
     counts = dict.fromkeys(("seed", "batches", "skipped", "rollbacks"), "Int64")
     table = table.astype(counts)  # which may be missing
     settings = {

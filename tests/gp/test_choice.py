@@ -11,7 +11,17 @@ from dynamix import InputError, systems
 from dynamix.engine.gp import runs
 from dynamix.evaluation import results
 from dynamix.gp import GaussianProcess, GPConfig
-from dynamix.gp.choice import COLUMNS, LEAST, OF_CANDIDATE, Look, features, judged, ratings
+from dynamix.gp.choice import (
+    _LATER,
+    COLUMNS,
+    LEAST,
+    OF_CANDIDATE,
+    Look,
+    best_rated,
+    features,
+    judged,
+    ratings,
+)
 from dynamix.gp.judge import Judge
 from dynamix.gp.regression import Regression, candidates
 
@@ -79,6 +89,20 @@ def test_the_map_is_that_of_the_lowest_rating():
 
         found = judged(runs, rate, regression, x, x[-1:].copy())
         assert found.kernel.ridge == ridge
+
+
+def test_a_map_whose_run_comes_to_rest_is_not_taken():
+    x = context()
+    maps = [Regression(x, FEW).fit(kernel) for kernel in candidates(FEW)]
+    moves = np.random.default_rng(0).normal(size=(_LATER, 1, 3)) * x.std(axis=0)
+    for resting in ([], [0], [0, 1], [0, 1, 2, 3]):
+
+        def run(some, before, horizon, resting=resting):
+            (k,) = (i for i, one in enumerate(maps) if one is some[0])
+            return np.where(k in resting, 0.001, 1.0) * moves[:horizon]
+
+        found = best_rated(run, maps, np.arange(4.0), x)
+        assert found is maps[len(resting) % 4]
 
 
 def test_a_judge_is_kept_with_its_model(tmp_path):

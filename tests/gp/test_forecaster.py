@@ -31,8 +31,7 @@ def context(name: str = "Lorenz", T_C: int = 512) -> np.ndarray:
 def test_compiled_runs_equal_the_reference(n):
     x = np.hstack([context(), context("Rossler")])[:300, :n]
     maps = [Regression(part, SMALL).fit(Kernel(1.0, 1e-6)) for part in (x, x[::-1])]
-    start = np.stack([x[-1], x[0]])
-    steps = 30
+    start, steps = [x[-1:], x[:1]], 30
     slow = rollouts.runs(maps, start, steps)
     fast = compiled.runs(maps, start, steps, threads=2)
     assert slow.shape == fast.shape == (steps, 2, n)
@@ -138,5 +137,5 @@ def test_a_checkpoint_brings_everything_back(tmp_path):
 def test_the_weights_of_another_kind_are_refused(tmp_path):
     path = DynaMix().save_pretrained(tmp_path)
     edit_config(path, gp={})
-    with pytest.raises(InputError, match="no others but those of the judge"):
+    with pytest.raises(InputError, match="no others but those of judges"):
         DynaMix.from_pretrained(path)

@@ -122,14 +122,16 @@ def test_a_degree_with_too_many_terms_is_no_candidate():
 
 
 @pytest.mark.parametrize("degree", [1, 2])
-def test_jacobians_are_the_slopes_of_steps(degree):
+@pytest.mark.parametrize("lags", [(0,), (0, 2)])
+def test_jacobians_are_the_slopes_of_steps(degree, lags):
     x = 3.0 + np.array([1.0, 1e4, 1e-4]) * orbit()
-    found = Regression(x, GPConfig(degrees=(degree,))).fit(Kernel(1.0, 1e-6, degree))
-    J, size = found.jacobians(x[:5]), x.std(axis=0)
-    for j in range(3):
-        h = np.eye(3)[j] * 1e-5 * size
-        slope = (found.step(x[:5] + h, held=False) - found.step(x[:5] - h, held=False)) / 2e-5
-        assert J[:, :, j] * size[j] / size == pytest.approx(slope / size, abs=1e-5)
+    found = Regression(x, GPConfig(degrees=(degree,)), lags=lags).fit(Kernel(1.0, 1e-6, degree))
+    z, size = regression.delayed(x, lags)[:5], x.std(axis=0)
+    J, sizes = found.jacobians(z), np.tile(size, len(lags))
+    for j in range(3 * len(lags)):
+        h = np.eye(len(sizes))[j] * 1e-5 * sizes
+        slope = (found.step(z + h, held=False) - found.step(z - h, held=False)) / 2e-5
+        assert J[:, :, j] * sizes[j] / size == pytest.approx(slope / size, abs=1e-5)
 
 
 def test_surprise_is_the_error_where_a_transition_is_left_out():

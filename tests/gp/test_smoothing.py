@@ -10,7 +10,7 @@ import pytest
 from dynamix import forecast, systems
 from dynamix.baselines import baseline
 from dynamix.gp import GPConfig, smooth, smoothing
-from dynamix.gp.regression import Kernel, Regression
+from dynamix.gp.regression import Kernel, Regression, delayed
 
 
 def context(name: str = "Lorenz", T_C: int = 600) -> np.ndarray:

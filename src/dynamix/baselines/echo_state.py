@@ -16,9 +16,10 @@ from numpy import ndarray
 from scipy import linalg, sparse
 
 from ..io.shapes import Float
+from ..io.threads import sums_by_one_thread
 from ..preprocessing.transforms import Standardize
 from .choice import choose, places
-from .registry import register, sums_by_one_thread
+from .registry import register
 from .settings import EchoStateConfig
 
 _PIECE = 500  # steps whose states are kept at a time

@@ -273,13 +273,6 @@ def digest(model: Any) -> str:
     return f"sha256:{hashed.hexdigest()[:32]}"
 
 
-def sums_by_one_thread() -> Any:
-    """Sums that threads share depend on their number, and a free run amplifies the last digit."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1)
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No warnings and no log of the packages: an error shows in the forecast."""

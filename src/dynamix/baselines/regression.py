@@ -13,9 +13,10 @@ from numpy import ndarray
 
 from ..errors import InputError
 from ..io.shapes import Float
+from ..io.threads import sums_by_one_thread
 from ..preprocessing.embedding import embed
 from ..preprocessing.transforms import Standardize
-from .registry import register, sums_by_one_thread
+from .registry import register
 from .settings import DMDConfig, EDMDConfig
 
 _SHORTEST = 20  # steps: delayed copies and derivatives take some of them

@@ -17,9 +17,10 @@ from numpy import ndarray
 
 from ..io.scale import unit
 from ..io.shapes import Float, Int
+from ..io.threads import sums_by_one_thread
 from ..preprocessing.transforms import Standardize, distant_mean
 from .choice import choose, places
-from .registry import register, sums_by_one_thread
+from .registry import register
 from .regression import long_enough, state_space
 from .settings import SINDyConfig
 

@@ -71,11 +71,13 @@ def _start(name: str) -> Any:
     from ..training.analogue_start import start_as_analogue
 
     trained = _load(name)
-    if isinstance(trained, GaussianProcess) and trained.judge is not None:
-        judge = Judge.at_start(seed=0)
-        judge.centre, judge.width = trained.judge.centre, trained.judge.width
-        begun = GaussianProcess(trained.config, defaults=trained.defaults, judge=judge)
-        return begun.eval()
+    if isinstance(trained, GaussianProcess):
+        begun: dict[str, Judge] = {}
+        for kind in ("judge", "memory_judge"):
+            if (judge := getattr(trained, kind)) is not None:
+                begun[kind] = Judge.at_start(seed=0)
+                begun[kind].centre, begun[kind].width = judge.centre, judge.width
+        return GaussianProcess(trained.config, defaults=trained.defaults, **begun).eval()
     model = DynaMix(trained.config, seed=0, defaults=trained.defaults)
     if name != "dynamix-3d-scratch":
         start_as_analogue(model, pull=0.05, temperature=0.01, noise=0.05)

@@ -1,8 +1,8 @@
 """The Gaussian-process forecaster of :mod:`dynamix.gp`, compiled.
 
 A step is ``x' = x + B^T m(z) + sum_k alpha_k (1 + |z - c_k|^2 / 6 l^2)^-3``, then held in the box,
-in deviations of the context; ``m`` are monomials, and ``z`` holds ``x`` and earlier observations. It is in double precision: the weights of a
-smooth kernel are large and cancel each other.
+in deviations of the context; ``m`` are monomials, and ``z`` holds ``x`` and earlier observations.
+It is in double precision: the weights of a smooth kernel are large and cancel each other.
 """
 
 from __future__ import annotations

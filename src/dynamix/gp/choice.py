@@ -28,6 +28,8 @@ OF_CANDIDATE = (
 OF_CONTEXT = ("steps", "peak", "periods", "own halves", "increments")
 COLUMNS = (*OF_CANDIDATE, *OF_CONTEXT, *(f"{name}, less the mean" for name in OF_CANDIDATE))
 _LEAST_RUN = 2000
+_LATER, _TRIED = 8000, 4  # steps after which a run may not rest, and how many maps are tried
+_REST = 0.01  # of the context's deviation
 _STEPS, _FEWEST = 49_152, 12  # of all free runs together, and candidates that run in any case
 _BOXED = 7  # channels that have boxes, at most
 
@@ -119,16 +121,13 @@ def features(
         row += [one.held(y), np.log(regression.misses(one).std() + 1e-9)]
         row += [np.log(np.sqrt((evidence.surprise[place] ** 2).mean()) + 1e-9)]
         found.append([*row, *look.of_run(y)])
-    return beside(found, look.of_context(regression.size))
+    return beside(np.array(found), np.array(look.of_context(regression.size)))
 
 
-def beside(
-    found: Sequence[Sequence[float]], shared: Sequence[float]
-) -> Float[ndarray, "K F"]:
-    """The features of candidates beside those ``shared`` by all, and compared with their mean."""
-    own, of_context = np.array(found), np.tile(shared, (len(found), 1))
-    own, of_context = (np.nan_to_num(x, posinf=0.0, neginf=0.0) for x in (own, of_context))
-    return np.hstack([own, of_context, own - own.mean(axis=0)])
+def beside(own: Float[ndarray, "K f"], shared: Float[ndarray, " c"]) -> Float[ndarray, "K F"]:
+    """The features of candidates, those ``shared`` by all, and the first ones less their mean."""
+    own, shared = (np.nan_to_num(x, posinf=0.0, neginf=0.0) for x in (own, shared))
+    return np.hstack([own, np.tile(shared, (len(own), 1)), own - own.mean(axis=0)])
 
 
 def ratings(judge: Mapping[str, ndarray], found: Float[ndarray, "K F"]) -> Float[ndarray, " K"]:
@@ -147,7 +146,25 @@ def judged(
     x: Float[ndarray, "T_C N"],
     start: Float[ndarray, "1 N"],
 ) -> OneStepMap:
-    """The map of the candidate that is rated lowest by its :func:`features`."""
+    """The map of the candidate that :func:`best_rated` takes by its :func:`features`."""
     maps = [regression.fit(kernel) for kernel in shown(regression, len(x))]
     seen = features(run, regression, maps, x, start)
-    return maps[int(np.argmin(rate(seen)))]
+    return best_rated(run, maps, rate(seen), start)
+
+
+def best_rated(
+    run: Runs,
+    maps: Sequence[OneStepMap],
+    rating: Float[ndarray, " K"],
+    before: Float[ndarray, "_ N"],
+) -> OneStepMap:
+    """The map with the lowest rating whose free run does not come to rest later on.
+
+    Trials are too short to show that. If the best four all do, the best of them is taken.
+    """
+    order = np.argsort(rating, kind="stable")
+    for k in order[:_TRIED]:
+        end = run([maps[k]], [before], _LATER)[-_LATER // 4 :, 0]
+        if (end.std(axis=0) > _REST * maps[k].deviation).any():
+            return maps[k]
+    return maps[order[0]]

@@ -20,7 +20,16 @@ from numpy import ndarray
 from ..io.shapes import Float
 from ..local.choice import unlikeness
 from ..preprocessing.periods import decorrelation_time
-from .choice import LEAST, OF_CANDIDATE, Look, Rate, Runs, beside, horizon_of_trials
+from .choice import (
+    LEAST,
+    OF_CANDIDATE,
+    Look,
+    Rate,
+    Runs,
+    beside,
+    best_rated,
+    horizon_of_trials,
+)
 from .regression import OneStepMap, Regression, delayed
 from .settings import GPConfig
 
@@ -67,9 +76,9 @@ def proposals(x: Float[ndarray, "T_C n"], config: GPConfig) -> list[Proposal]:
         for kernel in regression.kernels:
             one = regression.fit(kernel)
             misses = regression.misses(one)
-            fit = regression.reduced_likelihood(one, misses), np.log(kernel.scale)
-            fit += np.log10(kernel.ridge), float(len(lags) * x.shape[1]), apart
-            found.append(Proposal(one, (*fit, np.log(misses.std() + 1e-9))))
+            likelihood, left = regression.reduced_likelihood(one, misses), misses.std()
+            kind = np.log(kernel.scale), np.log10(kernel.ridge), len(lags) * x.shape[1], apart
+            found.append(Proposal(one, (likelihood, *kind, np.log(left + 1e-9))))
     return found
 
 
@@ -90,7 +99,7 @@ def chosen(
         return maps[0]
     free = run(maps, [before] * len(maps), horizon_of_trials(len(x)))
     if rate is not None and len(x) >= LEAST:
-        return maps[int(np.argmin(rate(features(found, free, x, before))))]
+        return best_rated(run, maps, rate(features(found, free, x, before)), before)
     seen = _seen_in(x)
     unlike = unlikeness(delayed(x, seen))
     looks = [unlike(delayed(free[:, k], seen)) for k in range(len(maps))]
@@ -120,7 +129,7 @@ def features(
         both = np.concatenate([one.scaled(before), y])[-len(y) - seen[-1] :]
         rows.append([*row, *look.of_run((delayed(both, seen) - mean) / deviation)])
     increments = np.diff(past, axis=0).std(axis=0) / deviation
-    return beside(rows, look.of_context(increments))
+    return beside(np.array(rows), np.array(look.of_context(increments)))
 
 
 def _seen_in(x: Float[ndarray, "T_C n"]) -> tuple[int, ...]:

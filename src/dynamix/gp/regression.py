@@ -178,7 +178,8 @@ class OneStepMap:
 
     def ahead(self, z: Float[ndarray, "A d"], near: Float[ndarray, "A K"]) -> Float[ndarray, "A N"]:
         """The successors of scaled states, without the box; ``near`` are the kernels' values."""
-        return z[:, : len(self.mean)] + monomials(z, self.terms) @ self.polynomial + near @ self.weights
+        now = z[:, : len(self.mean)]
+        return now + monomials(z, self.terms) @ self.polynomial + near @ self.weights
 
     def jacobians(self, x: Float[ndarray, "A d"]) -> Float[ndarray, "A N d"]:
         """``d x'_i / d x_j`` at each state, of the map without its box."""

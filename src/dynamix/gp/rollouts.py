@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ..io.shapes import Float
+from ..io.threads import sums_by_one_thread
 from ..local.choice import trial_length, unlikeness
 from ..model.runs import Rollout, Saved, check_series
 from . import memory
@@ -68,7 +68,7 @@ def chosen_rollout(
     check_series(context, min(context.shape[-1], model.config.observed_dims))
     starts = [None] * context.shape[1] if initial_x is None else initial_x
     series = [_Own.of(context[:, s], start) for s, start in enumerate(starts)]
-    with threadpool_limits(1):  # more threads take longer for such matrices, and wait for others
+    with sums_by_one_thread():
         maps = [_choose(run, one, model) for one in series]
     found = run(maps, [one.before for one in series], horizon)
     for s, one in enumerate(series):
@@ -110,14 +110,13 @@ def settled(
 ) -> Saved:
     """The model with no other kernel than the one that :func:`chosen_rollout` takes there."""
     one = _Own.of(context[:, 0], None if initial_x is None else initial_x[0])
-    with threadpool_limits(1):
+    with sums_by_one_thread():
         found = _choose(run, one, model)
     scale, ridge, degree = found.kernel
+    own: dict[str, Any] = {"scales": (scale,), "ridges": (ridge,), "degrees": (degree,)}
     if context.shape[-1] < model.config.observed_dims:
-        own: dict[str, Any] = {"memory_scales": (scale,), "memory_ridges": (ridge,)}
+        own |= {"memory_scales": (scale,), "memory_ridges": (ridge,)}
         own |= memory.settled(found, one.x)
-    else:
-        own = {"scales": (scale,), "ridges": (ridge,), "degrees": (degree,)}
     only = dataclasses.replace(model.config, **own)
     return Saved(only, model.defaults, {"sigma": model.values["sigma"]})
 

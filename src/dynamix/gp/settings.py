@@ -94,7 +94,7 @@ def from_checkpoint(
         ) from error
     config = from_dict(GPConfig, values, source=source)
     shapes: dict[str, tuple[int, ...]]
-    shapes = {name: (_LAYERS["layers.0"][1],) for name in ("centre", "width")}
+    shapes = dict.fromkeys(("centre", "width"), (_LAYERS["layers.0"][1],))
     for name, shape in _LAYERS.items():
         shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
     judges: dict[str, ndarray] = {}

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 from scipy import linalg
-from threadpoolctl import threadpool_limits
 
 from ..io.arrays import still
 from ..io.progress import tqdm
 from ..io.shapes import Float
+from ..io.threads import sums_by_one_thread
 from ..preprocessing.embedding import decorrelation_time
 from ..settings import PATIENCE
 from .regression import OneStepMap, Regression, delayed, scales
@@ -63,7 +63,7 @@ def smooth(x: Series, config: GPConfig | None = None) -> Smoothed:
     config, (mean, deviation) = config or GPConfig(), scales(x)
     if len(x) < _SHORTEST or still(x).any():
         return Smoothed(x, 0.0)
-    with threadpool_limits(1):  # more threads take longer for such matrices, and wait for others
+    with sums_by_one_thread():
         states, noise = _smoothed((x - mean) / deviation, config)
     return Smoothed(x if states is None else states * deviation + mean, noise)
 

@@ -49,8 +49,8 @@ def embed(
     Raises
     ------
     InputError
-        If the embedding is unknown, ``"auto"`` or ``"memory"``, which is none of a series; the series is too short or has more than ``dims``
-        channels, or the number of ``delays`` is wrong.
+        If the embedding is unknown, ``"auto"`` or ``"memory"``, which none of a series is; the
+        series is too short or has more than ``dims`` channels; or ``delays`` have another number.
 
     Examples
     --------

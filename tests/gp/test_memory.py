@@ -59,7 +59,7 @@ def test_the_likelihood_of_a_fit_is_that_of_the_reduced_process():
     x, lags, kernel = context(60), (0, 2), Kernel(1.0, 1e-2)
     fitted = Regression(x, GPConfig(memory_centres=20, centres=20), lags=lags)
     found = fitted.fit(kernel)
-    misses = fitted.misses(found)
+    (misses,) = fitted.misses([found])
     states, rest = fitted.points, fitted.rest[1]
     ahead = (found.step(states * x.std() + x.mean(), held=False) - x.mean()) / x.std()
     moves = np.diff(x[lags[-1] :], axis=0) / x.std()

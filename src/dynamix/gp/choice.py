@@ -113,12 +113,12 @@ def features(
     """
     look, evidence = Look(maps[0].scaled(x)), regression.evidence
     free = run(maps, [start] * len(maps), horizon_of_trials(len(x)))
-    best, found = evidence.likelihood.min(), []
+    best, found, misses = evidence.likelihood.min(), [], regression.misses(maps)
     for k, one in enumerate(maps):
         (scale, ridge, degree), place = one.kernel, regression.kernels.index(one.kernel)
         y = one.scaled(free[:, k])
         row = [min(evidence.likelihood[place] - best, 5.0), np.log(scale), np.log10(ridge), degree]
-        row += [one.held(y), np.log(regression.misses(one).std() + 1e-9)]
+        row += [one.held(y), np.log(misses[k].std() + 1e-9)]
         row += [np.log(np.sqrt((evidence.surprise[place] ** 2).mean()) + 1e-9)]
         found.append([*row, *look.of_run(y)])
     return beside(np.array(found), np.array(look.of_context(regression.size)))

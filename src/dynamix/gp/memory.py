@@ -73,11 +73,11 @@ def proposals(x: Float[ndarray, "T_C n"], config: GPConfig) -> list[Proposal]:
     for lags in lag_sets(x, config):
         regression = Regression(x, own, lags=lags)
         apart = np.log(lags[-1] / max(1, len(lags) - 1) + 1e-9) - time
-        for kernel in regression.kernels:
-            one = regression.fit(kernel)
-            misses = regression.misses(one)
+        maps = [regression.fit(kernel) for kernel in regression.kernels]
+        for one, misses in zip(maps, regression.misses(maps), strict=True):
             likelihood, left = regression.reduced_likelihood(one, misses), misses.std()
-            kind = np.log(kernel.scale), np.log10(kernel.ridge), len(lags) * x.shape[1], apart
+            scale, ridge, _ = one.kernel
+            kind = np.log(scale), np.log10(ridge), len(lags) * x.shape[1], apart
             found.append(Proposal(one, (likelihood, *kind, np.log(left + 1e-9))))
     return found
 

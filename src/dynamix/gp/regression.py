@@ -13,7 +13,7 @@ some ``lags`` to the next one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -299,10 +299,16 @@ class Regression:
         weights = solver.basis @ self._along(kernel)
         return OneStepMap(weights * self.size, solver.centres, *rest)
 
-    def misses(self, found: OneStepMap) -> Float[ndarray, "c N"]:
-        """What a fit leaves of up to 2,000 transitions, in the increments' deviations."""
-        rest = self.rest[found.kernel.degree][self._checked]
-        return rest - self._solver(found.kernel.scale).near.T @ (found.weights / self.size)
+    def misses(self, found: Sequence[OneStepMap]) -> list[Float[ndarray, "c N"]]:
+        """What each fit leaves of up to 2,000 transitions, in the increments' deviations."""
+        left: dict[int, ndarray] = {}
+        for scale in dict.fromkeys(one.kernel.scale for one in found):
+            alike = [k for k, one in enumerate(found) if one.kernel.scale == scale]
+            weights = np.hstack([found[k].weights / self.size for k in alike])
+            ahead = np.hsplit(self._solver(scale).near.T @ weights, len(alike))
+            for k, smooth in zip(alike, ahead, strict=True):
+                left[k] = self.rest[found[k].kernel.degree][self._checked] - smooth
+        return [left[k] for k in range(len(found))]
 
     def reduced_likelihood(self, found: OneStepMap, misses: Float[ndarray, "c N"]) -> float:
         """The negative log marginal likelihood of a fit with these ``misses``, as in `Evidence`.

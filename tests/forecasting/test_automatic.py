@@ -6,7 +6,7 @@ import pytest
 
 from dynamix import InputError, forecast
 from dynamix.flows import flow
-from dynamix.forecasting.automatic import FORESEEN, WHOLE, ForecastReport
+from dynamix.forecasting.automatic import BRIEF, FLOW, FORESEEN, ForecastReport
 
 DAY = np.random.default_rng(0).normal(size=24)
 
@@ -36,14 +36,14 @@ def test_the_report_has_the_seasons_of_the_whole_context():
 
 
 @pytest.mark.parametrize(
-    ("channels", "noise", "model"),
+    ("steps", "channels", "noise", "model"),
     [
-        *((1, 0.0, WHOLE), (2, 0.0, WHOLE), (3, 0.0, WHOLE), (3, 0.1, WHOLE)),
-        *((1, 0.01, "dynamix-3d-plus"), (2, 0.01, "dynamix-3d-plus")),
+        *((1500, 1, 0.0, FLOW), (1500, 2, 0.0, FLOW), (1500, 3, 0.0, FLOW), (1500, 3, 0.1, FLOW)),
+        *((1500, 1, 0.01, FLOW), (1500, 2, 0.05, FLOW), (127, 3, 0.0, FLOW), (127, 1, 0.0, BRIEF)),
     ],
 )
-def test_a_flow_gets_a_model_of_flows(channels, noise, model):
-    x = flow(1, n=1500)[:, :channels]
+def test_a_flow_gets_a_model_of_flows(steps, channels, noise, model):
+    x = flow(1, n=steps)[:, :channels]
     x = x + noise * x.std(axis=0) * np.random.default_rng(0).normal(size=x.shape)
     y, report = forecast(x, horizon=20, return_report=True)
     assert report.foreseen < FORESEEN

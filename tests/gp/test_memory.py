@@ -134,14 +134,6 @@ def test_short_contexts_have_fewer_lags(T_C, n):
     assert np.isfinite(y).all()
 
 
-def test_a_channel_at_rest_stays_at_rest():
-    x = context(300, 2)
-    x[:, 1] = 4.0
-    y = forecast(x, horizon=50, model=LEARNED)
-    assert np.isfinite(y).all()
-    assert y[:, 1] == pytest.approx(4.0, abs=1e-6)
-
-
 @pytest.mark.parametrize("engine", ["torch", "numpy"])
 def test_all_engines_choose_alike(engine):
     x = context(150)

@@ -5,10 +5,10 @@ dynamical system, whose next steps follow from what was seen. ``dynamix-3d-plus`
 steps from the origins of :mod:`~dynamix.forecasting.damping`. If its error is clearly below that of
 season and level, the series is a flow.
 
-* A flow of three and more channels gets ``dynamix-gp-learned``, whose map is chosen by free runs.
-  One or two channels show no whole state, so theirs is embedded. If they are clean, they get the
-  same map, else ``dynamix-3d-plus``, whose free runs suffer less from what smoothing leaves. Noise
-  that is found is smoothed. Each did best on generated flows that no model was made from.
+* A flow gets ``dynamix-gp-learned``, whose map is chosen by free runs, with a memory where one or
+  two channels show no whole state; noise that is found is smoothed. If these show fewer steps than
+  its judge needs, they get ``dynamix-3d-plus``. Each did best on generated flows that no model was
+  made from.
 * Any other series is forecast best by its season and level. ``dynamix-3d`` continues what they
   leave, as far as forecasts of the context's own end ask for it
   (:mod:`~dynamix.forecasting.damping`).
@@ -27,7 +27,7 @@ from numpy import ndarray
 from ..errors import InputError
 from ..gp.choice import LEAST
 from ..gp.regression import scales
-from ..gp.smoothing import LEAST_NOISE, WINDOW, singular_spectrum
+from ..gp.smoothing import WINDOW, singular_spectrum
 from ..io.arrays import usable
 from ..io.progress import tqdm
 from ..io.shapes import Float
@@ -37,8 +37,8 @@ from . import damping
 
 logger = logging.getLogger(__name__)
 
-PROBE = PARTIAL = "dynamix-3d-plus"
-WHOLE = "dynamix-gp-learned"
+PROBE = BRIEF = "dynamix-3d-plus"
+FLOW = "dynamix-gp-learned"
 SHORTEST = 40  # steps of a context, which are enough for a choice
 SHORT = 100  # fewer steps have equal delays, which take fewer of them than PECUZAL's
 LAST = 2000  # steps that the choice looks at
@@ -99,20 +99,13 @@ def choose_models(
             reports[s] = ForecastReport(BUNDLED_MODEL, {})
         elif ratios[s] < FORESEEN:
             found = {"denoise": "auto"} | (quick if len(x) < SHORT else {})
-            noisy = bool(quick) and (len(x) < LEAST or _noise(x) > LEAST_NOISE)
-            reports[s] = ForecastReport(PARTIAL if noisy else WHOLE, found, ratios[s])
+            model = BRIEF if quick and len(x) < LEAST else FLOW
+            reports[s] = ForecastReport(model, found, ratios[s])
         else:
             seasons = tuple(seasons_of(values[:, s], calendar))  # as the forecast finds them
             reports[s] = ForecastReport(BUNDLED_MODEL, dict(_SEASONAL), ratios[s], seasons)
         logger.debug("series %d: %s", s, reports[s])
     return reports
-
-
-def _noise(x: Series) -> float:
-    """What the singular spectrum takes for noise, in deviations."""
-    mean, deviation = scales(x)
-    z = (x - mean) / deviation
-    return float((z - singular_spectrum(z)).std())
 
 
 def _foreseen(

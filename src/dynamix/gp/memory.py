@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -149,7 +149,7 @@ def history(
     return np.concatenate([x[:nearest], start])
 
 
-def settled(found: OneStepMap, x: Float[ndarray, "T_C n"]) -> dict[str, tuple[float, ...]]:
+def settled(found: OneStepMap, x: Float[ndarray, "T_C n"]) -> dict[str, tuple[Any, ...]]:
     """The settings whose only lags are those of a map that was chosen for a context."""
     count, time = len(found.lags), decorrelation_time(x)
     apart = found.lags[-1] / max(1, count - 1)

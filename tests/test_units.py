@@ -246,10 +246,11 @@ def test_forecasts(name):
     )
 
 
-@pytest.mark.parametrize("embedding", [*EMBEDDINGS, "auto"])
+@pytest.mark.parametrize("embedding", [*EMBEDDINGS, "auto", "memory"])
 def test_forecasts_of_one_channel(embedding):
+    model = "dynamix-gp-learned" if embedding == "memory" else "dynamix-3d"
     in_other_units(
-        lambda x: continued(x, model="dynamix-3d", embedding=embedding),
+        lambda x: continued(x, model=model, embedding=embedding),
         ONE,
         factor=lambda c: c,
         tolerance=1e-4,
@@ -308,7 +309,7 @@ def test_every_model_setting_and_measure_is_asked():
     asked = {key for how in FORECASTS.values() for key in how if how[key] != unset.get(key)}
     assert set(unset) - {*CHANGE_NOTHING_OF_UNITS, "embedding"} <= asked
     hints = {field.name: field.type for field in dataclasses.fields(ForecastConfig)}
-    assert {*EMBEDDINGS, "auto"} == set(choices_of(hints["embedding"]))
+    assert {*EMBEDDINGS, "auto", "memory"} == set(choices_of(hints["embedding"]))
     engines = {how.get("engine", "auto") for how in FORECASTS.values()}  # auto is compiled
     assert set(choices_of(hints["engine"])) - {"compiled"} == engines
     here = Path(__file__).read_text()

@@ -72,7 +72,7 @@ def example(
     maps = [regression.fit(kernel) for kernel in shown(regression, len(context))]
     start = context[-1:].copy()
     seen = features(runs, regression, maps, context, start)
-    made = runs(maps, start.repeat(len(maps), axis=0), HORIZON)
+    made = runs(maps, [start] * len(maps), HORIZON)
     return seen, np.array([scores(made[:, k], truth) for k in range(len(maps))])
 
 

@@ -1,15 +1,15 @@
 """Train the second judge of dynamix-gp-learned: which map with a memory suits a context.
 
-    python experiments/make_memory_judge.py --data runs/memory --workers 2 \
+    python experiments/make_memory_judge.py --data runs/memory --workers 2 --model CHECKPOINT \
         --output src/dynamix/data/models/dynamix-gp-learned.safetensors
 
-The second of two commands: make_judge.py makes the checkpoint, and this one adds the judge for
-contexts of one and two channels. First the examples, resumable and half an hour of two cores: all
-candidates run freely after contexts of 250 to 2,000 steps, with and without noise, and are scored
-against the clean continuation, in three delays as in short_contexts.py. They are of generated flows
-(seeds from 620,000) and of the 34 training systems. Then the network, as in make_judge.py. A
-quarter of the flows is kept aside for the table results/memory_judge.csv; the held-out systems are
-not looked at.
+The second of two commands: make_judge.py makes a checkpoint, and this one adds the judge for
+contexts of one and two channels, or trains it again for the bundled model. First the examples,
+resumable and half an hour of two cores: all candidates run freely after contexts of 250 to 2,000
+steps, with and without noise, and are scored against the clean continuation, in three delays as in
+short_contexts.py. They are of generated flows (seeds from 620,000) and of the 34 training systems.
+Then the network, as in make_judge.py. A quarter of the flows is kept aside for the table
+results/memory_judge.csv; the held-out systems are not looked at.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the examples")
-    parser.add_argument("--output", type=Path, required=True, help="checkpoint to add the judge to")
+    parser.add_argument("--model", default="dynamix-gp-learned", help="what gets the judge")
+    parser.add_argument("--output", type=Path, required=True, help="checkpoint to write")
     parser.add_argument(
         "--table", type=Path, default=Path("results/memory_judge.csv"), help="comparison"
     )
@@ -135,7 +136,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     began = time.perf_counter()
-    model = DynaMix.from_pretrained(options.output)
+    model = DynaMix.from_pretrained(options.model)
     assert isinstance(model, GaussianProcess)
     options.data.mkdir(parents=True, exist_ok=True)
     wanted = [("g", FIRST_FLOW + i) for i in range(options.flows)]
@@ -171,7 +172,7 @@ def main() -> None:
     better = paid["judge"] - paid["likeness"]
     record = results.provenance(
         "python experiments/make_memory_judge.py --data runs/memory "
-        "--output src/dynamix/data/models/dynamix-gp-learned.safetensors",
+        "--output runs/dynamix-gp-memory.safetensors",
         {
             "first_flow": FIRST_FLOW,
             "flows": options.flows,

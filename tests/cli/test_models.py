@@ -39,7 +39,7 @@ def test_facts_of_the_files(rows):
     assert facts["dynamix-3d-untrained"] == ("nothing", 10_227, "3")
     assert facts["dynamix-6d"][2] == "6"
     assert facts["dynamix-gp"] == ("context", 0, "any")
-    assert facts["dynamix-gp-learned"] == ("both", 4_929, "any")
+    assert facts["dynamix-gp-learned"] == ("both", 9_858, "any")
     assert facts["parrot"] == ("nothing", None, "any")
     assert facts["echo_state"][0] == "context"
     assert facts["chronos-bolt-small"] == ("other series", 48_000_000, "1")

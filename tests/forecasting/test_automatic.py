@@ -52,6 +52,15 @@ def test_a_flow_gets_a_model_of_flows(steps, channels, noise, model):
     np.testing.assert_array_equal(y, forecast(x, horizon=20, model=model, denoise="auto"))
 
 
+@pytest.mark.parametrize("steps", [90, 600])
+def test_a_memory_that_is_asked_for_is_given(steps):
+    x = flow(1, n=steps)[:, :1]
+    y, report = forecast(x, horizon=20, embedding="memory", return_report=True)
+    assert report.model == FLOW
+    given = {**report.settings, "embedding": "memory"}
+    np.testing.assert_array_equal(y, forecast(x, horizon=20, model=FLOW, **given))
+
+
 @pytest.mark.parametrize("make", [np.cumsum, np.asarray])
 def test_noise_is_no_flow(make):
     x = make(np.random.default_rng(3).normal(size=600))

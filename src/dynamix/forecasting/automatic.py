@@ -91,6 +91,8 @@ def choose_models(
     reports: list[ForecastReport | None] = [None] * S
     series = {int(s): np.ascontiguousarray(values[-LAST:, s]) for s in np.flatnonzero(good)}
     other = ("n_samples", "odds", "errors", *_SEASONAL)
+    memory = given.get("embedding") == "memory"  # which the probe has not
+    other += ("embedding",) * memory
     own = {name: value for name, value in given.items() if name not in other}
     quick: dict[str, Any] = {} if n > 2 else {"embedding": "delay"}
     ratios = _foreseen(series, quick | own, calendar) if T_C >= SHORTEST else {}
@@ -99,7 +101,7 @@ def choose_models(
             reports[s] = ForecastReport(BUNDLED_MODEL, {})
         elif ratios[s] < FORESEEN:
             found = {"denoise": "auto"} | (quick if len(x) < SHORT else {})
-            model = BRIEF if quick and len(x) < LEAST else FLOW
+            model = BRIEF if quick and len(x) < LEAST and not memory else FLOW
             reports[s] = ForecastReport(model, found, ratios[s])
         else:
             seasons = tuple(seasons_of(values[:, s], calendar))  # as the forecast finds them

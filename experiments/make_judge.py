@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import copy
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,27 +77,34 @@ def example(
     return seen, np.array([scores(made[:, k], truth) for k in range(len(maps))])
 
 
-def scores(y: ndarray, truth: ndarray) -> list[float]:
-    """The measures of a free run."""
+def scores(
+    y: ndarray, truth: ndarray, view: Callable[[ndarray], ndarray] = np.asarray
+) -> list[float]:
+    """The measures of a free run, the geometry in a ``view`` of its states."""
+    seen = {"forecast": view(y), "truth": view(truth)}
     found = [
-        metrics.state_space_divergence(forecast=y, truth=truth),
-        metrics.histogram_hellinger(forecast=y, truth=truth),
+        metrics.state_space_divergence(**seen),
+        metrics.histogram_hellinger(**seen),
         metrics.spectral_hellinger(forecast=y, truth=truth),
         metrics.mase(forecast=y, truth=truth),
     ]
     return [15.0 if np.isnan(found[0]) else found[0], *found[1:]]
 
 
+def path_of(source: str, i: int, rng: np.random.Generator) -> ndarray:
+    """A generated flow at a random rate, or a stretch of a training system."""
+    if source == "g":
+        rate = int(rng.choice([50, 50, 50, 25, 100]))
+        return flow(i, n=LENGTH, points_per_period=rate)
+    names = systems.split()["train"]
+    whole = systems.trajectory(names[i % len(names)], n=20_000, points_per_period=50)
+    return whole[int(rng.integers(0, 12_000)) :][:LENGTH]
+
+
 def examples(source: str, i: int, path: Path) -> None:
     """Write the examples of one flow, or of a stretch of a training system."""
     rng = np.random.default_rng(i)
-    if source == "g":
-        rate = int(rng.choice([50, 50, 50, 25, 100]))
-        x = flow(i, n=LENGTH, points_per_period=rate)
-    else:
-        names = systems.split()["train"]
-        whole = systems.trajectory(names[i % len(names)], n=20_000, points_per_period=50)
-        x = whole[int(rng.integers(0, 12_000)) :][:LENGTH]
+    x = path_of(source, i, rng)
     made = []
     for q in range(EXAMPLES):
         T_C, noise = int(rng.choice(LENGTHS, p=OFTEN)), float(rng.choice(NOISE))
@@ -104,6 +112,11 @@ def examples(source: str, i: int, path: Path) -> None:
         channel = int(rng.integers(x.shape[1])) if alone else None
         found = example(x.astype(float), end, T_C, noise, 10 * i + q, channel=channel)
         made.append((*found, (T_C, noise)))
+    keep(path, made)
+
+
+def keep(path: Path, made: list[tuple[Any, ...]]) -> None:
+    """Write examples: features, scores, and steps and noise of their contexts."""
     seen, scored, how = zip(*made, strict=True)
     kept = {"features": np.array(seen), "scores": np.array(scored), "context": np.array(how)}
     write_bytes(path, packed(kept))
@@ -169,6 +182,53 @@ def by_rule(seen: ndarray) -> ndarray:
     return np.array(taken)
 
 
+def divided(folder: Path) -> tuple[dict[str, ndarray], dict[str, ndarray]]:
+    """The examples to train on, and those of the last flows, which are kept aside."""
+    flows = sorted(folder.glob("g*.safetensors"))
+    kept = round((1 - KEPT_ASIDE) * len(flows))
+    return read(flows[:kept] + sorted(folder.glob("t*.safetensors"))), read(flows[kept:])
+
+
+def report(
+    output: Path,
+    ways: dict[str, ndarray],
+    given: dict[str, ndarray],
+    aside: dict[str, ndarray],
+    *,
+    shown: Sequence[tuple[int, float]],
+    rule: str,
+    record: dict[str, Any],
+) -> None:
+    """Write the table of the choices made by ``ways`` on the examples that were kept aside.
+
+    ``shown`` are the contexts that have rows of their own, ``rule`` says what the judge replaces.
+    """
+    costs = cost(aside["scores"])
+    taken = ways | {"the truth": costs.argmin(axis=1)}
+    paid = {name: costs[np.arange(len(costs)), k] for name, k in taken.items()}
+    rows: list[dict[str, Any]] = []
+    for T_C, noise in [(0, 0.0), *shown]:
+        here = (aside["context"] == (T_C, noise)).all(axis=1) if T_C else np.full(len(costs), True)
+        for name, k in taken.items():
+            found = aside["scores"][here, k[here]]
+            row = {"context": T_C or "all", "noise": noise if T_C else "all", "choice by": name}
+            row |= {"contexts": int(here.sum()), "cost": paid[name][here].mean()}
+            rows.append(row | dict(zip(MEASURES, np.median(found, axis=0), strict=True)))
+    first = next(iter(ways))
+    better = paid["judge"] - paid[first]
+    record["headline"] = {
+        "examples": len(given["features"]),
+        "examples kept aside": len(costs),
+        f"cost of the judge less {rule}": round(float(better.mean()), 3),
+        "share of contexts that gain": round(float((better < 0).mean()), 3),
+        "share of contexts that lose": round(float((better > 0).mean()), 3),
+    }
+    table = pd.DataFrame(rows)
+    results.write(table.round(4), output, record)
+    print(table.round(3).to_string(index=False))
+    print(record["headline"])
+
+
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -190,31 +250,16 @@ def main() -> None:
                 examples(source, i, path)
             except InputError:  # a flow that leaves all bounds
                 continue
-    flows = sorted(options.data.glob("g*.safetensors"))
-    kept = round((1 - KEPT_ASIDE) * len(flows))
-    given = read(flows[:kept] + sorted(options.data.glob("t*.safetensors")))
-    aside = read(flows[kept:])
+    given, aside = divided(options.data)
     judge, begun = trained(given, seed=options.seed)
     model = GaussianProcess(CONFIG, defaults=DEFAULTS, judge=judge).eval()
-    path = model.save_pretrained(options.output)
+    model.save_pretrained(options.output)
 
-    costs = cost(aside["scores"])
-    taken = {
+    ways = {
         "likelihood and likeness": by_rule(aside["features"]),
         "judge before training": choices(begun, aside["features"]),
         "judge": choices(judge, aside["features"]),
-        "the truth": costs.argmin(axis=1),
     }
-    paid = {name: costs[np.arange(len(costs)), k] for name, k in taken.items()}
-    rows: list[dict[str, Any]] = []
-    for T_C, noise in [(0, 0.0), (250, 0.0), (512, 0.0), (512, 0.05), (2000, 0.05)]:
-        here = (aside["context"] == (T_C, noise)).all(axis=1) if T_C else np.full(len(costs), True)
-        for name, k in taken.items():
-            found = aside["scores"][here, k[here]]
-            row = {"context": T_C or "all", "noise": noise if T_C else "all", "choice by": name}
-            row |= {"contexts": int(here.sum()), "cost": paid[name][here].mean()}
-            rows.append(row | dict(zip(MEASURES, np.median(found, axis=0), strict=True)))
-    better = paid["judge"] - paid["likelihood and likeness"]
     record = results.provenance(
         "python experiments/make_judge.py --data runs/judge "
         "--output src/dynamix/data/models/dynamix-gp-learned.safetensors",
@@ -228,17 +273,9 @@ def main() -> None:
         },
         seconds=time.perf_counter() - began,
     )
-    record["headline"] = {
-        "examples": len(given["features"]),
-        "examples kept aside": len(costs),
-        "cost of the judge less the rule's": round(float(better.mean()), 3),
-        "share of contexts that gain": round(float((better < 0).mean()), 3),
-        "share of contexts that lose": round(float((better > 0).mean()), 3),
-    }
-    table = pd.DataFrame(rows)
-    results.write(table.round(4), options.table, record)
-    print(table.round(3).to_string(index=False))
-    print(record["headline"], path.name)
+    contexts = [(250, 0.0), (512, 0.0), (512, 0.05), (2000, 0.05)]
+    how: Any = {"shown": contexts, "rule": "the rule's", "record": record}
+    report(options.table, ways, given, aside, **how)
 
 
 if __name__ == "__main__":

@@ -22,27 +22,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from make_gp import MEASURES  # the scripts beside this one
-from make_judge import KEPT_ASIDE, LENGTHS, NOISE, OFTEN, choices, cost, read, trained
+from make_judge import (  # the script beside this one
+    HORIZON,
+    LENGTH,
+    LENGTHS,
+    NOISE,
+    OFTEN,
+    choices,
+    divided,
+    keep,
+    path_of,
+    report,
+    scores,
+    trained,
+)
 from numpy import ndarray
-from safetensors.numpy import save as packed
 from tqdm import tqdm
 
-from dynamix import DynaMix, InputError, metrics, systems
+from dynamix import DynaMix, InputError
 from dynamix.engine.gp import runs
 from dynamix.evaluation import parallel, results
-from dynamix.flows.generated import flow
 from dynamix.gp import GaussianProcess, GPConfig, smooth
 from dynamix.gp.choice import horizon_of_trials
 from dynamix.gp.memory import OF_MEMORY, features, proposals
 from dynamix.gp.regression import scales
-from dynamix.io.files import write_bytes
 from dynamix.io.threads import sums_by_one_thread
 from dynamix.local.choice import SPECTRUM
 from dynamix.preprocessing import decorrelation_time, embed
 
-FIRST_FLOW, LENGTH, HORIZON = 620_000, 8000, 4000
+FIRST_FLOW = 620_000
 EXAMPLES = 3  # contexts of a flow or a stretch
 TWO_CHANNELS = 0.2  # of the contexts
 CONFIG = GPConfig()
@@ -71,18 +79,6 @@ def example(context: ndarray, truth: ndarray) -> tuple[ndarray, ndarray]:
     return seen[repeated], np.array(made)[repeated]
 
 
-def scores(y: ndarray, truth: ndarray, view: Any) -> list[float]:
-    """The measures of a free run, the geometry in a ``view`` of three dimensions."""
-    seen = {"forecast": view(y), "truth": view(truth)}
-    found = [
-        metrics.state_space_divergence(**seen),
-        metrics.histogram_hellinger(**seen),
-        metrics.spectral_hellinger(forecast=y, truth=truth),
-        metrics.mase(forecast=y, truth=truth),
-    ]
-    return [15.0 if np.isnan(found[0]) else found[0], *found[1:]]
-
-
 def examples(folder: Path, wanted: tuple[str, int]) -> None:
     """Write the examples of one flow, or of a stretch of a training system."""
     source, i = wanted
@@ -90,12 +86,7 @@ def examples(folder: Path, wanted: tuple[str, int]) -> None:
     if path.exists():
         return
     try:
-        if source == "g":
-            x = flow(i, n=LENGTH, points_per_period=int(rng.choice([50, 50, 50, 25, 100])))
-        else:
-            names = systems.split()["train"]
-            whole = systems.trajectory(names[i % len(names)], n=20_000, points_per_period=50)
-            x = whole[int(rng.integers(0, 12_000)) :][:LENGTH]
+        x = path_of(source, i, rng)
         made = []
         for q in range(EXAMPLES):
             T_C, noise = int(rng.choice(LENGTHS, p=OFTEN)), float(rng.choice(NOISE))
@@ -109,9 +100,7 @@ def examples(folder: Path, wanted: tuple[str, int]) -> None:
                 made.append((*example(context, truth), (T_C, noise)))
     except InputError:  # a flow that leaves all bounds
         return
-    seen, scored, how = zip(*made, strict=True)
-    kept = {"features": np.array(seen), "scores": np.array(scored), "context": np.array(how)}
-    write_bytes(path, packed(kept))
+    keep(path, made)
 
 
 def by_likeness(seen: ndarray) -> ndarray:
@@ -144,32 +133,17 @@ def main() -> None:
     make = parallel.spread(partial(examples, options.data), wanted, workers=options.workers)
     for _ in tqdm(make, total=len(wanted), desc="examples", disable=None):
         pass
-    flows = sorted(options.data.glob("g*.safetensors"))
-    kept = round((1 - KEPT_ASIDE) * len(flows))
-    given = read(flows[:kept] + sorted(options.data.glob("t*.safetensors")))
-    aside = read(flows[kept:])
+    given, aside = divided(options.data)
     judge, begun = trained(given, seed=options.seed)
     model.memory_judge = judge
     model.defaults = dataclasses.replace(model.defaults, embedding="memory")
-    path = model.save_pretrained(options.output)
+    model.save_pretrained(options.output)
 
-    costs = cost(aside["scores"])
-    taken = {
+    ways = {
         "likeness": by_likeness(aside["features"]),
         "judge before training": choices(begun, aside["features"]),
         "judge": choices(judge, aside["features"]),
-        "the truth": costs.argmin(axis=1),
     }
-    paid = {name: costs[np.arange(len(costs)), k] for name, k in taken.items()}
-    rows: list[dict[str, Any]] = []
-    for T_C, noise in [(0, 0.0), (250, 0.0), (512, 0.0), (512, 0.05), (2000, 0.0), (2000, 0.05)]:
-        here = (aside["context"] == (T_C, noise)).all(axis=1) if T_C else np.full(len(costs), True)
-        for name, k in taken.items():
-            found = aside["scores"][here, k[here]]
-            row = {"context": T_C or "all", "noise": noise if T_C else "all", "choice by": name}
-            row |= {"contexts": int(here.sum()), "cost": paid[name][here].mean()}
-            rows.append(row | dict(zip(MEASURES, np.median(found, axis=0), strict=True)))
-    better = paid["judge"] - paid["likeness"]
     record = results.provenance(
         "python experiments/make_memory_judge.py --data runs/memory "
         "--output runs/dynamix-gp-memory.safetensors",
@@ -181,17 +155,9 @@ def main() -> None:
         },
         seconds=time.perf_counter() - began,
     )
-    record["headline"] = {
-        "examples": len(given["features"]),
-        "examples kept aside": len(costs),
-        "cost of the judge less that of likeness": round(float(better.mean()), 3),
-        "share of contexts that gain": round(float((better < 0).mean()), 3),
-        "share of contexts that lose": round(float((better > 0).mean()), 3),
-    }
-    table = pd.DataFrame(rows)
-    results.write(table.round(4), options.table, record)
-    print(table.round(3).to_string(index=False))
-    print(record["headline"], path.name)
+    contexts = [(250, 0.0), (512, 0.0), (512, 0.05), (2000, 0.0), (2000, 0.05)]
+    how: Any = {"shown": contexts, "rule": "that of likeness", "record": record}
+    report(options.table, ways, given, aside, **how)
 
 
 if __name__ == "__main__":

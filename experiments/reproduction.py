@@ -18,22 +18,18 @@ import dataclasses
 import os
 import time
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy import ndarray
 from tqdm import tqdm
 from trained_against_start import ENDS, compared
 
 from dynamix import BenchmarkConfig, DynaMix, TrainingConfig, training
 from dynamix.evaluation import benchmark, results, statistics
-from dynamix.flows.generated import flow
 from dynamix.model import Batch
-from dynamix.training.data import corpus
 
 RECIPE = TrainingConfig(hold_out_validation=False, validate_every=0)
 NO_GUARD = {"adaptive_clip": 1e30, "skip_gradient": 1e30, "skip_loss": 1e30}
@@ -41,8 +37,8 @@ NO_GUARD |= {"rollback_after": 1_000_000}
 NEUTRAL = {"attention_sharpness": 1.0, "quiet_steps": 0}
 PLAIN, RICH = "our 34 systems", "our 34 systems at four rates, 544 variants, rotations"
 MANY = "our 34 systems at four rates, {:,} generated flows, rotations"
-RATES, FIRST_FLOW = (50, 40, 80, 130), 900_000
-ROTATED = {"points_per_period": RATES, "trajectory_length": 20_000, "rotations": True}
+ROTATED = {"points_per_period": (50, 40, 80, 130), "trajectory_length": 20_000, "rotations": True}
+FLOWS, LONGER = ROTATED | {"flows": 1000}, ROTATED | {"flows": 3000, "epochs": 6000}
 STEPS = {  # of the authors' code, with other forcing
     "stf": {"forcing_interval": 10},
     "gtf": {"forcing": "generalised", "forcing_strength": 0.3},
@@ -65,7 +61,6 @@ class Model:
     corpus: str = ""
     guard: str = ""
     changes: dict[str, Any] | None = None
-    flows: int = 0
     table: str = ""
     log: str = ""
 
@@ -82,11 +77,8 @@ MODELS = {
         table="benchmark_dynamix-3d-scratch-neutral_2000",
         log="training_dynamix-3d-scratch",
     ),
-    **{f"flows-{s}": Model(s, MANY.format(1000), "on", ROTATED, 1000) for s in range(3)},
-    **{
-        f"longer-{s}": Model(s, MANY.format(3000), "on", ROTATED | {"epochs": 6000}, 3000)
-        for s in range(3)
-    },
+    **{f"flows-{s}": Model(s, MANY.format(1000), "on", FLOWS) for s in range(3)},
+    **{f"longer-{s}": Model(s, MANY.format(3000), "on", LONGER) for s in range(3)},
 }
 
 
@@ -106,17 +98,8 @@ def make(name: str, runs: Path, epochs: int) -> None:
     else:
         changes = {"seed": given.seed, "epochs": epochs} | given.changes
         config = dataclasses.replace(RECIPE, **changes)
-        own = [*corpus(config), *generated(given.flows)] if given.flows else None
-        model = training.train(runs / name, training=config, trajectories=own, resume=True)
+        model = training.train(runs / name, training=config, resume=True)
     benchmark.run(model, settings=NEUTRAL, output=path, resume=results.journal_of(path).exists())
-
-
-@cache
-def generated(count: int) -> list[ndarray]:
-    """Flows at the rates by turns."""
-    seeds = range(FIRST_FLOW, FIRST_FLOW + count)
-    bar = tqdm(seeds, desc="flows", disable=None)
-    return [flow(s, n=10_000, points_per_period=RATES[s % len(RATES)]) for s in bar]
 
 
 def log_of(name: str, runs: Path) -> dict[str, Any]:

@@ -301,7 +301,12 @@ class TrainingConfig:
     variant_jitter: float = setting(
         0.1, "largest relative change of a parameter in such a variant", at_least=0
     )
-    variant_length: int = setting(10_000, "points of each variant's trajectory", at_least=1)
+    flows: int = setting(
+        0, "generated flows beside the systems, each at one of the rates, by turns", at_least=0
+    )
+    variant_length: int = setting(
+        10_000, "points of the trajectory of each variant and generated flow", at_least=1
+    )
     systems: tuple[str, ...] = setting((), "dysts systems to train on; none named: the split's")
     hold_out_validation: bool = setting(
         True, "leave the validation systems out of the training corpus, so they stay zero-shot"

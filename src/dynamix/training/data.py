@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import InputError, one_of
+from ..flows.generated import flow
 from ..io.progress import tqdm
 from ..io.shapes import Float
 from ..metrics.reconstruction import mase, spectral_hellinger, state_space_divergence
@@ -18,6 +19,8 @@ from ..systems.corpus import DIMENSION, catalogue, split, trajectory, variant
 from ..systems.windows import load_trajectories
 
 logger = logging.getLogger(__name__)
+
+FIRST_FLOW = 900_000  # the seeds of generated flows to train on; no table has flows from here on
 
 
 def training_systems(config: TrainingConfig) -> list[str]:
@@ -50,10 +53,11 @@ def _known(names: Sequence[str]) -> list[str]:
 
 
 def corpus(config: TrainingConfig) -> list[Float[ndarray, "_ 3"]]:
-    """The trajectories ``(T, 3)`` of dysts that a run trains on, in each system's own units.
+    """The trajectories ``(T, 3)`` that a run trains on, in each system's own units.
 
-    Each system contributes a trajectory per rate of ``config.points_per_period``, then its
+    Each system of dysts contributes a trajectory per rate of ``config.points_per_period``, then its
     variants, each at a rate between the lowest and the highest. ``config.seed`` draws the variants.
+    The ``config.flows`` generated flows come last. They are the same for every seed.
 
     >>> config = TrainingConfig(systems=("Lorenz",), points_per_period=(25,), trajectory_length=100)
     >>> [x.shape for x in corpus(config)]
@@ -69,6 +73,9 @@ def corpus(config: TrainingConfig) -> list[Float[ndarray, "_ 3"]]:
             rate = round(low * (high / low) ** rng.uniform())  # evenly in its logarithm
             jitter, n, seed = config.variant_jitter, config.variant_length, config.seed + i
             found.append(variant(name, n=n, points_per_period=rate, jitter=jitter, seed=seed))
+    for i in tqdm(range(config.flows), desc="generated flows", unit="flow", disable=None):
+        rate = config.points_per_period[i % len(config.points_per_period)]
+        found.append(flow(FIRST_FLOW + i, n=config.variant_length, points_per_period=rate))
     return found
 
 

@@ -214,6 +214,7 @@ FORECASTS = {
     "dynamix-3d": {"model": "dynamix-3d"},
     "plus": {"model": "dynamix-3d-plus", "embedding": "zero"},
     "scratch": {"model": "dynamix-3d-scratch"},
+    "flows": {"model": "dynamix-3d-flows"},
     "6d": {"model": "dynamix-6d"},
     "torch": {"engine": "torch"},
     "detrend": {"detrend": True},

@@ -194,7 +194,9 @@ def test_settings_that_are_given_are_used_recorded_and_repeatable(tmp_path):
     assert list(table["fate"]) == list(table["quiet_fate"])
 
 
-@pytest.mark.parametrize("name", ["dynamix-3d", "dynamix-6d", "dynamix-3d-scratch"])
+@pytest.mark.parametrize(
+    "name", ["dynamix-3d", "dynamix-6d", "dynamix-3d-scratch", "dynamix-3d-flows"]
+)
 def test_an_untrained_start_differs_from_its_model_in_its_weights_alone(name):
     trained, start = baseline(name), baseline(f"{name}-untrained")
     assert start.model.config == trained.model.config

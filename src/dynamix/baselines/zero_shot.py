@@ -14,7 +14,8 @@ from ..model import checkpoints
 from ..settings import AUTO
 from .registry import Baseline, register, register_family
 
-_UNTRAINED = ("dynamix-3d", "dynamix-6d", "dynamix-3d-scratch", "dynamix-gp-learned")
+_ANALOGUE = ("dynamix-3d", "dynamix-6d")  # what began as analogue forecasters
+_UNTRAINED = (*_ANALOGUE, "dynamix-3d-scratch", "dynamix-3d-flows", "dynamix-gp-learned")
 
 
 @register(
@@ -79,7 +80,7 @@ def _start(name: str) -> Any:
                 begun[kind].centre, begun[kind].width = judge.centre, judge.width
         return GaussianProcess(trained.config, defaults=trained.defaults, **begun).eval()
     model = DynaMix(trained.config, seed=0, defaults=trained.defaults)
-    if name != "dynamix-3d-scratch":
+    if name in _ANALOGUE:
         start_as_analogue(model, pull=0.05, temperature=0.01, noise=0.05)
     return model.eval()
 

@@ -92,8 +92,7 @@ def choose_models(
     series = {int(s): np.ascontiguousarray(values[-LAST:, s]) for s in np.flatnonzero(good)}
     other = ("n_samples", "odds", "errors", *_SEASONAL)
     memory = given.get("embedding") == "memory"  # which the probe has not
-    other += ("embedding",) * memory
-    own = {name: value for name, value in given.items() if name not in other}
+    own = {name: value for name, value in given.items() if name not in other and value != "memory"}
     quick: dict[str, Any] = {} if n > 2 else {"embedding": "delay"}
     ratios = _foreseen(series, quick | own, calendar) if T_C >= SHORTEST else {}
     for s, x in series.items():

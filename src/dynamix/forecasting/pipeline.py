@@ -124,9 +124,7 @@ class Pipeline:
         """
         (T_C, n), dims, s = x.shape, self.model.config.observed_dims, self.settings
         embedded, transforms = fitted or self.fit(x)
-        if n < dims:
-            how = embedding or self.embedding_of(n)
-        if n < dims and how != "memory":
+        if n < dims and (how := embedding or self.embedding_of(n)) != "memory":
             embedded = embed(embedded, dims=dims, embedding=how, seed=seed, delays=delays)
         reference = s.reference_spacing
         reference = self.model.defaults.reference_spacing if reference is None else reference

@@ -48,13 +48,10 @@ class Proposal(NamedTuple):
 
 def lag_sets(z: Float[ndarray, "T n"], config: GPConfig) -> list[tuple[int, ...]]:
     """The lags that are tried, without those for which the context is too short."""
-    found: list[tuple[int, ...]] = []
+    found, time = list[tuple[int, ...]](), decorrelation_time(z)
     for entries in config.entries:
-        count = -(-entries // z.shape[1])
         for spacing in config.spacings:
-            apart = max(1, round(spacing * decorrelation_time(z)))
-            apart = max(1, min(apart, len(z) // (_REACH * max(1, count - 1))))
-            lags = tuple(apart * i for i in range(count))
+            lags = _lags(z, entries, round(spacing * time))
             if lags not in found and lags[-1] <= len(z) // _REACH:
                 found.append(lags)
     return found or [(0,)]
@@ -102,9 +99,11 @@ def chosen(
         return best_rated(run, maps, rate(features(found, free, x, before)), before)
     seen = _seen_in(x)
     unlike = unlikeness(delayed(x, seen))
-    looks = [unlike(delayed(free[:, k], seen)) for k in range(len(maps))]
-    held = [one.held(one.scaled(free[:, k])) > 0 for k, one in enumerate(maps)]
-    return maps[int(np.argmin(np.where(held, np.inf, looks) if not all(held) else looks))]
+    looks = np.array([unlike(delayed(free[:, k], seen)) for k in range(len(maps))])
+    held = np.array([one.held(one.scaled(free[:, k])) > 0 for k, one in enumerate(maps)])
+    if not held.all():
+        looks[held] = np.inf
+    return maps[int(np.argmin(looks))]
 
 
 def features(
@@ -133,8 +132,13 @@ def features(
 
 
 def _seen_in(x: Float[ndarray, "T_C n"]) -> tuple[int, ...]:
-    count = -(-_SEEN_IN // x.shape[1])
-    apart = max(1, min(decorrelation_time(x), len(x) // (_REACH * max(1, count - 1))))
+    return _lags(x, _SEEN_IN, decorrelation_time(x))
+
+
+def _lags(x: Float[ndarray, "T_C n"], entries: int, apart: int) -> tuple[int, ...]:
+    """Lags of a state of so many entries at least, nearer together where the context is short."""
+    count = -(-entries // x.shape[1])
+    apart = max(1, min(apart, len(x) // (_REACH * max(1, count - 1))))
     return tuple(apart * i for i in range(count))
 
 

@@ -93,8 +93,8 @@ class _Own(NamedTuple):
         def rounded(y: np.ndarray) -> np.ndarray:
             return (y.astype(np.float64) - mean) / deviation + _ROUNDING - _ROUNDING
 
-        first = None if start is None else rounded(start[None])
-        return cls(rounded(x), memory.history(rounded(x), first), mean, deviation)
+        z, first = rounded(x), None if start is None else rounded(start[None])
+        return cls(z, memory.history(z, first), mean, deviation)
 
     @property
     def start(self) -> Float[np.ndarray, "1 n"]:

@@ -62,9 +62,8 @@ class GPConfig:
 
     def check(self) -> None:
         """Raise if no kernel is left."""
-        several = (name for name, value in vars(self).items() if isinstance(value, tuple))
-        for name in several:
-            if not getattr(self, name):
+        for name, value in vars(self).items():
+            if value == ():
                 raise InputError(f"{name} must hold at least one number, found none. Name some.")
 
     def widened(self, n: int) -> GPConfig:

@@ -37,7 +37,8 @@ def main() -> None:
             tables.append(table[["model", "flow", "points_per_period", *ERRORS]])
     table = pd.concat(tables).sort_values(["flow", "points_per_period"], kind="stable").round(5)
     names = " ".join(Path(model).name for model in options.models)
-    command = f"python experiments/benchmark_outside.py --output {options.output.name} {names}"
+    output = f"results/{options.output.name}"
+    command = f"python experiments/benchmark_outside.py --output {output} {names}"
     settings = dataclasses.asdict(protocol) | {"points_per_period": RATES}
     record = results.provenance(command, settings, seconds=time.perf_counter() - began)
     results.write(table, options.output, record)

@@ -58,7 +58,7 @@ def main() -> None:
                 }
             )
     table = pd.DataFrame(rows)
-    table["rank_sum"] = table[["d_stsp", "d_h", "mase"]].rank().sum(axis=1)
+    table["rank_sum"] = table[["d_stsp", "hellinger", "d_h", "mase"]].rank().sum(axis=1)
     best = table.loc[table["rank_sum"].idxmin()]
     record = results.provenance(
         f"python experiments/choose_sharpness.py {options.model} "

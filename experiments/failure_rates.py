@@ -32,7 +32,8 @@ PUBLISHED = "dynamix-3d-alrnn-v1.0.safetensors"
 # on all held-out systems; on the subset alone, for they train or search on every context, or take
 # a minute for a forecast
 MODELS = (
-    "dynamix-3d", "dynamix-3d-untrained", "dynamix-3d-scratch", "dynamix-3d-plus", "published",
+    "dynamix-3d", "dynamix-3d-untrained", "dynamix-3d-scratch", "dynamix-3d-flows",
+    "dynamix-3d-plus", "published",
     "transformer-control", "parrot", "parrot_noisy", "mean", "seasonal_naive", "echo_state",
     "echo_state_untuned", "dmd", "edmd", "sindy", "sindy_untuned",
 )  # fmt: skip
@@ -40,7 +41,8 @@ EXPENSIVE = (
     "fracast", "auto_arima", "alrnn_stf", "lstm_stf", "neural_ode", "transformer-control-median",
 )  # fmt: skip
 VARIED_MODELS = (
-    "dynamix-3d", "dynamix-3d-untrained", "dynamix-3d-scratch", "dynamix-3d-plus", "published",
+    "dynamix-3d", "dynamix-3d-untrained", "dynamix-3d-scratch", "dynamix-3d-flows",
+    "dynamix-3d-plus", "published",
     "transformer-control", "fracast", "parrot", "echo_state", "echo_state_untuned", "sindy",
     "sindy_untuned", "alrnn_stf", "lstm_stf", "neural_ode",
 )  # fmt: skip

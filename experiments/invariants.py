@@ -25,7 +25,7 @@ from dynamix import BenchmarkConfig, DynaMix, InputError, forecast, systems
 from dynamix.dynamics import expert_use, invariants, jacobian
 from dynamix.evaluation import benchmark
 
-MODELS = ("dynamix-3d", "dynamix-3d-scratch", "published")
+MODELS = ("dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-flows", "published")
 STEPS, TRANSIENT, EXPONENTS, POINTS = 1000, 200, 12, 5000
 TOLD = 3  # exponents stored: as many as the systems have
 COLUMNS: dict[str, Any] = {

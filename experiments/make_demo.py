@@ -33,7 +33,7 @@ PUBLISHED = "DurstewitzLab/dynamix:dynamix-3d-alrnn-v1.0"
 # name, title in the list, and whose weights they are
 MODELS = [
     (BUNDLED_MODEL, f"{BUNDLED_MODEL}, written by hand", ""),
-    ("dynamix-3d-scratch", "dynamix-3d-scratch, from random weights", ""),
+    ("dynamix-3d-flows", "dynamix-3d-flows, from random weights", ""),
     (
         PUBLISHED,
         "the paper's published weights",

@@ -6,8 +6,8 @@ A row is one model on the held-out systems at neutral forecast settings (sharpne
 steps): medians with bootstrap intervals over systems. A trained model is compared with its own
 untrained start: ``*_wins`` is the share of systems on which its error is smaller. Trainings stay in
 ``--runs`` and can be broken off: the same command continues them. ``--only`` makes some of them;
-the table holds all that are finished, there or in the table that it replaces. Published weights,
-the first run and the bundled model have stored benchmark tables already. The folder that
+the table holds all that are finished, there or in the table that it replaces. The published weights
+and the bundled ones, scratch and longer-0, have stored benchmark tables already. The folder that
 DYNAMIX_UPSTREAM names holds the authors' training steps, with which ours are compared.
 """
 
@@ -78,7 +78,14 @@ MODELS = {
         log="training_dynamix-3d-scratch",
     ),
     **{f"flows-{s}": Model(s, MANY.format(1000), "on", FLOWS) for s in range(3)},
-    **{f"longer-{s}": Model(s, MANY.format(3000), "on", LONGER) for s in range(3)},
+    "longer-0": Model(
+        0,
+        MANY.format(3000),
+        "on",
+        table="benchmark_dynamix-3d-flows-neutral_2000",
+        log="training_dynamix-3d-flows",
+    ),
+    **{f"longer-{s}": Model(s, MANY.format(3000), "on", LONGER) for s in (1, 2)},
 }
 
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from dynamix import BenchmarkConfig
 from dynamix.evaluation import benchmark, statistics
 
-MODELS = ("dynamix-3d", "dynamix-3d-scratch", "dynamix-6d")
+MODELS = ("dynamix-3d", "dynamix-3d-scratch", "dynamix-3d-flows", "dynamix-6d")
 CONTEXTS = (2000, 512)
 PROTOCOL = BenchmarkConfig(source="generated", starts=1)
 ENDS = ("", "_low", "_high")

@@ -167,7 +167,7 @@ SHOWN = {
     "dynamix-3d": "an analogue forecaster written into the paper's network",
     "dynamix-6d": "the same, for up to six channels",
     "published": "**DynaMix**: the authors' weights",
-    "dynamix-3d-scratch": "**DynaMix**: trained here from random weights",
+    "dynamix-3d-flows": "**DynaMix**: trained here from random weights",
     "echo_state": "an echo-state network tuned on each context",
     "parrot": "copies the most similar piece of the context",
     "mean": "the context's mean: no reconstruction at all",

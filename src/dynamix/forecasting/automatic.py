@@ -1,9 +1,10 @@
 """``model="auto"``: the model and settings that suit the end of a context, and a report of them.
 
 The choice uses the context alone. Its question is whether the series is a *flow*: the state of a
-dynamical system, whose next steps follow from what was seen. ``dynamix-3d-plus`` forecasts five
+dynamical system, whose next steps follow from what was seen. ``dynamix-3d-plus`` forecasts twenty
 steps from the origins of :mod:`~dynamix.forecasting.damping`. If its error is clearly below that of
-season and level, the series is a flow.
+season and level, over the first five steps or over all of them, the series is a flow. Noise hides
+the first steps of a flow more than its further ones.
 
 * A flow gets ``dynamix-gp-learned``, whose map is chosen by free runs, with a memory where one or
   two channels show no whole state; noise that is found is smoothed. If these show fewer steps than
@@ -42,7 +43,8 @@ FLOW = "dynamix-gp-learned"
 SHORTEST = 40  # steps of a context, which are enough for a choice
 SHORT = 100  # fewer steps have equal delays, which take fewer of them than PECUZAL's
 LAST = 2000  # steps that the choice looks at
-FORESEEN = 0.6  # of the plain forecast's error: below it, a flow
+FORESEEN = 0.6  # of the plain forecast's error in the first steps: below it, a flow
+FURTHER, FOLLOWED = 20, 0.8  # and of its error over so many steps
 _SEASONAL = {"season": "auto", "damping": "auto"}
 
 Series = Float[ndarray, "T_C n"]
@@ -53,13 +55,15 @@ class ForecastReport:
     """The model and settings that a forecast used for a series, and why.
 
     ``settings`` are those that the choice adds to the caller's. ``foreseen`` is the error of the
-    first steps over that of season and level; below 0.6 the series counts as a flow. ``seasons``
-    are the periods that were found in each channel of any other series, in its whole context.
+    first five steps over that of season and level, ``followed`` that of twenty steps; below 0.6 or
+    below 0.8 the series counts as a flow. ``seasons`` are the periods that were found in each
+    channel of any other series, in its whole context.
     """
 
     model: str
     settings: dict[str, Any]
     foreseen: float = float("nan")
+    followed: float = float("nan")
     seasons: tuple[tuple[int, ...], ...] = ()
 
     def kept(self, *, free: bool) -> dict[str, Any]:
@@ -94,27 +98,27 @@ def choose_models(
     memory = given.get("embedding") == "memory"  # which the probe has not
     own = {name: value for name, value in given.items() if name not in other and value != "memory"}
     quick: dict[str, Any] = {} if n > 2 else {"embedding": "delay"}
-    ratios = _foreseen(series, quick | own, calendar) if T_C >= SHORTEST else {}
+    ratios = _ratios(series, quick | own, calendar) if T_C >= SHORTEST else {}
     for s, x in series.items():
         if T_C < SHORTEST:
             reports[s] = ForecastReport(BUNDLED_MODEL, {})
-        elif ratios[s] < FORESEEN:
+        elif ratios[s][0] < FORESEEN or ratios[s][1] < FOLLOWED:
             found = {"denoise": "auto"} | (quick if len(x) < SHORT else {})
             model = BRIEF if quick and len(x) < LEAST and not memory else FLOW
-            reports[s] = ForecastReport(model, found, ratios[s])
+            reports[s] = ForecastReport(model, found, *ratios[s])
         else:
             seasons = tuple(seasons_of(values[:, s], calendar))  # as the forecast finds them
-            reports[s] = ForecastReport(BUNDLED_MODEL, dict(_SEASONAL), ratios[s], seasons)
+            reports[s] = ForecastReport(BUNDLED_MODEL, dict(_SEASONAL), *ratios[s], seasons)
         logger.debug("series %d: %s", s, reports[s])
     return reports
 
 
-def _foreseen(
+def _ratios(
     series: dict[int, Series], how: dict[str, Any], calendar: tuple[int, ...] | None
-) -> dict[int, float]:
-    """Error of the probe's first steps over that of the best plain forecast, over all channels."""
+) -> dict[int, tuple[float, float]]:
+    """Error of the probe over that of the best plain forecast, in the first and in all steps."""
     T_C = len(next(iter(series.values())))
-    places, steps = damping.origins(T_C, damping.FIRST)
+    places, steps = damping.origins(T_C, FURTHER)
     scaled, clean = dict[int, Series](), dict[int, Series]()
     for s, x in series.items():
         mean, deviation = scales(x)
@@ -132,15 +136,24 @@ def _foreseen(
                 continue
             seasons = seasons_of(past[s], calendar, smooth=True)
             others, truth = damping.plain(past[s], seasons, horizon=steps), clean[s][T : T + steps]
-            plain[s].append(np.abs(others - truth).mean(axis=1))
-            model[s].append(np.abs(runs[s] - truth).mean(axis=0))
-    found = dict.fromkeys(series, float("inf"))
+            plain[s].append(np.abs(others - truth))
+            model[s].append(np.abs(runs[s] - truth))
+    found = dict.fromkeys(series, (float("inf"), float("inf")))
     for s in model:
-        best = np.argmin(np.mean(plain[s], axis=0), axis=0)  # of each channel
-        usual = np.array([errors[best, np.arange(len(best))] for errors in plain[s]])
-        ratio = np.array(model[s]) / np.where(usual > 0, usual, np.inf)
-        found[s] = float(np.median(ratio)) if usual.any() else float("inf")
+        both = np.array(model[s]), np.array(plain[s])
+        first = _ratio(*(errors[..., : damping.FIRST, :].mean(axis=-2) for errors in both))
+        found[s] = first, float("inf")
+        if steps == FURTHER:  # else the context is short
+            found[s] = first, _ratio(*(errors.mean(axis=-2) for errors in both))
     return found
+
+
+def _ratio(model: Float[ndarray, "K n"], plain: Float[ndarray, "K V n"]) -> float:
+    """The median of the model's errors over those of each channel's best plain forecast."""
+    best = plain.mean(axis=0).argmin(axis=0)
+    usual = plain[:, best, np.arange(len(best))]
+    ratio = model / np.where(usual > 0, usual, np.inf)
+    return float(np.median(ratio)) if usual.any() else float("inf")
 
 
 def _probed(seen: dict[int, Series], steps: int, how: dict[str, Any]) -> dict[int, Series]:

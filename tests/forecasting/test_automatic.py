@@ -6,7 +6,7 @@ import pytest
 
 from dynamix import InputError, forecast
 from dynamix.flows import flow
-from dynamix.forecasting.automatic import BRIEF, FLOW, FORESEEN, ForecastReport
+from dynamix.forecasting.automatic import BRIEF, FLOW, FOLLOWED, FORESEEN, ForecastReport
 
 DAY = np.random.default_rng(0).normal(size=24)
 
@@ -46,10 +46,35 @@ def test_a_flow_gets_a_model_of_flows(steps, channels, noise, model):
     x = flow(1, n=steps)[:, :channels]
     x = x + noise * x.std(axis=0) * np.random.default_rng(0).normal(size=x.shape)
     y, report = forecast(x, horizon=20, return_report=True)
-    assert report.foreseen < FORESEEN
+    assert report.foreseen < FORESEEN or report.followed < FOLLOWED
     assert report.model == model
     assert report.settings == {"denoise": "auto"}
     np.testing.assert_array_equal(y, forecast(x, horizon=20, model=model, denoise="auto"))
+
+
+def test_noise_that_hides_the_first_steps_of_a_flow_does_not_hide_the_further_ones():
+    x = flow(4, n=600)[:, :1]
+    x = x + 0.15 * x.std() * np.random.default_rng(0).normal(size=x.shape)
+    _, report = forecast(x, horizon=1, return_report=True)
+    assert report.foreseen > FORESEEN
+    assert report.followed < FOLLOWED
+    assert report.model == FLOW
+
+
+def test_a_season_of_any_shape_is_no_flow():
+    rng = np.random.default_rng(0)
+    profiles = rng.normal(size=(24, 20))  # rough: smoothing takes them for noise
+    x = np.resize(profiles, (480, 20)) + 0.3 * rng.normal(size=(480, 20))
+    y, reports = forecast(x[:, :, None], horizon=48, return_report=True)
+    assert sum(report.model == FLOW for report in reports) <= 1
+    errors = np.abs(y[:, :, 0] - np.resize(profiles, (48, 20))).mean(axis=0)
+    assert np.median(errors) < 0.15  # of profiles with a deviation of 1
+
+
+def test_random_walks_are_hardly_ever_taken_for_flows():
+    steps = np.random.default_rng(0).normal(size=(300, 40, 1))
+    _, reports = forecast(steps.cumsum(axis=0), horizon=1, return_report=True)
+    assert sum(report.model == FLOW for report in reports) <= 2
 
 
 @pytest.mark.parametrize("steps", [90, 600])

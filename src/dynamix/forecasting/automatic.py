@@ -43,7 +43,7 @@ FLOW = "dynamix-gp-learned"
 SHORTEST = 40  # steps of a context, which are enough for a choice
 SHORT = 100  # fewer steps have equal delays, which take fewer of them than PECUZAL's
 LAST = 2000  # steps that the choice looks at
-FORESEEN = 0.6  # of the plain forecast's error in the first steps: below it, a flow
+FORESEEN = 2 / 3  # of the plain forecast's error in the first steps: below it, a flow
 FURTHER, FOLLOWED = 20, 0.8  # and of its error over so many steps
 _SEASONAL = {"season": "auto", "damping": "auto"}
 
@@ -55,8 +55,8 @@ class ForecastReport:
     """The model and settings that a forecast used for a series, and why.
 
     ``settings`` are those that the choice adds to the caller's. ``foreseen`` is the error of the
-    first five steps over that of season and level, ``followed`` that of twenty steps; below 0.6 or
-    below 0.8 the series counts as a flow. ``seasons`` are the periods that were found in each
+    first five steps over that of season and level, ``followed`` that of twenty steps; below two
+    thirds or below 0.8 the series counts as a flow. ``seasons`` are the periods found in each
     channel of any other series, in its whole context.
     """
 
@@ -135,7 +135,9 @@ def _ratios(
                 del model[s]
                 continue
             seasons = seasons_of(past[s], calendar, smooth=True)
-            others, truth = damping.plain(past[s], seasons, horizon=steps), clean[s][T : T + steps]
+            # smoothed as well: the truth is, and else a rough season would look like a flow
+            either = (damping.plain(x, seasons, horizon=steps) for x in (past[s], seen[s]))
+            others, truth = np.concatenate([*either]), clean[s][T : T + steps]
             plain[s].append(np.abs(others - truth))
             model[s].append(np.abs(runs[s] - truth))
     found = dict.fromkeys(series, (float("inf"), float("inf")))

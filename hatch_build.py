@@ -36,8 +36,10 @@ class Chapters(BuildHookInterface):
             read += copy.read_text(encoding="utf-8")
             chosen[copy] = f"{data}/book/{chapter.name}"
         for path in sorted((root / "results").rglob("*.*")):
+            # of most suites chapters read the summary alone, of most trainings no log
             suite = re.match(r"suite_[^_]+_", path.name)
-            if suite is None or suite[0] in read:  # of most suites chapters read the summary alone
+            name = suite[0] if suite else path.parent.name if path.suffix == ".jsonl" else ""
+            if name in read:
                 chosen[path] = f"{data}/{path.relative_to(root).as_posix()}"
         build_data["force_include"] |= {str(path): target for path, target in chosen.items()}
 

@@ -18,7 +18,7 @@ BUILT = ROOT / "_build" / "html" / "demo.html"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
-PATIENCE = 60_000  # milliseconds; a busy machine is slow, and that is no failure
+PATIENCE = 300_000  # milliseconds: a busy machine is slow, and that is no failure
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import shutil
 from urllib.parse import urlsplit
 
 import pytest
+from companion.demo_page import PATIENCE
 from helpers import ROOT
 
 from dynamix.companion import site
@@ -15,7 +16,6 @@ from dynamix.companion.check import soup
 
 HTML = ROOT / "_build" / "html"
 PAGES = sorted(path.stem for path in HTML.glob("*.html") if path.name != "index.html")
-PATIENCE = 300_000  # milliseconds: a busy machine is no fault of a page
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 # What the eye needs to tell text from its ground (WCAG 2.1, 1.4.3: 4.5 for small text, 3 for
